@@ -1,0 +1,50 @@
+/*
+ * transaction.h - what the stream hands to the target: whole source transactions, in commit order.
+ *
+ * Ownership: a transaction owns its changes; transaction_free releases all.
+ */
+#ifndef REPLICATOR_STREAM_TRANSACTION_H
+#define REPLICATOR_STREAM_TRANSACTION_H
+
+#include "event/change.h"
+
+enum transaction_kind {
+	TRANSACTION_STREAMED, /* one source transaction, whole */
+	TRANSACTION_SNAPSHOT, /* a run of snapshot rows; belongs to no transaction */
+	TRANSACTION_PROGRESS  /* no changes: only positions moved (tombstones, heartbeats, empty transactions) */
+};
+
+/* Where the next start reads on in a partition, once this transaction and all before it are applied. */
+struct position {
+	uint32_t partition; /* number of the partition (partition.h) */
+	int64_t next_offset;
+};
+
+/* A snapshot of the connector: rows with one (tx_id, lsn). */
+struct snapshot_generation {
+	uint64_t tx_id;
+	uint64_t lsn; /* 0 and 0: none */
+};
+
+struct transaction {
+	struct transaction *next;
+	enum transaction_kind kind;
+	uint64_t tx_id;        /* of TRANSACTION_STREAMED */
+	uint64_t commit_lsn;   /* likewise; the watermark after it */
+	int64_t source_us;     /* commit time at the source; 0 unknown */
+	int64_t timestamp_ms;  /* Kafka's, of its last record */
+	struct change **changes; /* in the source's order */
+	size_t change_count;
+	size_t bytes;            /* of memory */
+	struct position *positions;
+	size_t position_count;
+	struct snapshot_generation generation; /* of TRANSACTION_SNAPSHOT from an initial snapshot */
+	bool generation_ends;                  /* the generation's last row is in it */
+};
+
+struct transaction *transaction_new(enum transaction_kind kind);
+void transaction_add_change(struct transaction *transaction, struct change *change); /* takes the change */
+void transaction_add_position(struct transaction *transaction, uint32_t partition, int64_t next_offset);
+void transaction_free(struct transaction *transaction);
+
+#endif
