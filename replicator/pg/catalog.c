@@ -1,0 +1,275 @@
+/*
+ * catalog.c - table images out of pg_class, pg_attribute, pg_index and pg_constraint.
+ *
+ * NOTES
+ *   Four queries, whatever the number of tables: tables, columns, keys, foreign keys; all ordered by table, so that
+ *   the rows of a table are taken in one walk. They run in one snapshot only if the caller opened one; a table that
+ *   is changed in between looks as one of the two shapes, or as none.
+ */
+#include "pg/catalog.h"
+
+#include "base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* $1 schema, $2 table; both NULL: all tables. */
+#define TABLE_FILTER                                                                                                   \
+	" WHERE CASE WHEN $1::text IS NULL"                                                                            \
+	"   THEN c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                \
+	"   ELSE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f') END"
+#define TABLE_ORDER " ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
+
+static const char TABLES_SQL[] =
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,"
+    "       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> "
+    "'D')::int,"
+    "       c.reltuples::bigint"
+    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" TABLE_FILTER TABLE_ORDER;
+
+/* Domains, over domains too, down to their base type and its modifier; then an array to its element, likewise. */
+static const char COLUMNS_SQL[] =
+    "WITH RECURSIVE resolved(oid, base, typmod) AS ("
+    "  SELECT t.oid, t.oid, -1 FROM pg_type t WHERE t.typtype <> 'd'"
+    "  UNION ALL"
+    "  SELECT d.oid, r.base, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE r.typmod END"
+    "    FROM resolved r JOIN pg_type d ON d.typtype = 'd' AND d.typbasetype = r.oid)"
+    "SELECT c.oid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
+    "       coalesce(eb.typname, b.typname),"
+    "       CASE WHEN a.atttypmod >= 0 THEN a.atttypmod WHEN r.typmod >= 0 THEN r.typmod ELSE coalesce(er.typmod, -1) "
+    "END,"
+    "       (e.oid IS NOT NULL)::int, coalesce(eb.typcategory, b.typcategory),"
+    "       a.attnotnull::int, (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '')::int,"
+    "       (a.attgenerated <> '')::int, (a.attidentity = 'a')::int"
+    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    "  JOIN resolved r ON r.oid = a.atttypid JOIN pg_type b ON b.oid = r.base"
+    "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
+    "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base" TABLE_FILTER TABLE_ORDER
+    ", a.attnum";
+
+static const char KEYS_SQL[] =
+    "SELECT c.oid, ic.relname, i.indisprimary::int, i.indisreplident::int, (NOT i.indimmediate)::int, i.indnkeyatts,"
+    "       i.indkey::text"
+    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indexprs IS NULL"
+    "   AND i.indpred IS NULL"
+    "  JOIN pg_class ic ON ic.oid = i.indexrelid" TABLE_FILTER TABLE_ORDER
+    ", i.indisprimary DESC, i.indisreplident DESC, ic.relname COLLATE \"C\"";
+
+static const char FOREIGN_KEYS_SQL[] =
+    "SELECT c.oid, k.confrelid, fn.nspname, fc.relname, k.confdeltype, k.confupdtype"
+    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "  JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f'"
+    "  JOIN pg_class fc ON fc.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = fc.relnamespace" TABLE_FILTER
+        TABLE_ORDER ", k.conname COLLATE \"C\"";
+
+/* One query's rows and how far they were taken. */
+struct cursor {
+	struct pg_result *result;
+	size_t row;
+};
+
+struct reader {
+	struct arena *arena;
+	struct cursor columns, keys, foreign_keys;
+};
+
+static const char *take_text(struct arena *arena, const struct pg_result *result, size_t row, size_t column)
+{
+	const char *text = pg_result_text(result, row, column);
+
+	return arena_copy(arena, text, strlen(text));
+}
+
+static bool flag(const struct pg_result *result, size_t row, size_t column)
+{
+	return pg_result_text(result, row, column)[0] == '1';
+}
+
+/* How many rows from the cursor on belong to the table. Rows of tables that the first query did not see are passed. */
+static size_t rows_of_table(struct cursor *cursor, uint32_t oid)
+{
+	size_t total = pg_result_rows(cursor->result);
+	size_t first = cursor->row;
+	size_t end;
+
+	while (first < total && (uint32_t)pg_result_integer(cursor->result, first, 0) != oid)
+		first++;
+	if (first == total)
+		return 0;
+	for (end = first; end < total && (uint32_t)pg_result_integer(cursor->result, end, 0) == oid; end++)
+		;
+	cursor->row = first;
+	return end - first;
+}
+
+static void read_columns(struct reader *reader, struct table_image *image)
+{
+	size_t count = rows_of_table(&reader->columns, image->oid);
+	struct column_image *columns = arena_alloc_zeroed(reader->arena, (count + 1) * sizeof(*columns));
+
+	for (size_t i = 0; i < count; i++) {
+		const struct pg_result *result = reader->columns.result;
+		size_t row = reader->columns.row++;
+
+		columns[i].name = take_text(reader->arena, result, row, 1);
+		columns[i].attnum = (int)pg_result_integer(result, row, 2);
+		columns[i].type_name = take_text(reader->arena, result, row, 3);
+		columns[i].type.name = take_text(reader->arena, result, row, 4);
+		columns[i].type.typmod = (int32_t)pg_result_integer(result, row, 5);
+		columns[i].type.array = flag(result, row, 6);
+		columns[i].type.category = pg_result_text(result, row, 7)[0];
+		columns[i].not_null = flag(result, row, 8);
+		columns[i].has_default = flag(result, row, 9);
+		columns[i].generated = flag(result, row, 10);
+		columns[i].identity_always = flag(result, row, 11);
+	}
+	image->columns = columns;
+	image->column_count = count;
+}
+
+/* From attribute numbers ("1 3 2") to indexes into the columns; false when one is not there (a system column). */
+static bool read_key_columns(struct arena *arena, const struct table_image *image, const char *numbers, size_t count,
+                             struct key_image *key)
+{
+	uint32_t *columns = arena_alloc(arena, (count + 1) * sizeof(*columns));
+
+	for (size_t i = 0; i < count; i++) {
+		char *end;
+		long attnum = strtol(numbers, &end, 10);
+		uint32_t index = 0;
+
+		while (index < image->column_count && image->columns[index].attnum != attnum)
+			index++;
+		if (end == numbers || index == image->column_count)
+			return false;
+		columns[i] = index;
+		numbers = end;
+	}
+	key->columns = columns;
+	key->column_count = count;
+	return true;
+}
+
+static void read_keys(struct reader *reader, struct table_image *image)
+{
+	size_t count = rows_of_table(&reader->keys, image->oid);
+	struct key_image *keys = arena_alloc_zeroed(reader->arena, (count + 1) * sizeof(*keys));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct pg_result *result = reader->keys.result;
+		size_t row = reader->keys.row++;
+		struct key_image *key = &keys[kept];
+
+		if (!read_key_columns(reader->arena, image, pg_result_text(result, row, 6),
+		                      (size_t)pg_result_integer(result, row, 5), key))
+			continue;
+		key->name = take_text(reader->arena, result, row, 1);
+		key->primary = flag(result, row, 2);
+		key->replica_identity = flag(result, row, 3);
+		key->deferrable = flag(result, row, 4);
+		kept++;
+	}
+	image->keys = keys;
+	image->key_count = kept;
+}
+
+static void read_foreign_keys(struct reader *reader, struct table_image *image)
+{
+	size_t count = rows_of_table(&reader->foreign_keys, image->oid);
+	struct foreign_key_image *keys = arena_alloc_zeroed(reader->arena, (count + 1) * sizeof(*keys));
+
+	for (size_t i = 0; i < count; i++) {
+		const struct pg_result *result = reader->foreign_keys.result;
+		size_t row = reader->foreign_keys.row++;
+
+		keys[i].referenced_oid = (uint32_t)pg_result_integer(result, row, 1);
+		keys[i].referenced_schema = take_text(reader->arena, result, row, 2);
+		keys[i].referenced_table = take_text(reader->arena, result, row, 3);
+		keys[i].on_delete = pg_result_text(result, row, 4)[0];
+		keys[i].on_update = pg_result_text(result, row, 5)[0];
+	}
+	image->foreign_keys = keys;
+	image->foreign_key_count = count;
+}
+
+static const struct table_image *read_image(struct reader *reader, const struct pg_result *tables, size_t row)
+{
+	struct table_image *image = arena_alloc_zeroed(reader->arena, sizeof(*image));
+
+	image->oid = (uint32_t)pg_result_integer(tables, row, 0);
+	image->schema = take_text(reader->arena, tables, row, 1);
+	image->name = take_text(reader->arena, tables, row, 2);
+	image->relkind = pg_result_text(tables, row, 3)[0];
+	image->replica_identity = pg_result_text(tables, row, 4)[0];
+	image->user_triggers = flag(tables, row, 5);
+	image->estimated_rows = pg_result_integer(tables, row, 6);
+	read_columns(reader, image);
+	read_keys(reader, image);
+	read_foreign_keys(reader, image);
+	return image;
+}
+
+static struct error *read_images(struct pg_connection *connection, const char *schema, const char *table,
+                                 struct arena *arena, const struct table_image ***images, size_t *count)
+{
+	const char *const parameters[2] = {schema, table};
+	struct reader reader = {.arena = arena};
+	struct pg_result *tables = NULL;
+	struct error *error = pg_query(connection, TABLES_SQL, 2, parameters, &tables);
+
+	if (error == NULL)
+		error = pg_query(connection, COLUMNS_SQL, 2, parameters, &reader.columns.result);
+	if (error == NULL)
+		error = pg_query(connection, KEYS_SQL, 2, parameters, &reader.keys.result);
+	if (error == NULL)
+		error = pg_query(connection, FOREIGN_KEYS_SQL, 2, parameters, &reader.foreign_keys.result);
+	if (error == NULL) {
+		*count = pg_result_rows(tables);
+		*images = arena_alloc(arena, (*count + 1) * sizeof(**images));
+		for (size_t i = 0; i < *count; i++)
+			(*images)[i] = read_image(&reader, tables, i);
+	}
+	pg_result_free(tables);
+	pg_result_free(reader.columns.result);
+	pg_result_free(reader.keys.result);
+	pg_result_free(reader.foreign_keys.result);
+	return error;
+}
+
+struct error *catalog_read_table(struct pg_connection *connection, const char *schema, const char *table,
+                                 struct arena *arena, const struct table_image **image)
+{
+	const struct table_image **images = NULL;
+	size_t count = 0;
+
+	*image = NULL;
+	TRY(read_images(connection, schema, table, arena, &images, &count));
+	if (count > 0)
+		*image = images[0];
+	return NULL;
+}
+
+struct error *catalog_read_tables(struct pg_connection *connection, struct arena *arena,
+                                  const struct table_image ***images, size_t *count)
+{
+	*images = NULL;
+	*count = 0;
+	return read_images(connection, NULL, NULL, arena, images, count);
+}
+
+struct error *catalog_may_set_replication_role(struct pg_connection *connection, bool *may)
+{
+	const char *sql = pg_server_version(connection) >= 150000
+	                      ? "SELECT has_parameter_privilege('session_replication_role', 'SET')::int"
+	                      : "SELECT rolsuper::int FROM pg_roles WHERE rolname = current_user";
+	struct pg_result *result = NULL;
+
+	*may = false;
+	TRY(pg_query(connection, sql, 0, NULL, &result));
+	*may = pg_result_rows(result) > 0 && flag(result, 0, 0);
+	pg_result_free(result);
+	return NULL;
+}

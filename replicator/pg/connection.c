@@ -1,0 +1,126 @@
+/* connection.c - the life of a connection, and statements one at a time. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "pg/internal.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+/* Notices may come from triggers and hold values: below the default level (law 10). */
+static void log_notice(void *context, const PGresult *result)
+{
+	const struct pg_connection *connection = context;
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	(void)connection;
+	log_debug("%s: notice: %s", connection->description, text != NULL ? text : "");
+}
+
+/* search_path comes last: nothing before it may depend on it. */
+static const char SESSION_SETTINGS[] = "SET client_encoding = 'UTF8';"
+                                       "SET DateStyle = 'ISO';"
+                                       "SET IntervalStyle = 'iso_8601';"
+                                       "SET TimeZone = 'UTC';"
+                                       "SET extra_float_digits = 3;"
+                                       "SET bytea_output = 'hex';"
+                                       "SET standard_conforming_strings = on;"
+                                       "SET row_security = off;"
+                                       "SET search_path = pg_catalog";
+
+struct error *pg_connect(const char *dsn, const char *application_name, struct pg_connection **connection)
+{
+	struct pg_connection *made = memory_alloc(sizeof(*made));
+	struct error *error = pg_open(dsn, application_name, &made->handle, &made->description);
+
+	*connection = NULL;
+	if (error != NULL) {
+		free(made);
+		return error;
+	}
+	made->statements = map_new();
+	PQsetNoticeReceiver(made->handle, log_notice, made);
+	if (PQsetnonblocking(made->handle, 1) != 0)
+		error = pg_error_refused(made, "setting the connection non-blocking");
+	else
+		error = pg_execute(made, SESSION_SETTINGS);
+	if (error != NULL) {
+		pg_disconnect(made);
+		return error;
+	}
+	*connection = made;
+	return NULL;
+}
+
+static void free_statement(void *value)
+{
+	struct pg_statement *statement = value;
+
+	free(statement->sql);
+	free(statement);
+}
+
+void pg_disconnect(struct pg_connection *connection)
+{
+	if (connection == NULL)
+		return;
+	PQfinish(connection->handle);
+	map_free(connection->statements, free_statement);
+	free(connection->entries);
+	free(connection->description);
+	free(connection);
+}
+
+bool pg_is_broken(const struct pg_connection *connection)
+{
+	return connection->broken || PQstatus(connection->handle) != CONNECTION_OK;
+}
+
+int pg_server_version(const struct pg_connection *connection)
+{
+	return PQserverVersion(connection->handle);
+}
+
+int pg_backend_pid(const struct pg_connection *connection)
+{
+	return PQbackendPID(connection->handle);
+}
+
+const char *pg_description(const struct pg_connection *connection)
+{
+	return connection->description;
+}
+
+struct error *pg_execute(struct pg_connection *connection, const char *sql)
+{
+	TRY(pg_require_idle(connection, "a statement"));
+	if (!PQsendQuery(connection->handle, sql))
+		return pg_error_refused(connection, "sending a statement");
+	return pg_finish_command(connection, NULL);
+}
+
+struct error *pg_query(struct pg_connection *connection, const char *sql, size_t parameter_count,
+                       const char *const *parameters, struct pg_result **result)
+{
+	PGresult *rows = NULL;
+	struct error *error;
+
+	if (result != NULL)
+		*result = NULL;
+	TRY(pg_require_idle(connection, "a query"));
+	if (parameter_count > USHRT_MAX)
+		return error_new(ERROR_SYSTEM, "%s: a query with %zu parameters; the protocol takes 65535",
+		                 connection->description, parameter_count);
+	if (!PQsendQueryParams(connection->handle, sql, (int)parameter_count, NULL, parameters, NULL, NULL, 0))
+		return pg_error_refused(connection, "sending a query");
+	TRY(pg_await_result(connection, &rows));
+	error = pg_error_of_result(connection, rows);
+	if (!connection->broken)
+		error = pg_finish_command(connection, error);
+	if (error == NULL && result != NULL) {
+		*result = memory_alloc(sizeof(**result));
+		(*result)->handle = rows;
+		return NULL;
+	}
+	PQclear(rows);
+	return error;
+}

@@ -1,0 +1,58 @@
+/*
+ * table_image.h - a table as it is in a catalog: plain data, read from a server (pg/catalog.h) or, later, from the DDL log.
+ * Ownership: all memory lies in the arena it was made in.
+ */
+#ifndef REPLICATOR_SCHEMA_TABLE_IMAGE_H
+#define REPLICATOR_SCHEMA_TABLE_IMAGE_H
+
+#include "event/value.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct column_image {
+	const char *name;
+	int attnum;
+	const char *type_name;       /* format_type(): "numeric(12,2)", schema-qualified where needed: can stand in a cast */
+	struct target_type type;
+	bool not_null;
+	bool has_default;
+	bool generated;              /* GENERATED ALWAYS AS … STORED: never written */
+	bool identity_always;        /* GENERATED ALWAYS AS IDENTITY: needs OVERRIDING SYSTEM VALUE */
+};
+
+struct key_image { /* a unique, valid index without expressions and predicate */
+	const char *name;
+	bool primary;
+	bool replica_identity; /* REPLICA IDENTITY USING INDEX */
+	bool deferrable;       /* ON CONFLICT cannot use it */
+	size_t column_count;
+	const uint32_t *columns; /* indexes into table_image.columns */
+};
+
+struct foreign_key_image {
+	uint32_t referenced_oid;
+	const char *referenced_schema;
+	const char *referenced_table;
+	char on_delete; /* pg_constraint.confdeltype: a r c n d */
+	char on_update;
+};
+
+struct table_image {
+	uint32_t oid;
+	const char *schema;
+	const char *name;
+	char relkind;          /* r, p (partitioned), v, f */
+	char replica_identity; /* pg_class.relreplident: d n f i */
+	size_t column_count;
+	const struct column_image *columns;
+	size_t key_count;
+	const struct key_image *keys; /* the primary key first */
+	size_t foreign_key_count;
+	const struct foreign_key_image *foreign_keys;
+	bool user_triggers;    /* enabled triggers that are not internal */
+	int64_t estimated_rows; /* pg_class.reltuples; -1 unknown */
+};
+
+#endif
