@@ -115,11 +115,12 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(TEST_SUPPORT) $(LIBRARY)
 	$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
-# All programs run, also after one failed; the names of those that failed come last.
+# All programs run, also after one failed; the names of those that failed come last. Those of pg/ and target/ need the
+# throw-away PostgreSQL that with_postgres.sh starts.
 unit: $(TEST_PROGRAMS)
-	@failed=; for program in $(TEST_PROGRAMS); do $$program || failed="$$failed $${program##*/}"; done; \
+	@tests/unit/with_postgres.sh bash -c 'for program; do $$program || failed="$$failed $${program##*/}"; done; \
 	if [ -n "$$failed" ]; then echo "unit tests failed:$$failed"; exit 1; fi; \
-	echo "unit tests passed: $(words $(TEST_PROGRAMS)) programs"
+	echo "unit tests passed: $(words $(TEST_PROGRAMS)) programs"' unit $(TEST_PROGRAMS)
 
 golden: all
 	tests/golden/run
