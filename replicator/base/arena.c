@@ -67,7 +67,8 @@ void arena_reset(struct arena *arena)
 
 	while (block != NULL) {
 		struct block *next = block->next;
-		bool better = block->capacity <= LARGEST_BLOCK_BYTES && (kept == NULL || block->capacity > kept->capacity);
+		bool better =
+		    block->capacity <= LARGEST_BLOCK_BYTES && (kept == NULL || block->capacity > kept->capacity);
 
 		if (better) {
 			free(kept);

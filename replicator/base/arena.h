@@ -10,8 +10,8 @@
 struct arena;
 
 struct arena *arena_new(void);
-void arena_free(struct arena *arena);  /* NULL is allowed */
-void arena_reset(struct arena *arena); /* frees what was allocated, keeps one block */
+void arena_free(struct arena *arena);                /* NULL is allowed */
+void arena_reset(struct arena *arena);               /* frees what was allocated, keeps one block */
 void *arena_alloc(struct arena *arena, size_t size); /* aligned to 8, not zeroed */
 void *arena_alloc_zeroed(struct arena *arena, size_t size);
 char *arena_copy(struct arena *arena, const char *data, size_t length); /* adds a terminating zero */

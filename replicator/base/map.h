@@ -7,8 +7,8 @@
 struct map;
 
 struct map *map_new(void);
-void map_free(struct map *map, void (*free_value)(void *)); /* free_value may be NULL */
-void *map_get(const struct map *map, struct slice key);     /* NULL when absent */
+void map_free(struct map *map, void (*free_value)(void *));   /* free_value may be NULL */
+void *map_get(const struct map *map, struct slice key);       /* NULL when absent */
 void map_put(struct map *map, struct slice key, void *value); /* replaces; value is not NULL */
 size_t map_count(const struct map *map);
 /* Calls `visit` for each entry in no particular order. */

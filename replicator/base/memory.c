@@ -12,7 +12,8 @@
 /* Writes without allocating: there is nothing left to allocate from. */
 static _Noreturn void out_of_memory(void)
 {
-	static const char text[] = "out of memory: the program ends; it continues at its checkpoint when it is started again\n";
+	static const char text[] =
+	    "out of memory: the program ends; it continues at its checkpoint when it is started again\n";
 	ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)written;

@@ -11,10 +11,10 @@
 
 #include <stddef.h>
 
-void *memory_alloc(size_t size);                     /* zeroed; free() it */
+void *memory_alloc(size_t size);                           /* zeroed; free() it */
 void *memory_grow(void *block, size_t count, size_t size); /* realloc of count * size bytes, overflow checked */
-char *memory_copy_text(const char *text);            /* NULL stays NULL */
-char *memory_copy_bytes(const char *data, size_t length); /* adds a terminating zero */
+char *memory_copy_text(const char *text);                  /* NULL stays NULL */
+char *memory_copy_bytes(const char *data, size_t length);  /* adds a terminating zero */
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -9,7 +9,7 @@
 
 void signals_install(void);
 bool signals_stop_requested(void);
-bool signals_take_reload(void); /* true once for each SIGHUP */
+bool signals_take_reload(void);  /* true once for each SIGHUP */
 void signals_request_stop(void); /* as if SIGTERM had come: a thread met its end */
 
 #endif
