@@ -16,6 +16,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SHELL := /bin/bash
 
+# make V=1 shows the whole commands.
+V ?= 0
+Q = $(if $(filter 0,$(V)),@echo "  $(1) $@";)
+
 PACKAGES := rdkafka libpq jansson libconfig libxxhash
 TEST_PACKAGES := check
 
@@ -83,11 +87,11 @@ $(BIN)/replicator: $(BUILD)/replicator/main.o $(LIBRARY)
 $(BIN)/check_target: $(BUILD)/replicator/check/main.o $(LIBRARY)
 $(BIN)/replicator $(BIN)/check_target:
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(call Q,LINK)$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call Q,CC  )$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # The list of objects is a prerequisite of its own: a file that went away must leave the library too.
 $(BUILD)/objects.list: FORCE
@@ -96,24 +100,24 @@ $(BUILD)/objects.list: FORCE
 
 $(LIBRARY): $(OBJECTS) $(BUILD)/objects.list
 	@rm -f $@
-	$(AR) rcs $@ $(OBJECTS)
+	$(call Q,AR  )$(AR) rcs $@ $(OBJECTS)
 
 $(BUILD)/embedded.list: FORCE
 	@mkdir -p $(@D)
 	@echo "$(EMBEDDED)" | cmp -s - $@ || echo "$(EMBEDDED)" > $@
 
 $(BUILD)/embedded.c: sql/embed.sh $(EMBEDDED) $(BUILD)/embedded.list
-	sql/embed.sh $(EMBEDDED) > $@
+	$(call Q,SQL )sql/embed.sh $(EMBEDDED) > $@
 
 $(BUILD)/embedded.o: $(BUILD)/embedded.c Makefile
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call Q,CC  )$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -c -o $@ $<
+	$(call Q,CC  )$(CC) $(TEST_CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(TEST_SUPPORT) $(LIBRARY)
-	$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(call Q,LINK)$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 # All programs run, also after one failed; the names of those that failed come last. Those of pg/ and target/ need the
 # throw-away PostgreSQL that with_postgres.sh starts.

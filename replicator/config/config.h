@@ -1,0 +1,108 @@
+/*
+ * config.h - the settings of the programs, as plain data.
+ *
+ * One table (settings.c) names each setting with type, default, whether a reload may change it, and its description; the
+ * parser, check-config's messages, the example file and docs/configuration.md are all made from it. Unknown settings,
+ * wrong types and impossible values are reported all at once, each with file, line and remedy.
+ *
+ * Thread: loaded by main, read by all, never changed while threads run.
+ */
+#ifndef REPLICATOR_CONFIG_CONFIG_H
+#define REPLICATOR_CONFIG_CONFIG_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "event/value.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum transactions_mode {
+	TRANSACTIONS_ON, /* provide.transaction.metadata: whole source transactions */
+	TRANSACTIONS_OFF /* events of one txId in one partition stay together; atomicity over tables is not promised */
+};
+enum resnapshot_mode { RESNAPSHOT_REPLACE, RESNAPSHOT_UPSERT };
+enum delete_mode { DELETE_HARD, DELETE_SOFT, DELETE_IGNORE };
+enum truncate_mode { TRUNCATE_APPLY, TRUNCATE_SOFT, TRUNCATE_IGNORE };
+enum on_error_mode { ON_ERROR_STOP, ON_ERROR_QUARANTINE };
+
+/* One entry of `tables`: the first whose pattern matches counts. */
+struct table_rule {
+	const char *match; /* "schema.table"; * stands for any run of characters */
+	bool exclude;      /* leave the table's events out (counted) */
+	enum delete_mode delete_mode;
+	enum truncate_mode truncate_mode;
+};
+
+struct config {
+	const char *file; /* where it was read from */
+
+	struct {
+		const char *name; /* of the stream in the target's state tables; also Kafka's group.id for lag tools */
+		enum transactions_mode transactions;
+		enum resnapshot_mode resnapshot;
+		enum on_error_mode on_error;
+	} stream;
+	struct {
+		const char *dsn; /* libpq connection string; only check-config and check_target connect to the source */
+	} source;
+	struct {
+		const char *dsn;
+		const char *schema; /* of the state tables */
+		bool synchronous_commit;
+		const char *synced_at; /* names of the extra columns; set where a table has them */
+		const char *is_deleted;
+		const char *deleted_at;
+		int64_t batch_rows; /* bound of one target transaction (a larger source transaction stays whole) */
+		int64_t batch_bytes;
+		int64_t statement_timeout_ms; /* 0: none */
+	} target;
+	struct {
+		const char *brokers;
+		const char *topic_prefix;
+		const char *const
+		    *topics; /* single-stream layout or odd names: exact names or ^patterns; none: ^PREFIX\. */
+		size_t topic_count;
+		const char *transaction_topic; /* NULL: PREFIX.transaction */
+		const char *const *properties; /* librdkafka's own, "key=value" */
+		size_t property_count;
+	} kafka;
+	struct {
+		const char *url; /* of Kafka Connect's REST interface, or NULL */
+		const char *connector;
+	} connect;
+	struct {
+		const char *unavailable_placeholder; /* the connector's unavailable.value.placeholder, or NULL */
+		struct wire_modes modes;             /* for plain JSON */
+	} decoding;
+	struct {
+		enum log_level level;
+		bool json;
+	} log;
+	int64_t memory_limit; /* bytes, of events in memory */
+	const char *spill_dir;
+
+	const struct table_rule *tables;
+	size_t table_count;
+};
+
+/*
+ * Finds the file: `path`, else $REPLICATOR_CONF, ./replicator.conf, /etc/replicator/replicator.conf; reads and checks
+ * it. The error (ERROR_CONFIGURATION) holds all problems, a line each: `FILE:LINE: problem; remedy`.
+ */
+struct error *config_load(const char *path, struct config **config);
+void config_free(struct config *config);
+
+/* The rule of a table; never NULL (the last resort has every default). */
+const struct table_rule *config_table_rule(const struct config *config, const char *schema, const char *table);
+
+/* `*` matches any run of characters. */
+bool config_pattern_matches(const char *pattern, const char *text);
+
+/* The example file with every setting commented (replicator.conf.example) and the manual's page, from the one table. */
+void config_print_example(FILE *out);
+void config_print_reference(FILE *out);
+
+#endif

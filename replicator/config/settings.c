@@ -1,0 +1,409 @@
+/*
+ * settings.c - the one table of settings: key, type, default, bounds, reloadable, description.
+ */
+#include "config/settings.h"
+
+#include <regex.h>
+#include <string.h>
+
+#include "config/config.h"
+
+#define FIELD(member) .offset = offsetof(struct config, member), .size = sizeof(((struct config *)NULL)->member)
+#define COUNT(member) .count_offset = offsetof(struct config, member)
+#define RULE_FIELD(member)                                                                                             \
+	.offset = offsetof(struct table_rule, member), .size = sizeof(((struct table_rule *)NULL)->member)
+
+/* PostgreSQL cuts longer names (NAMEDATALEN). */
+#define IDENTIFIER_BYTES 63
+
+static const char *refuse_empty(const char *text)
+{
+	return *text == '\0' ? "it is empty" : NULL;
+}
+
+static const char *refuse_identifier(const char *text)
+{
+	return strlen(text) > IDENTIFIER_BYTES ? "a PostgreSQL name has at most 63 bytes" : NULL;
+}
+
+static const char *refuse_schema(const char *text)
+{
+	const char *problem = refuse_empty(text);
+
+	if (problem == NULL && strncmp(text, "pg_", 3) == 0)
+		problem = "PostgreSQL keeps the prefix pg_ for itself";
+	return problem != NULL ? problem : refuse_identifier(text);
+}
+
+static const char *refuse_topic(const char *text)
+{
+	regex_t pattern;
+
+	if (*text != '^')
+		return refuse_empty(text);
+	if (regcomp(&pattern, text, REG_EXTENDED | REG_NOSUB) != 0)
+		return "it is not a POSIX extended regular expression";
+	regfree(&pattern);
+	return NULL;
+}
+
+/* The stream's guarantees rest on these; the program sets them itself. */
+static const char *const own_properties[] =
+    {"bootstrap.servers", "metadata.broker.list", "group.id",   "enable.auto.commit",  "enable.auto.offset.store",
+     "auto.offset.reset", "isolation.level",      "check.crcs", "enable.partition.eof"};
+
+static const char *refuse_property(const char *text)
+{
+	size_t length = strcspn(text, "=");
+
+	if (length == 0 || text[length] == '\0')
+		return "it has not the form key=value";
+	for (size_t i = 0; i < sizeof(own_properties) / sizeof(*own_properties); i++) {
+		if (strlen(own_properties[i]) == length && strncmp(own_properties[i], text, length) == 0)
+			return "the program sets this property itself, its guarantees rest on it";
+	}
+	return NULL;
+}
+
+static const char *refuse_url(const char *text)
+{
+	return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0
+	           ? NULL
+	           : "it does not begin with http:// or https://";
+}
+
+static const char *refuse_match(const char *text)
+{
+	const char *problem = refuse_empty(text);
+
+	if (problem == NULL && strpbrk(text, ".*") == NULL)
+		problem = "it names no schema: write it like \"public.users\" or \"*.users\"";
+	return problem;
+}
+
+static const struct setting_choice transactions_choices[] = {{"on", TRANSACTIONS_ON},
+                                                             {"off", TRANSACTIONS_OFF},
+                                                             {NULL, 0}};
+static const struct setting_choice resnapshot_choices[] = {{"replace", RESNAPSHOT_REPLACE},
+                                                           {"upsert", RESNAPSHOT_UPSERT},
+                                                           {NULL, 0}};
+static const struct setting_choice on_error_choices[] = {{"stop", ON_ERROR_STOP},
+                                                         {"quarantine", ON_ERROR_QUARANTINE},
+                                                         {NULL, 0}};
+static const struct setting_choice decimal_choices[] = {{"precise", DECIMAL_MODE_PRECISE},
+                                                        {"double", DECIMAL_MODE_DOUBLE},
+                                                        {"string", DECIMAL_MODE_STRING},
+                                                        {NULL, 0}};
+static const struct setting_choice time_choices[] = {{"adaptive", TIME_MODE_ADAPTIVE},
+                                                     {"adaptive_time_microseconds",
+                                                      TIME_MODE_ADAPTIVE_TIME_MICROSECONDS},
+                                                     {"connect", TIME_MODE_CONNECT},
+                                                     {"isostring", TIME_MODE_ISOSTRING},
+                                                     {"microseconds", TIME_MODE_MICROSECONDS},
+                                                     {"nanoseconds", TIME_MODE_NANOSECONDS},
+                                                     {NULL, 0}};
+static const struct setting_choice interval_choices[] = {{"numeric", INTERVAL_MODE_NUMERIC},
+                                                         {"string", INTERVAL_MODE_STRING},
+                                                         {NULL, 0}};
+static const struct setting_choice binary_choices[] = {{"bytes", BINARY_MODE_BYTES},
+                                                       {"base64", BINARY_MODE_BASE64},
+                                                       {"base64-url-safe", BINARY_MODE_BASE64_URL_SAFE},
+                                                       {"hex", BINARY_MODE_HEX},
+                                                       {NULL, 0}};
+static const struct setting_choice hstore_choices[] = {{"map", HSTORE_MODE_MAP}, {"json", HSTORE_MODE_JSON}, {NULL, 0}};
+static const struct setting_choice level_choices[] = {{"debug", LOG_DEBUG},
+                                                      {"info", LOG_INFO},
+                                                      {"warning", LOG_WARNING},
+                                                      {"error", LOG_ERROR},
+                                                      {NULL, 0}};
+static const struct setting_choice format_choices[] = {{"text", 0}, {"json", 1}, {NULL, 0}};
+static const struct setting_choice delete_choices[] = {{"hard", DELETE_HARD},
+                                                       {"soft", DELETE_SOFT},
+                                                       {"ignore", DELETE_IGNORE},
+                                                       {NULL, 0}};
+static const struct setting_choice truncate_choices[] = {{"apply", TRUNCATE_APPLY},
+                                                         {"soft", TRUNCATE_SOFT},
+                                                         {"ignore", TRUNCATE_IGNORE},
+                                                         {NULL, 0}};
+
+const struct setting_group setting_groups[] = {
+    {"", "Settings of the whole stream"},
+    {"stream", "The stream"},
+    {"source", "The source database"},
+    {"target", "The target database"},
+    {"kafka", "Kafka"},
+    {"connect", "Kafka Connect"},
+    {"decoding", "How the connector writes values"},
+    {"log", "The log"},
+};
+const size_t setting_group_count = sizeof(setting_groups) / sizeof(*setting_groups);
+
+const struct setting settings[] = {
+    {.key = "memory_limit",
+     .type = SETTING_BYTES,
+     FIELD(memory_limit),
+     .initial = "256MB",
+     .least = (int64_t)16 << 20,
+     .most = (int64_t)1 << 50,
+     .description = "How much memory the events that wait may take. A source transaction that is larger is written\n"
+                    "to a file in spill_dir and applied from there, still as one."},
+    {.key = "spill_dir",
+     .type = SETTING_TEXT,
+     FIELD(spill_dir),
+     .initial = "/var/tmp",
+     .refuse = refuse_empty,
+     .description = "The directory for such files. They have no name there and vanish with the program."},
+    {.key = "transactions",
+     .type = SETTING_CHOICE,
+     FIELD(stream.transactions),
+     .initial = "on",
+     .choices = transactions_choices,
+     .description = "on: whole source transactions, in commit order; the connector must have\n"
+                    "provide.transaction.metadata=true. off: only consecutive events of one transaction in one\n"
+                    "partition stay together; a reader of the target can then see parts of a transaction."},
+    {.key = "resnapshot",
+     .type = SETTING_CHOICE,
+     FIELD(stream.resnapshot),
+     .initial = "replace",
+     .choices = resnapshot_choices,
+     .description = "What a new snapshot of the connector does with rows of the target that it does not contain.\n"
+                    "replace: they are removed when it ends. upsert: they stay."},
+    {.key = "on_error",
+     .type = SETTING_CHOICE,
+     FIELD(stream.on_error),
+     .initial = "stop",
+     .choices = on_error_choices,
+     .description = "What happens to a transaction that can never be applied. stop: the stream stops and keeps its\n"
+                    "place. quarantine: the transaction is set aside whole and the stream goes on."},
+
+    {.key = "stream.name",
+     .type = SETTING_TEXT,
+     FIELD(stream.name),
+     .initial = "replicator",
+     .refuse = refuse_empty,
+     .description = "Names the stream in the state tables of the target, where several streams may live, and is the\n"
+                    "consumer group under which Kafka's tools see the lag."},
+
+    {.key = "source.dsn",
+     .type = SETTING_TEXT,
+     FIELD(source.dsn),
+     .refuse = refuse_empty,
+     .example = "host=127.0.0.1 port=5432 dbname=source user=postgres",
+     .description = "Connection string of the source database (libpq's keywords or a postgresql:// URI). Only\n"
+                    "check-config, status and check_target connect to it. A password may stand here, in PGPASSWORD or\n"
+                    "in the file named by PGPASSFILE (default ~/.pgpass)."},
+
+    {.key = "target.dsn",
+     .type = SETTING_TEXT,
+     FIELD(target.dsn),
+     .required = true,
+     .refuse = refuse_empty,
+     .example = "host=127.0.0.1 port=5433 dbname=target user=postgres",
+     .description = "Connection string of the target database; passwords as for source.dsn."},
+    {.key = "target.schema",
+     .type = SETTING_TEXT,
+     FIELD(target.schema),
+     .initial = "replicator",
+     .refuse = refuse_schema,
+     .description = "The schema of the state tables (offsets and watermark), made by `replicator init target`."},
+    {.key = "target.synchronous_commit",
+     .type = SETTING_BOOLEAN,
+     FIELD(target.synchronous_commit),
+     .initial = "false",
+     .description = "Whether each commit waits for the target's disk. false is safe and faster: after a crash of the\n"
+                    "target server offsets and rows are rolled back together and are read again from Kafka."},
+    {.key = "target.synced_at",
+     .type = SETTING_TEXT,
+     FIELD(target.synced_at),
+     .initial = "synced_at",
+     .refuse = refuse_identifier,
+     .description = "The column that takes the time of the last change, in tables that have it. \"\": none."},
+    {.key = "target.is_deleted",
+     .type = SETTING_TEXT,
+     FIELD(target.is_deleted),
+     .initial = "is_deleted",
+     .refuse = refuse_identifier,
+     .description = "The boolean column that marks softly deleted rows."},
+    {.key = "target.deleted_at",
+     .type = SETTING_TEXT,
+     FIELD(target.deleted_at),
+     .initial = "deleted_at",
+     .refuse = refuse_identifier,
+     .description = "The column that takes the time of a soft delete, in tables that have it. \"\": none."},
+    {.key = "target.batch_rows",
+     .type = SETTING_INTEGER,
+     FIELD(target.batch_rows),
+     .initial = "10000",
+     .least = 1,
+     .most = 1000000,
+     .description = "How many row changes share one target transaction at most, when more wait. A larger source\n"
+                    "transaction stays whole."},
+    {.key = "target.batch_bytes",
+     .type = SETTING_BYTES,
+     FIELD(target.batch_bytes),
+     .initial = "16MB",
+     .least = (int64_t)64 << 10,
+     .most = (int64_t)1 << 40,
+     .description = "The same bound in bytes; not above memory_limit."},
+    {.key = "target.statement_timeout",
+     .type = SETTING_DURATION,
+     FIELD(target.statement_timeout_ms),
+     .initial = "0",
+     .least = 0,
+     .most = INT32_MAX,
+     .description = "Ends a statement on the target that runs longer; it is tried again. 0: no bound."},
+
+    {.key = "kafka.brokers",
+     .type = SETTING_TEXT,
+     FIELD(kafka.brokers),
+     .required = true,
+     .refuse = refuse_empty,
+     .example = "127.0.0.1:9092",
+     .description = "The brokers to begin with: host:port, separated by commas."},
+    {.key = "kafka.topic_prefix",
+     .type = SETTING_TEXT,
+     FIELD(kafka.topic_prefix),
+     .required = true,
+     .refuse = refuse_empty,
+     .example = "dbserver1",
+     .description = "The connector's topic.prefix."},
+    {.key = "kafka.topics",
+     .type = SETTING_LIST,
+     FIELD(kafka.topics),
+     COUNT(kafka.topic_count),
+     .refuse = refuse_topic,
+     .example = "[\"dbserver1.public.users\", \"^dbserver1\\\\.commerce\\\\.\"]",
+     .description = "The topics to read: exact names, or patterns that begin with ^. Empty: all topics of the prefix.\n"
+                    "With the single-stream layout it names the one topic."},
+    {.key = "kafka.transaction_topic",
+     .type = SETTING_TEXT,
+     FIELD(kafka.transaction_topic),
+     .refuse = refuse_empty,
+     .example = "dbserver1.transaction",
+     .description = "The topic of BEGIN and END, when the connector's topic.transaction is set. Default:\n"
+                    "PREFIX.transaction."},
+    {.key = "kafka.properties",
+     .type = SETTING_LIST,
+     FIELD(kafka.properties),
+     COUNT(kafka.property_count),
+     .refuse = refuse_property,
+     .example = "[\"security.protocol=SASL_SSL\", \"sasl.mechanism=SCRAM-SHA-512\"]",
+     .description = "Further properties of librdkafka, as \"key=value\"."},
+
+    {.key = "connect.url",
+     .type = SETTING_TEXT,
+     FIELD(connect.url),
+     .refuse = refuse_url,
+     .example = "http://127.0.0.1:8083",
+     .description = "The REST interface of Kafka Connect."},
+    {.key = "connect.connector",
+     .type = SETTING_TEXT,
+     FIELD(connect.connector),
+     .refuse = refuse_empty,
+     .example = "postgres-connector",
+     .description = "The connector's name there."},
+
+    {.key = "decoding.unavailable_placeholder",
+     .type = SETTING_TEXT,
+     FIELD(decoding.unavailable_placeholder),
+     .refuse = refuse_empty,
+     .example = "__debezium_unavailable_value",
+     .description = "The connector's unavailable.value.placeholder, when it is not Debezium's default."},
+    {.key = "decoding.decimal",
+     .type = SETTING_CHOICE,
+     FIELD(decoding.modes.decimal),
+     .initial = "precise",
+     .choices = decimal_choices,
+     .description =
+         "The connector's decimal.handling.mode. This and the following matter only for JSON without schema."},
+    {.key = "decoding.time",
+     .type = SETTING_CHOICE,
+     FIELD(decoding.modes.time),
+     .initial = "adaptive",
+     .choices = time_choices,
+     .description = "The connector's time.precision.mode."},
+    {.key = "decoding.interval",
+     .type = SETTING_CHOICE,
+     FIELD(decoding.modes.interval),
+     .initial = "numeric",
+     .choices = interval_choices,
+     .description = "The connector's interval.handling.mode."},
+    {.key = "decoding.binary",
+     .type = SETTING_CHOICE,
+     FIELD(decoding.modes.binary),
+     .initial = "bytes",
+     .choices = binary_choices,
+     .description = "The connector's binary.handling.mode."},
+    {.key = "decoding.hstore",
+     .type = SETTING_CHOICE,
+     FIELD(decoding.modes.hstore),
+     .initial = "map",
+     .choices = hstore_choices,
+     .description = "The connector's hstore.handling.mode."},
+
+    {.key = "log.level",
+     .type = SETTING_CHOICE,
+     FIELD(log.level),
+     .initial = "info",
+     .reloadable = true,
+     .choices = level_choices,
+     .description = "The lowest level that is written."},
+    {.key = "log.format",
+     .type = SETTING_CHOICE,
+     FIELD(log.json),
+     .initial = "text",
+     .reloadable = true,
+     .choices = format_choices,
+     .description = "Lines for people, or one JSON object a line."},
+};
+const size_t setting_count = sizeof(settings) / sizeof(*settings);
+
+const char rule_description[] =
+    "What is done with single tables. The first entry whose pattern matches counts; a table that none matches has\n"
+    "the defaults.";
+
+const struct setting rule_settings[] = {
+    {.key = "match",
+     .type = SETTING_TEXT,
+     RULE_FIELD(match),
+     .required = true,
+     .refuse = refuse_match,
+     .example = "public.users",
+     .description = "The table as \"schema.table\"; * stands for any run of characters."},
+    {.key = "exclude",
+     .type = SETTING_BOOLEAN,
+     RULE_FIELD(exclude),
+     .initial = "false",
+     .description = "true: the table's events are left out, and counted."},
+    {.key = "delete",
+     .type = SETTING_CHOICE,
+     RULE_FIELD(delete_mode),
+     .initial = "hard",
+     .choices = delete_choices,
+     .description = "hard: the row goes. soft: it is marked (target.is_deleted, target.deleted_at); a later insert\n"
+                    "revives it. ignore: deletes are left out."},
+    {.key = "truncate",
+     .type = SETTING_CHOICE,
+     RULE_FIELD(truncate_mode),
+     .initial = "apply",
+     .choices = truncate_choices,
+     .description =
+         "apply: the table is emptied. soft: its rows are marked as deleted. ignore: truncates are left out."},
+};
+const size_t rule_setting_count = sizeof(rule_settings) / sizeof(*rule_settings);
+
+const char *setting_name(const struct setting *setting)
+{
+	const char *dot = strchr(setting->key, '.');
+
+	return dot == NULL ? setting->key : dot + 1;
+}
+
+bool setting_in_group(const struct setting *setting, const char *group)
+{
+	size_t length = (size_t)(setting_name(setting) - setting->key);
+
+	if (length > 0)
+		length--;
+	return strlen(group) == length && strncmp(setting->key, group, length) == 0;
+}
