@@ -1,0 +1,31 @@
+/*
+ * checkpoint.h - where a stream stands, as the target keeps it: read at start, written with each batch (law 2).
+ * Plain data; the target room reads and writes it (target/checkpoint.h), the stream starts from it.
+ */
+#ifndef REPLICATOR_STREAM_CHECKPOINT_H
+#define REPLICATOR_STREAM_CHECKPOINT_H
+
+#include "stream/transaction.h"
+
+struct checkpoint_offset {
+	char *topic;
+	int32_t partition;
+	int64_t next_offset;
+	int32_t leader_epoch; /* -1: unknown */
+	char *topic_id;       /* "" where the library has no topic ids */
+};
+
+struct checkpoint {
+	bool exists;               /* false: the first start of this stream, read from the beginning */
+	char *cluster_id;          /* of the Kafka cluster that the offsets belong to; "" unknown */
+	uint64_t last_commit_lsn;  /* W: the commit LSN of the last applied transaction; 0 none */
+	uint64_t last_tx_id;
+	struct snapshot_generation generation; /* of the last snapshot seen */
+	bool generation_open;      /* its last row was not applied yet */
+	struct checkpoint_offset *offsets;
+	size_t offset_count;
+};
+
+void checkpoint_free(struct checkpoint *checkpoint); /* what it holds, not the struct */
+
+#endif

@@ -1,0 +1,443 @@
+/*
+ * checkpoint.c - claims a stream, reads where it stands, and writes that with each batch.
+ *
+ * NOTES
+ *   checkpoint_send runs with every commit, so it is one statement: the fence (the UPDATE of the stream's row), and the
+ *   offsets that are written only where the fence held. Its plan is the same for all parameters.
+ *
+ *   A session that lost its connection may live on in the server for a long time, with our lock and perhaps with a
+ *   COMMIT under way. The row of the stream holds its pid and start time under our epoch, so checkpoint_reclaim may end
+ *   it: once we have the lock, its last transaction is decided, and what we read is true.
+ */
+#include "target/checkpoint.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/lsn.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "pg/sql.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOCK_POLL_MS 250
+#define LOCK_LOG_US ((int64_t)60 * 1000000)
+
+/* Decimal text of an integer; room enough for 64 bits. */
+struct number {
+	char text[24];
+};
+
+static struct number number_of(int64_t value)
+{
+	struct number number;
+
+	snprintf(number.text, sizeof(number.text), "%" PRId64, value);
+	return number;
+}
+
+/* Appends the text with @ replaced by the quoted name of the state schema and a dot. */
+static void append_state_sql(struct buffer *sql, const struct config *config, const char *text)
+{
+	for (const char *at; (at = strchr(text, '@')) != NULL; text = at + 1) {
+		buffer_append(sql, text, (size_t)(at - text));
+		sql_append_identifier(sql, config->target.schema);
+		buffer_append_byte(sql, '.');
+	}
+	buffer_append_text(sql, text);
+}
+
+static struct error *state_query(struct pg_connection *connection, const struct config *config, const char *text,
+                                 size_t parameter_count, const char *const *parameters, struct pg_result **result)
+{
+	struct buffer sql = {0};
+	struct error *error;
+
+	append_state_sql(&sql, config, text);
+	error = pg_query(connection, sql.data, parameter_count, parameters, result);
+	buffer_free(&sql);
+	return error;
+}
+
+static char *instance_name(void)
+{
+	char host[256] = "";
+
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		snprintf(host, sizeof(host), "unknown-host");
+	return memory_format("%s:%d", host, (int)getpid());
+}
+
+/* The advisory lock's two keys: FNV-1a of "replicator:" and the stream's name. */
+static void lock_keys(const char *stream, struct number *high, struct number *low)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	const char *const parts[2] = {"replicator:", stream};
+
+	for (size_t i = 0; i < 2; i++)
+		for (const char *at = parts[i]; *at != '\0'; at++)
+			hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
+	*high = number_of((int32_t)(uint32_t)(hash >> 32));
+	*low = number_of((int32_t)(uint32_t)hash);
+}
+
+static struct error *try_lock(struct pg_connection *connection, const char *stream, bool *locked)
+{
+	struct number high, low;
+	const char *parameters[2];
+	struct pg_result *result = NULL;
+
+	lock_keys(stream, &high, &low);
+	parameters[0] = high.text;
+	parameters[1] = low.text;
+	TRY(pg_query(connection, "SELECT pg_try_advisory_lock($1::int, $2::int)", 2, parameters, &result));
+	*locked = strcmp(pg_result_text(result, 0, 0), "t") == 0;
+	pg_result_free(result);
+	return NULL;
+}
+
+static struct error *log_holder(struct pg_connection *connection, const struct config *config)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(
+	    connection, config,
+	    "SELECT instance, holder_pid, heartbeat_at FROM @stream WHERE name = $1 AND instance IS NOT NULL", 1,
+	    parameters, &result));
+	if (pg_result_rows(result) > 0)
+		log_info("stream %s is held by instance %s (backend %s, last sign of life %s): waiting to take over",
+		         config->stream.name, pg_result_text(result, 0, 0), pg_result_text(result, 0, 1),
+		         pg_result_text(result, 0, 2));
+	else
+		log_info("stream %s is held by another session: waiting to take over", config->stream.name);
+	pg_result_free(result);
+	return NULL;
+}
+
+/*
+ * Polls for the lock; in between it looks at the stop request and calls `meanwhile` (may be NULL). A wait inside the
+ * server could not be left.
+ */
+static struct error *await_lock(struct pg_connection *connection, const struct config *config,
+                                struct error *(*meanwhile)(struct pg_connection *, const struct config *, int64_t),
+                                int64_t epoch)
+{
+	int64_t log_at = 0;
+
+	for (;;) {
+		bool locked = false;
+
+		TRY(try_lock(connection, config->stream.name, &locked));
+		if (locked)
+			return NULL;
+		if (meanwhile != NULL)
+			TRY(meanwhile(connection, config, epoch));
+		if (clock_monotonic_us() >= log_at) {
+			TRY(log_holder(connection, config));
+			log_at = clock_monotonic_us() + LOCK_LOG_US;
+		}
+		if (signals_stop_requested())
+			return error_new(ERROR_INTERRUPTED,
+			                 "asked to stop while stream %s was held by another instance",
+			                 config->stream.name);
+		clock_sleep_ms(LOCK_POLL_MS);
+	}
+}
+
+static struct error *fenced_error(const struct config *config, int64_t epoch)
+{
+	return error_new(ERROR_FENCED,
+	                 "stream %s was taken over by another instance (our epoch was %" PRId64 "); only one may run",
+	                 config->stream.name, epoch);
+}
+
+static uint64_t result_lsn(const struct pg_result *result, size_t row, size_t column)
+{
+	uint64_t lsn = 0;
+
+	return lsn_parse(pg_result_text(result, row, column), &lsn) ? lsn : 0;
+}
+
+static struct error *read_stream(struct pg_connection *connection, const struct config *config,
+                                 struct checkpoint *checkpoint)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config,
+	                "SELECT s.cluster_id, s.last_commit_lsn, s.last_tx_id, p.generation_tx_id, p.generation_lsn,"
+	                "       (p.generation_tx_id IS NOT NULL AND p.finished_at IS NULL)::int"
+	                "  FROM @stream s LEFT JOIN LATERAL"
+	                "       (SELECT * FROM @snapshot_progress p WHERE p.stream = s.name"
+	                "         ORDER BY p.started_at DESC, p.generation_lsn DESC LIMIT 1) p ON true"
+	                " WHERE s.name = $1",
+	                1, parameters, &result));
+	if (pg_result_rows(result) == 0) {
+		pg_result_free(result);
+		return error_new(ERROR_FENCED, "the row of stream %s is gone from table stream of schema %s",
+		                 config->stream.name, config->target.schema);
+	}
+	checkpoint->cluster_id = memory_copy_text(pg_result_text(result, 0, 0));
+	checkpoint->last_commit_lsn = result_lsn(result, 0, 1);
+	checkpoint->last_tx_id = (uint64_t)pg_result_integer(result, 0, 2);
+	checkpoint->generation.tx_id = (uint64_t)pg_result_integer(result, 0, 3);
+	checkpoint->generation.lsn = result_lsn(result, 0, 4);
+	checkpoint->generation_open = pg_result_integer(result, 0, 5) != 0;
+	pg_result_free(result);
+	return NULL;
+}
+
+static struct error *read_offsets(struct pg_connection *connection, const struct config *config,
+                                  struct checkpoint *checkpoint)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+	size_t count;
+
+	TRY(state_query(connection, config,
+	                "SELECT topic, partition, next_offset, leader_epoch, topic_id FROM @offsets WHERE stream = $1"
+	                " ORDER BY topic COLLATE \"C\", partition",
+	                1, parameters, &result));
+	count = pg_result_rows(result);
+	checkpoint->offsets = memory_alloc((count + 1) * sizeof(*checkpoint->offsets));
+	checkpoint->offset_count = count;
+	for (size_t i = 0; i < count; i++)
+		checkpoint->offsets[i] = (struct checkpoint_offset){
+		    .topic = memory_copy_text(pg_result_text(result, i, 0)),
+		    .partition = (int32_t)pg_result_integer(result, i, 1),
+		    .next_offset = pg_result_integer(result, i, 2),
+		    .leader_epoch = (int32_t)pg_result_integer(result, i, 3),
+		    .topic_id = memory_copy_text(pg_result_text(result, i, 4)),
+		};
+	pg_result_free(result);
+	return NULL;
+}
+
+/* What was read is whole: whoever had the stream before us is out since the epoch was raised. */
+static struct error *read_checkpoint(struct pg_connection *connection, const struct config *config,
+                                     struct checkpoint *checkpoint)
+{
+	struct error *error;
+
+	*checkpoint = (struct checkpoint){0};
+	error = read_stream(connection, config, checkpoint);
+	if (error == NULL)
+		error = read_offsets(connection, config, checkpoint);
+	if (error != NULL) {
+		checkpoint_free(checkpoint);
+		return error;
+	}
+	/* A row without offsets: an instance claimed the stream and went before its first commit. */
+	checkpoint->exists = checkpoint->offset_count > 0 || checkpoint->last_commit_lsn != 0;
+	return NULL;
+}
+
+#define HOLDER                                                                                                         \
+	" instance = $2, holder_pid = pg_backend_pid(),"                                                               \
+	" holder_backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),"           \
+	" heartbeat_at = clock_timestamp(), state = 'starting', error = NULL"
+
+static struct error *raise_epoch(struct pg_connection *connection, const struct config *config, int64_t *epoch)
+{
+	char *instance = instance_name();
+	const char *const parameters[2] = {config->stream.name, instance};
+	struct pg_result *result = NULL;
+	struct error *error =
+	    state_query(connection, config,
+	                "INSERT INTO @stream (name, epoch) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING", 1, parameters,
+	                NULL);
+
+	if (error == NULL)
+		error = state_query(connection, config,
+		                    "UPDATE @stream SET epoch = epoch + 1," HOLDER " WHERE name = $1 RETURNING epoch",
+		                    2, parameters, &result);
+	if (error == NULL)
+		*epoch = pg_result_integer(result, 0, 0);
+	pg_result_free(result);
+	free(instance);
+	return error;
+}
+
+struct error *checkpoint_claim(struct pg_connection *connection, const struct config *config,
+                               struct checkpoint *checkpoint, int64_t *epoch)
+{
+	TRY(await_lock(connection, config, NULL, 0));
+	TRY(raise_epoch(connection, config, epoch));
+	return read_checkpoint(connection, config, checkpoint);
+}
+
+/* Ends the session that our epoch's row names: it is our own, cut off. ERROR_FENCED when the epoch is another's. */
+static struct error *end_lost_session(struct pg_connection *connection, const struct config *config, int64_t epoch)
+{
+	struct number number = number_of(epoch);
+	const char *const parameters[2] = {config->stream.name, number.text};
+	struct pg_result *result = NULL;
+	bool ours;
+
+	TRY(state_query(connection, config,
+	                "SELECT (SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a"
+	                "         WHERE a.pid = s.holder_pid AND a.backend_start = s.holder_backend_start)"
+	                "  FROM @stream s WHERE s.name = $1 AND s.epoch = $2::bigint",
+	                2, parameters, &result));
+	ours = pg_result_rows(result) > 0;
+	pg_result_free(result);
+	return ours ? NULL : fenced_error(config, epoch);
+}
+
+static struct error *note_holder(struct pg_connection *connection, const struct config *config, int64_t epoch)
+{
+	struct number number = number_of(epoch);
+	char *instance = instance_name();
+	const char *const parameters[3] = {config->stream.name, instance, number.text};
+	struct pg_result *result = NULL;
+	struct error *error =
+	    state_query(connection, config,
+	                "UPDATE @stream SET" HOLDER " WHERE name = $1 AND epoch = $3::bigint RETURNING 1", 3,
+	                parameters, &result);
+
+	if (error == NULL && pg_result_rows(result) == 0)
+		error = fenced_error(config, epoch);
+	pg_result_free(result);
+	free(instance);
+	return error;
+}
+
+struct error *checkpoint_reclaim(struct pg_connection *connection, const struct config *config, int64_t epoch,
+                                 struct checkpoint *checkpoint)
+{
+	TRY(await_lock(connection, config, end_lost_session, epoch));
+	TRY(note_holder(connection, config, epoch));
+	return read_checkpoint(connection, config, checkpoint);
+}
+
+/* $1 stream, $2 epoch, $3 LSN, $4 tx id, $5 µs, $6 cluster, $7 topics, $8 partitions, $9 offsets. */
+static const char SEND_SQL[] =
+    "WITH fence AS ("
+    "UPDATE @stream SET last_commit_lsn = coalesce($3::pg_lsn, last_commit_lsn),"
+    " last_tx_id = coalesce($4::bigint, last_tx_id),"
+    " source_commit_at = coalesce(timestamptz 'epoch' + $5::bigint * interval '1 microsecond', source_commit_at),"
+    " cluster_id = coalesce($6::text, cluster_id),"
+    " applied_at = clock_timestamp(), heartbeat_at = clock_timestamp()"
+    " WHERE name = $1 AND epoch = $2::bigint RETURNING name"
+    "), moved AS ("
+    "INSERT INTO @offsets AS o (stream, topic, partition, next_offset)"
+    " SELECT f.name, u.topic, u.partition, u.next_offset"
+    " FROM fence f, unnest($7::text[], $8::int[], $9::bigint[]) AS u (topic, partition, next_offset)"
+    " ON CONFLICT (stream, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"
+    ")";
+
+/* $10, $11 generation, $12 rows, $13 open. */
+static const char SEND_SNAPSHOT_SQL[] =
+    ", generation AS ("
+    "INSERT INTO @snapshot_progress AS p (stream, generation_tx_id, generation_lsn, rows, started_at, finished_at)"
+    " SELECT f.name, $10::bigint, $11::pg_lsn, $12::bigint, clock_timestamp(),"
+    " CASE WHEN $13::boolean THEN NULL ELSE clock_timestamp() END FROM fence f"
+    " ON CONFLICT (stream, generation_tx_id, generation_lsn) DO UPDATE SET rows = p.rows + excluded.rows,"
+    " finished_at = coalesce(p.finished_at, excluded.finished_at)"
+    ")";
+
+/* The last position of each partition as three arrays. */
+static void append_positions(const struct partition_list *partitions, const struct checkpoint_update *update,
+                             struct buffer arrays[3])
+{
+	uint32_t count = partition_list_count(partitions);
+	int64_t *last = memory_alloc((count + (size_t)1) * sizeof(*last));
+
+	for (size_t i = 0; i < update->position_count; i++)
+		last[update->positions[i].partition] = update->positions[i].next_offset + 1; /* 0 stands for none */
+	for (size_t k = 0; k < 3; k++)
+		buffer_append_byte(&arrays[k], '{');
+	for (uint32_t i = 0; i < count; i++) {
+		const struct partition_name *name;
+
+		if (last[i] == 0)
+			continue;
+		name = partition_list_get(partitions, i);
+		for (size_t k = 0; k < 3 && arrays[0].length > 1; k++)
+			buffer_append_byte(&arrays[k], ',');
+		sql_append_array_element(&arrays[0], name->topic, strlen(name->topic));
+		buffer_append_format(&arrays[1], "%" PRId32, name->id);
+		buffer_append_format(&arrays[2], "%" PRId64, last[i] - 1);
+	}
+	for (size_t k = 0; k < 3; k++)
+		buffer_append_byte(&arrays[k], '}');
+	free(last);
+}
+
+static bool has_generation(const struct checkpoint_update *update)
+{
+	return update->generation.tx_id != 0 || update->generation.lsn != 0;
+}
+
+static struct pg_statement *send_statement(struct pg_connection *connection, const struct config *config, bool snapshot)
+{
+	struct pg_statement *statement;
+	struct buffer sql = {0};
+
+	append_state_sql(&sql, config, SEND_SQL);
+	if (snapshot)
+		append_state_sql(&sql, config, SEND_SNAPSHOT_SQL);
+	buffer_append_text(&sql, " SELECT 1 FROM fence");
+	statement = pg_statement_of(connection, (struct slice){sql.data, sql.length});
+	buffer_free(&sql);
+	return statement;
+}
+
+struct error *checkpoint_send(struct pg_connection *connection, const struct config *config,
+                              const struct partition_list *partitions, const struct checkpoint_update *update)
+{
+	struct number epoch = number_of(update->epoch), tx_id = number_of((int64_t)update->last_tx_id);
+	struct number source_us = number_of(update->source_us), rows = number_of((int64_t)update->snapshot_rows);
+	struct number generation_tx_id = number_of((int64_t)update->generation.tx_id);
+	char lsn[LSN_TEXT_SIZE], generation_lsn[LSN_TEXT_SIZE];
+	struct buffer arrays[3] = {{0}, {0}, {0}};
+	bool snapshot = has_generation(update);
+	struct error *error;
+
+	lsn_format(update->last_commit_lsn, lsn);
+	lsn_format(update->generation.lsn, generation_lsn);
+	append_positions(partitions, update, arrays);
+	const char *const parameters[13] = {
+	    config->stream.name,
+	    epoch.text,
+	    update->last_commit_lsn != 0 ? lsn : NULL,
+	    update->last_tx_id != 0 ? tx_id.text : NULL,
+	    update->source_us != 0 ? source_us.text : NULL,
+	    update->cluster_id,
+	    arrays[0].data,
+	    arrays[1].data,
+	    arrays[2].data,
+	    generation_tx_id.text,
+	    generation_lsn,
+	    rows.text,
+	    update->generation_open ? "t" : "f",
+	};
+	error =
+	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 13 : 9, parameters);
+	for (size_t k = 0; k < 3; k++)
+		buffer_free(&arrays[k]);
+	return error;
+}
+
+struct error *checkpoint_write_state(struct pg_connection *connection, const struct config *config, int64_t epoch,
+                                     const char *state, const char *error_text)
+{
+	struct number number = number_of(epoch);
+	const char *const parameters[4] = {config->stream.name, number.text, state, error_text};
+	struct pg_result *result = NULL;
+	bool fenced;
+
+	TRY(state_query(connection, config,
+	                "UPDATE @stream SET state = $3, error = $4, heartbeat_at = clock_timestamp()"
+	                " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
+	                4, parameters, &result));
+	fenced = pg_result_rows(result) == 0;
+	pg_result_free(result);
+	return fenced ? fenced_error(config, epoch) : NULL;
+}

@@ -1,0 +1,108 @@
+-- The state of the replicator in the target. @schema@ stands for the quoted name of the schema (setting target.schema),
+-- which exists already. Installed once, in one transaction, by checkpoint_install_schema.
+--
+-- Rows of stream and offsets are updated with every batch: half of each page is left free, and no index holds a column
+-- that changes, so that the updates stay heap-only (HOT) and the tables small.
+
+CREATE TABLE @schema@.schema_version (
+    version      int PRIMARY KEY,
+    installed_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Where a stream stands, and who may move it. A commit of ours updates this row WHERE epoch = ours.
+CREATE TABLE @schema@.stream (
+    name                 text PRIMARY KEY,
+    epoch                bigint NOT NULL,                -- raised by each instance that takes the stream over
+    cluster_id           text NOT NULL DEFAULT '',       -- of the Kafka cluster that the offsets belong to
+    last_commit_lsn      pg_lsn NOT NULL DEFAULT '0/0',  -- of the last source transaction applied
+    last_tx_id           bigint NOT NULL DEFAULT 0,
+    source_commit_at     timestamptz,                    -- when the source committed it
+    applied_at           timestamptz,                    -- when this server applied it
+    state                text NOT NULL DEFAULT 'new',
+    error                text,
+    instance             text,                           -- host and pid of the daemon
+    holder_pid           int,                            -- its backend here
+    holder_backend_start timestamptz,
+    heartbeat_at         timestamptz
+) WITH (fillfactor = 50);
+
+-- The next offset to read of each partition: written in the transaction that applied everything below it.
+CREATE TABLE @schema@.offsets (
+    stream       text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    topic        text NOT NULL,
+    topic_id     text NOT NULL DEFAULT '',               -- '' where the client library knows none
+    partition    int NOT NULL,
+    next_offset  bigint NOT NULL,
+    leader_epoch int NOT NULL DEFAULT -1,                -- -1: unknown
+    PRIMARY KEY (stream, topic, partition)
+) WITH (fillfactor = 50);
+
+-- One row for each snapshot of the connector; its rows carry one transaction id and LSN.
+CREATE TABLE @schema@.snapshot_progress (
+    stream           text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    generation_tx_id bigint NOT NULL,
+    generation_lsn   pg_lsn NOT NULL,
+    rows             bigint NOT NULL DEFAULT 0,
+    started_at       timestamptz NOT NULL,
+    finished_at      timestamptz,                        -- NULL: its last row was not applied yet
+    PRIMARY KEY (stream, generation_tx_id, generation_lsn)
+) WITH (fillfactor = 50);
+
+-- The images of tables that DDL made, in the order of their commits.
+CREATE TABLE @schema@.schema_history (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream      text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    relid       oid NOT NULL,                            -- at the source
+    schema_name text NOT NULL,
+    table_name  text NOT NULL,
+    log_id      bigint,                                  -- of the row in the source's DDL log
+    commit_lsn  pg_lsn NOT NULL,
+    image       jsonb NOT NULL,
+    command     text,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX schema_history_relid ON @schema@.schema_history (stream, relid, id);
+
+-- Source transactions that could not be applied and were set aside, with the evidence.
+CREATE TABLE @schema@.quarantine (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream        text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    tx_id         bigint,
+    commit_lsn    pg_lsn,
+    topic         text,
+    partition     int,
+    first_offset  bigint,
+    last_offset   bigint,
+    tables        text[] NOT NULL DEFAULT '{}',
+    sqlstate      text NOT NULL DEFAULT '',
+    error         text NOT NULL,
+    events        jsonb NOT NULL,
+    state         text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'retried', 'skipped')),
+    set_aside_at  timestamptz NOT NULL DEFAULT now(),
+    resolved_at   timestamptz
+);
+CREATE INDEX quarantine_waiting ON @schema@.quarantine (stream, id) WHERE state = 'waiting';
+
+CREATE VIEW @schema@.status AS
+SELECT s.name,
+       s.state,
+       s.error,
+       s.last_commit_lsn,
+       s.last_tx_id,
+       s.source_commit_at,
+       s.applied_at,
+       s.applied_at - s.source_commit_at AS last_delay,
+       p.rows AS snapshot_rows,
+       p.started_at AS snapshot_started_at,
+       p.finished_at AS snapshot_finished_at,
+       (SELECT count(*) FROM @schema@.offsets o WHERE o.stream = s.name) AS partitions,
+       (SELECT count(*) FROM @schema@.quarantine q WHERE q.stream = s.name AND q.state = 'waiting') AS quarantined,
+       s.instance,
+       s.epoch,
+       s.heartbeat_at
+  FROM @schema@.stream s
+  LEFT JOIN LATERAL (SELECT rows, started_at, finished_at
+                       FROM @schema@.snapshot_progress p
+                      WHERE p.stream = s.name
+                      ORDER BY p.started_at DESC
+                      LIMIT 1) p ON true;

@@ -1,0 +1,388 @@
+/* test_checkpoint.c - the state schema, who owns a stream, and what a commit writes. */
+#include "base/clock.h"
+#include "base/embedded.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "postgres.h"
+#include "target/checkpoint.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct config config = {.stream.name = "s 'x\"", .target.schema = "State \"1\""};
+
+#define SCHEMA "\"State \"\"1\"\"\""
+
+/* A connection to a fresh state schema. */
+static struct pg_connection *fresh(void)
+{
+	struct pg_connection *connection = postgres_connect();
+
+	postgres_execute(connection, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS " SCHEMA " CASCADE");
+	expect_no_error(checkpoint_install_schema(connection, config.target.schema));
+	return connection;
+}
+
+static void expect_value(struct pg_connection *connection, const char *sql, const char *expected)
+{
+	char *value = postgres_value(connection, sql);
+
+	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
+	free(value);
+}
+
+START_TEST(schema_is_installed_once)
+{
+	struct pg_connection *connection = postgres_connect();
+	char *version;
+
+	postgres_execute(connection, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS " SCHEMA " CASCADE");
+	expect_error(checkpoint_check_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
+	             "replicator init target");
+	expect_error(checkpoint_remove_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
+	             "no state tables");
+	postgres_execute(connection, "CREATE SCHEMA " SCHEMA);
+	expect_error(checkpoint_check_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
+	             "replicator init target");
+	expect_no_error(checkpoint_install_schema(connection, config.target.schema));
+	expect_no_error(checkpoint_check_schema(connection, config.target.schema));
+	expect_no_error(checkpoint_install_schema(connection, config.target.schema));
+	version = postgres_value(connection, "SELECT count(*) = max(version) FROM " SCHEMA ".schema_version");
+	ck_assert_str_eq(version, "t");
+	free(version);
+	expect_value(connection, "SELECT count(*) FROM " SCHEMA ".status", "0");
+	postgres_execute(connection, "INSERT INTO " SCHEMA ".schema_version VALUES (9999)");
+	expect_error(checkpoint_check_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
+	             "newer replicator");
+	expect_error(checkpoint_install_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
+	             "newer replicator");
+	postgres_execute(connection, "DELETE FROM " SCHEMA ".schema_version");
+	expect_error(checkpoint_check_schema(connection, config.target.schema), ERROR_CONFIGURATION, "", "init target");
+	expect_no_error(pg_execute(connection, "INSERT INTO " SCHEMA ".schema_version VALUES (1)"));
+	expect_no_error(checkpoint_remove_schema(connection, config.target.schema));
+	pg_disconnect(connection);
+}
+END_TEST
+
+START_TEST(failed_installation_leaves_nothing)
+{
+	struct pg_connection *connection = postgres_connect();
+
+	postgres_execute(connection, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS " SCHEMA " CASCADE");
+	postgres_execute(connection, "CREATE ROLE small_role; SET ROLE small_role");
+	expect_error(checkpoint_install_schema(connection, config.target.schema), ERROR_TARGET, "42501",
+	             "creating schema");
+	postgres_execute(connection, "RESET ROLE; DROP ROLE small_role; CREATE SCHEMA " SCHEMA);
+	postgres_execute(connection, "CREATE TABLE " SCHEMA ".quarantine ()");
+	expect_error(checkpoint_install_schema(connection, config.target.schema), ERROR_TARGET, "42P07",
+	             "001_state.sql");
+	expect_value(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'State \"1\"'", "1");
+	postgres_execute(connection, "DROP SCHEMA " SCHEMA " CASCADE");
+	pg_disconnect(connection);
+}
+END_TEST
+
+static void *install_in_thread(void *argument)
+{
+	(void)argument;
+	struct pg_connection *connection = postgres_connect();
+
+	expect_no_error(checkpoint_install_schema(connection, config.target.schema));
+	pg_disconnect(connection);
+	return NULL;
+}
+
+START_TEST(two_install_at_once)
+{
+	struct pg_connection *connection = postgres_connect();
+	pthread_t threads[4];
+
+	postgres_execute(connection, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS " SCHEMA " CASCADE");
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, install_in_thread, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	expect_no_error(checkpoint_check_schema(connection, config.target.schema));
+	pg_disconnect(connection);
+}
+END_TEST
+
+START_TEST(printed_schema_is_the_installed_one)
+{
+	struct pg_connection *connection = postgres_connect();
+	struct buffer sql = {0};
+
+	postgres_execute(connection, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS " SCHEMA " CASCADE");
+	checkpoint_print_schema(config.target.schema, &sql);
+	postgres_execute(connection, sql.data);
+	expect_no_error(checkpoint_check_schema(connection, config.target.schema));
+	buffer_free(&sql);
+	pg_disconnect(connection);
+}
+END_TEST
+
+static void take_rows(void *context, size_t number, uint64_t rows)
+{
+	(void)number;
+	*(uint64_t *)context = rows; /* the last statement but COMMIT is the checkpoint's */
+}
+
+/* One batch without rows; gives the checkpoint's row count, commits when it is one. */
+static uint64_t send(struct pg_connection *connection, const struct partition_list *partitions,
+                     const struct checkpoint_update *update)
+{
+	uint64_t rows = 99;
+
+	postgres_execute(connection, "BEGIN");
+	expect_no_error(pg_pipeline_begin(connection));
+	expect_no_error(checkpoint_send(connection, &config, partitions, update));
+	expect_no_error(pg_pipeline_sync(connection));
+	expect_no_error(pg_pipeline_finish(connection, take_rows, &rows, NULL));
+	postgres_execute(connection, rows == 1 ? "COMMIT" : "ROLLBACK");
+	return rows;
+}
+
+START_TEST(first_start_then_commit_then_next_start)
+{
+	struct pg_connection *connection = fresh();
+	struct partition_list *partitions = partition_list_new();
+	uint32_t a0 = partition_list_add(partitions, "db.odd, \"topic\"", 0);
+	uint32_t b3 = partition_list_add(partitions, "db.b", 3);
+	uint32_t b4 = partition_list_add(partitions, "db.b", 4);
+	const struct position positions[] = {{a0, 5}, {b3, 0}, {a0, 17}};
+	const struct position later[] = {{b4, INT64_C(9007199254740993)}};
+	struct checkpoint checkpoint;
+	struct checkpoint_update update = {
+	    .last_commit_lsn = 0x16B374D848,
+	    .last_tx_id = 4294967295,
+	    .source_us = INT64_C(1769860800123456),
+	    .cluster_id = "abc",
+	    .positions = positions,
+	    .position_count = 3,
+	};
+
+	expect_no_error(checkpoint_claim(connection, &config, &checkpoint, &update.epoch));
+	ck_assert(!checkpoint.exists);
+	ck_assert_uint_eq(checkpoint.offset_count, 0);
+	ck_assert_str_eq(checkpoint.cluster_id, "");
+	checkpoint_free(&checkpoint);
+
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	expect_value(connection, "SELECT source_commit_at FROM " SCHEMA ".stream", "2026-01-31 12:00:00.123456+00");
+	expect_value(connection, "SELECT applied_at > now() - interval '1 minute' FROM " SCHEMA ".stream", "t");
+	/* Nothing but positions: the watermark stays. */
+	update = (struct checkpoint_update){.epoch = update.epoch, .positions = later, .position_count = 1};
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	expect_value(connection, "SELECT source_commit_at FROM " SCHEMA ".stream", "2026-01-31 12:00:00.123456+00");
+	update.position_count = 0;
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	pg_disconnect(connection);
+
+	connection = postgres_connect();
+	expect_no_error(checkpoint_claim(connection, &config, &checkpoint, &update.epoch));
+	ck_assert_int_eq(update.epoch, 2);
+	ck_assert(checkpoint.exists);
+	ck_assert_str_eq(checkpoint.cluster_id, "abc");
+	ck_assert_uint_eq(checkpoint.last_commit_lsn, 0x16B374D848);
+	ck_assert_uint_eq(checkpoint.last_tx_id, 4294967295);
+	ck_assert_uint_eq(checkpoint.generation.tx_id, 0);
+	ck_assert_uint_eq(checkpoint.generation.lsn, 0);
+	ck_assert(!checkpoint.generation_open);
+	ck_assert_uint_eq(checkpoint.offset_count, 3);
+	ck_assert_str_eq(checkpoint.offsets[0].topic, "db.b");
+	ck_assert_int_eq(checkpoint.offsets[0].partition, 3);
+	ck_assert_int_eq(checkpoint.offsets[0].next_offset, 0);
+	ck_assert_int_eq(checkpoint.offsets[1].next_offset, INT64_C(9007199254740993));
+	ck_assert_str_eq(checkpoint.offsets[2].topic, "db.odd, \"topic\"");
+	ck_assert_int_eq(checkpoint.offsets[2].next_offset, 17);
+	ck_assert_int_eq(checkpoint.offsets[2].leader_epoch, -1);
+	ck_assert_str_eq(checkpoint.offsets[2].topic_id, "");
+	checkpoint_free(&checkpoint);
+	partition_list_free(partitions);
+	pg_disconnect(connection);
+}
+END_TEST
+
+START_TEST(snapshot_generations)
+{
+	struct pg_connection *connection = fresh();
+	struct partition_list *partitions = partition_list_new();
+	struct checkpoint checkpoint;
+	struct checkpoint_update update = {.generation = {700, 0xABC}, .generation_open = true, .snapshot_rows = 10};
+
+	expect_no_error(checkpoint_claim(connection, &config, &checkpoint, &update.epoch));
+	checkpoint_free(&checkpoint);
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	update.snapshot_rows = 5;
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
+	ck_assert_uint_eq(checkpoint.generation.tx_id, 700);
+	ck_assert_uint_eq(checkpoint.generation.lsn, 0xABC);
+	ck_assert(checkpoint.generation_open);
+	checkpoint_free(&checkpoint);
+	update.generation_open = false;
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
+	ck_assert(!checkpoint.generation_open);
+	checkpoint_free(&checkpoint);
+	expect_value(connection, "SELECT snapshot_rows FROM " SCHEMA ".status", "20");
+	/* The next snapshot. */
+	update.generation = (struct snapshot_generation){701, 0xABD};
+	update.generation_open = true;
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
+	ck_assert_uint_eq(checkpoint.generation.tx_id, 701);
+	ck_assert(checkpoint.generation_open);
+	checkpoint_free(&checkpoint);
+	partition_list_free(partitions);
+	pg_disconnect(connection);
+}
+END_TEST
+
+/* Law 8: after another instance claimed the stream, ours writes nothing any more. */
+START_TEST(fenced_instance_writes_nothing)
+{
+	struct pg_connection *old = fresh(), *new = postgres_connect();
+	struct partition_list *partitions = partition_list_new();
+	const struct position positions[] = {{partition_list_add(partitions, "t", 0), 7}};
+	struct checkpoint checkpoint;
+	struct checkpoint_update update = {.positions = positions,
+	                                   .position_count = 1,
+	                                   .last_commit_lsn = 5,
+	                                   .generation = {1, 1},
+	                                   .generation_open = true};
+	int64_t new_epoch = 0;
+
+	expect_no_error(checkpoint_claim(old, &config, &checkpoint, &update.epoch));
+	checkpoint_free(&checkpoint);
+	/* The lock is gone while the session lives: as after a failover of the target. */
+	postgres_execute(old, "SELECT pg_advisory_unlock_all()");
+	expect_no_error(checkpoint_claim(new, &config, &checkpoint, &new_epoch));
+	checkpoint_free(&checkpoint);
+	ck_assert_int_eq(new_epoch, update.epoch + 1);
+	ck_assert_uint_eq(send(old, partitions, &update), 0);
+	expect_value(new, "SELECT count(*) FROM " SCHEMA ".offsets", "0");
+	expect_value(new, "SELECT count(*) FROM " SCHEMA ".snapshot_progress", "0");
+	expect_error(checkpoint_write_state(old, &config, update.epoch, "running", NULL), ERROR_FENCED, "",
+	             "taken over");
+	expect_error(checkpoint_reclaim(old, &config, update.epoch, &checkpoint), ERROR_FENCED, "", "taken over");
+	expect_no_error(checkpoint_write_state(new, &config, new_epoch, "failed", "why"));
+	expect_value(new, "SELECT state || ' ' || error FROM " SCHEMA ".status", "failed why");
+	pg_disconnect(new);
+	/* The lock is free again; still the epoch is not ours. */
+	expect_error(checkpoint_reclaim(old, &config, update.epoch, &checkpoint), ERROR_FENCED, "", "taken over");
+	partition_list_free(partitions);
+	pg_disconnect(old);
+}
+END_TEST
+
+/* A session of ours that we lost, with a transaction open that holds the stream's row. */
+START_TEST(reclaim_ends_our_lost_session)
+{
+	struct pg_connection *lost = fresh(), *again = postgres_connect();
+	struct checkpoint checkpoint;
+	int64_t epoch = 0;
+	int64_t start;
+
+	expect_no_error(checkpoint_claim(lost, &config, &checkpoint, &epoch));
+	checkpoint_free(&checkpoint);
+	postgres_execute(lost, "BEGIN; UPDATE " SCHEMA ".stream SET last_tx_id = 99");
+	start = clock_monotonic_us();
+	expect_no_error(checkpoint_reclaim(again, &config, epoch, &checkpoint));
+	ck_assert_int_lt(clock_monotonic_us() - start, 5000000);
+	ck_assert_uint_eq(checkpoint.last_tx_id, 0);
+	checkpoint_free(&checkpoint);
+	expect_error(pg_execute(lost, "COMMIT"), ERROR_TRANSIENT, "57P01", "terminating");
+	expect_value(again, "SELECT epoch FROM " SCHEMA ".stream", "1");
+	pg_disconnect(lost);
+	pg_disconnect(again);
+}
+END_TEST
+
+static void *stop_soon(void *argument)
+{
+	(void)argument;
+	clock_sleep_ms(700);
+	signals_request_stop();
+	return NULL;
+}
+
+START_TEST(standby_waits_until_it_is_asked_to_stop)
+{
+	struct pg_connection *active = fresh(), *standby = postgres_connect();
+	struct checkpoint checkpoint;
+	int64_t epoch = 0;
+	pthread_t thread;
+
+	expect_no_error(checkpoint_claim(active, &config, &checkpoint, &epoch));
+	checkpoint_free(&checkpoint);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, NULL), 0);
+	expect_error(checkpoint_claim(standby, &config, &checkpoint, &epoch), ERROR_INTERRUPTED, "", "asked to stop");
+	pthread_join(thread, NULL);
+	expect_value(standby, "SELECT epoch FROM " SCHEMA ".stream", "1");
+	pg_disconnect(active);
+	pg_disconnect(standby);
+}
+END_TEST
+
+/* It runs with every commit: no growth of the tables, and a bound on its time that only a wrong plan would break. */
+START_TEST(many_commits_stay_cheap)
+{
+	struct pg_connection *connection = fresh();
+	struct partition_list *partitions = partition_list_new();
+	struct position positions[4];
+	struct checkpoint checkpoint;
+	struct checkpoint_update update = {.positions = positions, .position_count = 4};
+	int64_t start;
+
+	postgres_execute(connection, "SET synchronous_commit = off");
+	expect_no_error(checkpoint_claim(connection, &config, &checkpoint, &update.epoch));
+	checkpoint_free(&checkpoint);
+	for (uint32_t i = 0; i < 4; i++)
+		positions[i].partition = partition_list_add(partitions, "t", (int32_t)i);
+	start = clock_monotonic_us();
+	for (int64_t n = 1; n <= 2000; n++) {
+		for (size_t i = 0; i < 4; i++)
+			positions[i].next_offset = n;
+		update.last_commit_lsn = (uint64_t)n;
+		ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	}
+	printf("checkpoint: %.0f us a commit of three round trips\n", (double)(clock_monotonic_us() - start) / 2000);
+	ck_assert_int_lt(clock_monotonic_us() - start, 20 * 1000000);
+	expect_value(
+	    connection,
+	    "SELECT max(pg_relation_size(c.oid)) < 200000 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+	    " WHERE nspname = 'State \"1\"' AND relname IN ('stream', 'offsets')",
+	    "t");
+	partition_list_free(partitions);
+	pg_disconnect(connection);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("checkpoint");
+	TCase *tests = tcase_create("checkpoint");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, schema_is_installed_once);
+	tcase_add_test(tests, failed_installation_leaves_nothing);
+	tcase_add_test(tests, two_install_at_once);
+	tcase_add_test(tests, printed_schema_is_the_installed_one);
+	tcase_add_test(tests, first_start_then_commit_then_next_start);
+	tcase_add_test(tests, snapshot_generations);
+	tcase_add_test(tests, fenced_instance_writes_nothing);
+	tcase_add_test(tests, reclaim_ends_our_lost_session);
+	tcase_add_test(tests, standby_waits_until_it_is_asked_to_stop);
+	tcase_add_test(tests, many_commits_stay_cheap);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
