@@ -1,24 +1,28 @@
 # shellcheck shell=bash
 # A Kafka Connect worker (distributed mode, one node) with Debezium on its plugin path, and its connectors over REST.
-# Environment: CONNECT_HEAP (768m).
+# Environment: CONNECT_HEAP (768m), CONNECT_GROUP (connect-PORT).
 
-# connect_start DIR PORT BOOTSTRAP [name=value…]: its three topics are named after the group, `connect-PORT`, so that
-# several workers can share a broker. More settings go to the end of connect.properties and win.
+# connect_start DIR PORT BOOTSTRAP [name=value…]: its three topics are named after the group, so that several workers
+# can share a broker. More settings go to the end of connect.properties and win; a worker that runs with others is
+# restarted.
 connect_start() {
   local dir port=$2 bootstrap=$3
   dir=$(readlink -m "$1")
   shift 3
-  process_pid "$dir" >/dev/null && return 0
-  stack_complete || { fail "Kafka Connect is not in $STACK_DIR yet; run stack_fetch first"; return 1; }
-  port_require "$port" "Kafka Connect" || return 1
   mkdir -p "$dir"
-  connect_properties "$port" "$bootstrap" "$@" >"$dir/connect.properties"
-  java_spawn "$dir" "${CONNECT_HEAP:-768m}" org.apache.kafka.connect.cli.ConnectDistributed "$dir/connect.properties" || return 1
+  connect_properties "$port" "$bootstrap" "$@" >"$dir/connect.properties.new"
+  process_keep "$dir" connect.properties || connect_spawn "$dir" "$port" || return 1
   process_await "$dir" 120 "Kafka Connect" connect_answers "http://127.0.0.1:$port"
 }
 
+connect_spawn() {
+  stack_complete || { fail "Kafka Connect is not in $STACK_DIR yet; run stack_fetch first"; return 1; }
+  port_require "$2" "Kafka Connect" || return 1
+  java_spawn "$1" "${CONNECT_HEAP:-768m}" org.apache.kafka.connect.cli.ConnectDistributed "$1/connect.properties"
+}
+
 connect_properties() {
-  local port=$1 bootstrap=$2 group=connect-$1
+  local port=$1 bootstrap=$2 group=${CONNECT_GROUP:-connect-$1}
   shift 2
   cat <<CONF
 bootstrap.servers=$bootstrap
@@ -52,12 +56,14 @@ connect_pid() { process_pid "$1"; }
 connect_stop() { process_stop "$1" 30; }
 
 # connector_register URL FILE: creates the connector of FILE ({"name": …, "config": {…}}) or gives it this
-# configuration. While the worker rebalances it answers 409 and is asked again.
+# configuration; one that has it already is left in peace. While the worker rebalances it answers 409 and is asked again.
 connector_register() {
   local json name config answer code deadline=$((SECONDS + 60))
   json=$(cat "$2") || return 1
   jq -e '.name and .config' <<<"$json" >/dev/null || { fail "$2 is not of the form {\"name\": …, \"config\": {…}}"; return 1; }
   name=$(jq -r .name <<<"$json") config=$(jq -c .config <<<"$json")
+  curl -fsS -m 10 "$1/connectors/$name/config" 2>/dev/null |
+    jq -e --argjson new "$config" 'del(.name) == ($new | del(.name))' >/dev/null 2>&1 && return 0
   while :; do
     answer=$(curl -sS -m 60 -w '\n%{http_code}' -X PUT -H 'Content-Type: application/json' --data-binary @- \
       "$1/connectors/$name/config" <<<"$config" 2>&1) || true

@@ -2,19 +2,23 @@
 # One Kafka broker in KRaft mode, broker and controller in one process.
 # Environment: KAFKA_HEAP (512m), KAFKA_CONTROLLER_PORT (the broker's port + 1).
 
-# kafka_start DIR PORT [name=value…]: more settings go to the end of server.properties and win.
+# kafka_start DIR PORT [name=value…]: more settings go to the end of server.properties and win; a broker that runs with
+# others is restarted.
 kafka_start() {
   local dir port=$2 controller=${KAFKA_CONTROLLER_PORT:-$(($2 + 1))}
   dir=$(readlink -m "$1")
   shift 2
-  process_pid "$dir" >/dev/null && return 0
-  stack_complete || { fail "Kafka is not in $STACK_DIR yet; run stack_fetch first"; return 1; }
-  port_require "$port" "Kafka" && port_require "$controller" "Kafka's controller" || return 1
   mkdir -p "$dir"
-  kafka_properties "$dir" "$port" "$controller" "$@" >"$dir/server.properties"
-  [ -e "$dir/data/meta.properties" ] || kafka_format "$dir" || return 1
-  java_spawn "$dir" "${KAFKA_HEAP:-512m}" kafka.Kafka "$dir/server.properties" || return 1
+  kafka_properties "$dir" "$port" "$controller" "$@" >"$dir/server.properties.new"
+  process_keep "$dir" server.properties || kafka_spawn "$dir" "$port" "$controller" || return 1
   process_await "$dir" 90 Kafka grep -q 'Kafka Server started' "$dir/log"
+}
+
+kafka_spawn() {
+  stack_complete || { fail "Kafka is not in $STACK_DIR yet; run stack_fetch first"; return 1; }
+  port_require "$2" "Kafka" && port_require "$3" "Kafka's controller" || return 1
+  [ -e "$1/data/meta.properties" ] || kafka_format "$1" || return 1
+  java_spawn "$1" "${KAFKA_HEAP:-512m}" kafka.Kafka "$1/server.properties"
 }
 
 kafka_properties() {

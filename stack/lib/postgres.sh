@@ -33,20 +33,20 @@ pg_pid() {
 }
 
 # pg_start DIR PORT [name=value…]: starts the cluster in DIR/data, made first if there is none. The settings are
-# written anew at each start and override our own.
+# written anew at each start and override our own; a cluster that runs with others is restarted.
 pg_start() {
-  local dir port=$2 running bin
+  local dir port=$2 bin settings
   dir=$(readlink -m "$1")
   shift 2
+  settings=$(pg_settings "$port" "$@")
   if pg_pid "$dir" >/dev/null; then
-    running=$(sed -n 4p "$dir/data/postmaster.pid")
-    [ "$running" = "$port" ] && return 0
+    [ "$settings" = "$(cat "$dir/data/replicator-stack.conf")" ] && return 0
     pg_stop "$dir" || return 1
   fi
   port_require "$port" "PostgreSQL in $dir" || return 1
   [ -e "$dir/data/.initialized" ] || pg_create "$dir" || return 1
   bin=$(pg_bindir "$(cat "$dir/data/PG_VERSION")") || return 1
-  pg_configure "$dir" "$port" "$@" || return 1
+  pg_as tee "$dir/data/replicator-stack.conf" <<<"$settings" >/dev/null || return 1
   rm -f "$dir/data/postmaster.pid" # whoever it speaks of, it is not this cluster's postmaster: pg_pid looked
   [ ! -e "$dir/log" ] || mv -f "$dir/log" "$dir/log.1"
   if ! pg_as "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -s -w -t 60 start </dev/null >/dev/null 2>&1; then
@@ -80,16 +80,14 @@ pg_create() {
   touch "$dir/data/.initialized"
 }
 
-pg_configure() {
-  local dir=$1 port=$2 pair
-  shift 2
-  {
-    echo "# Written by stack/lib/postgres.sh at each start."
-    for pair in "port=$port" listen_addresses=127.0.0.1 unix_socket_directories= wal_level=logical max_wal_senders=10 \
-      max_replication_slots=10 max_wal_size=2GB 'log_line_prefix=%m [%p] %q%u@%d ' "$@"; do
-      printf "%s = '%s'\n" "${pair%%=*}" "${pair#*=}"
-    done
-  } | pg_as tee "$dir/data/replicator-stack.conf" >/dev/null
+pg_settings() {
+  local port=$1 pair
+  shift
+  echo "# Written by stack/lib/postgres.sh at each start."
+  for pair in "port=$port" listen_addresses=127.0.0.1 unix_socket_directories= wal_level=logical max_wal_senders=10 \
+    max_replication_slots=10 max_wal_size=2GB 'log_line_prefix=%m [%p] %q%u@%d ' "$@"; do
+    printf "%s = '%s'\n" "${pair%%=*}" "${pair#*=}"
+  done
 }
 
 # pg_stop DIR: fast shutdown, killed after 60 s.

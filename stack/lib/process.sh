@@ -24,6 +24,17 @@ process_pid() {
   echo "$pid"
 }
 
+# process_keep DIR FILE: takes DIR/FILE.new as the new DIR/FILE. 0 when the process runs and the two were equal: leave it
+# running. 1 when it has to be started; if it ran with the old file it has been stopped.
+process_keep() {
+  if process_pid "$1" >/dev/null; then
+    if cmp -s "$1/$2.new" "$1/$2"; then rm -f "$1/$2.new"; return 0; fi
+    process_stop "$1" || true
+  fi
+  mv -f "$1/$2.new" "$1/$2"
+  return 1
+}
+
 # process_spawn DIR COMMAND…: starts it in a session of its own, output to DIR/log (the last run's log is kept as
 # log.1), pid in DIR/pid. Returns at once; whether the process does its job is the caller's question.
 process_spawn() {

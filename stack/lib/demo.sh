@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# The demo's names: where its data lies, its ports, its addresses. Everything that setup.sh does starts from here.
+
+# Reads .env; what the environment says already wins.
+demo_environment() {
+  local name value
+  while IFS='=' read -r name value; do
+    [[ $name =~ ^[A-Z_]+$ ]] || continue
+    [ -n "${!name+set}" ] || printf -v "$name" '%s' "$value"
+    export "${name?}"
+  done <"$REPO_ROOT/.env"
+  PG_PASSWORD=$POSTGRES_PASSWORD
+  DEMO_HOME=$(services_home demo)
+  DEMO_CONF=$REPO_ROOT/.run/demo.conf
+  DEMO_CONNECTOR=postgres-connector
+  BROKER=127.0.0.1:$KAFKA_PORT
+  CONNECT_URL=http://127.0.0.1:$CONNECT_PORT
+  export CONNECT_GROUP=connect-demo
+  REPLICATOR=$REPO_ROOT/bin/replicator
+  CHECK_TARGET=$REPO_ROOT/bin/check_target
+}
+
+source_sql() { pg_psql "$SOURCE_PORT" source "$@"; }
+target_sql() { pg_psql "$TARGET_PORT" target "$@"; }
+
+# The data folder belongs to one clone at a time. With a second one on this machine they would take turns at breaking
+# each other's connector.
+demo_claim() {
+  local owner
+  mkdir -p "$DEMO_HOME" "$REPO_ROOT/.run" || return 1
+  owner=$(cat "$DEMO_HOME/clone" 2>/dev/null || echo "$REPO_ROOT")
+  if [ "$owner" != "$REPO_ROOT" ] && [ -e "$owner/setup.sh" ]; then
+    fail "the demo's data in $DEMO_HOME belongs to the clone in $owner; ./setup.sh reset there (or here) removes it"
+    return 1
+  fi
+  echo "$REPO_ROOT" >"$DEMO_HOME/clone"
+}
+
+# demo_running: 0 when source, target, Kafka, Connect and the replicator all run.
+demo_running() {
+  pg_pid "$DEMO_HOME/source" && pg_pid "$DEMO_HOME/target" && kafka_pid "$DEMO_HOME/kafka" &&
+    connect_pid "$DEMO_HOME/connect" && process_pid "$DEMO_HOME/replicator"
+} >/dev/null
+
+demo_required() { demo_running || die "the demo is not running (or not all of it); start it with ./setup.sh"; }
+
+# The connector's configuration as the user edits it, with the ports and the password of .env put in.
+demo_connector_json() {
+  jq --arg port "$SOURCE_PORT" --arg password "$CONNECTOR_PASSWORD" \
+    '.config["database.port"] = $port | .config["database.password"] = $password' \
+    "$REPO_ROOT/connectors/postgres-connector.json"
+}
+
+# The replicator's configuration for the demo, made anew at each start.
+demo_write_conf() {
+  (umask 077; cat >"$DEMO_CONF.new" <<CONF
+# Written by setup.sh from .env; changes are lost at the next ./setup.sh.
+stream = { name = "$DEMO_CONNECTOR"; };
+source = { dsn = "host=127.0.0.1 port=$SOURCE_PORT dbname=source user=postgres password=$POSTGRES_PASSWORD"; };
+target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=target user=replicator password=$REPLICATOR_PASSWORD"; };
+kafka = { brokers = "$BROKER"; topic_prefix = "dbserver1"; };
+connect = { url = "$CONNECT_URL"; connector = "$DEMO_CONNECTOR"; };
+tables = ( { match = "public.users"; delete = "soft"; } );
+log = { level = "info"; format = "text"; };
+CONF
+  )
+}
+
+# replicator_start: the daemon in the background; one that runs with the configuration of now is left in peace.
+replicator_start() {
+  local dir=$DEMO_HOME/replicator
+  mkdir -p "$dir"
+  demo_write_conf
+  if process_pid "$dir" >/dev/null && cmp -s "$DEMO_CONF.new" "$DEMO_CONF"; then rm -f "$DEMO_CONF.new"; return 0; fi
+  replicator_stop || return 1
+  mv -f "$DEMO_CONF.new" "$DEMO_CONF"
+  "$REPLICATOR" init target -c "$DEMO_CONF" >"$dir/init.log" 2>&1 ||
+    { fail "replicator init target failed:" || true; tail -n 10 "$dir/init.log" >&2; return 1; }
+  process_spawn "$dir" "$REPLICATOR" run -c "$DEMO_CONF"
+}
+
+replicator_stop() { process_stop "$DEMO_HOME/replicator" 30; }
