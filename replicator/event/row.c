@@ -150,10 +150,9 @@ bool row_scan(struct row *row, struct scan_cursor *cursor, struct shape_list *kn
 	const char *start = cursor->at;
 	uint32_t i = 0;
 
-	if (shape != NULL && cursor->at < cursor->end && *cursor->at == '{') {
-		cursor->at++;
-		row_reserve(row, shape->count);
-	}
+	if (shape == NULL || !scan_take(cursor, "{", 1))
+		return learn(row, cursor, known, column);
+	row_reserve(row, shape->count);
 	while (shape != NULL) {
 		if (i < shape->count && take_label(cursor, shape, i)) {
 			if (!scan_value(cursor, &row->values[i])) {
