@@ -6,6 +6,10 @@ set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/stack/lib/services.sh"
 . "$STACK_LIB/demo.sh"
 
+# A command that fails where nobody expected it must not end this without a word.
+set -E
+trap 'printf "setup.sh stopped at %s:%s: %s\n" "${BASH_SOURCE[0]}" "$LINENO" "$BASH_COMMAND" >&2' ERR
+
 usage() {
   cat <<'TEXT'
 usage: ./setup.sh [--native|--docker] [COMMAND]

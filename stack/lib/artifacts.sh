@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # Fetches the pinned Java artifacts: stack/SET/pom.xml says which, Maven brings them, and a folder under STACK_DIR
 # holds them. A folder is complete when its marker carries the hash of the pom; it is filled beside its place and
-# moved there at the end, so a download that broke off is simply done again.
+# moved there at the end, so a download that broke off is simply done again. What arrives must have the checksums of
+# stack/SET/SHA256SUMS (not every repository keeps some of its own); after a change of version write that file anew:
+# fetch with Maven as below and run sha256sum * there.
 
 # stack_fetch: brings whatever the demo and the tests need. Does nothing, quickly, when all is there.
 stack_fetch() {
@@ -15,7 +17,7 @@ stack_complete() {
   artifacts_complete kafka "$STACK_DIR/kafka" && artifacts_complete debezium "$STACK_DIR/plugins/debezium"
 }
 
-artifacts_hash() { sha256sum <"$REPO_ROOT/stack/$1/pom.xml" | cut -d' ' -f1; }
+artifacts_hash() { cat "$REPO_ROOT/stack/$1/pom.xml" "$REPO_ROOT/stack/$1/SHA256SUMS" | sha256sum | cut -d' ' -f1; }
 
 artifacts_complete() { [ "$(cat "$2/.complete" 2>/dev/null)" = "$(artifacts_hash "$1")" ]; }
 
@@ -29,9 +31,14 @@ artifacts_fetch() (
   partial=$STACK_DIR/.partial-$1
   rm -rf "$partial"
   mkdir -p "$partial" "$(dirname "$2")"
-  if ! mvn -B -q -C -f "$REPO_ROOT/stack/$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+  if ! mvn -B -q -f "$REPO_ROOT/stack/$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
     -Dmaven.wagon.http.retryHandler.count=3 -DoutputDirectory="$partial" >"$STACK_DIR/maven-$1.log" 2>&1 8>&-; then
     artifacts_explain "$1"
+    exit 1
+  fi
+  if ! (cd "$partial" && sha256sum --quiet -c "$REPO_ROOT/stack/$1/SHA256SUMS") >"$STACK_DIR/checksums-$1.log" 2>&1; then
+    fail "what Maven fetched for $1 is not what was expected; remove it from ~/.m2/repository and try again:" || true
+    head -n 5 "$STACK_DIR/checksums-$1.log" >&2
     exit 1
   fi
   for archive in "$partial"/*.tar.gz; do
@@ -55,6 +62,6 @@ artifacts_explain() {
   elif grep -qaE 'Unknown host|UnknownHostException|Connection refused|timed out|unreachable' "$log"; then
     say "The artifact repository was not reached. Behind a proxy or with a mirror of your own, say so in ~/.m2/settings.xml." >&2
   elif grep -qa 'No space left' "$log"; then
-    say "The disk is full: the artifacts need 150 MB here and in ~/.m2." >&2
+    say "The disk is full: the artifacts need 90 MB here and in ~/.m2." >&2
   fi
 }

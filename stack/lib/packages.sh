@@ -86,8 +86,9 @@ packages_refresh() {
 
 packages_size() {
   local line
+  # --assume-no makes apt-get fail after it has told.
   # shellcheck disable=SC2086
-  line=$(LC_ALL=C apt-get install --no-install-recommends --assume-no $1 2>/dev/null | grep -E '^(Need to get|After this)' | tr '\n' ' ')
+  line=$(LC_ALL=C apt-get install --no-install-recommends --assume-no $1 2>/dev/null | grep -E '^(Need to get|After this)' | tr '\n' ' ') || true
   [ -z "$line" ] || note "$line"
 }
 

@@ -73,7 +73,8 @@ up_build() {
     tail -n 20 "$log" >&2
     die "the build failed; all of it is in $log"
   fi
-  good "$("$REPLICATOR" version 2>/dev/null | head -n 1)"
+  [ -x "$REPLICATOR" ] && [ -x "$CHECK_TARGET" ] || die "the build left no bin/replicator or bin/check_target; see $log"
+  good "$("$REPLICATOR" version | sed -n 1p)"
 }
 
 up_servers() {
