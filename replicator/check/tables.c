@@ -1,0 +1,296 @@
+/*
+ * tables.c - see the header.
+ *
+ * NOTES
+ *   The target decides: a table that is there and in the source by the same name is replicated, unless a rule leaves it
+ *   out. What the source captures and the target lacks is seen by the topics whose offsets the stream keeps.
+ */
+#include "check/tables.h"
+
+#include "base/buffer.h"
+#include "pg/catalog.h"
+#include "pg/sql.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS_LEAST ((size_t)64)
+#define BUCKETS_MOST ((size_t)4096)
+#define ROWS_PER_BUCKET 64
+
+struct images {
+	const struct table_image **images;
+	size_t count;
+};
+
+static int compare_names(const char *schema, const char *name, const struct table_image *image)
+{
+	int order = strcmp(schema, image->schema);
+
+	return order != 0 ? order : strcmp(name, image->name);
+}
+
+/* The images are sorted by schema and name, bytewise. */
+static const struct table_image *find_image(const struct images *images, const char *schema, const char *name)
+{
+	size_t low = 0, high = images->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = compare_names(schema, name, images->images[middle]);
+
+		if (order == 0)
+			return images->images[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+const struct column_image *check_column_of(const struct table_image *image, const char *name)
+{
+	for (size_t i = 0; i < image->column_count; i++)
+		if (strcmp(image->columns[i].name, name) == 0)
+			return &image->columns[i];
+	return NULL;
+}
+
+static bool pattern_matches(const char *pattern, const char *schema, const char *name)
+{
+	struct buffer full = {0};
+	bool matches;
+
+	buffer_append_text(&full, schema);
+	buffer_append_byte(&full, '.');
+	buffer_append_text(&full, name);
+	matches = config_pattern_matches(pattern, full.data) || config_pattern_matches(pattern, name);
+	buffer_free(&full);
+	return matches;
+}
+
+bool check_pattern_matches(const char *const *patterns, size_t count, const char *schema, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pattern_matches(patterns[i], schema, name))
+			return true;
+	return count == 0;
+}
+
+/* The source's primary key when the target has all its columns. */
+static const struct key_image *common_key(const struct table_image *source, const struct table_image *target)
+{
+	const struct key_image *key = source->key_count > 0 && source->keys[0].primary ? &source->keys[0] : NULL;
+
+	for (size_t i = 0; key != NULL && i < key->column_count; i++)
+		if (check_column_of(target, source->columns[key->columns[i]].name) == NULL)
+			key = NULL;
+	return key;
+}
+
+static const char *missing_columns(const struct table_image *source, const struct table_image *target,
+                                   struct arena *arena)
+{
+	struct buffer names = {0};
+	const char *text = NULL;
+
+	for (size_t i = 0; i < source->column_count; i++) {
+		if (check_column_of(target, source->columns[i].name) != NULL)
+			continue;
+		buffer_append_format(&names, "%s%s", names.length > 0 ? ", " : "", source->columns[i].name);
+	}
+	if (names.length > 0)
+		text = arena_copy(arena, names.data, names.length);
+	buffer_free(&names);
+	return text;
+}
+
+static size_t bucket_count_of(const struct table_image *source, const struct table_image *target)
+{
+	int64_t rows =
+	    source->estimated_rows > target->estimated_rows ? source->estimated_rows : target->estimated_rows;
+	size_t count = BUCKETS_LEAST;
+
+	while (count < BUCKETS_MOST && (int64_t)count * ROWS_PER_BUCKET < rows)
+		count *= 2;
+	return rows < 0 ? BUCKETS_LEAST * 4 : count;
+}
+
+static void init_side(struct check_side *side, size_t bucket_count, struct arena *arena)
+{
+	side->buckets = arena_alloc_zeroed(arena, bucket_count * sizeof(*side->buckets));
+	side->previous = arena_alloc_zeroed(arena, bucket_count * sizeof(*side->previous));
+}
+
+static void add_table(struct check_tables *tables, const struct table_image *source, const struct table_image *target,
+                      const struct table_rule *rule, struct arena *arena)
+{
+	struct check_table *table = &tables->tables[tables->count++];
+
+	*table = (struct check_table){.schema = source->schema, .name = source->name, .rule = rule};
+	table->label = arena_format(arena, "%s.%s", source->schema, source->name);
+	table->images[SIDE_SOURCE] = source;
+	table->images[SIDE_TARGET] = target;
+	if (target == NULL) {
+		table->verdict = VERDICT_DIFFERENT;
+		table->reason = "the stream reads this table's topic and the target has no such table";
+		return;
+	}
+	table->key = common_key(source, target);
+	table->missing_columns = missing_columns(source, target, arena);
+	table->bucket_count = bucket_count_of(source, target);
+	table->open = arena_alloc(arena, table->bucket_count * sizeof(*table->open));
+	for (size_t i = 0; i < table->bucket_count; i++)
+		table->open[i] = true;
+	table->open_count = table->bucket_count;
+	init_side(&table->sides[SIDE_SOURCE], table->bucket_count, arena);
+	init_side(&table->sides[SIDE_TARGET], table->bucket_count, arena);
+}
+
+/* Debezium's name of a table's topic: what Kafka does not allow in it becomes "_". */
+static void append_topic(struct buffer *topic, const char *prefix, const struct table_image *image)
+{
+	size_t start;
+
+	buffer_reset(topic);
+	buffer_append_text(topic, prefix);
+	start = topic->length;
+	buffer_append_byte(topic, '.');
+	buffer_append_text(topic, image->schema);
+	buffer_append_byte(topic, '.');
+	buffer_append_text(topic, image->name);
+	for (size_t i = start; i < topic->length; i++) {
+		unsigned char byte = (unsigned char)topic->data[i];
+
+		if (!(isascii(byte) && isalnum(byte)) && byte != '.' && byte != '-' && byte != '_')
+			topic->data[i] = '_';
+	}
+}
+
+/* The topics whose offsets the stream keeps; no rows when there is no state schema or no right to read it. */
+static struct pg_result *read_topics(struct pg_connection *target, const struct config *config)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+	struct buffer sql = {0};
+
+	buffer_append_text(&sql, "SELECT DISTINCT topic FROM ");
+	sql_append_qualified(&sql, config->target.schema, "offsets");
+	buffer_append_text(&sql, " WHERE stream = $1");
+	error_free(pg_query(target, sql.data, 1, parameters, &result));
+	buffer_free(&sql);
+	return result;
+}
+
+static bool is_topic(const struct pg_result *topics, const char *topic)
+{
+	for (size_t i = 0; topics != NULL && i < pg_result_rows(topics); i++)
+		if (strcmp(pg_result_text(topics, i, 0), topic) == 0)
+			return true;
+	return false;
+}
+
+/* Tables of any publication of the source; a hint only, so an error is no rows. */
+static struct pg_result *read_published(struct pg_connection *source)
+{
+	struct pg_result *result = NULL;
+
+	error_free(
+	    pg_query(source, "SELECT DISTINCT schemaname, tablename FROM pg_publication_tables", 0, NULL, &result));
+	return result;
+}
+
+static bool is_published(const struct pg_result *published, const struct table_image *image)
+{
+	for (size_t i = 0; published != NULL && i < pg_result_rows(published); i++)
+		if (compare_names(pg_result_text(published, i, 0), pg_result_text(published, i, 1), image) == 0)
+			return true;
+	return false;
+}
+
+struct choice {
+	const struct config *config;
+	const char *const *patterns;
+	size_t pattern_count;
+	const struct pg_result *topics;
+	const struct pg_result *published;
+	struct buffer topic;
+	struct buffer uncaptured;
+};
+
+static void choose_table(struct choice *choice, const struct table_image *source, const struct images *targets,
+                         struct check_tables *tables, struct arena *arena)
+{
+	const struct table_rule *rule = config_table_rule(choice->config, source->schema, source->name);
+	const struct table_image *target;
+
+	if (rule->exclude || strcmp(source->schema, choice->config->target.schema) == 0)
+		return;
+	if (!check_pattern_matches(choice->patterns, choice->pattern_count, source->schema, source->name))
+		return;
+	target = find_image(targets, source->schema, source->name);
+	if (target == NULL) {
+		append_topic(&choice->topic, choice->config->kafka.topic_prefix, source);
+		if (!is_topic(choice->topics, choice->topic.data)) {
+			if (is_published(choice->published, source))
+				buffer_append_format(&choice->uncaptured, "%s%s.%s",
+				                     choice->uncaptured.length > 0 ? ", " : "", source->schema,
+				                     source->name);
+			return;
+		}
+	}
+	add_table(tables, source, target, rule, arena);
+}
+
+static struct error *check_patterns(const struct choice *choice, const struct check_tables *tables)
+{
+	for (size_t i = 0; i < choice->pattern_count; i++) {
+		bool found = false;
+
+		for (size_t k = 0; k < tables->count && !found; k++)
+			found = pattern_matches(choice->patterns[i], tables->tables[k].schema, tables->tables[k].name);
+		if (!found)
+			return error_new(
+			    ERROR_CONFIGURATION,
+			    "--table %s: no replicated table of that name is on both sides (excluded by a rule, or "
+			    "misspelt?)",
+			    choice->patterns[i]);
+	}
+	return NULL;
+}
+
+struct error *check_tables_choose(struct pg_connection *source, struct pg_connection *target,
+                                  const struct config *config, const char *const *patterns, size_t pattern_count,
+                                  struct arena *arena, struct check_tables *tables)
+{
+	struct choice choice = {.config = config, .patterns = patterns, .pattern_count = pattern_count};
+	struct images sources, targets;
+	struct pg_result *topics, *published;
+
+	*tables = (struct check_tables){0};
+	TRY(catalog_read_tables(source, arena, &sources.images, &sources.count));
+	TRY(catalog_read_tables(target, arena, &targets.images, &targets.count));
+	choice.topics = topics = read_topics(target, config);
+	choice.published = published = read_published(source);
+	tables->tables = arena_alloc(arena, (sources.count + 1) * sizeof(*tables->tables));
+	for (size_t i = 0; i < sources.count; i++)
+		choose_table(&choice, sources.images[i], &targets, tables, arena);
+	if (choice.uncaptured.length > 0)
+		tables->uncaptured = arena_copy(arena, choice.uncaptured.data, choice.uncaptured.length);
+	buffer_free(&choice.topic);
+	buffer_free(&choice.uncaptured);
+	pg_result_free(topics);
+	pg_result_free(published);
+	return check_patterns(&choice, tables);
+}
+
+void check_tables_release(struct check_tables *tables)
+{
+	for (size_t i = 0; i < tables->count; i++) {
+		error_free(tables->tables[i].sides[SIDE_SOURCE].error);
+		error_free(tables->tables[i].sides[SIDE_TARGET].error);
+	}
+	tables->count = 0;
+}

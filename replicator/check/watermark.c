@@ -1,0 +1,92 @@
+/*
+ * watermark.c - see the header.
+ *
+ * NOTES
+ *   The fence is a transactional logical message. The connector reports it in a transaction of its own (END lists it,
+ *   its event goes to topic PREFIX.message), so the stream's watermark passes it like any other transaction. A server
+ *   before PostgreSQL 14 does not send messages to pgoutput, a role may be denied the function: then the next commit
+ *   that passes is waited for.
+ */
+#include "check/watermark.h"
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/lsn.h"
+#include "pg/sql.h"
+
+#include <string.h>
+
+#define POLL_MS 20
+
+static const char *take_text(struct arena *arena, const struct pg_result *result, size_t column)
+{
+	const char *text = pg_result_text(result, 0, column);
+
+	return arena_copy(arena, text, strlen(text));
+}
+
+struct error *watermark_read(struct pg_connection *target, const struct config *config, struct arena *arena,
+                             struct watermark *watermark)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+	struct buffer sql = {0};
+	struct error *error;
+
+	*watermark = (struct watermark){.state = "", .error = "", .applied_at = ""};
+	buffer_append_text(&sql, "SELECT last_commit_lsn, state, error, applied_at FROM ");
+	sql_append_qualified(&sql, config->target.schema, "stream");
+	buffer_append_text(&sql, " WHERE name = $1");
+	error = pg_query(target, sql.data, 1, parameters, &result);
+	buffer_free(&sql);
+	if (error != NULL && !pg_is_broken(target)) { /* no such schema, or no right: compared without */
+		log_debug("no watermark: %s", error->message);
+		error_free(error);
+		return NULL;
+	}
+	if (error != NULL)
+		return error;
+	if (pg_result_rows(result) > 0 && lsn_parse(pg_result_text(result, 0, 0), &watermark->lsn)) {
+		watermark->known = true;
+		watermark->state = take_text(arena, result, 1);
+		watermark->error = take_text(arena, result, 2);
+		watermark->applied_at = take_text(arena, result, 3);
+	}
+	pg_result_free(result);
+	return NULL;
+}
+
+bool watermark_is_stopped(const struct watermark *watermark)
+{
+	return watermark->known &&
+	       (strcmp(watermark->state, "stopped") == 0 || strcmp(watermark->state, "failed") == 0);
+}
+
+bool watermark_push_fence(struct pg_connection *source)
+{
+	struct error *error =
+	    pg_query(source, "SELECT pg_logical_emit_message(true, 'replicator', 'fence')", 0, NULL, NULL);
+
+	if (error == NULL)
+		return true;
+	log_debug("no fence: %s", error->message);
+	error_free(error);
+	return false;
+}
+
+struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,
+                              struct arena *arena, bool *passed)
+{
+	int64_t deadline = clock_monotonic_us() + wait_us;
+
+	for (;;) {
+		struct watermark watermark;
+
+		TRY(watermark_read(target, config, arena, &watermark));
+		*passed = watermark.known && watermark.lsn >= lsn;
+		if (*passed || !watermark.known || watermark_is_stopped(&watermark) || clock_monotonic_us() >= deadline)
+			return NULL;
+		clock_sleep_ms(POLL_MS);
+	}
+}

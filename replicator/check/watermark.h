@@ -1,0 +1,33 @@
+/* watermark.h - how far the stream is, as the target says, and how far it must get. Thread: one. */
+#ifndef REPLICATOR_CHECK_WATERMARK_H
+#define REPLICATOR_CHECK_WATERMARK_H
+
+#include "base/arena.h"
+#include "config/config.h"
+#include "pg/connection.h"
+
+struct watermark {
+	bool known;        /* the state schema and the stream's row are there and may be read */
+	uint64_t lsn;      /* commit LSN of the last applied transaction */
+	const char *state; /* "running"…; in the arena */
+	const char *error; /* what stopped it, or "" */
+	const char *applied_at;
+};
+
+struct error *watermark_read(struct pg_connection *target, const struct config *config, struct arena *arena,
+                             struct watermark *watermark);
+
+/* The stream says of itself that it does not run. */
+bool watermark_is_stopped(const struct watermark *watermark);
+
+/*
+ * Writes a transaction into the source's log that changes nothing, so that the stream's watermark passes what was
+ * committed before although the source may be idle. False when the role may not.
+ */
+bool watermark_push_fence(struct pg_connection *source);
+
+/* Waits until the watermark reached `lsn`; *passed tells whether it did within the time. */
+struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,
+                              struct arena *arena, bool *passed);
+
+#endif

@@ -1,0 +1,545 @@
+/* test_check.c - comparing two real databases: what counts as equal, what is found, and a pair that changes meanwhile. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "check/compare.h"
+#include "check/grid.h"
+#include "check/report.h"
+#include "postgres.h"
+#include "target/checkpoint.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct table_rule RULES[] = {
+    {.match = "public.soft", .delete_mode = DELETE_SOFT},
+    {.match = "public.kept", .delete_mode = DELETE_IGNORE},
+    {.match = "public.left_out", .exclude = true},
+};
+
+static const struct config CONFIG = {
+    .stream.name = "replicator",
+    .target = {.schema = "replicator",
+               .is_deleted = "is_deleted",
+               .synced_at = "synced_at",
+               .deleted_at = "deleted_at"},
+    .kafka.topic_prefix = "db",
+    .tables = RULES,
+    .table_count = sizeof(RULES) / sizeof(RULES[0]),
+};
+
+struct pair {
+	struct comparison comparison;
+	struct check_tables tables;
+	struct report report;
+	int64_t elapsed_us;
+};
+
+static struct pg_connection *connect_database(const char *name)
+{
+	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
+	struct pg_connection *connection = postgres_connect_to(dsn);
+
+	free(dsn);
+	return connection;
+}
+
+/* Both databases, empty. */
+static void make_databases(void)
+{
+	struct pg_connection *connection = postgres_connect();
+
+	postgres_execute(connection, "SET client_min_messages = warning");
+	postgres_execute(connection, "DROP DATABASE IF EXISTS check_source WITH (FORCE)");
+	postgres_execute(connection, "DROP DATABASE IF EXISTS check_target WITH (FORCE)");
+	postgres_execute(connection, "CREATE DATABASE check_source");
+	postgres_execute(connection, "CREATE DATABASE check_target");
+	pg_disconnect(connection);
+}
+
+static void run(const char *database, const char *sql)
+{
+	struct pg_connection *connection = connect_database(database);
+
+	postgres_execute(connection, "SET search_path = public; SET client_min_messages = warning");
+	postgres_execute(connection, sql);
+	pg_disconnect(connection);
+}
+
+static void run_both(const char *sql)
+{
+	run("check_source", sql);
+	run("check_target", sql);
+}
+
+static struct error *compare(struct pair *pair, int64_t timeout_ms, const char *const *patterns, size_t count)
+{
+	int64_t start = clock_monotonic_us();
+
+	*pair = (struct pair){.comparison = {.config = &CONFIG, .timeout_us = timeout_ms * 1000}};
+	pair->comparison.arena = arena_new();
+	pair->comparison.source = connect_database("check_source");
+	pair->comparison.source_fence = connect_database("check_source");
+	pair->comparison.target = connect_database("check_target");
+	pair->comparison.target_watch = connect_database("check_target");
+	TRY(check_tables_choose(pair->comparison.source, pair->comparison.target, &CONFIG, patterns, count,
+	                        pair->comparison.arena, &pair->tables));
+	TRY(compare_tables(&pair->comparison, &pair->tables));
+	pair->elapsed_us = clock_monotonic_us() - start;
+	pair->report = (struct report){.tables = &pair->tables, .comparison = &pair->comparison};
+	return watermark_read(pair->comparison.target_watch, &CONFIG, pair->comparison.arena, &pair->report.watermark);
+}
+
+static void release(struct pair *pair)
+{
+	check_tables_release(&pair->tables);
+	pg_disconnect(pair->comparison.source);
+	pg_disconnect(pair->comparison.source_fence);
+	pg_disconnect(pair->comparison.target);
+	pg_disconnect(pair->comparison.target_watch);
+	arena_free(pair->comparison.arena);
+}
+
+static const struct check_table *table_of(const struct pair *pair, const char *label)
+{
+	for (size_t i = 0; i < pair->tables.count; i++)
+		if (strcmp(pair->tables.tables[i].label, label) == 0)
+			return &pair->tables.tables[i];
+	return NULL;
+}
+
+static void expect_verdict(const struct pair *pair, const char *label, enum verdict verdict, const char *reason)
+{
+	const struct check_table *table = table_of(pair, label);
+
+	ck_assert_msg(table != NULL, "%s was not compared", label);
+	ck_assert_msg(table->verdict == verdict, "%s: verdict %d, expected %d (%s)", label, (int)table->verdict,
+	              (int)verdict, table->reason != NULL ? table->reason : "no reason");
+	if (reason != NULL)
+		ck_assert_msg(table->reason != NULL && strstr(table->reason, reason) != NULL, "%s: reason %s", label,
+		              table->reason != NULL ? table->reason : "none");
+}
+
+/* The report as text; the caller frees it. */
+static char *report_text(struct pair *pair, bool json)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (json)
+		expect_no_error(report_print_json(&pair->report, out));
+	else
+		report_print(&pair->report, pair->comparison.arena, out);
+	fclose(out);
+	return text;
+}
+
+START_TEST(equal_values_in_other_dress)
+{
+	struct pair pair;
+	char *text;
+
+	make_databases();
+	run("check_source",
+	    "CREATE SCHEMA \"Odd Schema\"; CREATE DOMAIN price AS numeric;"
+	    "CREATE TABLE \"Odd Schema\".\"Mixed \"\"Case\"\" Täble\" (\"Id \"\"x\"\"\" int PRIMARY KEY, \"select\" "
+	    "text);"
+	    "INSERT INTO \"Odd Schema\".\"Mixed \"\"Case\"\" Täble\" VALUES (1, 'ä'), (2, NULL), (3, '');"
+	    "CREATE TABLE t (id int PRIMARY KEY, n numeric, p price, na numeric[], j json, ts timestamp, i int, b "
+	    "bytea,"
+	    "                f float8, r real, tz timestamptz, m money, iv interval, e text, arr text[][], jb jsonb);"
+	    "INSERT INTO t VALUES (1, 2.50, 7.10, '{{1.50,NULL},{2.0,3}}', '{\"b\": 1,  \"a\":2}', '2026-01-31 12:00', "
+	    "5,"
+	    " '\\x00ff', 0.1, 'NaN', '2026-01-31 12:00+05', 1.5, '1 mon 2 days', 'x', '{{a,b},{c,d}}', "
+	    "'{\"z\":1.0}');"
+	    "INSERT INTO t (id) VALUES (2); INSERT INTO t (id, na, arr) VALUES (3, '{}', '{}')");
+	run("check_target",
+	    "CREATE SCHEMA \"Odd Schema\"; CREATE DOMAIN price AS numeric(20,6);"
+	    "CREATE TABLE \"Odd Schema\".\"Mixed \"\"Case\"\" Täble\" (\"Id \"\"x\"\"\" int PRIMARY KEY, synced_at "
+	    "timestamptz,"
+	    " \"select\" text);"
+	    "INSERT INTO \"Odd Schema\".\"Mixed \"\"Case\"\" Täble\" VALUES (1, now(), 'ä'), (2, now(), NULL), (3, "
+	    "now(), '');"
+	    "CREATE TYPE letter AS ENUM ('x', 'y');"
+	    "CREATE TABLE t (synced_at timestamptz, e letter, id bigint PRIMARY KEY, n numeric(10,4), p price, na "
+	    "numeric(9,3)[],"
+	    "                j jsonb, ts timestamptz, i numeric, b bytea, f float8, r real, tz timestamptz, m money,"
+	    "                iv interval, arr text[], jb jsonb);"
+	    "INSERT INTO t (id, n, p, na, j, ts, i, b, f, r, tz, m, iv, e, arr, jb) VALUES (1, 2.5, 7.1,"
+	    " '{{1.5,NULL},{2,3}}', '{\"a\": 2, \"b\": 1}', '2026-01-31 12:00+00', 5, '\\x00ff', 0.1, 'NaN',"
+	    " '2026-01-31 07:00+00', 1.5, '1 mon 2 days', 'x', '{{a,b},{c,d}}', '{\"z\": 1.0}');"
+	    "INSERT INTO t (id) VALUES (2); INSERT INTO t (id, na, arr) VALUES (3, '{}', '{}')");
+	run_both("UPDATE t SET arr = ARRAY[['a','b'],['c','d\"']] WHERE id = 1");
+	run("check_target", "ALTER DATABASE check_target SET TimeZone = 'Asia/Tokyo'");
+	expect_no_error(compare(&pair, 5000, NULL, 0));
+	ck_assert_uint_eq(pair.tables.count, 2);
+	expect_verdict(&pair, "public.t", VERDICT_IN_SYNC, NULL);
+	expect_verdict(&pair, "Odd Schema.Mixed \"Case\" Täble", VERDICT_IN_SYNC, NULL);
+	ck_assert_int_eq(pair.comparison.looks, 1);
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_OK);
+	text = report_text(&pair, false);
+	ck_assert_ptr_nonnull(strstr(text, "2 tables: 2 in sync, 0 different, 0 not checked"));
+	free(text);
+	text = report_text(&pair, true);
+	ck_assert_ptr_nonnull(strstr(text, "\"verdict\": \"in_sync\""));
+	free(text);
+	release(&pair);
+}
+END_TEST
+
+/* Each statement plants one fault in a copy of the table; every copy must be found, the untouched one must not. */
+START_TEST(every_fault_is_found)
+{
+	static const char *const faults[] = {
+	    "UPDATE %s SET t = 'other' WHERE id = 77",
+	    "UPDATE %s SET t = t || ' ' WHERE id = 77",
+	    "UPDATE %s SET t = upper(t) WHERE id = 77",
+	    "UPDATE %s SET t = NULL WHERE id = 1",
+	    "UPDATE %s SET t = '' WHERE id = 2",
+	    "UPDATE %s SET t = u, u = t WHERE id = 77",
+	    "UPDATE %s SET f = f + 1.1102230246251565e-16 WHERE id = 77",
+	    "UPDATE %s SET ts = ts + interval '1 microsecond' WHERE id = 77",
+	    "UPDATE %s SET n = n + 0.01 WHERE id = 77",
+	    "UPDATE %s SET b = b || '\\x00' WHERE id = 77",
+	    "UPDATE %s SET n = NULL WHERE id = 77",
+	    "DELETE FROM %s WHERE id = 77",
+	    "INSERT INTO %s SELECT 100001, t, u, f, ts, n, b FROM untouched WHERE id = 77",
+	    "UPDATE %s SET id = -77 WHERE id = 77",
+	    "UPDATE %s a SET t = b.t FROM untouched b WHERE a.id IN (77, 78) AND b.id = 155 - a.id",
+	};
+	enum { COUNT = sizeof(faults) / sizeof(faults[0]) };
+	struct pair pair;
+
+	make_databases();
+	run_both(
+	    "CREATE TABLE untouched AS SELECT i AS id, CASE WHEN i = 1 THEN '' WHEN i <> 2 THEN 'text ' || i END AS t,"
+	    " 'u' || i AS u, 0.5::float8 AS f, timestamptz '2026-01-31 12:00+00' + i * interval '1 s' AS ts,"
+	    " i + 0.25 AS n, decode('00ff', 'hex') AS b FROM generate_series(1, 5000) i;"
+	    "ALTER TABLE untouched ADD PRIMARY KEY (id)");
+	for (size_t i = 0; i < COUNT; i++) {
+		char *key = memory_format("CREATE TABLE k%zu AS TABLE untouched; ALTER TABLE k%zu ADD PRIMARY KEY (id);"
+		                          "CREATE TABLE b%zu AS TABLE untouched",
+		                          i, i, i);
+		char *name = memory_format("k%zu", i), *bare = memory_format("b%zu", i);
+		struct buffer fault = {0};
+
+		run_both(key);
+		for (int k = 0; k < 2; k++) {
+			const char *at = strstr(faults[i], "%s");
+
+			buffer_append(&fault, faults[i], (size_t)(at - faults[i]));
+			buffer_append_text(&fault, k == 0 ? name : bare);
+			buffer_append_text(&fault, at + 2);
+			buffer_append_byte(&fault, ';');
+		}
+		run("check_target", fault.data);
+		buffer_free(&fault);
+		free(key);
+		free(name);
+		free(bare);
+	}
+	expect_no_error(compare(&pair, 30000, NULL, 0));
+	ck_assert_uint_eq(pair.tables.count, COUNT * 2 + 1);
+	for (size_t i = 0; i < pair.tables.count; i++) {
+		const struct check_table *table = &pair.tables.tables[i];
+		bool untouched = strcmp(table->name, "untouched") == 0;
+
+		expect_verdict(&pair, table->label, untouched ? VERDICT_IN_SYNC : VERDICT_DIFFERENT, NULL);
+		ck_assert_msg(table->open_count <= 4, "%s: %zu parts differ", table->label, table->open_count);
+	}
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_DIFFERENT);
+	ck_assert_int_lt(pair.elapsed_us, 20 * 1000000); /* no stream: nothing to wait for */
+	release(&pair);
+}
+END_TEST
+
+START_TEST(duplicate_rows_without_key)
+{
+	struct pair pair;
+
+	make_databases();
+	run_both(
+	    "CREATE TABLE a (t text); INSERT INTO a SELECT 'x' FROM generate_series(1, 3); CREATE TABLE b AS TABLE a");
+	run("check_target", "INSERT INTO b VALUES ('x')");
+	expect_no_error(compare(&pair, 5000, NULL, 0));
+	expect_verdict(&pair, "public.a", VERDICT_IN_SYNC, NULL);
+	expect_verdict(&pair, "public.b", VERDICT_DIFFERENT, NULL);
+	release(&pair);
+}
+END_TEST
+
+START_TEST(rules_and_shapes_count)
+{
+	const char *const patterns[] = {"public.so*", "kept"};
+	const char *const nowhere[] = {"public.no_such"};
+	struct pair pair;
+	char *text;
+
+	make_databases();
+	run_both(
+	    "CREATE TABLE soft (id int PRIMARY KEY); CREATE TABLE kept (id int PRIMARY KEY);"
+	    "CREATE TABLE left_out (id int PRIMARY KEY); CREATE TABLE narrow (id int PRIMARY KEY);"
+	    "CREATE TABLE hard (id int PRIMARY KEY); INSERT INTO soft VALUES (1), (2); INSERT INTO kept VALUES (1)");
+	run("check_source", "ALTER TABLE narrow ADD extra int, ADD more int; CREATE TABLE only_source (id int);"
+	                    "CREATE TABLE \"Cäptured\" (id int); CREATE PUBLICATION p FOR ALL TABLES");
+	run("check_target", "CREATE TABLE only_target (id int); INSERT INTO left_out VALUES (1);"
+	                    "ALTER TABLE soft ADD is_deleted boolean; ALTER TABLE hard ADD is_deleted boolean;"
+	                    "INSERT INTO soft VALUES (3, true); UPDATE soft SET is_deleted = false WHERE id = 1;"
+	                    "INSERT INTO hard VALUES (3, true); INSERT INTO kept VALUES (2)");
+	{
+		struct pg_connection *connection = connect_database("check_target");
+
+		expect_no_error(checkpoint_install_schema(connection, "replicator"));
+		postgres_execute(
+		    connection,
+		    "INSERT INTO replicator.stream (name, epoch, state) VALUES ('replicator', 1, 'stopped');"
+		    "INSERT INTO replicator.offsets VALUES ('replicator', 'db.public.C_ptured', '', 0, 5)");
+		pg_disconnect(connection);
+	}
+	expect_no_error(compare(&pair, 60000, NULL, 0));
+	expect_verdict(&pair, "public.soft", VERDICT_IN_SYNC, NULL);
+	expect_verdict(&pair, "public.hard", VERDICT_DIFFERENT, NULL);
+	expect_verdict(&pair, "public.kept", VERDICT_UNCHECKED, "rule keeps rows");
+	expect_verdict(&pair, "public.narrow", VERDICT_DIFFERENT, "lacks columns: extra, more");
+	ck_assert_ptr_null(table_of(&pair, "public.left_out"));
+	ck_assert_ptr_null(table_of(&pair, "public.only_target"));
+	ck_assert_ptr_null(table_of(&pair, "replicator.stream"));
+	ck_assert_ptr_nonnull(strstr(pair.tables.uncaptured, "public.only_source"));
+	ck_assert_int_lt(pair.elapsed_us, 20 * 1000000); /* the stream says that it is stopped */
+	text = report_text(&pair, false);
+	ck_assert_ptr_nonnull(strstr(text, "the stream is stopped at 0/0"));
+	free(text);
+	release(&pair);
+
+	expect_no_error(compare(&pair, 5000, patterns, 2));
+	ck_assert_uint_eq(pair.tables.count, 2);
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_UNCHECKED);
+	release(&pair);
+	expect_error(compare(&pair, 5000, nowhere, 1), ERROR_CONFIGURATION, "", "--table public.no_such");
+	release(&pair);
+}
+END_TEST
+
+START_TEST(captured_table_that_is_missing)
+{
+	struct pair pair;
+	struct pg_connection *connection;
+	char *text;
+
+	make_databases();
+	run("check_source", "CREATE TABLE \"Odd näme\" (id int)");
+	connection = connect_database("check_target");
+	expect_no_error(checkpoint_install_schema(connection, "replicator"));
+	postgres_execute(connection,
+	                 "INSERT INTO replicator.stream (name, epoch) VALUES ('replicator', 1);"
+	                 "INSERT INTO replicator.offsets VALUES ('replicator', 'db.public.Odd_n__me', '', 0, 5)");
+	pg_disconnect(connection);
+	expect_no_error(compare(&pair, 1000, NULL, 0));
+	expect_verdict(&pair, "public.Odd näme", VERDICT_DIFFERENT, "no such table");
+	text = report_text(&pair, true);
+	ck_assert_ptr_nonnull(strstr(text, "\"source_rows\": null"));
+	free(text);
+	release(&pair);
+}
+END_TEST
+
+START_TEST(missing_right_on_one_table)
+{
+	struct pair pair;
+
+	make_databases();
+	run_both("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int "
+	         "PRIMARY KEY);"
+	         "INSERT INTO c VALUES (1)");
+	/* A policy that hides rows is no quiet difference either. */
+	run("check_source", "CREATE ROLE check_reader; GRANT SELECT ON a, c TO check_reader;"
+	                    "ALTER TABLE c ENABLE ROW LEVEL SECURITY;"
+	                    "ALTER DATABASE check_source SET role = check_reader");
+	expect_no_error(compare(&pair, 5000, NULL, 0));
+	expect_verdict(&pair, "public.a", VERDICT_IN_SYNC, NULL);
+	expect_verdict(&pair, "public.b", VERDICT_UNCHECKED, "permission denied");
+	expect_verdict(&pair, "public.c", VERDICT_UNCHECKED, "row-level security");
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_UNCHECKED);
+	release(&pair);
+	make_databases();
+	{
+		struct pg_connection *connection = postgres_connect();
+
+		postgres_execute(connection, "DROP ROLE check_reader");
+		pg_disconnect(connection);
+	}
+}
+END_TEST
+
+/* A stream: what is committed in the source is in the target some milliseconds later, with the watermark. */
+struct stream {
+	pthread_t thread;
+	atomic_bool stop;
+	int fault_every; /* 0: none; else each such change is lost */
+};
+
+#define CHANGES                                                                                                        \
+	"UPDATE live SET n = n + 1 WHERE id = %d; DELETE FROM live WHERE id = %d; INSERT INTO live VALUES (%d, 0);"    \
+	"UPDATE hot SET n = n + 1; INSERT INTO bare VALUES (%d)"
+
+static void *stream_changes(void *argument)
+{
+	struct stream *stream = argument;
+	struct pg_connection *source = connect_database("check_source"), *target = connect_database("check_target");
+
+	postgres_execute(source, "SET search_path = public; SET synchronous_commit = off");
+	postgres_execute(target, "SET search_path = public; SET synchronous_commit = off");
+	for (int i = 1; !atomic_load(&stream->stop); i++) {
+		char *changes = memory_format(CHANGES, 1 + i * 7919 % 20000, i, 20000 + i, i);
+		char *lsn, *apply;
+
+		postgres_execute(source, changes);
+		lsn = postgres_value(source, "SELECT pg_current_wal_insert_lsn()");
+		clock_sleep_ms(1);
+		apply = memory_format("%s; UPDATE replicator.stream SET last_commit_lsn = '%s'", changes, lsn);
+		if (stream->fault_every == 0 || i % stream->fault_every != 0)
+			postgres_execute(target, apply);
+		free(changes);
+		free(lsn);
+		free(apply);
+	}
+	pg_disconnect(source);
+	pg_disconnect(target);
+	return NULL;
+}
+
+static void start_stream(struct stream *stream)
+{
+	struct pg_connection *target;
+
+	make_databases();
+	run_both(
+	    "CREATE TABLE live (id int PRIMARY KEY, n int); INSERT INTO live SELECT i, 0 FROM generate_series(1, "
+	    "20000) i;"
+	    "CREATE TABLE hot (id int PRIMARY KEY, n bigint); INSERT INTO hot VALUES (1, 0); CREATE TABLE bare (n int);"
+	    "CREATE TABLE quiet AS TABLE live; ANALYZE");
+	target = connect_database("check_target");
+	expect_no_error(checkpoint_install_schema(target, "replicator"));
+	postgres_execute(target,
+	                 "INSERT INTO replicator.stream (name, epoch, state) VALUES ('replicator', 1, 'running')");
+	pg_disconnect(target);
+	ck_assert_int_eq(pthread_create(&stream->thread, NULL, stream_changes, stream), 0);
+}
+
+static void stop_stream(struct stream *stream)
+{
+	atomic_store(&stream->stop, true);
+	pthread_join(stream->thread, NULL);
+}
+
+START_TEST(live_pair_is_in_sync)
+{
+	const char *const patterns[] = {"live", "bare", "quiet"};
+	struct stream stream = {0};
+	struct pair pair;
+
+	start_stream(&stream);
+	for (int round = 0; round < 5; round++) {
+		expect_no_error(compare(&pair, 30000, patterns, 3));
+		expect_verdict(&pair, "public.live", VERDICT_IN_SYNC, NULL);
+		expect_verdict(&pair, "public.bare", VERDICT_IN_SYNC, NULL);
+		expect_verdict(&pair, "public.quiet", VERDICT_IN_SYNC, NULL);
+		release(&pair);
+	}
+	stop_stream(&stream);
+}
+END_TEST
+
+START_TEST(fault_is_found_in_a_live_pair)
+{
+	struct stream stream = {0};
+	struct pair pair;
+
+	start_stream(&stream);
+	clock_sleep_ms(200);
+	run("check_target", "UPDATE quiet SET n = -1 WHERE id = 9; DELETE FROM live WHERE id = 19999");
+	expect_no_error(compare(&pair, 5000, NULL, 0));
+	expect_verdict(&pair, "public.quiet", VERDICT_DIFFERENT, NULL);
+	expect_verdict(&pair, "public.live", VERDICT_DIFFERENT, NULL);
+	expect_verdict(&pair, "public.bare", VERDICT_IN_SYNC, NULL);
+	ck_assert_uint_eq(table_of(&pair, "public.quiet")->open_count, 2); /* no key: the row of before, the row of now */
+	release(&pair);
+	stop_stream(&stream);
+}
+END_TEST
+
+START_TEST(stream_that_stands_still)
+{
+	struct stream stream = {0};
+	struct pair pair;
+	char *text;
+
+	start_stream(&stream);
+	stop_stream(&stream);
+	run("check_source", "INSERT INTO live VALUES (-1, -1)");
+	expect_no_error(compare(&pair, 2000, NULL, 0));
+	expect_verdict(&pair, "public.live", VERDICT_DIFFERENT, NULL);
+	expect_verdict(&pair, "public.hot", VERDICT_IN_SYNC, NULL);
+	ck_assert_int_ge(pair.elapsed_us, 2000000);
+	ck_assert_int_lt(pair.elapsed_us, 10000000);
+	text = report_text(&pair, false);
+	ck_assert_ptr_nonnull(strstr(text, "did not pass the source's position"));
+	free(text);
+	release(&pair);
+}
+END_TEST
+
+START_TEST(grid_shows_what_a_terminal_would_eat)
+{
+	struct arena *arena = arena_new();
+	struct grid *grid = grid_new(arena, 2);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	grid_align_right(grid, 1);
+	grid_add(grid, "a", 9);
+	grid_add(grid, "b", 9);
+	grid_add(grid, "tab\tä\x1b[1m", 20);
+	grid_add(grid, "1", 9);
+	grid_add(grid, "äöüßäöüßäö", 6);
+	grid_add(grid, "123456", 6);
+	grid_print(grid, out);
+	fclose(out);
+	ck_assert_str_eq(text, "a                   b\n"
+	                       "-------------  ------\n"
+	                       "tab\\tä\\x1b[1m       1\n"
+	                       "äöüßä…         123456\n");
+	free(text);
+	arena_free(arena);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("check");
+	TCase *tests = tcase_create("check");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_test(tests, equal_values_in_other_dress);
+	tcase_add_test(tests, every_fault_is_found);
+	tcase_add_test(tests, duplicate_rows_without_key);
+	tcase_add_test(tests, rules_and_shapes_count);
+	tcase_add_test(tests, captured_table_that_is_missing);
+	tcase_add_test(tests, missing_right_on_one_table);
+	tcase_add_test(tests, live_pair_is_in_sync);
+	tcase_add_test(tests, fault_is_found_in_a_live_pair);
+	tcase_add_test(tests, stream_that_stands_still);
+	tcase_add_test(tests, grid_shows_what_a_terminal_would_eat);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
