@@ -19,7 +19,8 @@ struct partition_list;
 
 struct partition_list *partition_list_new(void);
 void partition_list_free(struct partition_list *list);
-uint32_t partition_list_add(struct partition_list *list, const char *topic, int32_t id); /* the number; known: the same */
+uint32_t partition_list_add(struct partition_list *list, const char *topic,
+                            int32_t id); /* the number; known: the same */
 const struct partition_name *partition_list_get(const struct partition_list *list, uint32_t number);
 uint32_t partition_list_count(const struct partition_list *list);
 

@@ -29,13 +29,13 @@ struct snapshot_generation {
 struct transaction {
 	struct transaction *next;
 	enum transaction_kind kind;
-	uint64_t tx_id;        /* of TRANSACTION_STREAMED */
-	uint64_t commit_lsn;   /* likewise; the watermark after it */
-	int64_t source_us;     /* commit time at the source; 0 unknown */
-	int64_t timestamp_ms;  /* Kafka's, of its last record */
+	uint64_t tx_id;          /* of TRANSACTION_STREAMED */
+	uint64_t commit_lsn;     /* likewise; the watermark after it */
+	int64_t source_us;       /* commit time at the source; 0 unknown */
+	int64_t timestamp_ms;    /* Kafka's, of its last record */
 	struct change **changes; /* in the source's order */
 	size_t change_count;
-	size_t bytes;            /* of memory */
+	size_t bytes; /* of memory */
 	struct position *positions;
 	size_t position_count;
 	struct snapshot_generation generation; /* of TRANSACTION_SNAPSHOT from an initial snapshot */

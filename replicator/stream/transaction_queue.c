@@ -72,7 +72,8 @@ void transaction_queue_free(struct transaction_queue *queue)
 
 static bool fits(const struct transaction_queue *queue, size_t rows, size_t bytes)
 {
-	return queue->head == NULL || (queue->rows + rows <= queue->limit_rows && queue->bytes + bytes <= queue->limit_bytes);
+	return queue->head == NULL ||
+	       (queue->rows + rows <= queue->limit_rows && queue->bytes + bytes <= queue->limit_bytes);
 }
 
 static void append(struct transaction_queue *queue, struct transaction *transaction)
@@ -145,7 +146,8 @@ static struct transaction *cut_run(struct transaction_queue *queue, size_t rows,
 	size_t run_rows = first->change_count;
 	size_t run_bytes = first->bytes;
 
-	while (last->next != NULL && run_rows + last->next->change_count <= rows && run_bytes + last->next->bytes <= bytes) {
+	while (last->next != NULL && run_rows + last->next->change_count <= rows &&
+	       run_bytes + last->next->bytes <= bytes) {
 		last = last->next;
 		run_rows += last->change_count;
 		run_bytes += last->bytes;

@@ -1,0 +1,415 @@
+/*
+ * source.c - the consumer's thread: messages in, whole transactions out.
+ *
+ * NOTES
+ *   One round of the loop reads what is there (waiting a moment when nothing is), decodes it, gives it to the assembler
+ *   and hands over every transaction that became whole: a lone message goes through at once, a backlog in long runs.
+ *   While the queue to the applier is full nothing is read; librdkafka goes on filling its own bounded queue.
+ *
+ *   An event that cannot be taken stops its partition, and the stream only when nothing is handed over any more: what
+ *   stands before it in the stream may still lie unread in other partitions. So the target ends right before the bad
+ *   event, however the fetches came in. Other errors stop the stream at once, behind the transactions that are whole.
+ */
+#include "stream/source_internal.h"
+
+#include "base/memory.h"
+#include "base/signals.h"
+
+#include <stdlib.h>
+
+#define ROOM_WAIT_MS 50
+#define SERVE_INTERVAL_US 100000
+#define TICK_INTERVAL_US 1000000
+#define DISCOVERY_INTERVAL_US 5000000
+#define GROUP_INTERVAL_US 5000000
+#define POISON_QUIET_US 500000
+#define POISON_LIMIT_US 10000000
+#define HEAD_WAIT_SAID_AFTER_US 10000000
+#define SNAPSHOT_RUN_ROWS 1000
+
+/* Answers to the assembler's questions. */
+
+static bool is_excluded(const struct collection *collection, void *context)
+{
+	struct source *source = context;
+	const char *schema = collection->schema;
+	const char *table = collection->table;
+	char *copy = NULL;
+	bool excluded;
+
+	if (collection->message)
+		return false;
+	if (schema[0] ==
+	    '\0') { /* only seen in an END, by its joined name; the rules look at the joined name as well */
+		char *dot;
+
+		copy = memory_copy_text(collection->name);
+		dot = strchr(copy, '.');
+		if (dot != NULL)
+			*dot = '\0';
+		schema = copy;
+		table = dot == NULL ? "" : dot + 1;
+	}
+	excluded = config_table_rule(source->config, schema, table)->exclude;
+	free(copy);
+	return excluded;
+}
+
+static int64_t high_watermark(uint32_t partition, void *context)
+{
+	struct source *source = context;
+
+	while (!source->high_asked && !source_leaving(source)) {
+		struct error *error = source_ask_high_watermarks(source, STARTING_TIMEOUT_MS);
+
+		if (error == NULL) {
+			health_good(source);
+			source->high_asked = true;
+			break;
+		}
+		health_lost(source, error->message);
+		error_free(error);
+		clock_sleep_ms(ROOM_WAIT_MS);
+	}
+	return source->high_asked ? source_partition(source, partition)->high : INT64_MAX;
+}
+
+/* Life. */
+
+static struct error *check_cluster(const struct source *source)
+{
+	const char *stored = source->start->cluster_id;
+
+	if (stored == NULL || stored[0] == '\0' || strcmp(stored, source->cluster_id) == 0)
+		return NULL;
+	return error_new(
+	    ERROR_GAP,
+	    "the offsets in the target belong to the Kafka cluster %s, but %s is the cluster %s; connect to the "
+	    "right one, or run `replicator table resync`, or `replicator accept gap` to begin there anew",
+	    stored, source->config->kafka.brokers, source->cluster_id);
+}
+
+/* Waits for a broker, for ever: until one answers, a login is refused, or a signal asks us to leave. */
+static struct error *connect_cluster(struct source *source)
+{
+	char *id;
+
+	source->disconnected_since_us = clock_monotonic_us(); /* the first word is health_lost's, with the reason */
+	while ((id = rd_kafka_clusterid(source->kafka, RUNNING_TIMEOUT_MS)) == NULL) {
+		rd_kafka_poll(source->kafka, 0);
+		if (source->failure != NULL) {
+			struct error *error = source->failure;
+
+			source->failure = NULL;
+			return error;
+		}
+		if (signals_stop_requested())
+			return error_new(ERROR_INTERRUPTED, "asked to stop while waiting for Kafka at %s",
+			                 source->config->kafka.brokers);
+		health_lost(source, "no metadata yet");
+	}
+	source->cluster_id = memory_copy_text(id);
+	rd_kafka_mem_free(source->kafka, id);
+	health_good(source);
+	return check_cluster(source);
+}
+
+static void make_assembler(struct source *source)
+{
+	struct decoder_options decoding = {.unavailable_placeholder = source->config->decoding.unavailable_placeholder};
+	struct assembler_options assembling = {
+	    .transactions = source->config->stream.transactions == TRANSACTIONS_ON,
+	    .excluded = is_excluded,
+	    .high_watermark = high_watermark,
+	    .context = source,
+	    .snapshot_run_rows = SNAPSHOT_RUN_ROWS,
+	};
+
+	source->decoder = decoder_new(&decoding);
+	source->assembler = assembler_new(&assembling, source->start, source->names);
+}
+
+struct error *source_new(const struct config *config, const struct checkpoint *start, struct partition_list *partitions,
+                         struct transaction_queue *queue, struct source **result)
+{
+	struct source *source = memory_alloc(sizeof(*source));
+	struct error *error;
+
+	source->config = config;
+	source->start = start;
+	source->names = partitions;
+	source->queue = queue;
+	atomic_init(&source->lag, -1);
+	make_assembler(source);
+	error = topic_filter_new(config, &source->filter);
+	if (error == NULL)
+		error = source_make_consumer(source);
+	if (error == NULL) {
+		source->messages = rd_kafka_queue_get_consumer(source->kafka);
+		source->answers = rd_kafka_queue_new(source->kafka);
+		error = connect_cluster(source);
+	}
+	if (error != NULL) {
+		source_free(source);
+		return error;
+	}
+	*result = source;
+	return NULL;
+}
+
+static void free_consumer(struct source *source)
+{
+	if (source->messages != NULL)
+		rd_kafka_queue_destroy(source->messages);
+	if (source->answers != NULL)
+		rd_kafka_queue_destroy(source->answers);
+	if (source->kafka != NULL)
+		rd_kafka_destroy_flags(source->kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+void source_free(struct source *source)
+{
+	if (source == NULL)
+		return;
+	free_consumer(source);
+	transaction_free(source->pending);
+	assembler_free(source->assembler);
+	decoder_free(source->decoder);
+	topic_filter_free(source->filter);
+	for (uint32_t i = 0; i < source->partition_count; i++) {
+		slab_writer_close(&source->partitions[i]->writer);
+		free(source->partitions[i]);
+	}
+	free(source->partitions);
+	free(source->cluster_id);
+	error_free(source->failure);
+	error_free(source->poison);
+	free(source);
+}
+
+const char *source_cluster_id(const struct source *source)
+{
+	return source->cluster_id;
+}
+
+void source_stop(struct source *source)
+{
+	atomic_store(&source->stop, true);
+	rd_kafka_queue_yield(source->messages);
+}
+
+struct source_state source_state(const struct source *source)
+{
+	return (struct source_state){
+	    .messages = atomic_load(&source->messages_read),
+	    .bytes = atomic_load(&source->bytes_read),
+	    .transactions = atomic_load(&source->transactions),
+	    .waiting_bytes = atomic_load(&source->waiting_bytes),
+	    .lag_messages = atomic_load(&source->lag),
+	    .held_partitions = atomic_load(&source->held_count),
+	    .connected = atomic_load(&source->connected),
+	};
+}
+
+/* Hand-over. */
+
+/* True: it is the queue's now. False: the queue is full, it stays pending. */
+static bool offer_pending(struct source *source)
+{
+	const struct transaction *transaction = source->pending;
+
+	for (size_t i = 0; i < transaction->position_count; i++)
+		source->partitions[transaction->positions[i].partition]->handed_over =
+		    transaction->positions[i].next_offset;
+	if (!transaction_queue_offer(source->queue, source->pending))
+		return false;
+	source->pending = NULL;
+	atomic_fetch_add_explicit(&source->transactions, 1, memory_order_relaxed);
+	return true;
+}
+
+/* Until the queue is full or no transaction is whole. */
+static struct error *hand_over(struct source *source)
+{
+	bool any = false;
+
+	for (;;) {
+		if (source->pending == NULL) {
+			source->high_asked = false;
+			TRY(assembler_next(source->assembler, &source->pending));
+		}
+		if (source->pending == NULL || !offer_pending(source))
+			break;
+		any = true;
+	}
+	if (any)
+		source->last_hand_over_us = clock_monotonic_us();
+	return NULL;
+}
+
+/* The bad event, once nothing moves any more. */
+static struct error *poison_now(struct source *source)
+{
+	int64_t now = clock_monotonic_us();
+	int64_t since = source->last_hand_over_us > source->poison_us ? source->last_hand_over_us : source->poison_us;
+	struct error *error = source->poison;
+
+	if (error == NULL || source->pending != NULL ||
+	    (now - since < POISON_QUIET_US && now - source->poison_us < POISON_LIMIT_US))
+		return NULL;
+	source->poison = NULL;
+	return error;
+}
+
+/* After an error: what was whole before it still goes to the applier. */
+static void hand_over_rest(struct source *source)
+{
+	struct error *error = NULL;
+
+	while (error == NULL && !source_leaving(source)) {
+		error = hand_over(source);
+		if (source->pending == NULL)
+			break;
+		transaction_queue_wait_room(source->queue, ROOM_WAIT_MS);
+	}
+	error_free(error); /* the first error is the one to tell */
+}
+
+/* Now and then. */
+
+static void measure_lag(struct source *source)
+{
+	int64_t lag = 0;
+
+	for (uint32_t i = 0; i < source->partition_count; i++) {
+		struct source_partition *partition = source->partitions[i];
+		const struct partition_name *name = partition_list_get(source->names, i);
+		int64_t low, high;
+
+		if (!partition->assigned)
+			continue;
+		if (rd_kafka_get_watermark_offsets(source->kafka, name->topic, name->id, &low, &high) ==
+		        RD_KAFKA_RESP_ERR_NO_ERROR &&
+		    high > partition->high)
+			partition->high = high;
+		if (partition->high < 0) {
+			lag = -1;
+			break;
+		}
+		if (partition->high > partition->next_offset)
+			lag += partition->high - partition->next_offset;
+	}
+	atomic_store(&source->lag, lag);
+	atomic_store(&source->waiting_bytes, assembler_total_waiting_bytes(source->assembler));
+}
+
+/* True: the head waits and nothing comes; perhaps for a topic that was just made. */
+static bool head_waits(struct source *source, int64_t now)
+{
+	char *wait = assembler_describe_wait(source->assembler);
+	bool waits = wait != NULL && now - source->last_read_us >= TICK_INTERVAL_US;
+
+	if (waits && now - source->last_hand_over_us >= HEAD_WAIT_SAID_AFTER_US &&
+	    repeat_allowed(&source->waiting, now))
+		log_warning("waiting since %lld s for %s", (long long)(now - source->last_hand_over_us) / 1000000,
+		            wait);
+	free(wait);
+	return waits;
+}
+
+/* A quiet partition gives up the slab that it was filling. */
+static void rest_writers(struct source *source)
+{
+	for (uint32_t i = 0; i < source->partition_count; i++) {
+		struct source_partition *partition = source->partitions[i];
+
+		if (partition->ticked == partition->next_offset)
+			slab_writer_close(&partition->writer);
+		partition->ticked = partition->next_offset;
+	}
+}
+
+static struct error *tick(struct source *source, int64_t now)
+{
+	source->next_tick_us = now + TICK_INTERVAL_US;
+	measure_lag(source);
+	rest_writers(source);
+	if (source->pending == NULL && now - source->last_hand_over_us >= TICK_INTERVAL_US)
+		source->pending = assembler_progress(source->assembler);
+	if (now >= source->next_group_us) {
+		source->next_group_us = now + GROUP_INTERVAL_US;
+		source_publish_offsets(source);
+	}
+	if (head_waits(source, now) || now >= source->next_discovery_us) {
+		source->next_discovery_us = now + DISCOVERY_INTERVAL_US;
+		return source_discover(source, RUNNING_TIMEOUT_MS);
+	}
+	return NULL;
+}
+
+/* Callbacks, the clock, memory. */
+static struct error *serve(struct source *source)
+{
+	int64_t now = clock_monotonic_us();
+
+	if (now >= source->next_serve_us) {
+		source->next_serve_us = now + SERVE_INTERVAL_US;
+		rd_kafka_poll(source->kafka, 0);
+		source_take_answers(source);
+		if (source->failure != NULL) {
+			struct error *error = source->failure;
+
+			source->failure = NULL;
+			return error;
+		}
+	}
+	if (now >= source->next_tick_us)
+		TRY(tick(source, now));
+	return source_balance(source);
+}
+
+/* The topics may come later than we do. */
+static struct error *await_topics(struct source *source)
+{
+	while (!source_leaving(source)) {
+		TRY(source_discover(source, STARTING_TIMEOUT_MS));
+		if (source->assigned_count > 0)
+			break;
+		if (source->disconnected_since_us == 0 && !source->no_topics_said) {
+			source->no_topics_said = true;
+			log_info("Kafka has no topic %s yet; waiting for the connector to make it",
+			         topic_filter_text(source->filter));
+		}
+		TRY(serve(source));
+		clock_sleep_ms(200);
+	}
+	return NULL;
+}
+
+static struct error *run_loop(struct source *source)
+{
+	TRY(await_topics(source));
+	source->last_hand_over_us = source->last_read_us = clock_monotonic_us();
+	source->next_discovery_us = source->last_read_us + DISCOVERY_INTERVAL_US;
+	source->next_group_us = source->last_read_us + GROUP_INTERVAL_US;
+	while (!source_leaving(source)) {
+		if (source->pending != NULL)
+			transaction_queue_wait_room(source->queue, ROOM_WAIT_MS);
+		else
+			TRY(source_read_round(source));
+		TRY(hand_over(source));
+		TRY(poison_now(source));
+		TRY(serve(source));
+	}
+	return NULL;
+}
+
+struct error *source_run(struct source *source)
+{
+	struct error *error = run_loop(source);
+
+	if (error != NULL)
+		hand_over_rest(source);
+	transaction_queue_close(source->queue);
+	return error;
+}

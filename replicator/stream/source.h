@@ -1,0 +1,51 @@
+/*
+ * source.h - the consumer: reads the stream's topics from Kafka and gives whole transactions to the queue.
+ *
+ * NOTES
+ *   assign() at the offsets of the checkpoint, never at the group's. Before the first fetch each stored offset is
+ *   compared with the partition's low and high watermark and the cluster's id with the stored one: a gap stops the stream
+ *   (ERROR_GAP). Topics are found in the cluster's metadata, and looked for again while running (a topic that appears
+ *   later is read from its beginning).
+ *
+ *   Errors that heal (broker away, leader change) are retried for ever by librdkafka and said in the log.
+ *
+ *   Transactions live in memory that the source accounts for: free the queue and what was taken from it first.
+ *
+ * Thread: source_run is the consumer's thread; source_stop and source_state may be called from any.
+ */
+#ifndef REPLICATOR_STREAM_SOURCE_H
+#define REPLICATOR_STREAM_SOURCE_H
+
+#include "config/config.h"
+#include "stream/checkpoint.h"
+#include "stream/partition.h"
+#include "stream/transaction_queue.h"
+
+struct source;
+
+struct source_state {
+	uint64_t messages;
+	uint64_t bytes;           /* of keys and values */
+	uint64_t transactions;    /* handed over */
+	size_t waiting_bytes;     /* in the assembler */
+	int64_t lag_messages;     /* high watermarks minus positions, of all partitions; -1 unknown */
+	uint32_t held_partitions; /* not read for a while: they ran ahead and memory is short */
+	bool connected;           /* the last contact with a broker succeeded */
+};
+
+/*
+ * Connects: waits for a broker as long as it takes (ERROR_INTERRUPTED on a stop request). `config`, `start` and
+ * `partitions` must outlive the source. Errors: ERROR_CONFIGURATION, ERROR_AUTHENTICATION, ERROR_GAP (another cluster).
+ */
+struct error *source_new(const struct config *config, const struct checkpoint *start, struct partition_list *partitions,
+                         struct transaction_queue *queue, struct source **source);
+void source_free(struct source *source);
+
+/* Reads until source_stop, a closed queue, or an error; closes the queue when it leaves. */
+struct error *source_run(struct source *source);
+void source_stop(struct source *source);
+
+struct source_state source_state(const struct source *source);
+const char *source_cluster_id(const struct source *source); /* after source_new; lives as long as the source */
+
+#endif

@@ -1,0 +1,421 @@
+/*
+ * source_assign.c - from where each partition is read, whether that is still possible, and which ones are held back.
+ *
+ * NOTES
+ *   Partitions are assigned one by one as they are found, at the offsets of the target's checkpoint, never the group's.
+ *   A partition that the checkpoint does not know is new: it is read from its beginning, and a beginning that retention
+ *   has already cut off is a gap as well.
+ *
+ *   Low and high watermarks of many partitions are asked at once: rd_kafka_offsets_for_times sends its "timestamps"
+ *   unchanged, and -1 and -2 are ListOffsets' own words for latest and earliest.
+ *
+ *   Holding back. The queue to the applier is the ordinary backpressure: when it is full nothing is read. But while the
+ *   transaction at the head waits for one partition, others may run far ahead and fill the memory. These are taken from
+ *   the assignment and given back later, at the offset behind the last message taken. rd_kafka_pause_partitions purges
+ *   the same queues, but leaves it to the library from where to go on, and that went wrong more than once (librdkafka's
+ *   CHANGELOG, 2.1.0 and 2.4.0).
+ *
+ * Source: Kafka protocol guide, ListOffsets.
+ */
+#include "stream/source_internal.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+#define EARLIEST (-2)
+#define LATEST (-1)
+
+struct source_partition *source_partition(struct source *source, uint32_t number)
+{
+	if (number >= source->partition_count) {
+		uint32_t count = number + 1;
+
+		source->partitions = memory_grow(source->partitions, count, sizeof(struct source_partition *));
+		for (uint32_t i = source->partition_count; i < count; i++) {
+			source->partitions[i] = memory_alloc(sizeof(struct source_partition));
+			source->partitions[i]->handed_over = -1;
+			source->partitions[i]->published = -1;
+			source->partitions[i]->high = -1;
+			slab_writer_init(&source->partitions[i]->writer, &source->partitions[i]->account);
+		}
+		source->partition_count = count;
+	}
+	return source->partitions[number];
+}
+
+size_t source_memory_in_use(const struct source *source)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < source->partition_count; i++)
+		bytes += slab_bytes_in_use(&source->partitions[i]->account);
+	return bytes;
+}
+
+/* Watermarks. */
+
+/* Fills the list's offsets; the list is sorted by topic. */
+static struct error *ask_offsets(struct source *source, rd_kafka_topic_partition_list_t *list, int64_t which,
+                                 int timeout_ms)
+{
+	rd_kafka_resp_err_t code;
+
+	for (int i = 0; i < list->cnt; i++)
+		list->elems[i].offset = which;
+	code = rd_kafka_offsets_for_times(source->kafka, list, timeout_ms);
+	for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		code = list->elems[i].err;
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return NULL;
+	return error_new(ERROR_TRANSIENT, "asking for the offsets of the partitions: %s", rd_kafka_err2str(code));
+}
+
+struct error *source_ask_high_watermarks(struct source *source, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)source->assigned_count);
+	struct error *error = NULL;
+
+	for (uint32_t i = 0; i < source->partition_count; i++) {
+		const struct partition_name *name = partition_list_get(source->names, i);
+
+		if (source->partitions[i]->assigned)
+			rd_kafka_topic_partition_list_add(list, name->topic, name->id);
+	}
+	rd_kafka_topic_partition_list_sort(list, NULL, NULL);
+	if (list->cnt > 0)
+		error = ask_offsets(source, list, LATEST, timeout_ms);
+	for (int i = 0; i < list->cnt && error == NULL; i++)
+		source_partition(source,
+		                 partition_list_add(source->names, list->elems[i].topic, list->elems[i].partition))
+		    ->high = list->elems[i].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
+/* Start offsets. */
+
+static const struct checkpoint_offset *stored_offset(const struct checkpoint *start, const char *topic, int32_t id)
+{
+	for (size_t i = 0; i < start->offset_count; i++)
+		if (start->offsets[i].partition == id && strcmp(start->offsets[i].topic, topic) == 0)
+			return &start->offsets[i];
+	return NULL;
+}
+
+#define WAYS_OUT                                                                                                       \
+	"run `replicator table resync TABLE` for the tables of this topic, or `replicator accept gap` to go on "       \
+	"without "                                                                                                     \
+	"these events"
+
+static struct error *gap(const char *topic, int32_t id, int64_t next_offset, int64_t low, int64_t high)
+{
+	if (next_offset < low)
+		return error_new(
+		    ERROR_GAP,
+		    "%s[%d]: the next offset to read is %lld, but Kafka holds %lld to %lld: %lld events were "
+		    "removed (retention) before they were read; " WAYS_OUT,
+		    topic, (int)id, (long long)next_offset, (long long)low, (long long)high,
+		    (long long)(low - next_offset));
+	return error_new(
+	    ERROR_GAP,
+	    "%s[%d]: the next offset to read is %lld, but Kafka holds only %lld to %lld: the topic was made "
+	    "again or lost its end; " WAYS_OUT,
+	    topic, (int)id, (long long)next_offset, (long long)low, (long long)high);
+}
+
+struct error *source_gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	int64_t low;
+	struct error *error;
+
+	rd_kafka_topic_partition_list_add(list, topic, id);
+	error = ask_offsets(source, list, EARLIEST, STARTING_TIMEOUT_MS);
+	low = list->elems[0].offset;
+	if (error == NULL)
+		error = ask_offsets(source, list, LATEST, STARTING_TIMEOUT_MS);
+	if (error == NULL) {
+		error = gap(topic, id, next_offset, low, list->elems[0].offset);
+	} else {
+		error_free(error);
+		error = error_new(ERROR_GAP, "%s[%d]: Kafka no longer has the next offset to read, %lld; " WAYS_OUT,
+		                  topic, (int)id, (long long)next_offset);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
+static struct error *start_offset(struct source *source, const char *topic, int32_t id, int64_t low, int64_t high,
+                                  int64_t *offset)
+{
+	const struct checkpoint_offset *stored = stored_offset(source->start, topic, id);
+
+	if (stored != NULL) {
+		*offset = stored->next_offset;
+		return *offset < low || *offset > high ? gap(topic, id, *offset, low, high) : NULL;
+	}
+	*offset = low;
+	if (low == 0)
+		return NULL;
+	if (source->start->exists)
+		return gap(topic, id, 0, low, high);
+	log_warning(
+	    "%s[%d] begins at offset %lld: older events were removed (retention); the tables are complete only if a "
+	    "snapshot lies in what is left",
+	    topic, (int)id, (long long)low);
+	return NULL;
+}
+
+/* Sets the offsets of `found` to where reading begins. All gaps are looked for; the first one is told in full. */
+static struct error *choose_offsets(struct source *source, rd_kafka_topic_partition_list_t *found,
+                                    const rd_kafka_topic_partition_list_t *low)
+{
+	struct error *first = NULL;
+	int gaps = 0;
+
+	for (int i = 0; i < found->cnt; i++) {
+		rd_kafka_topic_partition_t *elem = &found->elems[i];
+		struct error *error = start_offset(source, elem->topic, elem->partition, low->elems[i].offset,
+		                                   elem->offset, &elem->offset);
+
+		if (error == NULL)
+			continue;
+		gaps++;
+		if (first == NULL)
+			first = error;
+		else
+			error_free(error);
+	}
+	if (gaps > 1)
+		return error_wrap(first, "%d partitions have gaps; the first", gaps);
+	return first;
+}
+
+/* Compacted topics: the older of two events of a key may be gone, in silence. */
+
+static struct error *check_resource(const rd_kafka_ConfigResource_t *resource)
+{
+	size_t count;
+	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+	const char *topic = rd_kafka_ConfigResource_name(resource);
+
+	if (rd_kafka_ConfigResource_error(resource) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		log_warning("cannot check that topic %s is not compacted: %s", topic,
+		            rd_kafka_ConfigResource_error_string(resource));
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+
+		if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "cleanup.policy") == 0 && value != NULL &&
+		    strstr(value, "compact") != NULL)
+			return error_new(ERROR_CONFIGURATION,
+			                 "topic %s is compacted (cleanup.policy=%s): Kafka removes events that were "
+			                 "not applied yet; "
+			                 "set cleanup.policy=delete and resync its tables",
+			                 topic, value);
+	}
+	return NULL;
+}
+
+static struct error *check_policies(rd_kafka_event_t *event)
+{
+	const rd_kafka_DescribeConfigs_result_t *result =
+	    event == NULL ? NULL : rd_kafka_event_DescribeConfigs_result(event);
+	const rd_kafka_ConfigResource_t **resources;
+	size_t count;
+
+	if (result == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		log_warning("cannot check that the topics are not compacted: %s",
+		            event == NULL ? "no answer" : rd_kafka_event_error_string(event));
+		return NULL;
+	}
+	resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
+	for (size_t i = 0; i < count; i++)
+		TRY(check_resource(resources[i]));
+	return NULL;
+}
+
+static struct error *check_not_compacted(struct source *source, const rd_kafka_topic_partition_list_t *found,
+                                         int timeout_ms)
+{
+	rd_kafka_ConfigResource_t **resources = memory_alloc((size_t)found->cnt * sizeof(rd_kafka_ConfigResource_t *));
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(source->kafka, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+	rd_kafka_queue_t *answers = rd_kafka_queue_new(source->kafka);
+	struct error *error;
+	rd_kafka_event_t *event;
+	size_t count = 0;
+	char text[256];
+
+	for (int i = 0; i < found->cnt; i++)
+		if (i == 0 || strcmp(found->elems[i].topic, found->elems[i - 1].topic) != 0)
+			resources[count++] =
+			    rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, found->elems[i].topic);
+	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof(text));
+	rd_kafka_AdminOptions_set_broker(options, source->some_leader, text, sizeof(text));
+	rd_kafka_DescribeConfigs(source->kafka, resources, count, options, answers);
+	event = rd_kafka_queue_poll(answers, timeout_ms + 100);
+	error = check_policies(event);
+	if (event != NULL)
+		rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(answers);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_ConfigResource_destroy_array(resources, count);
+	free(resources);
+	return error;
+}
+
+/* Assignment. */
+
+static struct error *assign(struct source *source, const rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_error_t *refusal = rd_kafka_incremental_assign(source->kafka, list);
+	struct error *error;
+
+	if (refusal == NULL)
+		return NULL;
+	error = error_new(ERROR_SYSTEM, "Kafka's client refuses the assignment: %s", rd_kafka_error_string(refusal));
+	rd_kafka_error_destroy(refusal);
+	return error;
+}
+
+static struct error *begin(struct source *source, const rd_kafka_topic_partition_list_t *found)
+{
+	for (int i = 0; i < found->cnt; i++) {
+		const rd_kafka_topic_partition_t *elem = &found->elems[i];
+		uint32_t number = partition_list_add(source->names, elem->topic, elem->partition);
+		struct source_partition *partition = source_partition(source, number);
+
+		partition->assigned = true;
+		partition->next_offset = elem->offset;
+		source->assigned_count++;
+		assembler_add_partition(source->assembler, number, elem->offset);
+		log_info("reading %s[%d] from offset %lld", elem->topic, (int)elem->partition, (long long)elem->offset);
+	}
+	return assign(source, found);
+}
+
+static struct error *check_and_begin(struct source *source, rd_kafka_topic_partition_list_t *found, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *low;
+	struct error *error;
+
+	rd_kafka_topic_partition_list_sort(found, NULL, NULL);
+	low = rd_kafka_topic_partition_list_copy(found);
+	error = ask_offsets(source, low, EARLIEST, timeout_ms);
+	if (error == NULL)
+		error = ask_offsets(source, found, LATEST, timeout_ms);
+	if (error == NULL)
+		error = choose_offsets(source, found, low);
+	if (error == NULL)
+		error = check_not_compacted(source, found, timeout_ms);
+	if (error == NULL)
+		error = begin(source, found);
+	rd_kafka_topic_partition_list_destroy(low);
+	return error;
+}
+
+struct error *source_discover(struct source *source, int timeout_ms)
+{
+	rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_new(16);
+	struct error *error = source_find_partitions(source, timeout_ms, found);
+
+	if (error == NULL && found->cnt > 0)
+		error = check_and_begin(source, found, timeout_ms);
+	rd_kafka_topic_partition_list_destroy(found);
+	if (error != NULL && error->class == ERROR_TRANSIENT) {
+		health_lost(source, error->message);
+		error_free(error);
+		return NULL;
+	}
+	if (error == NULL)
+		health_good(source);
+	return error;
+}
+
+/* Holding back. */
+
+static void add_partition(struct source *source, rd_kafka_topic_partition_list_t *list, uint32_t number)
+{
+	const struct partition_name *name = partition_list_get(source->names, number);
+
+	rd_kafka_topic_partition_list_add(list, name->topic, name->id)->offset =
+	    source->partitions[number]->next_offset;
+}
+
+/* The partitions that hold more than half of their share and that the head does not wait for; never all of them. */
+static void hold_back(struct source *source, size_t in_use)
+{
+	uint32_t reading = source->assigned_count - source->held_count;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reading);
+	rd_kafka_error_t *refusal = NULL;
+
+	for (uint32_t i = 0; i < source->partition_count; i++) {
+		struct source_partition *partition = source->partitions[i];
+
+		if (partition->assigned && !partition->held && !assembler_needs(source->assembler, i) &&
+		    slab_bytes_in_use(&partition->account) > in_use / reading / 2)
+			add_partition(source, list, i);
+	}
+	if (list->cnt > 0 && (uint32_t)list->cnt < reading)
+		refusal = rd_kafka_incremental_unassign(source->kafka, list);
+	else if (!source->over_limit_said) {
+		source->over_limit_said = true;
+		log_warning("the transaction at hand needs more memory than memory_limit allows (%zu MB in use, limit "
+		            "%lld MB); "
+		            "going on",
+		            in_use >> 20, (long long)source->config->memory_limit >> 20);
+	}
+	if (list->cnt > 0 && (uint32_t)list->cnt < reading && refusal == NULL) {
+		for (int i = 0; i < list->cnt; i++)
+			source_partition(source, partition_list_add(source->names, list->elems[i].topic,
+			                                            list->elems[i].partition))
+			    ->held = true;
+		source->held_count += (uint32_t)list->cnt;
+		log_debug("%d partitions are held back: %zu MB in use", list->cnt, in_use >> 20);
+	}
+	if (refusal != NULL) {
+		log_warning("Kafka's client refuses to hold partitions back: %s", rd_kafka_error_string(refusal));
+		rd_kafka_error_destroy(refusal);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* All of them, or those that the head waits for. */
+static struct error *let_go(struct source *source, bool all)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)source->held_count);
+	struct error *error = NULL;
+
+	for (uint32_t i = 0; i < source->partition_count; i++) {
+		struct source_partition *partition = source->partitions[i];
+
+		if (!partition->held || !(all || assembler_needs(source->assembler, i)))
+			continue;
+		add_partition(source, list, i);
+		partition->held = false;
+	}
+	if (list->cnt > 0) {
+		error = assign(source, list);
+		source->held_count -= (uint32_t)list->cnt;
+		log_debug("%d partitions are read on", list->cnt);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
+struct error *source_balance(struct source *source)
+{
+	size_t in_use = source_memory_in_use(source);
+	size_t limit = (size_t)source->config->memory_limit;
+	int64_t now = clock_monotonic_us();
+
+	if (source->held_count > 0)
+		TRY(let_go(source, in_use < limit / 2));
+	if (in_use > limit && now >= source->next_balance_us) {
+		source->next_balance_us = now + 10000;
+		hold_back(source, in_use);
+	}
+	return NULL;
+}

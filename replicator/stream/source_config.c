@@ -1,0 +1,163 @@
+/*
+ * source_config.c - librdkafka's properties: ours first, then the user's.
+ *
+ * NOTES
+ *   Position and order are ours alone: what the user may not change is refused with its name. Everything else, all of
+ *   security above all, goes through `kafka.properties` under librdkafka's own names.
+ *
+ *   Small fetches (1 MB a partition, 4 MB in all) were faster than large ones, and a message larger than that still
+ *   comes: librdkafka and the broker both make room for one. fetch.wait.max.ms is short because other requests to the
+ *   same broker queue up behind a waiting fetch.
+ *
+ * Source: librdkafka's CONFIGURATION.md.
+ */
+#include "stream/source_internal.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+struct property {
+	const char *name;
+	const char *value; /* NULL: computed; only here to be refused to the user */
+};
+
+/* Correctness hangs on these. */
+static const struct property fixed[] = {
+    {"bootstrap.servers", NULL},
+    {"metadata.broker.list", NULL},
+    {"group.id", NULL},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},
+    {"isolation.level", "read_committed"},
+    {"enable.partition.eof", "true"}, /* shows how far control records reach */
+    {"check.crcs", "true"},
+    {"allow.auto.create.topics", "false"},
+};
+
+static const struct property defaults[] = {
+    {"client.id", "replicator"},
+    {"fetch.message.max.bytes", "1048576"},
+    {"fetch.max.bytes", "4194304"},
+    {"receive.message.max.bytes", "1200000000"}, /* a value of PostgreSQL has up to 1 GB */
+    {"queued.min.messages", "1000000"},          /* bounded by bytes */
+    {"fetch.min.bytes", "1"},
+    {"fetch.wait.max.ms", "100"},
+    {"fetch.error.backoff.ms", "50"},
+    {"socket.nagle.disable", "true"},
+    {"socket.keepalive.enable", "true"},
+    {"reconnect.backoff.ms", "100"},
+    {"reconnect.backoff.max.ms", "2000"},
+    {"log.connection.close", "false"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define QUEUE_KBYTES_MIN (16 * 1024)
+#define QUEUE_KBYTES_MAX (64 * 1024)
+#define FETCH_QUEUE_BACKOFF_VERSION 0x02020000 /* before, a full queue was looked at again at its own pace */
+
+static struct error *set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char text[512];
+
+	if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK)
+		return NULL;
+	return error_new(ERROR_CONFIGURATION, "Kafka property %s: %s", name, text);
+}
+
+static struct error *set_number(rd_kafka_conf_t *conf, const char *name, int64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	return set(conf, name, text);
+}
+
+/* A quarter of the memory, within bounds: librdkafka's own queue of raw messages. */
+static int64_t queue_kbytes(const struct config *config)
+{
+	int64_t kbytes = config->memory_limit / 4 / 1024;
+
+	if (kbytes < QUEUE_KBYTES_MIN)
+		return QUEUE_KBYTES_MIN;
+	return kbytes > QUEUE_KBYTES_MAX ? QUEUE_KBYTES_MAX : kbytes;
+}
+
+static struct error *set_ours(rd_kafka_conf_t *conf, const struct config *config)
+{
+	for (size_t i = 0; i < COUNT(fixed); i++)
+		if (fixed[i].value != NULL)
+			TRY(set(conf, fixed[i].name, fixed[i].value));
+	for (size_t i = 0; i < COUNT(defaults); i++)
+		TRY(set(conf, defaults[i].name, defaults[i].value));
+	TRY(set(conf, "bootstrap.servers", config->kafka.brokers));
+	TRY(set(conf, "group.id", config->stream.name));
+	TRY(set_number(conf, "queued.max.messages.kbytes", queue_kbytes(config)));
+	if (rd_kafka_version() >= FETCH_QUEUE_BACKOFF_VERSION)
+		TRY(set(conf, "fetch.queue.backoff.ms", "5"));
+	return NULL;
+}
+
+static char *trimmed(const char *from, size_t length)
+{
+	while (length > 0 && (*from == ' ' || *from == '\t')) {
+		from++;
+		length--;
+	}
+	while (length > 0 && (from[length - 1] == ' ' || from[length - 1] == '\t'))
+		length--;
+	return memory_copy_bytes(from, length);
+}
+
+static struct error *set_user_property(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	for (size_t i = 0; i < COUNT(fixed); i++)
+		if (strcmp(fixed[i].name, name) == 0)
+			return error_new(ERROR_CONFIGURATION,
+			                 "kafka.properties: %s is decided by the replicator; remove it there", name);
+	return error_wrap(set(conf, name, value), "kafka.properties");
+}
+
+static struct error *set_users(rd_kafka_conf_t *conf, const struct config *config)
+{
+	for (size_t i = 0; i < config->kafka.property_count; i++) {
+		const char *pair = config->kafka.properties[i];
+		const char *equals = strchr(pair, '=');
+		struct error *error;
+		char *name, *value;
+
+		if (equals == NULL) /* the text may be a secret: its place is enough */
+			return error_new(ERROR_CONFIGURATION,
+			                 "kafka.properties: entry %zu is not of the form key=value", i + 1);
+		name = trimmed(pair, (size_t)(equals - pair));
+		value = trimmed(equals + 1, strlen(equals + 1));
+		error = set_user_property(conf, name, value);
+		free(name);
+		free(value);
+		TRY(error);
+	}
+	return NULL;
+}
+
+struct error *source_make_consumer(struct source *source)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	struct error *error = set_ours(conf, source->config);
+	char text[512];
+
+	if (error == NULL)
+		error = set_users(conf, source->config);
+	if (error != NULL) {
+		rd_kafka_conf_destroy(conf);
+		return error;
+	}
+	health_set_callbacks(conf, source);
+	source->kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text)); /* takes conf when it succeeds */
+	if (source->kafka == NULL) {
+		rd_kafka_conf_destroy(conf);
+		return error_new(ERROR_CONFIGURATION, "Kafka's client refuses its settings: %s; see kafka.properties",
+		                 text);
+	}
+	return NULL;
+}

@@ -1,0 +1,151 @@
+/*
+ * source_internal.h - what the files of the consumer share. Nobody else includes it.
+ *
+ *   source.c         life, the loop, hand-over
+ *   source_read.c    messages into the assembler
+ *   source_config.c  librdkafka's properties
+ *   source_health.c  what librdkafka reports: logged, healed or turned into an error
+ *   source_topics.c  which topics are read; the cluster's metadata
+ *   source_assign.c  start offsets, gaps, assigning and holding back partitions
+ *   source_group.c   offsets published under the group's name, for lag tools
+ *
+ * Thread: all of it is the consumer's thread (source_new: main's, before there is one), except where said.
+ */
+#ifndef REPLICATOR_STREAM_SOURCE_INTERNAL_H
+#define REPLICATOR_STREAM_SOURCE_INTERNAL_H
+
+#include "base/clock.h"
+#include "base/slab.h"
+#include "event/decoder.h"
+#include "stream/assembler.h"
+#include "stream/source.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+
+/* How long a blocking question to the cluster may take: the loop stands still meanwhile. */
+enum { STARTING_TIMEOUT_MS = 5000, RUNNING_TIMEOUT_MS = 1000 };
+
+struct source_partition {
+	bool assigned;       /* is read, or held back */
+	bool held;           /* taken from librdkafka's assignment for a while; read on at next_offset */
+	bool stuck;          /* at an event that cannot be taken: source->poison */
+	int64_t next_offset; /* of the next message to take: what lies below is stale */
+	int64_t handed_over; /* what the last transaction said about the partition; -1 nothing yet */
+	int64_t published;   /* to the group */
+	int64_t high;        /* high watermark as last seen; -1 unknown */
+	int64_t ticked;      /* next_offset at the last tick */
+	struct slab_account account;
+	struct slab_writer writer;
+};
+
+/* Lets a repeated message through at rising intervals. */
+struct repeat_limit {
+	int64_t next_us;
+	int64_t interval_us;
+};
+
+struct topic_filter;
+
+struct source {
+	const struct config *config;
+	const struct checkpoint *start;
+	struct partition_list *names;
+	struct transaction_queue *queue;
+
+	rd_kafka_t *kafka;
+	rd_kafka_queue_t *messages; /* librdkafka's, of all partitions */
+	rd_kafka_queue_t *answers;  /* of requests that nobody waits for */
+	char *cluster_id;
+	struct topic_filter *filter;
+	struct decoder *decoder;
+	struct assembler *assembler;
+
+	struct source_partition **partitions; /* by number; entries never move */
+	uint32_t partition_count;
+	uint32_t assigned_count;
+	atomic_uint held_count; /* read by source_state */
+	/* The partition of the last message: messages come in runs. */
+	const rd_kafka_topic_t *last_topic;
+	int32_t last_id;
+	uint32_t last_number;
+
+	struct transaction *pending; /* refused by a full queue */
+	struct error *poison; /* of the first event that cannot be taken; told when all before it is handed over */
+	int64_t poison_us;
+
+	struct error *failure;         /* found by a callback of librdkafka; the loop returns it */
+	int64_t disconnected_since_us; /* 0: connected */
+	char last_reason[256];         /* of librdkafka, for a connection that failed */
+	struct repeat_limit trouble;
+	struct repeat_limit waiting;
+	bool had_data; /* a message came: rights and passwords were right once */
+	bool over_limit_said;
+	bool no_topics_said;
+	bool high_asked; /* the high watermarks are of this round of the loop */
+	bool group_asked;
+	int32_t some_leader; /* of a partition found last: a broker that answers */
+
+	int64_t last_read_us;
+	int64_t last_hand_over_us;
+	int64_t next_tick_us;
+	int64_t next_discovery_us;
+	int64_t next_group_us;
+	int64_t next_serve_us;
+	int64_t next_balance_us;
+
+	atomic_bool stop;
+	/* For source_state, from any thread. */
+	atomic_uint_fast64_t messages_read;
+	atomic_uint_fast64_t bytes_read;
+	atomic_uint_fast64_t transactions;
+	atomic_size_t waiting_bytes;
+	atomic_int_fast64_t lag;
+	atomic_bool connected;
+};
+
+static inline bool source_leaving(struct source *source)
+{
+	return atomic_load_explicit(&source->stop, memory_order_relaxed) || transaction_queue_closed(source->queue);
+}
+
+/* source_read.c */
+/* Takes what is there, waiting a moment for the first. Errors: of the client or of a partition; bad events wait. */
+struct error *source_read_round(struct source *source);
+
+/* source_config.c */
+struct error *source_make_consumer(struct source *source);
+
+/* source_health.c */
+void health_set_callbacks(rd_kafka_conf_t *conf, struct source *source);
+bool repeat_allowed(struct repeat_limit *limit, int64_t now_us);
+void health_lost(struct source *source, const char *reason); /* no broker answers */
+void health_good(struct source *source);                     /* one did */
+/* What librdkafka put in a message's place: NULL when it heals by itself. */
+struct error *health_message_error(struct source *source, const rd_kafka_message_t *message);
+
+/* source_topics.c */
+struct error *topic_filter_new(const struct config *config, struct topic_filter **filter);
+void topic_filter_free(struct topic_filter *filter);
+bool topic_filter_matches(const struct topic_filter *filter, const char *topic);
+const char *topic_filter_text(const struct topic_filter *filter); /* for messages */
+bool topic_is_transaction_topic(const struct config *config, const char *topic);
+
+/* Adds the partitions that are not read yet to `found`. Errors: ERROR_TRANSIENT; ERROR_CONFIGURATION. */
+struct error *source_find_partitions(struct source *source, int timeout_ms, rd_kafka_topic_partition_list_t *found);
+
+/* source_assign.c */
+/* Looks for partitions that are not read yet, checks them and begins to read them. */
+struct error *source_discover(struct source *source, int timeout_ms);
+struct source_partition *source_partition(struct source *source, uint32_t number); /* made when new */
+/* Asks for the high watermarks of all partitions at once. */
+struct error *source_ask_high_watermarks(struct source *source, int timeout_ms);
+struct error *source_gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset);
+struct error *source_balance(struct source *source); /* holds partitions back, or lets them go, by the memory in use */
+size_t source_memory_in_use(const struct source *source);
+
+/* source_group.c */
+void source_publish_offsets(struct source *source);
+void source_take_answers(struct source *source);
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * source_topics.c - which topics belong to the stream, and what the cluster has of them.
+ */
+#include "stream/source_internal.h"
+
+#include "base/buffer.h"
+#include "base/memory.h"
+
+#include <regex.h>
+#include <stdlib.h>
+
+struct topic_pattern {
+	bool is_regex;
+	regex_t regex;
+	const char *text;
+};
+
+struct topic_filter {
+	struct topic_pattern *patterns; /* none: all topics that begin with the prefix and a dot */
+	size_t count;
+	const char *prefix;
+	const char *transaction_topic; /* where the user named one */
+	char *text;
+};
+
+static struct error *pattern_compile(struct topic_pattern *pattern, const char *text)
+{
+	char reason[256];
+	int result;
+
+	pattern->text = text;
+	if (text[0] != '^')
+		return NULL;
+	result = regcomp(&pattern->regex, text, REG_EXTENDED | REG_NOSUB);
+	if (result != 0) {
+		regerror(result, &pattern->regex, reason, sizeof(reason));
+		return error_new(ERROR_CONFIGURATION, "kafka.topics: %s is not a regular expression: %s", text, reason);
+	}
+	pattern->is_regex = true;
+	return NULL;
+}
+
+static char *describe(const struct config *config)
+{
+	struct buffer text = {0};
+
+	if (config->kafka.topic_count == 0)
+		buffer_append_format(&text, "%s.*", config->kafka.topic_prefix);
+	for (size_t i = 0; i < config->kafka.topic_count; i++)
+		buffer_append_format(&text, "%s%s", i == 0 ? "" : ", ", config->kafka.topics[i]);
+	return buffer_steal(&text);
+}
+
+struct error *topic_filter_new(const struct config *config, struct topic_filter **result)
+{
+	struct topic_filter *filter = memory_alloc(sizeof(*filter));
+
+	filter->prefix = config->kafka.topic_prefix;
+	filter->transaction_topic = config->kafka.transaction_topic;
+	filter->text = describe(config);
+	filter->patterns = memory_alloc((config->kafka.topic_count + 1) * sizeof(*filter->patterns));
+	for (size_t i = 0; i < config->kafka.topic_count; i++) {
+		struct error *error = pattern_compile(&filter->patterns[i], config->kafka.topics[i]);
+
+		filter->count++;
+		if (error != NULL) {
+			topic_filter_free(filter);
+			return error;
+		}
+	}
+	*result = filter;
+	return NULL;
+}
+
+void topic_filter_free(struct topic_filter *filter)
+{
+	if (filter == NULL)
+		return;
+	for (size_t i = 0; i < filter->count; i++)
+		if (filter->patterns[i].is_regex)
+			regfree(&filter->patterns[i].regex);
+	free(filter->patterns);
+	free(filter->text);
+	free(filter);
+}
+
+const char *topic_filter_text(const struct topic_filter *filter)
+{
+	return filter->text;
+}
+
+bool topic_filter_matches(const struct topic_filter *filter, const char *topic)
+{
+	size_t prefix_length = filter->prefix == NULL ? 0 : strlen(filter->prefix);
+
+	if (filter->transaction_topic != NULL && strcmp(topic, filter->transaction_topic) == 0)
+		return true;
+	if (filter->count == 0)
+		return prefix_length > 0 && strncmp(topic, filter->prefix, prefix_length) == 0 &&
+		       topic[prefix_length] == '.';
+	for (size_t i = 0; i < filter->count; i++) {
+		const struct topic_pattern *pattern = &filter->patterns[i];
+
+		if (pattern->is_regex ? regexec(&pattern->regex, topic, 0, NULL, 0) == 0
+		                      : strcmp(pattern->text, topic) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool topic_is_transaction_topic(const struct config *config, const char *topic)
+{
+	size_t prefix_length;
+
+	if (config->kafka.transaction_topic != NULL)
+		return strcmp(topic, config->kafka.transaction_topic) == 0;
+	prefix_length = config->kafka.topic_prefix == NULL ? 0 : strlen(config->kafka.topic_prefix);
+	return prefix_length > 0 && strncmp(topic, config->kafka.topic_prefix, prefix_length) == 0 &&
+	       strcmp(topic + prefix_length, ".transaction") == 0;
+}
+
+static bool is_read_already(struct source *source, const char *topic, int32_t id)
+{
+	return source_partition(source, partition_list_add(source->names, topic, id))->assigned;
+}
+
+static struct error *add_topic(struct source *source, const struct rd_kafka_metadata_topic *topic,
+                               rd_kafka_topic_partition_list_t *found)
+{
+	if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		log_debug("Kafka, topic %s: %s", topic->topic, rd_kafka_err2str(topic->err));
+		return NULL;
+	}
+	if (topic->partition_cnt > 1 && source->config->stream.transactions == TRANSACTIONS_ON &&
+	    topic_is_transaction_topic(source->config, topic->topic))
+		return error_new(
+		    ERROR_CONFIGURATION,
+		    "the transaction topic %s has %d partitions, so the order of the transactions is lost; "
+		    "make it with one partition",
+		    topic->topic, topic->partition_cnt);
+	for (int i = 0; i < topic->partition_cnt; i++)
+		if (!is_read_already(source, topic->topic, topic->partitions[i].id)) {
+			rd_kafka_topic_partition_list_add(found, topic->topic, topic->partitions[i].id);
+			source->some_leader = topic->partitions[i].leader;
+		}
+	return NULL;
+}
+
+struct error *source_find_partitions(struct source *source, int timeout_ms, rd_kafka_topic_partition_list_t *found)
+{
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(source->kafka, 1, NULL, &metadata, timeout_ms);
+	struct error *error = NULL;
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return error_new(ERROR_TRANSIENT, "asking for the topics: %s", rd_kafka_err2str(code));
+	for (int i = 0; i < metadata->topic_cnt && error == NULL; i++)
+		if (topic_filter_matches(source->filter, metadata->topics[i].topic))
+			error = add_topic(source, &metadata->topics[i], found);
+	rd_kafka_metadata_destroy(metadata);
+	return error;
+}

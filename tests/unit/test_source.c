@@ -1,0 +1,752 @@
+/*
+ * test_source.c - the consumer against librdkafka's mock cluster: order, start offsets, gaps, faults, bounded memory.
+ */
+#include "base/memory.h"
+#include "base/signals.h"
+#include "stream/source_internal.h"
+
+#include <check.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define USERS "dbserver1.public.users"
+#define ORDERS "dbserver1.public.orders"
+#define MARKS "dbserver1.transaction"
+#define WAIT_MS 20000
+
+static rd_kafka_t *producer; /* owns the mock cluster */
+static rd_kafka_mock_cluster_t *cluster;
+static struct config config;
+static const char *topics[4];
+static const char *properties[4];
+static struct checkpoint start;
+static struct partition_list *names;
+static struct transaction_queue *queue;
+static struct source *source;
+static pthread_t thread;
+static bool running;
+static struct error *outcome;
+
+static void setup(void)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char text[256];
+
+	rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof(text));
+	rd_kafka_conf_set(conf, "linger.ms", "1", text, sizeof(text));
+	rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
+	producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+	ck_assert_msg(producer != NULL, "%s", text);
+	cluster = rd_kafka_handle_mock_cluster(producer);
+	ck_assert_ptr_nonnull(cluster);
+
+	memset(&config, 0, sizeof(config));
+	config.stream.name = "test";
+	config.kafka.brokers = rd_kafka_mock_cluster_bootstraps(cluster);
+	config.kafka.topic_prefix = "dbserver1";
+	config.kafka.topics = topics;
+	config.kafka.properties = properties;
+	config.memory_limit = 64 << 20;
+	config.target.batch_rows = 1000;
+
+	memset(&start, 0, sizeof(start));
+	start.cluster_id = memory_copy_text("");
+	names = partition_list_new();
+	queue = transaction_queue_new(100000, 64 << 20);
+	source = NULL;
+	running = false;
+	outcome = NULL;
+}
+
+static void stop(void)
+{
+	if (running) {
+		source_stop(source);
+		pthread_join(thread, NULL);
+		running = false;
+	}
+}
+
+static void teardown(void)
+{
+	stop();
+	error_free(outcome);
+	transaction_queue_free(queue);
+	source_free(source);
+	partition_list_free(names);
+	for (size_t i = 0; i < start.offset_count; i++)
+		free(start.offsets[i].topic);
+	free(start.offsets);
+	free(start.cluster_id);
+	rd_kafka_destroy(producer);
+}
+
+static void make_topic(const char *topic)
+{
+	ck_assert_int_eq(rd_kafka_mock_topic_create(cluster, topic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void remember(const char *topic, int64_t next_offset)
+{
+	start.exists = true;
+	start.offsets = memory_grow(start.offsets, start.offset_count + 1, sizeof(*start.offsets));
+	start.offsets[start.offset_count++] = (struct checkpoint_offset){.topic = memory_copy_text(topic),
+	                                                                 .next_offset = next_offset,
+	                                                                 .leader_epoch = -1};
+}
+
+__attribute__((format(printf, 3, 4))) static void produce(const char *topic, const char *key, const char *format, ...)
+{
+	size_t key_length = key == NULL ? 0 : strlen(key);
+	size_t length = 0;
+	char *value = NULL;
+	va_list arguments;
+
+	if (format != NULL) {
+		va_start(arguments, format);
+		ck_assert_int_ge(vasprintf(&value, format, arguments), 0);
+		va_end(arguments);
+		length = strlen(value);
+	}
+	ck_assert_int_eq(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+	                                   RD_KAFKA_V_KEY(key, key_length), RD_KAFKA_V_VALUE(value, length),
+	                                   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK),
+	                                   RD_KAFKA_V_END),
+	                 RD_KAFKA_RESP_ERR_NO_ERROR);
+	free(value);
+}
+
+static void flush(void)
+{
+	ck_assert_int_eq(rd_kafka_flush(producer, WAIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/* Transaction n: its events have LSN 1000 * n + order, its commit LSN is 1000 * n + 900. */
+
+static void produce_event(const char *topic, const char *table, int n, int order, int id, int padding)
+{
+	char key[64];
+	char previous[32] = "null";
+
+	snprintf(key, sizeof(key), "{\"id\":%d}", id);
+	if (n > 1)
+		snprintf(previous, sizeof(previous), "\\\"%d\\\"", 1000 * (n - 1) + 900);
+	produce(
+	    topic, key,
+	    "{\"before\":null,\"after\":{\"id\":%d,\"name\":\"%0*d\"},\"source\":{\"version\":\"3.7.0.Final\","
+	    "\"connector\":\"postgresql\",\"name\":\"dbserver1\",\"ts_ms\":1,\"snapshot\":\"false\",\"db\":\"source\","
+	    "\"sequence\":\"[%s,\\\"%d\\\"]\",\"ts_us\":1000,\"ts_ns\":1000000,\"schema\":\"public\",\"table\":\"%s\","
+	    "\"txId\":%d,\"lsn\":%d,\"xmin\":null},\"transaction\":{\"id\":\"%d:%d\",\"total_order\":%d,"
+	    "\"data_collection_order\":1},\"op\":\"c\",\"ts_ms\":1}",
+	    id, padding, id, previous, 1000 * n + order, table, n, 1000 * n + order, n, 1000 * n + order, order);
+}
+
+static void produce_begin(int n)
+{
+	produce(MARKS, NULL,
+	        "{\"status\":\"BEGIN\",\"id\":\"%d:%d\",\"event_count\":null,\"data_collections\":null,\"ts_ms\":1}", n,
+	        1000 * n);
+}
+
+static void produce_end(int n, int users, int orders)
+{
+	produce(MARKS, NULL,
+	        "{\"status\":\"END\",\"id\":\"%d:%d\",\"event_count\":%d,\"data_collections\":[{\"data_collection\":"
+	        "\"public.users\",\"event_count\":%d},{\"data_collection\":\"public.orders\",\"event_count\":%d}],\"ts_"
+	        "ms\":1}",
+	        n, 1000 * n + 900, users + orders, users, orders);
+}
+
+/* One user and one order. */
+static void produce_transaction(int n)
+{
+	produce_begin(n);
+	produce_event(USERS, "users", n, 1, n, 1);
+	produce_event(ORDERS, "orders", n, 2, n, 1);
+	produce_end(n, 1, 1);
+}
+
+static void make_topics(void)
+{
+	make_topic(MARKS);
+	make_topic(USERS);
+	make_topic(ORDERS);
+}
+
+static void *run(void *argument)
+{
+	outcome = source_run(argument);
+	return NULL;
+}
+
+static void begin(void)
+{
+	struct error *error = source_new(&config, &start, names, queue, &source);
+
+	ck_assert_msg(error == NULL, "%s", error == NULL ? "" : error->message);
+	ck_assert_int_eq(pthread_create(&thread, NULL, run, source), 0);
+	running = true;
+}
+
+/* The next transaction that is not mere progress; NULL: none came in time. */
+static struct transaction *next_transaction(int timeout_ms)
+{
+	int64_t deadline = clock_monotonic_us() + timeout_ms * INT64_C(1000);
+
+	while (clock_monotonic_us() < deadline &&
+	       !(transaction_queue_closed(queue) && transaction_queue_bytes(queue) == 0)) {
+		struct transaction *transaction = transaction_queue_take(queue, 1, 1, 100);
+
+		if (transaction != NULL && transaction->kind != TRANSACTION_PROGRESS)
+			return transaction;
+		transaction_free(transaction);
+	}
+	return NULL;
+}
+
+static void expect_transaction(uint64_t tx_id, size_t changes)
+{
+	struct transaction *transaction = next_transaction(WAIT_MS);
+
+	ck_assert_msg(transaction != NULL, "transaction %llu did not come: %s", (unsigned long long)tx_id,
+	              outcome == NULL ? "" : outcome->message);
+	ck_assert_uint_eq(transaction->tx_id, tx_id);
+	ck_assert_uint_eq(transaction->change_count, changes);
+	transaction_free(transaction);
+}
+
+static void expect_failure(enum error_class class, const char *part)
+{
+	ck_assert_ptr_null(next_transaction(WAIT_MS));
+	ck_assert(transaction_queue_closed(queue));
+	pthread_join(thread, NULL);
+	running = false;
+	ck_assert_ptr_nonnull(outcome);
+	ck_assert_str_eq(error_class_name(outcome->class), error_class_name(class));
+	ck_assert_msg(strstr(outcome->message, part) != NULL, "`%s` is not in: %s", part, outcome->message);
+}
+
+static void expect_refusal(enum error_class class, const char *part)
+{
+	outcome = source_new(&config, &start, names, queue, &source);
+	ck_assert_ptr_nonnull(outcome);
+	ck_assert_str_eq(error_class_name(outcome->class), error_class_name(class));
+	ck_assert_msg(strstr(outcome->message, part) != NULL, "`%s` is not in: %s", part, outcome->message);
+}
+
+START_TEST(test_whole_transactions_in_order)
+{
+	struct source_state state;
+
+	make_topics();
+	for (int n = 1; n <= 300; n++)
+		produce_transaction(n);
+	flush();
+	begin();
+	for (int n = 1; n <= 300; n++)
+		expect_transaction((uint64_t)n, 2);
+	for (int i = 0; i < 100 && source_state(source).transactions < 300; i++)
+		clock_sleep_ms(10); /* counted behind the offer */
+	state = source_state(source);
+	ck_assert_uint_eq(state.messages, 1200);
+	ck_assert_uint_gt(state.bytes, 1200 * 50);
+	ck_assert_uint_ge(state.transactions, 300);
+	ck_assert(state.connected);
+	stop();
+	ck_assert_ptr_null(outcome);
+	ck_assert(transaction_queue_closed(queue));
+}
+END_TEST
+
+START_TEST(test_lone_transaction_goes_through_at_once)
+{
+	int64_t slowest = 0;
+
+	make_topics();
+	produce_transaction(1);
+	flush();
+	properties[0] = "fetch.wait.max.ms=5"; /* the mock broker looks for new records only when a fetch has waited */
+	config.kafka.property_count = 1;
+	begin();
+	expect_transaction(1, 2);
+	for (int n = 2; n < 12; n++) {
+		int64_t since;
+
+		clock_sleep_ms(20);
+		produce_transaction(n);
+		flush();
+		since = clock_monotonic_us();
+		expect_transaction((uint64_t)n, 2);
+		if (clock_monotonic_us() - since > slowest)
+			slowest = clock_monotonic_us() - since;
+	}
+	ck_assert_int_lt(slowest, 50000);
+}
+END_TEST
+
+START_TEST(test_positions_follow)
+{
+	struct transaction *transaction;
+	int64_t users = -1;
+
+	make_topics();
+	produce_transaction(1);
+	flush();
+	begin();
+	expect_transaction(1, 2);
+	produce(USERS, "{\"id\":1}", NULL); /* a tombstone */
+	flush();
+	for (int i = 0; i < 50 && users != 2; i++) {
+		transaction = transaction_queue_take(queue, 1, 1, 200);
+		for (size_t p = 0; transaction != NULL && p < transaction->position_count; p++)
+			if (strcmp(partition_list_get(names, transaction->positions[p].partition)->topic, USERS) == 0)
+				users = transaction->positions[p].next_offset;
+		transaction_free(transaction);
+	}
+	ck_assert_int_eq(users, 2);
+	ck_assert_int_eq(source_state(source).lag_messages, 0);
+}
+END_TEST
+
+START_TEST(test_starts_where_the_checkpoint_says)
+{
+	make_topics();
+	for (int n = 1; n <= 5; n++)
+		produce_transaction(n);
+	flush();
+	remember(MARKS, 4); /* BEGIN of 3 */
+	remember(USERS, 2);
+	remember(ORDERS, 2);
+	start.last_commit_lsn = 2900;
+	start.last_tx_id = 2;
+	begin();
+	for (int n = 3; n <= 5; n++)
+		expect_transaction((uint64_t)n, 2);
+}
+END_TEST
+
+START_TEST(test_offset_beyond_the_end_is_a_gap)
+{
+	make_topics();
+	produce_transaction(1);
+	flush();
+	remember(MARKS, 2);
+	remember(USERS, 7);
+	remember(ORDERS, 1);
+	begin();
+	expect_failure(ERROR_GAP, USERS "[0]: the next offset to read is 7, but Kafka holds only 0 to 1");
+	ck_assert_ptr_nonnull(strstr(outcome->message, "replicator table resync"));
+	ck_assert_ptr_nonnull(strstr(outcome->message, "replicator accept gap"));
+}
+END_TEST
+
+/* The mock broker keeps 5 MB of a partition. */
+static void overflow(const char *topic, const char *table, int from)
+{
+	for (int n = from; n < from + 100; n++) {
+		produce_event(topic, table, n, 1, n, 100000);
+		flush();
+	}
+}
+
+START_TEST(test_offset_before_the_beginning_is_a_gap)
+{
+	make_topics();
+	overflow(USERS, "users", 1);
+	remember(MARKS, 0);
+	remember(USERS, 3);
+	remember(ORDERS, 0);
+	begin();
+	expect_failure(ERROR_GAP, USERS "[0]: the next offset to read is 3, but Kafka holds ");
+	ck_assert_ptr_nonnull(strstr(outcome->message, "were removed (retention) before they were read"));
+}
+END_TEST
+
+START_TEST(test_unknown_partition_without_its_beginning_is_a_gap)
+{
+	make_topics();
+	overflow(ORDERS, "orders", 1);
+	remember(MARKS, 0);
+	remember(USERS, 0);
+	begin();
+	expect_failure(ERROR_GAP, ORDERS "[0]: the next offset to read is 0");
+}
+END_TEST
+
+START_TEST(test_first_start_takes_what_is_left)
+{
+	struct transaction *transaction;
+
+	make_topics();
+	overflow(USERS, "users", 1);
+	produce_begin(100);
+	produce_end(100, 1, 0);
+	flush();
+	config.stream.transactions = TRANSACTIONS_OFF;
+	begin();
+	transaction = next_transaction(WAIT_MS);
+	ck_assert_ptr_nonnull(transaction);
+	ck_assert_int_gt(transaction->changes[0]->offset, 0);
+	transaction_free(transaction);
+}
+END_TEST
+
+START_TEST(test_offset_lost_while_running_is_a_gap)
+{
+	make_topics();
+	produce_transaction(1);
+	flush();
+	begin();
+	expect_transaction(1, 2);
+	rd_kafka_mock_push_request_errors(cluster, 1 /* Fetch */, 1, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+	expect_failure(ERROR_GAP, "replicator accept gap");
+}
+END_TEST
+
+START_TEST(test_another_cluster_is_refused)
+{
+	make_topics();
+	free(start.cluster_id);
+	start.cluster_id = memory_copy_text("some-other-cluster");
+	expect_refusal(ERROR_GAP, "some-other-cluster");
+}
+END_TEST
+
+START_TEST(test_same_cluster_is_accepted)
+{
+	make_topics();
+	begin();
+	stop();
+	ck_assert_ptr_null(outcome);
+	free(start.cluster_id);
+	start.cluster_id = memory_copy_text(source_cluster_id(source));
+	ck_assert_str_ne(start.cluster_id, "");
+	source_free(source);
+	transaction_queue_free(queue);
+	queue = transaction_queue_new(1000, 1 << 20);
+	begin();
+}
+END_TEST
+
+START_TEST(test_new_topic_is_found)
+{
+	make_topic(MARKS);
+	make_topic(USERS);
+	produce_begin(1);
+	produce_event(USERS, "users", 1, 1, 1, 1);
+	produce_end(1, 1, 0);
+	flush();
+	begin();
+	expect_transaction(1, 1);
+	make_topic(ORDERS);
+	produce_transaction(2);
+	flush();
+	expect_transaction(2, 2);
+}
+END_TEST
+
+START_TEST(test_topics_may_come_later)
+{
+	begin();
+	clock_sleep_ms(300);
+	ck_assert(!transaction_queue_closed(queue));
+	make_topics();
+	produce_transaction(1);
+	flush();
+	expect_transaction(1, 2);
+}
+END_TEST
+
+START_TEST(test_transaction_topic_with_two_partitions_is_refused)
+{
+	ck_assert_int_eq(rd_kafka_mock_topic_create(cluster, MARKS, 2, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+	begin();
+	expect_failure(ERROR_CONFIGURATION, "the transaction topic " MARKS " has 2 partitions");
+}
+END_TEST
+
+START_TEST(test_undecodable_event_stops_behind_the_whole_transactions)
+{
+	make_topics();
+	produce_transaction(1);
+	produce_transaction(2);
+	flush();
+	produce(USERS, "{\"id\":9}", "{\"before\":null,");
+	flush();
+	begin();
+	expect_transaction(1, 2);
+	expect_transaction(2, 2);
+	expect_failure(ERROR_EVENT, USERS "[0]@2");
+}
+END_TEST
+
+START_TEST(test_full_queue_loses_nothing)
+{
+	make_topics();
+	for (int n = 1; n <= 200; n++)
+		produce_transaction(n);
+	flush();
+	transaction_queue_free(queue);
+	queue = transaction_queue_new(4, 1 << 20);
+	begin();
+	clock_sleep_ms(300);
+	ck_assert_uint_le(transaction_queue_rows(queue), 4);
+	for (int n = 1; n <= 200; n++)
+		expect_transaction((uint64_t)n, 2);
+}
+END_TEST
+
+START_TEST(test_error_hands_over_the_rest_through_a_full_queue)
+{
+	make_topics();
+	for (int n = 1; n <= 20; n++)
+		produce_transaction(n);
+	flush();
+	produce(ORDERS, "{\"id\":9}", "no json");
+	flush();
+	transaction_queue_free(queue);
+	queue = transaction_queue_new(4, 1 << 20);
+	begin();
+	clock_sleep_ms(300);
+	for (int n = 1; n <= 20; n++)
+		expect_transaction((uint64_t)n, 2);
+	expect_failure(ERROR_EVENT, ORDERS "[0]@20");
+}
+END_TEST
+
+START_TEST(test_broker_goes_and_comes_back)
+{
+	make_topics();
+	produce_transaction(1);
+	flush();
+	begin();
+	expect_transaction(1, 2);
+	rd_kafka_mock_broker_set_down(cluster, 1);
+	for (int i = 0; i < 200 && source_state(source).connected; i++)
+		clock_sleep_ms(50);
+	ck_assert(!source_state(source).connected);
+	rd_kafka_mock_broker_set_up(cluster, 1);
+	produce_transaction(2);
+	flush();
+	expect_transaction(2, 2);
+	ck_assert(source_state(source).connected);
+}
+END_TEST
+
+START_TEST(test_refused_fetches_are_tried_again)
+{
+	make_topics();
+	produce_transaction(1);
+	flush();
+	rd_kafka_mock_push_request_errors(cluster, 1 /* Fetch */, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+	                                  RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+	rd_kafka_mock_push_request_errors(cluster, 2 /* ListOffsets */, 1, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+	begin();
+	expect_transaction(1, 2);
+}
+END_TEST
+
+enum { AHEAD = 1500, AHEAD_BYTES = 2000 };
+
+/*
+ * The users run far ahead of the orders, which come last; the memory holds a part of them. What is held back must be
+ * let go again, and nothing may be lost or come twice.
+ */
+START_TEST(test_partitions_that_ran_ahead_are_held_back)
+{
+	bool held = false;
+
+	make_topics();
+	for (int n = 1; n <= AHEAD; n++) {
+		produce_begin(n);
+		produce_event(USERS, "users", n, 1, n, AHEAD_BYTES);
+		produce_end(n, 1, 1);
+	}
+	flush();
+	config.memory_limit = AHEAD * AHEAD_BYTES / 4;
+	begin();
+	for (int i = 0; i < 100 && !held; i++) {
+		clock_sleep_ms(50);
+		held = source_state(source).held_partitions > 0;
+	}
+	ck_assert(held);
+	ck_assert_uint_lt(source_state(source).messages, AHEAD * 3);
+	for (int n = 1; n <= AHEAD; n++)
+		produce_event(ORDERS, "orders", n, 2, n, 1);
+	for (int n = 1; n <= AHEAD; n++)
+		expect_transaction((uint64_t)n, 2);
+	for (int i = 0; i < 100 && source_state(source).held_partitions > 0; i++)
+		clock_sleep_ms(50);
+	ck_assert_uint_eq(source_state(source).held_partitions, 0);
+	ck_assert_ptr_null(outcome);
+}
+END_TEST
+
+START_TEST(test_transaction_larger_than_memory_goes_on)
+{
+	make_topics();
+	produce_begin(1);
+	for (int id = 1; id <= 800; id++)
+		produce_event(USERS, "users", 1, id, id, AHEAD_BYTES);
+	produce_end(1, 800, 0);
+	flush();
+	config.memory_limit = 400 * AHEAD_BYTES;
+	begin();
+	expect_transaction(1, 800);
+}
+END_TEST
+
+static void *ask_to_stop(void *argument)
+{
+	(void)argument;
+	clock_sleep_ms(300);
+	signals_request_stop();
+	return NULL;
+}
+
+START_TEST(test_unreachable_broker_is_waited_for)
+{
+	pthread_t other;
+
+	config.kafka.brokers = "127.0.0.1:1";
+	ck_assert_int_eq(pthread_create(&other, NULL, ask_to_stop, NULL), 0);
+	expect_refusal(ERROR_INTERRUPTED, "127.0.0.1:1");
+	pthread_join(other, NULL);
+}
+END_TEST
+
+START_TEST(test_unknown_property)
+{
+	properties[0] = "fetch.wait.max.ms = 50";
+	properties[1] = "no.such.property=1";
+	config.kafka.property_count = 2;
+	expect_refusal(ERROR_CONFIGURATION, "kafka.properties: Kafka property no.such.property");
+}
+END_TEST
+
+START_TEST(test_property_of_ours)
+{
+	properties[0] = "auto.offset.reset=earliest";
+	config.kafka.property_count = 1;
+	expect_refusal(ERROR_CONFIGURATION, "auto.offset.reset is decided by the replicator");
+}
+END_TEST
+
+START_TEST(test_property_without_value)
+{
+	properties[0] = "client.id=x";
+	properties[1] = "hunter2";
+	config.kafka.property_count = 2;
+	expect_refusal(ERROR_CONFIGURATION, "entry 2");
+	ck_assert_ptr_null(strstr(outcome->message, "hunter2"));
+}
+END_TEST
+
+START_TEST(test_bad_pattern)
+{
+	topics[0] = "^dbserver1\\.(";
+	config.kafka.topic_count = 1;
+	expect_refusal(ERROR_CONFIGURATION, "^dbserver1\\.(");
+}
+END_TEST
+
+static bool matches(const char *topic)
+{
+	struct topic_filter *filter;
+	bool result;
+
+	ck_assert_ptr_null(topic_filter_new(&config, &filter));
+	result = topic_filter_matches(filter, topic);
+	topic_filter_free(filter);
+	return result;
+}
+
+START_TEST(test_topic_filter)
+{
+	config.kafka.topic_prefix = "db.server";
+	ck_assert(matches("db.server.public.users"));
+	ck_assert(matches("db.server.transaction"));
+	ck_assert(!matches("db.server"));
+	ck_assert(!matches("dbxserver.public.users"));
+	ck_assert(!matches("db.server2.public.users"));
+	ck_assert(!matches("__debezium-heartbeat.db.server"));
+	topics[0] = "routed.all";
+	topics[1] = "^a\\.(b|c)$";
+	config.kafka.topic_count = 2;
+	ck_assert(matches("routed.all"));
+	ck_assert(!matches("routed.all2"));
+	ck_assert(matches("a.c"));
+	ck_assert(!matches("a.cd"));
+	ck_assert(!matches("db.server.public.users"));
+	ck_assert(!matches("marks"));
+	config.kafka.transaction_topic = "marks";
+	ck_assert(matches("marks"));
+	ck_assert(topic_is_transaction_topic(&config, "marks"));
+	ck_assert(!topic_is_transaction_topic(&config, "db.server.transaction"));
+}
+END_TEST
+
+START_TEST(test_repeat_limit)
+{
+	struct repeat_limit limit = {0};
+	int said = 0;
+
+	for (int64_t second = 1; second <= 600; second++)
+		said += repeat_allowed(&limit, second * 1000000);
+	ck_assert_int_ge(said, 10);
+	ck_assert_int_le(said, 20);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("source");
+	TCase *tests = tcase_create("source");
+	SRunner *runner;
+	int failed;
+
+#ifdef __SANITIZE_THREAD__
+	puts("source: left out: librdkafka's C11 threads are unknown to ThreadSanitizer");
+	return EXIT_SUCCESS;
+#endif
+	log_configure(getenv("TEST_LOG") != NULL ? LOG_DEBUG : LOG_ERROR + 1, false);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, test_whole_transactions_in_order);
+	tcase_add_test(tests, test_lone_transaction_goes_through_at_once);
+	tcase_add_test(tests, test_positions_follow);
+	tcase_add_test(tests, test_starts_where_the_checkpoint_says);
+	tcase_add_test(tests, test_offset_beyond_the_end_is_a_gap);
+	tcase_add_test(tests, test_offset_before_the_beginning_is_a_gap);
+	tcase_add_test(tests, test_unknown_partition_without_its_beginning_is_a_gap);
+	tcase_add_test(tests, test_first_start_takes_what_is_left);
+	tcase_add_test(tests, test_offset_lost_while_running_is_a_gap);
+	tcase_add_test(tests, test_another_cluster_is_refused);
+	tcase_add_test(tests, test_same_cluster_is_accepted);
+	tcase_add_test(tests, test_new_topic_is_found);
+	tcase_add_test(tests, test_topics_may_come_later);
+	tcase_add_test(tests, test_transaction_topic_with_two_partitions_is_refused);
+	tcase_add_test(tests, test_undecodable_event_stops_behind_the_whole_transactions);
+	tcase_add_test(tests, test_full_queue_loses_nothing);
+	tcase_add_test(tests, test_error_hands_over_the_rest_through_a_full_queue);
+	tcase_add_test(tests, test_broker_goes_and_comes_back);
+	tcase_add_test(tests, test_refused_fetches_are_tried_again);
+	tcase_add_test(tests, test_partitions_that_ran_ahead_are_held_back);
+	tcase_add_test(tests, test_transaction_larger_than_memory_goes_on);
+	tcase_add_test(tests, test_unreachable_broker_is_waited_for);
+	tcase_add_test(tests, test_unknown_property);
+	tcase_add_test(tests, test_property_of_ours);
+	tcase_add_test(tests, test_property_without_value);
+	tcase_add_test(tests, test_bad_pattern);
+	tcase_add_test(tests, test_topic_filter);
+	tcase_add_test(tests, test_repeat_limit);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
