@@ -53,13 +53,13 @@ esac
 
 command=${1:-up}
 [ $# -eq 0 ] || shift
-demo_environment
+demo_environment "$command"
 case $command in
   up | down | reset) [ $# -eq 0 ] || { usage >&2; exit 2; } ;;&
   up) locked up; . "$STACK_LIB/up.sh"; up_all ;;
   down) locked down; . "$STACK_LIB/down.sh"; down_all ;;
   reset) locked reset; . "$STACK_LIB/down.sh"; reset_all ;;
-  status) . "$STACK_LIB/status.sh"; status_all ;;
+  status) . "$STACK_LIB/status.sh"; status_all || exit 1 ;;
   logs) . "$STACK_LIB/status.sh"; logs_show "$@" ;;
   demo) . "$STACK_LIB/tour.sh"; tour_command "$@" ;;
   load) . "$STACK_LIB/load.sh"; load_command "$@" ;;

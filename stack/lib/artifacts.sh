@@ -31,7 +31,7 @@ artifacts_fetch() (
   partial=$STACK_DIR/.partial-$1
   rm -rf "$partial"
   mkdir -p "$partial" "$(dirname "$2")"
-  if ! mvn -B -q -f "$REPO_ROOT/stack/$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+  if ! mvn -B -q -Dstyle.color=never -f "$REPO_ROOT/stack/$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
     -Dmaven.wagon.http.retryHandler.count=3 -DoutputDirectory="$partial" >"$STACK_DIR/maven-$1.log" 2>&1 8>&-; then
     artifacts_explain "$1"
     exit 1
@@ -54,8 +54,8 @@ artifacts_fetch() (
 # Says why Maven failed, and what to do about the three usual reasons.
 artifacts_explain() {
   local log=$STACK_DIR/maven-$1.log
-  fail "Maven could not fetch the artifacts of $1; the end of $log:" || true
-  grep -a -m 5 'ERROR' "$log" | cut -c1-400 >&2 || true
+  fail "Maven could not fetch the artifacts of $1; all of it is in $log:" || true
+  grep -a -m 1 'ERROR' "$log" | cut -c1-600 >&2 || true
   if grep -qa 'PKIX\|unable to find valid certification path' "$log"; then
     say "Your network has a certificate authority of its own that Java does not know: put its certificate as a .crt file" \
       "into /usr/local/share/ca-certificates, install ca-certificates-java and run update-ca-certificates (as root)." >&2

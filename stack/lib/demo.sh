@@ -1,16 +1,13 @@
 # shellcheck shell=bash
 # The demo's names: where its data lies, its ports, its addresses. Everything that setup.sh does starts from here.
 
-# Reads .env; what the environment says already wins.
+# demo_environment COMMAND: the ports and passwords. What the environment says wins, then what the running demo was
+# started with (up notes it), then .env; up itself starts from .env, so that a changed one takes effect.
 demo_environment() {
-  local name value
-  while IFS='=' read -r name value; do
-    [[ $name =~ ^[A-Z_]+$ ]] || continue
-    [ -n "${!name+set}" ] || printf -v "$name" '%s' "$value"
-    export "${name?}"
-  done <"$REPO_ROOT/.env"
-  PG_PASSWORD=$POSTGRES_PASSWORD
   DEMO_HOME=$(services_home demo)
+  [ "$1" = up ] || [ ! -r "$DEMO_HOME/environment" ] || demo_read "$DEMO_HOME/environment"
+  demo_read "$REPO_ROOT/.env"
+  PG_PASSWORD=$POSTGRES_PASSWORD
   DEMO_CONF=$REPO_ROOT/.run/demo.conf
   DEMO_CONNECTOR=postgres-connector
   BROKER=127.0.0.1:$KAFKA_PORT
@@ -18,6 +15,16 @@ demo_environment() {
   export CONNECT_GROUP=connect-demo
   REPLICATOR=$REPO_ROOT/bin/replicator
   CHECK_TARGET=$REPO_ROOT/bin/check_target
+}
+
+# demo_read FILE: sets and exports what is not set yet.
+demo_read() {
+  local name value
+  while IFS='=' read -r name value; do
+    [[ $name =~ ^[A-Z_]+$ ]] || continue
+    [ -n "${!name+set}" ] || printf -v "$name" '%s' "$value"
+    export "${name?}"
+  done <"$1"
 }
 
 source_sql() { pg_psql "$SOURCE_PORT" source "$@"; }
@@ -34,6 +41,9 @@ demo_claim() {
     return 1
   fi
   echo "$REPO_ROOT" >"$DEMO_HOME/clone"
+  (umask 077
+    # shellcheck disable=SC2013
+    for name in $(sed -n 's/^\([A-Z_]*\)=.*/\1/p' "$REPO_ROOT/.env"); do echo "$name=${!name}"; done >"$DEMO_HOME/environment")
 }
 
 # demo_running: 0 when source, target, Kafka, Connect and the replicator all run.

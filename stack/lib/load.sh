@@ -24,7 +24,7 @@ load_command() {
   [[ $rate =~ ^[1-9][0-9]*$ && $seconds =~ ^[1-9][0-9]*$ ]] || die "load wants whole numbers: --rate N --seconds S"
   demo_required
   step "$rate transactions a second for $seconds s"
-  load_run "$rate" "$seconds" -P 5 2>&1 | grep --line-buffered -E '^progress|actually processed|failed|error' ||
+  load_run "$rate" "$seconds" -P 5 2>&1 | grep --line-buffered -E '^progress|^number of transactions|^number of failed|error:' ||
     die "pgbench failed"
   note "compare with: bin/check_target -c ${DEMO_CONF#"$REPO_ROOT/"}"
 }

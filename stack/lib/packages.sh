@@ -37,11 +37,14 @@ packages_missing() {
 packages_ensure() {
   local missing
   command -v dpkg-query >/dev/null || { packages_elsewhere; return; }
+  missing=$(packages_missing "$@")
+  if [ -n "$missing" ] && [ "$EUID" -ne 0 ] && ! command -v sudo >/dev/null; then
+    die "packages are missing, and this is neither root nor is there sudo; as root, run: apt-get install --no-install-recommends $missing"
+  fi
   packages_refresh "$@"
   missing=$(packages_missing "$@")
   [ -n "$missing" ] || { packages_authorities; return 0; }
   step "Installing packages: $missing"
-  packages_size "$missing"
   packages_install "$missing"
   packages_authorities
 }
@@ -66,12 +69,8 @@ packages_elsewhere() {
     die "this is no Debian or Ubuntu; please install what provides: ${absent[*]} (and the headers of librdkafka, libpq, jansson, libconfig, xxhash)"
 }
 
-# as_root COMMAND…: for package work only.
-as_root() {
-  if [ "$EUID" -eq 0 ]; then "$@"
-  elif command -v sudo >/dev/null; then sudo -- "$@"
-  else die "not root and no sudo here; as root, run: $*"; fi
-}
+# as_root COMMAND…: for package work only; that there is sudo was looked at before.
+as_root() { if [ "$EUID" -eq 0 ]; then "$@"; else sudo -- "$@"; fi; }
 
 # Package lists that are absent (a fresh image) or lack what is missing are fetched anew.
 packages_refresh() {
@@ -84,12 +83,14 @@ packages_refresh() {
   done
 }
 
+# packages_size PACKAGES: prints what apt says that it would download and unpack; a guess where it has no lists yet.
 packages_size() {
   local line
   # --assume-no makes apt-get fail after it has told.
   # shellcheck disable=SC2086
-  line=$(LC_ALL=C apt-get install --no-install-recommends --assume-no $1 2>/dev/null | grep -E '^(Need to get|After this)' | tr '\n' ' ') || true
-  [ -z "$line" ] || note "$line"
+  line=$(LC_ALL=C apt-get -o Debug::NoLocking=true install --no-install-recommends --assume-no $1 2>/dev/null |
+    sed -n 's/^Need to get \(.*\) of archives.*/\1 to download/p; s/^After this operation, \(.*\) of additional.*/, \1 on disk/p' | tr -d '\n') || true
+  echo "${line:-about 200 MB to download, 800 MB on disk}"
 }
 
 packages_install() {
@@ -103,7 +104,7 @@ packages_install() {
     as_root tee "$dropin" <<<'create_main_cluster = false' >/dev/null
   fi
   # shellcheck disable=SC2086
-  if ! packages_apt install --no-install-recommends $1; then
+  if ! packages_apt install --no-install-recommends $1 2>/dev/null; then
     packages_apt update
     packages_apt install --no-install-recommends $1 || { packages_undrop "$dropin"; die "apt-get could not install: $1"; }
   fi

@@ -46,7 +46,7 @@ snapshot_equal() { [ -n "$1" ] && awk -F '|' '$2 != $3 { different = 1 } END { e
 # On a terminal the table is drawn over the one before.
 snapshot_draw() {
   [ -n "$1" ] || return 0
-  if [ -t 1 ] && [ "$2" -gt 0 ]; then printf '\e[%dA' "$2"
-  else printf '    %-24s %10s %10s %6s\n' table source target '%'; fi
+  if [ "$2" -eq 0 ]; then printf '    %-24s %10s %10s %6s\n' table source target '%'
+  elif [ -t 1 ]; then printf '\e[%dA' "$2"; fi
   awk -F '|' '{ printf "    %-24s %10d %10d %5d%%\n", $1, $2, ($3 < 0 ? 0 : $3), ($2 > 0 ? 100 * ($3 < 0 ? 0 : $3) / $2 : 100) }' <<<"$1"
 }

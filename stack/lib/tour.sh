@@ -58,10 +58,12 @@ tour_step() {
   committed=$(source_sql -At -c "SELECT extract(epoch FROM pg_xact_commit_timestamp('$xid'::xid)) * 1000")
   wait_until 30 tour_applied "$lsn" || die "the change did not arrive in 30 s; see ./setup.sh status"
   tour_times "$xid" "$committed"
-  target_sql -c "$3" | sed 's/^/    /'
+  tour_show "$3"
 }
 
 tour_quote() { printf '    source> %s\n' "${1//$'\n'/$'\n    source> '}"; }
+
+tour_show() { target_sql -P footer=off -c "$1" | sed '/^$/d; s/^/    /'; }
 
 # tour_applied LSN: is the transaction that committed after this position in the target?
 tour_applied() {
@@ -88,5 +90,5 @@ tour_rolled_back() {
   tour_quote "BEGIN; INSERT INTO orders …; UPDATE users SET balance = 0 …; ROLLBACK"
   source_sql <<<"BEGIN; INSERT INTO orders (user_id, total, note) VALUES ($user, 1, 'never'); UPDATE users SET balance = 0 WHERE id = $user; ROLLBACK;"
   sleep 1
-  target_sql -c "SELECT u.id, u.balance, (SELECT count(*) FROM orders WHERE user_id = u.id) AS orders FROM users u WHERE u.id = $user" | sed 's/^/    /'
+  tour_show "SELECT u.id, u.balance, (SELECT count(*) FROM orders WHERE user_id = u.id) AS orders FROM users u WHERE u.id = $user"
 }

@@ -27,8 +27,8 @@ up_all() {
 up_plan() {
   local missing='' work=''
   if command -v dpkg-query >/dev/null; then missing=$(packages_missing); fi
-  [ -z "$missing" ] || work+=$'\n'"  install $(wc -w <<<"$missing") packages: up to 200 MB of downloads, 1 to 4 minutes"
-  stack_complete || work+=$'\n'"  fetch Kafka and Debezium with Maven: 90 MB of downloads, 1 to 3 minutes (into $STACK_DIR and ~/.m2)"
+  [ -z "$missing" ] || work+=$'\n'"  install $(wc -w <<<"$missing") packages: $(packages_size "$missing"), 1 to 4 minutes"
+  stack_complete || work+=$'\n'"  fetch Kafka and Debezium with Maven: 90 MB to download, 1 to 3 minutes (into $STACK_DIR and ~/.m2)"
   [ -x "$REPLICATOR" ] || work+=$'\n'"  build the replicator: half a minute"
   if demo_running; then say "The demo runs already; this verifies it. To do:${work:- nothing to install or download}"
   else say "To do:$work"$'\n'"  start two PostgreSQL clusters, Kafka, Kafka Connect and the replicator on 127.0.0.1: about half a minute"; fi
@@ -54,6 +54,7 @@ up_ports() {
   pg_pid "$DEMO_HOME/source" >/dev/null || port_require "$SOURCE_PORT" "the source (SOURCE_PORT)" || blocked=1
   pg_pid "$DEMO_HOME/target" >/dev/null || port_require "$TARGET_PORT" "the target (TARGET_PORT)" || blocked=1
   kafka_pid "$DEMO_HOME/kafka" >/dev/null || port_require "$KAFKA_PORT" "Kafka (KAFKA_PORT)" || blocked=1
+  kafka_pid "$DEMO_HOME/kafka" >/dev/null || port_require "$((KAFKA_PORT + 1))" "Kafka's controller (KAFKA_PORT + 1)" || blocked=1
   connect_pid "$DEMO_HOME/connect" >/dev/null || port_require "$CONNECT_PORT" "Kafka Connect (CONNECT_PORT)" || blocked=1
   [ "$blocked" = 0 ] || exit 1
 }
@@ -73,7 +74,7 @@ up_build() {
     tail -n 20 "$log" >&2
     die "the build failed; all of it is in $log"
   fi
-  [ -x "$REPLICATOR" ] && [ -x "$CHECK_TARGET" ] || die "the build left no bin/replicator or bin/check_target; see $log"
+  if [ ! -x "$REPLICATOR" ] || [ ! -x "$CHECK_TARGET" ]; then die "the build left no bin/replicator or bin/check_target; see $log"; fi
   good "$("$REPLICATOR" version | sed -n 1p)"
 }
 
