@@ -7,16 +7,29 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The DSN with something appended; later keys win. Freed by the end of the test's process. */
+/* A text that lives until the next call. */
+__attribute__((format(printf, 1, 2))) static const char *text_with(const char *format, ...)
+{
+	static char text[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	ck_assert_int_lt(vsnprintf(text, sizeof(text), format, arguments), (int)sizeof(text));
+	va_end(arguments);
+	return text;
+}
+
+/* The DSN with something appended; later keys win. */
 static const char *dsn_with(const char *more)
 {
-	return memory_format("%s %s", postgres_dsn(), more);
+	return text_with("%s %s", postgres_dsn(), more);
 }
 
 static void expect_value(struct pg_connection *connection, const char *sql, const char *expected)
@@ -217,11 +230,11 @@ START_TEST(unreachable_hosts_are_transient)
 	int fd = listening_socket(&port);
 	int64_t start = clock_monotonic_us();
 
-	expect_refused(memory_format("host=127.0.0.1 port=%d connect_timeout=1 dbname=x", port), ERROR_TRANSIENT, "",
+	expect_refused(text_with("host=127.0.0.1 port=%d connect_timeout=1 dbname=x", port), ERROR_TRANSIENT, "",
 	               "connect_timeout");
 	ck_assert_int_lt(clock_monotonic_us() - start, 3000000);
 	close(fd);
-	expect_refused(memory_format("host=127.0.0.1 port=%d dbname=x password=SECRET", port), ERROR_TRANSIENT, "",
+	expect_refused(text_with("host=127.0.0.1 port=%d dbname=x password=SECRET", port), ERROR_TRANSIENT, "",
 	               "refused");
 	expect_refused("host=no-such-host.invalid dbname=x password=SECRET", ERROR_TRANSIENT, "",
 	               "no-such-host.invalid");
@@ -242,18 +255,17 @@ START_TEST(hosts_are_tried_in_turn)
 {
 	int silent;
 	int fd = listening_socket(&silent);
-	char *dsn = memory_format("%s host=127.0.0.1,127.0.0.1,127.0.0.1 port=1,%d,%s connect_timeout=1 "
-	                          "target_session_attrs=read-write",
-	                          postgres_dsn(), silent, dsn_port());
+	const char *dsn = text_with("%s host=127.0.0.1,127.0.0.1,127.0.0.1 port=1,%d,%s connect_timeout=1 "
+	                            "target_session_attrs=read-write",
+	                            postgres_dsn(), silent, dsn_port());
 	struct pg_connection *connection = postgres_connect_to(dsn);
 
 	expect_value(connection, "SELECT 1", "1");
 	pg_disconnect(connection);
 	close(fd);
 	/* A refused login ends the search. */
-	expect_refused(
-	    memory_format("%s host=127.0.0.1,127.0.0.1 port=%s,1 password=SECRET", postgres_dsn(), dsn_port()),
-	    ERROR_AUTHENTICATION, "28P01", "password");
+	expect_refused(text_with("%s host=127.0.0.1,127.0.0.1 port=%s,1 password=SECRET", postgres_dsn(), dsn_port()),
+	               ERROR_AUTHENTICATION, "28P01", "password");
 }
 END_TEST
 
