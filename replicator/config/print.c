@@ -16,6 +16,12 @@ static void print_comment(FILE *out, const char *indent, const char *text)
 	}
 }
 
+/* What follows the first line of an item in a list. */
+static void print_indented(FILE *out, const char *text)
+{
+	fprintf(out, "#     %s\n", text);
+}
+
 static const char *example_text(const struct setting *setting)
 {
 	return setting->initial != NULL ? setting->initial : setting->example;
@@ -52,8 +58,12 @@ static void print_example_tables(FILE *out)
 	fputc('\n', out);
 	print_comment(out, "", rule_description);
 	for (size_t i = 0; i < rule_setting_count; i++) {
-		fprintf(out, "# %s:\n", rule_settings[i].key);
-		print_comment(out, "#  ", rule_settings[i].description);
+		const char *text = rule_settings[i].description;
+		size_t first = strcspn(text, "\n");
+
+		fprintf(out, "#   %s: %.*s\n", rule_settings[i].key, (int)first, text);
+		if (text[first] == '\n')
+			print_indented(out, text + first + 1);
 	}
 	fputs("tables = (\n"
 	      "\t#{ match = \"public.users\"; delete = \"soft\"; truncate = \"soft\"; },\n"

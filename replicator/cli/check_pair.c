@@ -1,0 +1,268 @@
+/* check_pair.c - one table: what the source sends must find its place in the target. */
+#include <string.h>
+
+#include "base/buffer.h"
+#include "cli/preflight.h"
+#include "pg/sql.h"
+
+/* What the connector may not even capture is only worth a warning. */
+#define report(preflight, captured, ...)                                                                               \
+	((captured) ? preflight_problem((preflight), __VA_ARGS__) : preflight_warning((preflight), __VA_ARGS__))
+
+static const struct column_image *find_column(const struct table_image *image, const char *name)
+{
+	for (size_t i = 0; i < image->column_count; i++) {
+		if (strcmp(image->columns[i].name, name) == 0)
+			return &image->columns[i];
+	}
+	return NULL;
+}
+
+/* The key that the connector's messages carry: the replica identity's index, else the primary key; NULL: none. */
+static const struct key_image *message_key(const struct table_image *source)
+{
+	for (size_t i = 0; i < source->key_count; i++) {
+		const struct key_image *key = &source->keys[i];
+
+		if (source->replica_identity == 'i' ? key->replica_identity : key->primary)
+			return key;
+	}
+	return NULL;
+}
+
+static const char *key_column(const struct table_image *image, const struct key_image *key, size_t number)
+{
+	return image->columns[key->columns[number]].name;
+}
+
+/* `"a", "b"`, in the arena. */
+static const char *key_list(struct preflight *preflight, const struct table_image *image, const struct key_image *key)
+{
+	struct buffer list = {0};
+	const char *text;
+
+	for (size_t i = 0; i < key->column_count; i++) {
+		buffer_append_text(&list, i == 0 ? "" : ", ");
+		sql_append_identifier(&list, key_column(image, key, i));
+	}
+	text = arena_copy(preflight->arena, list.data, list.length);
+	buffer_free(&list);
+	return text;
+}
+
+static const char *quoted_name(struct preflight *preflight, const struct table_image *image)
+{
+	struct buffer sql = {0};
+	const char *text;
+
+	sql_append_qualified(&sql, image->schema, image->name);
+	text = arena_copy(preflight->arena, sql.data, sql.length);
+	buffer_free(&sql);
+	return text;
+}
+
+static bool same_columns(const struct table_image *source, const struct key_image *key,
+                         const struct table_image *target, const struct key_image *other)
+{
+	for (size_t i = 0; i < key->column_count; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < other->column_count; j++)
+			found = found || strcmp(key_column(source, key, i), key_column(target, other, j)) == 0;
+		if (!found)
+			return false;
+	}
+	return key->column_count == other->column_count;
+}
+
+static void check_identity(struct preflight *preflight, const struct table_image *source, bool captured)
+{
+	const char *name = preflight_name(preflight, source->schema, source->name);
+
+	if (source->replica_identity == 'n')
+		report(preflight, captured,
+		       "%s: it has REPLICA IDENTITY NOTHING, so the source refuses its updates and deletes; on the "
+		       "source: ALTER "
+		       "TABLE %s REPLICA IDENTITY DEFAULT (or FULL, without a primary key)",
+		       name, quoted_name(preflight, source));
+	else if (message_key(source) == NULL && source->replica_identity != 'f')
+		preflight_warning(
+		    preflight,
+		    "%s: it has no primary key, so the source refuses its updates and deletes; on the source: add "
+		    "a primary key, or ALTER TABLE %s REPLICA IDENTITY FULL",
+		    name, quoted_name(preflight, source));
+	else if (message_key(source) == NULL)
+		preflight_warning(
+		    preflight, "%s: it has no primary key: its changes are applied row by row; a key makes it faster",
+		    name);
+}
+
+static void check_key(struct preflight *preflight, const struct table_image *source, const struct table_image *target,
+                      bool captured)
+{
+	const char *name = preflight_name(preflight, source->schema, source->name);
+	const struct key_image *key = message_key(source);
+	bool deferrable = false;
+
+	if (key == NULL)
+		return;
+	for (size_t i = 0; i < target->key_count; i++) {
+		if (!same_columns(source, key, target, &target->keys[i]))
+			continue;
+		if (!target->keys[i].deferrable)
+			return;
+		deferrable = true;
+	}
+	if (deferrable)
+		report(preflight, captured,
+		       "%s: the target's key on (%s) is deferrable, so ON CONFLICT cannot use it; make it NOT "
+		       "DEFERRABLE",
+		       name, key_list(preflight, source, key));
+	else
+		report(preflight, captured,
+		       "%s: the target's table lacks the key; on the target: ALTER TABLE %s ADD PRIMARY KEY (%s)", name,
+		       quoted_name(preflight, source), key_list(preflight, source, key));
+}
+
+static const char *quoted_column(struct preflight *preflight, const char *name)
+{
+	struct buffer sql = {0};
+	const char *text;
+
+	sql_append_identifier(&sql, name);
+	text = arena_copy(preflight->arena, sql.data, sql.length);
+	buffer_free(&sql);
+	return text;
+}
+
+static void check_columns(struct preflight *preflight, const struct table_image *source,
+                          const struct table_image *target, bool captured)
+{
+	const char *name = preflight_name(preflight, source->schema, source->name);
+
+	for (size_t i = 0; i < source->column_count; i++) {
+		const struct column_image *column = &source->columns[i];
+		const struct column_image *other = find_column(target, column->name);
+
+		if (other == NULL)
+			report(preflight, captured,
+			       "%s: the target lacks column %s; on the target: ALTER TABLE %s ADD COLUMN %s %s", name,
+			       column->name, quoted_name(preflight, source), quoted_column(preflight, column->name),
+			       column->type_name);
+		else if (strcmp(column->type_name, other->type_name) != 0)
+			preflight_warning(
+			    preflight,
+			    "%s: column %s is %s at the source and %s in the target; a value that does not "
+			    "fit stops the stream",
+			    name, column->name, column->type_name, other->type_name);
+	}
+}
+
+/* Columns that only the target has must be able to stay out of an INSERT. */
+static void check_extra_columns(struct preflight *preflight, const struct table_image *source,
+                                const struct table_image *target, bool captured)
+{
+	const struct config *config = preflight->config;
+
+	for (size_t i = 0; i < target->column_count; i++) {
+		const struct column_image *column = &target->columns[i];
+		bool ours = strcmp(column->name, config->target.synced_at) == 0 ||
+		            strcmp(column->name, config->target.is_deleted) == 0;
+
+		if (find_column(source, column->name) != NULL || ours || !column->not_null || column->has_default ||
+		    column->generated || column->identity_always)
+			continue;
+		report(preflight, captured,
+		       "%s: column %s is only in the target, NOT NULL and without a default, so every insert "
+		       "would fail; give it a default or drop NOT NULL",
+		       preflight_name(preflight, target->schema, target->name), column->name);
+	}
+}
+
+static void check_soft(struct preflight *preflight, const struct table_image *target)
+{
+	const struct table_rule *rule = config_table_rule(preflight->config, target->schema, target->name);
+	const char *wanted = preflight->config->target.is_deleted;
+	const struct column_image *column = find_column(target, wanted);
+
+	if (rule->delete_mode != DELETE_SOFT && rule->truncate_mode != TRUNCATE_SOFT)
+		return;
+	if (column == NULL)
+		preflight_problem(preflight,
+		                  "%s: its deletes are soft, but the target lacks the column %s; on the target: ALTER "
+		                  "TABLE %s ADD COLUMN %s boolean NOT NULL DEFAULT false",
+		                  preflight_name(preflight, target->schema, target->name), wanted,
+		                  quoted_name(preflight, target), quoted_column(preflight, wanted));
+	else if (strcmp(column->type.name, "bool") != 0 || column->type.array)
+		preflight_problem(preflight, "%s: column %s marks soft deletes and must be boolean, it is %s",
+		                  preflight_name(preflight, target->schema, target->name), wanted, column->type_name);
+}
+
+static bool removes_rows(const struct table_rule *rule)
+{
+	return rule->delete_mode == DELETE_HARD;
+}
+
+/* Without session_replication_role = replica the target's own cascades run: they may delete what a rule keeps. */
+static void check_cascades(struct preflight *preflight, const struct table_image *target)
+{
+	const struct table_rule *own = config_table_rule(preflight->config, target->schema, target->name);
+
+	for (size_t i = 0; i < target->foreign_key_count && !preflight->may_set_role; i++) {
+		const struct foreign_key_image *key = &target->foreign_keys[i];
+		const struct table_rule *other =
+		    config_table_rule(preflight->config, key->referenced_schema, key->referenced_table);
+
+		if (key->on_delete == 'c' && removes_rows(other) && !removes_rows(own))
+			preflight_problem(
+			    preflight,
+			    "%s: its rows are kept when the source deletes them, but its foreign key to %s.%s "
+			    "deletes them in the target (ON DELETE CASCADE); change the rule or the key, or "
+			    "grant session_replication_role",
+			    preflight_name(preflight, target->schema, target->name), key->referenced_schema,
+			    key->referenced_table);
+	}
+}
+
+static void check_rights(struct preflight *preflight, const struct table_image *target)
+{
+	const struct table_rule *rule = config_table_rule(preflight->config, target->schema, target->name);
+	const char *name = preflight_name(preflight, target->schema, target->name);
+	const char *missing = map_get(preflight->rights, slice_from(name));
+
+	if (missing == NULL || (strcmp(missing, "TRUNCATE") == 0 && rule->truncate_mode != TRUNCATE_APPLY))
+		return;
+	if (strcmp(missing, "TRUNCATE") == 0)
+		preflight_warning(preflight,
+		                  "%s: this user may not TRUNCATE it; a truncate at the source would stop the stream. "
+		                  "GRANT TRUNCATE, or set truncate = \"ignore\"",
+		                  name);
+	else
+		preflight_problem(preflight, "%s: this user lacks %s in the target; GRANT it", name, missing);
+}
+
+void check_target_table(struct preflight *preflight, const struct table_image *target)
+{
+	check_soft(preflight, target);
+	check_cascades(preflight, target);
+	check_rights(preflight, target);
+}
+
+void check_pair(struct preflight *preflight, const struct table_image *source, const struct table_image *target,
+                bool captured)
+{
+	check_identity(preflight, source, captured);
+	if (target == NULL) {
+		report(preflight, captured,
+		       "%s: the target lacks this table%s; make it there (pg_dump --schema-only --table of the source "
+		       "is a good "
+		       "beginning), or exclude it in tables",
+		       preflight_name(preflight, source->schema, source->name),
+		       captured ? "" : " (perhaps the connector does not capture it)");
+		return;
+	}
+	check_key(preflight, source, target, captured);
+	check_columns(preflight, source, target, captured);
+	check_extra_columns(preflight, source, target, captured);
+	check_target_table(preflight, target);
+}

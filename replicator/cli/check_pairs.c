@@ -1,0 +1,107 @@
+/* check_pairs.c - which tables belong together, and whether each rule has one. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/preflight.h"
+
+/* Debezium's topic of a table: PREFIX.schema.table, odd characters written as _. */
+static const char *topic_of(struct preflight *preflight, const char *name)
+{
+	char *topic = arena_format(preflight->arena, "%s.%s", preflight->config->kafka.topic_prefix, name);
+
+	for (char *c = topic; *c != '\0'; c++) {
+		if (!isalnum((unsigned char)*c) && *c != '.' && *c != '_' && *c != '-')
+			*c = '_';
+	}
+	return topic;
+}
+
+static bool has_topic(struct preflight *preflight, const char *name)
+{
+	const char *topic = topic_of(preflight, name);
+
+	for (size_t i = 0; i < preflight->probe.topic_count; i++) {
+		if (strcmp(preflight->probe.topics[i].name, topic) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether the connector surely captures a published table: it has a topic; or, where topics do not tell, a publication
+ * names it.
+ */
+static bool surely_captured(struct preflight *preflight, const char *name)
+{
+	bool topics_tell = preflight->probed && preflight->config->kafka.topic_count == 0;
+
+	if (topics_tell && has_topic(preflight, name))
+		return true;
+	return preflight->published != NULL && !preflight->all_published;
+}
+
+static bool belongs_to_stream(const struct preflight *preflight, const struct table_image *image, const char *name)
+{
+	if (preflight->published != NULL && map_get(preflight->published, slice_from(name)) == NULL)
+		return false;
+	return !config_table_rule(preflight->config, image->schema, image->name)->exclude;
+}
+
+static void check_source_tables(struct preflight *preflight)
+{
+	size_t checked = 0;
+
+	for (size_t i = 0; i < preflight->source_tables.count; i++) {
+		const struct table_image *image = preflight->source_tables.images[i];
+		const char *name = preflight_name(preflight, image->schema, image->name);
+
+		if (!belongs_to_stream(preflight, image, name))
+			continue;
+		checked++;
+		check_pair(preflight, image, map_get(preflight->target_tables.by_name, slice_from(name)),
+		           surely_captured(preflight, name));
+	}
+	printf("  %zu tables of the source checked against the target\n", checked);
+}
+
+static void check_target_tables(struct preflight *preflight)
+{
+	for (size_t i = 0; i < preflight->target_tables.count; i++) {
+		const struct table_image *image = preflight->target_tables.images[i];
+
+		if (strcmp(image->schema, preflight->config->target.schema) != 0 &&
+		    !config_table_rule(preflight->config, image->schema, image->name)->exclude)
+			check_target_table(preflight, image);
+	}
+}
+
+static void check_rule_matches(struct preflight *preflight, const struct table_set *set, const char *side)
+{
+	for (size_t i = 0; i < preflight->config->table_count; i++) {
+		const char *match = preflight->config->tables[i].match;
+		bool found = false;
+
+		for (size_t j = 0; j < set->count && !found; j++)
+			found = config_pattern_matches(match, preflight_name(preflight, set->images[j]->schema,
+			                                                     set->images[j]->name));
+		if (!found)
+			preflight_problem(preflight,
+			                  "tables: match = \"%s\" matches no table of the %s; correct or remove it",
+			                  match, side);
+	}
+}
+
+void check_tables(struct preflight *preflight)
+{
+	if (preflight->source != NULL)
+		check_rule_matches(preflight, &preflight->source_tables, "source");
+	else if (preflight->target != NULL)
+		check_rule_matches(preflight, &preflight->target_tables, "target");
+	if (preflight->target == NULL)
+		puts("  not checked: the target is away");
+	else if (preflight->source == NULL)
+		check_target_tables(preflight);
+	else
+		check_source_tables(preflight);
+}

@@ -1,0 +1,66 @@
+/*
+ * command.h - the commands of bin/replicator: a static table, one file a command.
+ *
+ * A command parses its own arguments, does its work and gives an exit code (base/exit_code.h). What people asked for goes
+ * to standard output, everything else to standard error. Thread: main's.
+ */
+#ifndef REPLICATOR_CLI_COMMAND_H
+#define REPLICATOR_CLI_COMMAND_H
+
+#include "base/error.h"
+#include "config/config.h"
+
+#include <stdbool.h>
+
+struct invocation {
+	const struct command *command;
+	const char *config_path; /* of -c, or NULL */
+	int argument_count;      /* behind the command's name, without -c */
+	const char *const *arguments;
+};
+
+struct command {
+	const char *name;
+	const char *usage;   /* what follows the name */
+	const char *summary; /* one line for the list of commands; NULL: not listed */
+	const char *details; /* more for `replicator COMMAND --help`, or NULL */
+	int (*run)(const struct invocation *invocation);
+};
+
+extern const struct command commands[];
+extern const size_t command_count;
+
+/* Parses the command line, runs its command. */
+int command_main(int argc, char **argv);
+
+/* One option of a command: a flag, or with a value. */
+struct command_option {
+	const char *name; /* "--until-lsn" */
+	bool *flag;
+	const char **value;
+};
+
+/*
+ * Reads the arguments by the options (up to an entry without name); `word` takes the one argument that is no option, NULL
+ * when the command has none. False: the usage was explained on standard error; leave with EXIT_UNCHECKED.
+ */
+bool command_parse(const struct invocation *invocation, const struct command_option *options, const char **word);
+
+/* Says what is wrong with the command line, and how it is used. */
+void command_usage_error(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Loads the configuration and sets up the log. NULL: the problems were reported; leave with EXIT_CONFIGURATION. */
+struct config *command_load_config(const struct invocation *invocation);
+
+/* Reports the error on standard error (a line each), frees it and gives the exit code of its class. */
+int command_fail(struct error *error);
+
+int command_run(const struct invocation *invocation);
+int command_check_config(const struct invocation *invocation);
+int command_init(const struct invocation *invocation);
+int command_status(const struct invocation *invocation);
+int command_version(const struct invocation *invocation);
+int command_config_example(const struct invocation *invocation);
+int command_config_reference(const struct invocation *invocation);
+
+#endif

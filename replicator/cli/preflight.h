@@ -1,0 +1,69 @@
+/*
+ * preflight.h - what check-config looks at, and what it found. For the files check_*.c of this room. Thread: main's.
+ *
+ * NOTES
+ *   Nothing ends at the first problem: what cannot be reached is a problem of its own, and the checks that need it are left
+ *   out and said so. A problem keeps the stream from running or from being right; a warning does not.
+ */
+#ifndef REPLICATOR_CLI_PREFLIGHT_H
+#define REPLICATOR_CLI_PREFLIGHT_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "pg/connection.h"
+#include "schema/table_image.h"
+#include "stream/probe.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct table_set {
+	const struct table_image **images; /* by schema and name */
+	size_t count;
+	struct map *by_name; /* "schema.table" to the image */
+};
+
+struct preflight {
+	const struct config *config;
+	struct arena *arena;
+
+	struct pg_connection *target; /* NULL: not reached */
+	struct pg_connection *source;
+	struct table_set target_tables;
+	struct table_set source_tables;
+	bool may_set_role;     /* the target's session_replication_role */
+	struct map *rights;    /* "schema.table" of the target to the rights that are missing there */
+	struct map *published; /* "schema.table" of the source that are in a publication; NULL: there is none */
+	bool all_published;    /* by a publication FOR ALL TABLES */
+
+	bool probed; /* Kafka answered */
+	struct probe probe;
+
+	size_t problems;
+	size_t unreachable; /* of the problems: servers away or a login refused */
+	size_t warnings;
+};
+
+/* Prints one finding: what is wrong, and the remedy. */
+void preflight_problem(struct preflight *preflight, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void preflight_warning(struct preflight *preflight, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void preflight_error(struct preflight *preflight, struct error *error); /* takes it */
+
+/* "schema.table", in the arena. */
+const char *preflight_name(struct preflight *preflight, const char *schema, const char *table);
+
+/* check_servers.c: connect and look at the server as a whole. */
+void check_target_server(struct preflight *preflight);
+void check_source_server(struct preflight *preflight);
+/* check_kafka.c */
+void check_kafka(struct preflight *preflight);
+/* check_pairs.c: the tables of both sides, and the rules; after the other three. */
+void check_tables(struct preflight *preflight);
+/* check_pair.c: one table of the source and its namesake. `captured` false: perhaps the connector leaves it out. */
+void check_pair(struct preflight *preflight, const struct table_image *source, const struct table_image *target,
+                bool captured);
+/* What a soft rule and missing rights say about a table of the target. */
+void check_target_table(struct preflight *preflight, const struct table_image *target);
+
+#endif

@@ -1,0 +1,349 @@
+/*
+ * status.c - `replicator status`: where the stream stands, read from the state tables of the target.
+ *
+ * NOTES
+ *   The lag in bytes is the source's WAL that was written since the last applied commit. It counts also WAL that belongs to
+ *   no captured table, so that an idle pair shows a few bytes; zero seconds are shown only when it is zero.
+ */
+#include "cli/command.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/exit_code.h"
+#include "base/lsn.h"
+#include "base/memory.h"
+#include "pg/connection.h"
+#include "pg/sql.h"
+#include "target/checkpoint.h"
+
+struct status {
+	struct pg_result *stream;    /* one row of the query below, or none: the stream has not run yet */
+	struct pg_result *offsets;   /* topic, partition, next_offset */
+	struct pg_result *snapshots; /* the newest first */
+	char *source_lsn;            /* of the source now, or NULL */
+	char *source_problem;        /* why not, or NULL */
+};
+
+/* Columns of the stream's row, in the order of the query. */
+enum {
+	STATE,
+	ERROR_TEXT,
+	LAST_COMMIT_LSN,
+	LAST_TX_ID,
+	SOURCE_COMMIT_AT,
+	APPLIED_AT,
+	LAST_DELAY,
+	SINCE_COMMIT,
+	INSTANCE,
+	EPOCH,
+	HEARTBEAT_AGE,
+	QUARANTINED,
+	CLUSTER_ID
+};
+
+static struct error *query_state(struct pg_connection *connection, const struct config *config, const char *columns,
+                                 const char *table, const char *rest, struct pg_result **result)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_format(&sql, "SELECT %s FROM ", columns);
+	sql_append_qualified(&sql, config->target.schema, table);
+	buffer_append_format(&sql, " s WHERE %s", rest);
+	error = pg_query(connection, sql.data, 1, parameters, result);
+	buffer_free(&sql);
+	return error;
+}
+
+static struct error *read_stream(struct pg_connection *connection, const struct config *config, struct status *status)
+{
+	struct buffer columns = {0};
+	struct error *error;
+
+	buffer_append_text(&columns,
+	                   "s.state, s.error, s.last_commit_lsn, s.last_tx_id,"
+	                   " to_char(s.source_commit_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
+	                   " to_char(s.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
+	                   " round(extract(epoch FROM s.applied_at - s.source_commit_at)::numeric, 3),"
+	                   " round(extract(epoch FROM now() - s.source_commit_at)::numeric, 1),"
+	                   " s.instance, s.epoch,"
+	                   " round(extract(epoch FROM now() - s.heartbeat_at)::numeric, 1),"
+	                   " (SELECT count(*) FROM ");
+	sql_append_qualified(&columns, config->target.schema, "quarantine");
+	buffer_append_text(&columns, " q WHERE q.stream = s.name AND q.state = 'waiting'), s.cluster_id");
+	error = query_state(connection, config, columns.data, "stream", "s.name = $1", &status->stream);
+	buffer_free(&columns);
+	return error;
+}
+
+static struct error *read_target(struct pg_connection *connection, const struct config *config, struct status *status)
+{
+	TRY(checkpoint_check_schema(connection, config->target.schema));
+	TRY(read_stream(connection, config, status));
+	TRY(query_state(connection, config, "s.topic, s.partition, s.next_offset", "offsets",
+	                "s.stream = $1 ORDER BY s.topic, s.partition", &status->offsets));
+	return query_state(connection, config,
+	                   "s.generation_tx_id, s.generation_lsn, s.rows,"
+	                   " to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
+	                   " to_char(s.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+	                   "snapshot_progress", "s.stream = $1 ORDER BY s.started_at DESC LIMIT 5", &status->snapshots);
+}
+
+/* The source is asked only for its position; that it is away does not keep the rest from being shown. */
+static void read_source(const struct config *config, struct status *status)
+{
+	struct pg_connection *connection = NULL;
+	struct pg_result *result = NULL;
+	struct error *error;
+
+	if (config->source.dsn == NULL)
+		return;
+	error = pg_connect(config->source.dsn, "replicator status", &connection);
+	if (error == NULL)
+		error = pg_query(connection,
+		                 "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+		                 " ELSE pg_current_wal_lsn() END",
+		                 0, NULL, &result);
+	if (error == NULL)
+		status->source_lsn = memory_copy_text(pg_result_text(result, 0, 0));
+	else
+		status->source_problem = memory_copy_text(error->message);
+	error_free(error);
+	pg_result_free(result);
+	pg_disconnect(connection);
+}
+
+static const char *stream_text(const struct status *status, size_t column)
+{
+	return pg_result_text(status->stream, 0, column);
+}
+
+/* Bytes of WAL that the source wrote since the last applied commit; -1: not known. */
+static int64_t lag_bytes(const struct status *status)
+{
+	uint64_t source, applied;
+
+	if (status->source_lsn == NULL || !lsn_parse(status->source_lsn, &source) ||
+	    !lsn_parse(stream_text(status, LAST_COMMIT_LSN), &applied) || applied == 0)
+		return -1;
+	return source > applied ? (int64_t)(source - applied) : 0;
+}
+
+static void print_lag(const struct status *status)
+{
+	int64_t bytes = lag_bytes(status);
+
+	if (status->source_problem != NULL)
+		printf("  lag           not known: %s\n", status->source_problem);
+	else if (status->source_lsn == NULL)
+		puts("  lag           not known: source.dsn is not set");
+	else if (bytes < 0)
+		printf("  lag           not known: no transaction was applied yet; the source is at %s\n",
+		       status->source_lsn);
+	else if (bytes == 0)
+		puts("  lag           none: 0 bytes of WAL, 0 s");
+	else
+		printf("  lag           %" PRId64
+		       " bytes of WAL (the source is at %s), %s s since the last applied commit\n",
+		       bytes, status->source_lsn, stream_text(status, SINCE_COMMIT));
+}
+
+static void print_snapshots(const struct status *status)
+{
+	for (size_t i = 0; i < pg_result_rows(status->snapshots); i++) {
+		bool open = pg_result_is_null(status->snapshots, i, 4);
+
+		printf("  snapshot      at %s: %s rows, begun %s, %s%s\n", pg_result_text(status->snapshots, i, 1),
+		       pg_result_text(status->snapshots, i, 2), pg_result_text(status->snapshots, i, 3),
+		       open ? "not finished: the target is not in sync" : "finished ",
+		       pg_result_text(status->snapshots, i, 4));
+	}
+}
+
+static void print_offsets(const struct status *status)
+{
+	size_t count = pg_result_rows(status->offsets);
+	int width = 5;
+
+	for (size_t i = 0; i < count; i++) {
+		int length = (int)strlen(pg_result_text(status->offsets, i, 0));
+
+		width = length > width ? length : width;
+	}
+	if (count > 0)
+		printf("\n  %-*s  partition  next offset\n", width, "topic");
+	for (size_t i = 0; i < count; i++)
+		printf("  %-*s  %9s  %11s\n", width, pg_result_text(status->offsets, i, 0),
+		       pg_result_text(status->offsets, i, 1), pg_result_text(status->offsets, i, 2));
+}
+
+static void print_text(const struct config *config, const struct status *status)
+{
+	if (pg_result_rows(status->stream) == 0) {
+		printf("stream %s has not run yet\n", config->stream.name);
+		return;
+	}
+	printf("stream %s: %s\n", config->stream.name, stream_text(status, STATE));
+	if (*stream_text(status, ERROR_TEXT) != '\0')
+		printf("  error         %s\n", stream_text(status, ERROR_TEXT));
+	printf("  last commit   %s (transaction %s)", stream_text(status, LAST_COMMIT_LSN),
+	       stream_text(status, LAST_TX_ID));
+	if (!pg_result_is_null(status->stream, 0, SOURCE_COMMIT_AT))
+		printf(", at the source %s, applied %s (%s s later)", stream_text(status, SOURCE_COMMIT_AT),
+		       stream_text(status, APPLIED_AT), stream_text(status, LAST_DELAY));
+	putchar('\n');
+	print_lag(status);
+	print_snapshots(status);
+	if (pg_result_integer(status->stream, 0, QUARANTINED) > 0)
+		printf("  set aside     %s transactions wait in the quarantine\n", stream_text(status, QUARANTINED));
+	if (!pg_result_is_null(status->stream, 0, INSTANCE))
+		printf("  instance      %s, epoch %s, last sign of life %s s ago\n", stream_text(status, INSTANCE),
+		       stream_text(status, EPOCH), stream_text(status, HEARTBEAT_AGE));
+	print_offsets(status);
+}
+
+/* Text as JSON; NULL as null. */
+static json_t *text_of(const struct pg_result *result, size_t row, size_t column)
+{
+	return pg_result_is_null(result, row, column) ? json_null() : json_string(pg_result_text(result, row, column));
+}
+
+static json_t *number_of(const struct pg_result *result, size_t row, size_t column)
+{
+	return pg_result_is_null(result, row, column) ? json_null()
+	                                              : json_real(strtod(pg_result_text(result, row, column), NULL));
+}
+
+static json_t *integer_of(const struct pg_result *result, size_t row, size_t column)
+{
+	return pg_result_is_null(result, row, column) ? json_null()
+	                                              : json_integer(pg_result_integer(result, row, column));
+}
+
+static json_t *offsets_json(const struct status *status)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < pg_result_rows(status->offsets); i++) {
+		json_t *entry = json_object();
+
+		json_object_set_new(entry, "topic", text_of(status->offsets, i, 0));
+		json_object_set_new(entry, "partition", integer_of(status->offsets, i, 1));
+		json_object_set_new(entry, "next_offset", integer_of(status->offsets, i, 2));
+		json_array_append_new(list, entry);
+	}
+	return list;
+}
+
+static json_t *snapshots_json(const struct status *status)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < pg_result_rows(status->snapshots); i++) {
+		json_t *entry = json_object();
+
+		json_object_set_new(entry, "tx_id", integer_of(status->snapshots, i, 0));
+		json_object_set_new(entry, "lsn", text_of(status->snapshots, i, 1));
+		json_object_set_new(entry, "rows", integer_of(status->snapshots, i, 2));
+		json_object_set_new(entry, "started_at", text_of(status->snapshots, i, 3));
+		json_object_set_new(entry, "finished_at", text_of(status->snapshots, i, 4));
+		json_array_append_new(list, entry);
+	}
+	return list;
+}
+
+static void add_lag_json(json_t *root, const struct status *status)
+{
+	int64_t bytes = lag_bytes(status);
+
+	json_object_set_new(root, "source_lsn",
+	                    status->source_lsn == NULL ? json_null() : json_string(status->source_lsn));
+	json_object_set_new(root, "source_error",
+	                    status->source_problem == NULL ? json_null() : json_string(status->source_problem));
+	json_object_set_new(root, "lag_bytes", bytes < 0 ? json_null() : json_integer(bytes));
+	if (bytes < 0)
+		json_object_set_new(root, "lag_seconds", json_null());
+	else
+		json_object_set_new(root, "lag_seconds",
+		                    bytes == 0 ? json_real(0) : number_of(status->stream, 0, SINCE_COMMIT));
+}
+
+static void add_stream_json(json_t *root, const struct status *status)
+{
+	json_object_set_new(root, "state", text_of(status->stream, 0, STATE));
+	json_object_set_new(root, "error", text_of(status->stream, 0, ERROR_TEXT));
+	json_object_set_new(root, "last_commit_lsn", text_of(status->stream, 0, LAST_COMMIT_LSN));
+	json_object_set_new(root, "last_tx_id", integer_of(status->stream, 0, LAST_TX_ID));
+	json_object_set_new(root, "source_commit_at", text_of(status->stream, 0, SOURCE_COMMIT_AT));
+	json_object_set_new(root, "applied_at", text_of(status->stream, 0, APPLIED_AT));
+	json_object_set_new(root, "last_delay_seconds", number_of(status->stream, 0, LAST_DELAY));
+	add_lag_json(root, status);
+	json_object_set_new(root, "quarantined", integer_of(status->stream, 0, QUARANTINED));
+	json_object_set_new(root, "instance", text_of(status->stream, 0, INSTANCE));
+	json_object_set_new(root, "epoch", integer_of(status->stream, 0, EPOCH));
+	json_object_set_new(root, "heartbeat_age_seconds", number_of(status->stream, 0, HEARTBEAT_AGE));
+	json_object_set_new(root, "cluster_id", text_of(status->stream, 0, CLUSTER_ID));
+}
+
+static void print_json(const struct config *config, const struct status *status)
+{
+	json_t *root = json_object();
+
+	json_object_set_new(root, "stream", json_string(config->stream.name));
+	if (pg_result_rows(status->stream) == 0)
+		json_object_set_new(root, "state", json_null());
+	else
+		add_stream_json(root, status);
+	json_object_set_new(root, "snapshots", snapshots_json(status));
+	json_object_set_new(root, "offsets", offsets_json(status));
+	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	putchar('\n');
+	json_decref(root);
+}
+
+static int show_status(const struct config *config, bool json)
+{
+	struct pg_connection *connection = NULL;
+	struct status status = {0};
+	struct error *error = pg_connect(config->target.dsn, "replicator status", &connection);
+
+	if (error == NULL)
+		error = read_target(connection, config, &status);
+	if (error == NULL) {
+		read_source(config, &status);
+		if (json)
+			print_json(config, &status);
+		else
+			print_text(config, &status);
+	}
+	pg_result_free(status.stream);
+	pg_result_free(status.offsets);
+	pg_result_free(status.snapshots);
+	free(status.source_lsn);
+	free(status.source_problem);
+	pg_disconnect(connection);
+	return error == NULL ? EXIT_OK : command_fail(error);
+}
+
+int command_status(const struct invocation *invocation)
+{
+	bool json = false;
+	const struct command_option options[] = {{"--json", &json, NULL}, {0}};
+	struct config *config;
+	int code;
+
+	if (!command_parse(invocation, options, NULL))
+		return EXIT_UNCHECKED;
+	config = command_load_config(invocation);
+	if (config == NULL)
+		return EXIT_CONFIGURATION;
+	code = show_status(config, json);
+	config_free(config);
+	return code;
+}
