@@ -12,7 +12,6 @@ static void log_notice(void *context, const PGresult *result)
 	const struct pg_connection *connection = context;
 	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
-	(void)connection;
 	log_debug("%s: notice: %s", connection->description, text != NULL ? text : "");
 }
 
