@@ -37,8 +37,8 @@ void pg_disconnect(struct pg_connection *connection); /* NULL is allowed */
 bool pg_is_broken(const struct pg_connection *connection);
 int pg_server_version(const struct pg_connection *connection); /* 150018 */
 int pg_backend_pid(const struct pg_connection *connection);
-const char *
-pg_description(const struct pg_connection *connection); /* "database target at 127.0.0.1:5433", no secrets */
+/* "database target at 127.0.0.1:5433", no secrets. */
+const char *pg_description(const struct pg_connection *connection);
 
 /* Runs one or more statements without parameters; results are dropped. */
 struct error *pg_execute(struct pg_connection *connection, const char *sql);
