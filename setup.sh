@@ -63,7 +63,7 @@ case $command in
   logs) . "$STACK_LIB/status.sh"; logs_show "$@" ;;
   demo) . "$STACK_LIB/tour.sh"; tour_command "$@" ;;
   load) . "$STACK_LIB/load.sh"; load_command "$@" ;;
-  test) . "$STACK_LIB/packages.sh"; packages_ensure test; exec "$REPO_ROOT/tests/run" "$@" ;;
+  test) . "$STACK_LIB/packages.sh"; packages_ensure test "$@"; exec "$REPO_ROOT/tests/run" "$@" ;;
   bench) . "$STACK_LIB/packages.sh"; packages_ensure test; exec "$REPO_ROOT/bench/run" "$@" ;;
   -h | --help | help) usage ;;
   *) usage >&2; exit 2 ;;

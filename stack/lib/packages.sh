@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Debian packages: which are missing, how much that is, and their installation (root or sudo).
 
-# packages_wanted [test]: prints the packages that this needs; those whose program is here by other means are left out.
+# packages_wanted [test [--all]]: prints the packages that this needs; those whose program is here by other means are left out.
 packages_wanted() {
   echo gcc libc6-dev make pkg-config librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev
   echo ca-certificates curl jq kcat
@@ -10,6 +10,7 @@ packages_wanted() {
   java_fits || java_package
   echo ca-certificates-java
   [ "${1:-}" != test ] || echo check
+  [ "${2:-}" != --all ] || echo clang-format
 }
 
 # Kafka's broker needs Java 17.
@@ -33,7 +34,7 @@ packages_missing() {
   done
 }
 
-# packages_ensure [test]: installs what is missing.
+# packages_ensure [test [--all]]: installs what is missing.
 packages_ensure() {
   local missing
   command -v dpkg-query >/dev/null || { packages_elsewhere; return; }
