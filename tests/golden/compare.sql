@@ -1,0 +1,78 @@
+-- Compares a table of the target with what the source held at the end, by value: numeric 2.5 equals 2.50, and types
+-- without an equality of their own (json, xml, point) are compared as jsonb or text. Row order does not matter, the
+-- number of equal rows does.
+
+CREATE SCHEMA golden;
+
+-- Makes the temporary table `expected` for rows under this header, with the target's types. Returns what is wrong with
+-- the columns, or ''.
+CREATE FUNCTION golden.expect(target regclass, header text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    wanted text[] := string_to_array(header, ',');
+    problem text;
+    columns text;
+BEGIN
+    SELECT string_agg(format('column %I is missing', name), ', ') INTO problem
+    FROM unnest(wanted) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_attribute
+                      WHERE attrelid = target AND attname = name AND attnum > 0 AND NOT attisdropped);
+    SELECT concat_ws(', ', problem, string_agg(format('column %I is one too many', attname), ', ')) INTO problem
+    FROM pg_attribute
+    WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attname <> ALL (wanted);
+    IF problem <> '' THEN
+        RETURN problem;
+    END IF;
+    SELECT string_agg(format('%I %s', name, format_type(atttypid, atttypmod)), ', ' ORDER BY position) INTO columns
+    FROM unnest(wanted) WITH ORDINALITY AS w (name, position)
+    JOIN pg_attribute ON attrelid = target AND attname = name;
+    EXECUTE format('CREATE TEMPORARY TABLE expected (%s)', columns);
+    RETURN '';
+END $$;
+
+CREATE FUNCTION golden.comparable(target regclass) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(CASE atttypid WHEN 'json'::regtype THEN format('%I::jsonb', attname)
+                                    WHEN 'xml'::regtype THEN format('%I::text', attname)
+                                    WHEN 'point'::regtype THEN format('%I::text', attname)
+                                    ELSE format('%I', attname) END, ', ' ORDER BY attname)
+    FROM pg_attribute
+    WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+$$;
+
+-- Returns how the rows differ, or ''.
+CREATE FUNCTION golden.difference(target regclass) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    list text := golden.comparable(target);
+    missing bigint;
+    extra bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT %s FROM expected EXCEPT ALL SELECT %1$s FROM %s) AS d', list, target)
+        INTO missing;
+    EXECUTE format('SELECT count(*) FROM (SELECT %1$s FROM %2$s EXCEPT ALL SELECT %1$s FROM expected) AS d', list, target)
+        INTO extra;
+    IF missing + extra = 0 THEN
+        RETURN '';
+    END IF;
+    RETURN format('%s expected rows are missing, %s rows are not expected%s', missing, extra,
+                  golden.differing_columns(target));
+END $$;
+
+-- Where both sides have an `id`: the columns that differ. For people who look for the reason.
+CREATE FUNCTION golden.differing_columns(target regclass) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+    count bigint;
+    names text[] := '{}';
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = target AND attname = 'id') THEN
+        RETURN '';
+    END IF;
+    FOR name IN SELECT attname FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped LOOP
+        EXECUTE format('SELECT count(*) FROM expected e JOIN %s t USING (id) WHERE to_jsonb(e.%2$I) IS DISTINCT FROM '
+                       'to_jsonb(t.%2$I)', target, name)
+            INTO count;
+        IF count > 0 THEN
+            names := names || name;
+        END IF;
+    END LOOP;
+    RETURN CASE WHEN cardinality(names) = 0 THEN '' ELSE '; in ' || array_to_string(names, ', ') END;
+END $$;
