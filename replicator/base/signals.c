@@ -4,19 +4,26 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/exit_code.h"
+#include "base/clock.h"
+
+/* A launcher may signal the process and its whole group: what comes so soon after the first is the same wish. */
+#define SAME_WISH_US 500000
 
 /* Lock-free atomics are the one kind of object that both handlers and other threads may use. */
-static atomic_int stop_signals;
+static _Atomic int64_t first_stop_us;
 static atomic_bool stop_requested;
 static atomic_bool reload_requested;
 
 static void on_stop(int number)
 {
-	if (atomic_fetch_add(&stop_signals, 1) > 0)
+	int64_t now = clock_monotonic_us(); /* clock_gettime is async-signal-safe */
+	int64_t first = 0;
+
+	if (!atomic_compare_exchange_strong(&first_stop_us, &first, now) && now - first > SAME_WISH_US)
 		_exit(128 + number); /* the second one: leave at once, the checkpoint is in the target */
 	atomic_store(&stop_requested, true);
 }

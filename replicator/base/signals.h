@@ -1,5 +1,6 @@
 /*
- * signals.h - SIGTERM and SIGINT ask to finish the batch and leave, a second one leaves at once; SIGHUP asks to reload.
+ * signals.h - SIGTERM and SIGINT ask to finish the batch and leave, a second one (not within half a second of the
+ * first) leaves at once; SIGHUP asks to reload.
  * Handlers only set flags. signals_install is called once by main before threads are made.
  */
 #ifndef REPLICATOR_BASE_SIGNALS_H

@@ -43,7 +43,8 @@ enum {
 	EPOCH,
 	HEARTBEAT_AGE,
 	QUARANTINED,
-	CLUSTER_ID
+	CLUSTER_ID,
+	ACTIVE
 };
 
 static struct error *query_state(struct pg_connection *connection, const struct config *config, const char *columns,
@@ -76,7 +77,11 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	                   " round(extract(epoch FROM now() - s.heartbeat_at)::numeric, 1),"
 	                   " (SELECT count(*) FROM ");
 	sql_append_qualified(&columns, config->target.schema, "quarantine");
-	buffer_append_text(&columns, " q WHERE q.stream = s.name AND q.state = 'waiting'), s.cluster_id");
+	buffer_append_text(&columns, " q WHERE q.stream = s.name AND q.state = 'waiting'), s.cluster_id,"
+	                             /* the holder of the advisory lock is the active instance */
+	                             " EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted"
+	                             " AND l.pid = s.holder_pid AND l.database ="
+	                             " (SELECT oid FROM pg_database WHERE datname = current_database()))::int");
 	error = query_state(connection, config, columns.data, "stream", "s.name = $1", &status->stream);
 	buffer_free(&columns);
 	return error;
@@ -189,7 +194,11 @@ static void print_text(const struct config *config, const struct status *status)
 		printf("stream %s has not run yet\n", config->stream.name);
 		return;
 	}
-	printf("stream %s: %s\n", config->stream.name, stream_text(status, STATE));
+	if (pg_result_integer(status->stream, 0, ACTIVE) != 0)
+		printf("stream %s: %s\n", config->stream.name, stream_text(status, STATE));
+	else
+		printf("stream %s: no instance is active (the last one said: %s)\n", config->stream.name,
+		       stream_text(status, STATE));
 	if (*stream_text(status, ERROR_TEXT) != '\0')
 		printf("  error         %s\n", stream_text(status, ERROR_TEXT));
 	printf("  last commit   %s (transaction %s)", stream_text(status, LAST_COMMIT_LSN),
@@ -277,6 +286,7 @@ static void add_lag_json(json_t *root, const struct status *status)
 static void add_stream_json(json_t *root, const struct status *status)
 {
 	json_object_set_new(root, "state", text_of(status->stream, 0, STATE));
+	json_object_set_new(root, "active", json_boolean(pg_result_integer(status->stream, 0, ACTIVE) != 0));
 	json_object_set_new(root, "error", text_of(status->stream, 0, ERROR_TEXT));
 	json_object_set_new(root, "last_commit_lsn", text_of(status->stream, 0, LAST_COMMIT_LSN));
 	json_object_set_new(root, "last_tx_id", integer_of(status->stream, 0, LAST_TX_ID));

@@ -187,6 +187,9 @@ START_TEST(test_second_signal_leaves_at_once)
 {
 	signals_install();
 	raise(SIGINT);
+	raise(SIGTERM); /* so soon: the same wish */
+	ck_assert(signals_stop_requested());
+	clock_sleep_ms(600);
 	raise(SIGTERM);
 }
 END_TEST

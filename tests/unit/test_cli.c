@@ -1,0 +1,375 @@
+/*
+ * test_cli.c - the commands as a user sees them: output and exit code. Kafka is librdkafka's own mock cluster, which the
+ * property test.mock.num.brokers brings up inside the client; PostgreSQL is real.
+ */
+#include "cli/command.h"
+
+#include "postgres.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char config_path[64];
+static char *source_dsn;
+static char *target_dsn;
+
+/* What the last command wrote. */
+static char out[65536];
+static char err[65536];
+
+static void read_all(FILE *file, char *text, size_t size)
+{
+	size_t length;
+
+	rewind(file);
+	length = fread(text, 1, size - 1, file);
+	text[length] = '\0';
+	fclose(file);
+}
+
+/* Runs a command line in a process of its own, signals it after `term_after_ms` (0: never), gives its exit code. */
+static int run_signalled(int term_after_ms, const char *const *arguments)
+{
+	FILE *files[2] = {tmpfile(), tmpfile()};
+	char *argv[16] = {(char *)"replicator"};
+	int argc = 1;
+	int status;
+	pid_t child;
+
+	for (; arguments[argc - 1] != NULL; argc++)
+		argv[argc] = (char *)(uintptr_t)arguments[argc - 1];
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		int code;
+
+		dup2(fileno(files[0]), STDOUT_FILENO);
+		dup2(fileno(files[1]), STDERR_FILENO);
+		code = command_main(argc, argv);
+		fflush(NULL);
+		_exit(code);
+	}
+	ck_assert_int_gt(child, 0);
+	if (term_after_ms > 0) {
+		clock_sleep_ms(term_after_ms);
+		kill(child, SIGTERM);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	read_all(files[0], out, sizeof(out));
+	read_all(files[1], err, sizeof(err));
+	ck_assert_msg(WIFEXITED(status), "the command died: %s", err);
+	return WEXITSTATUS(status);
+}
+
+#define RUN(...) run_signalled(0, (const char *const[]){__VA_ARGS__, NULL})
+
+static void expect_in(const char *text, const char *part)
+{
+	ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in:\n%s%s", part, out, err);
+}
+
+static void expect_not_in(const char *text, const char *part)
+{
+	ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%s", part, text);
+}
+
+static void write_config(const char *source, const char *target, const char *more)
+{
+	FILE *file = fopen(config_path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	if (source != NULL)
+		fprintf(file, "source = { dsn = \"%s\"; };\n", source);
+	fprintf(file, "target = { dsn = \"%s\"; };\n", target);
+	fprintf(file,
+	        "kafka = { brokers = \"127.0.0.1:1\"; topic_prefix = \"dbserver1\";\n"
+	        " properties = [\"test.mock.num.brokers=1\"]; };\n%s",
+	        more);
+	fclose(file);
+}
+
+static void execute(const char *dsn, const char *sql)
+{
+	struct pg_connection *connection = NULL;
+
+	expect_no_error(pg_connect(dsn, "test_cli", &connection));
+	expect_no_error(pg_execute(connection, sql));
+	pg_disconnect(connection);
+}
+
+static void make_databases(void)
+{
+	int file;
+
+	snprintf(config_path, sizeof(config_path), "/tmp/replicator-test-cli-XXXXXX");
+	file = mkstemp(config_path);
+	ck_assert_int_ge(file, 0);
+	close(file);
+	source_dsn = memory_format("%s dbname=cli_source", postgres_dsn());
+	target_dsn = memory_format("%s dbname=cli_target", postgres_dsn());
+	execute(postgres_dsn(), "DROP DATABASE IF EXISTS cli_source WITH (FORCE)");
+	execute(postgres_dsn(), "DROP DATABASE IF EXISTS cli_target WITH (FORCE)");
+	execute(postgres_dsn(), "CREATE DATABASE cli_source");
+	execute(postgres_dsn(), "CREATE DATABASE cli_target");
+	write_config(source_dsn, target_dsn, "");
+}
+
+static void remove_databases(void)
+{
+	execute(postgres_dsn(), "DROP DATABASE cli_source WITH (FORCE)");
+	execute(postgres_dsn(), "DROP DATABASE cli_target WITH (FORCE)");
+	unlink(config_path);
+	free(source_dsn);
+	free(target_dsn);
+}
+
+START_TEST(test_usage)
+{
+	ck_assert_int_eq(run_signalled(0, (const char *const[]){NULL}), 2);
+	expect_in(err, "a command is missing");
+	ck_assert_int_eq(RUN("frobnicate"), 2);
+	expect_in(err, "there is no command frobnicate");
+	ck_assert_int_eq(RUN("--help"), 0);
+	expect_in(out, "check-config");
+	expect_not_in(out, "config-example");
+	ck_assert_int_eq(RUN("run", "--help"), 0);
+	expect_in(out, "usage: replicator run [-c FILE] [--until-lsn LSN]");
+	ck_assert_int_eq(RUN("version"), 0);
+	expect_in(out, "replicator " REPLICATOR_VERSION "\n");
+	ck_assert_int_eq(RUN("--version"), 0);
+	ck_assert_int_eq(RUN("run", "--until-lsn", "banana"), 2);
+	expect_in(err, "--until-lsn takes a log position");
+	ck_assert_int_eq(RUN("run", "--until-lsn"), 2);
+	ck_assert_int_eq(RUN("status", "--yaml"), 2);
+	expect_in(err, "status does not take --yaml");
+	ck_assert_int_eq(RUN("status", "-c"), 2);
+	ck_assert_int_eq(RUN("init", "source"), 2);
+	ck_assert_int_eq(RUN("init", "target", "--print", "--remove"), 2);
+}
+END_TEST
+
+START_TEST(test_config_file)
+{
+	ck_assert_int_eq(RUN("-c", "/nowhere.conf", "status"), 3);
+	expect_in(err, "/nowhere.conf: cannot be read");
+	write_config(NULL, target_dsn, "colour = 1;\nlog = { level = 5; };\n");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
+	expect_in(err, "unknown setting colour");
+	expect_in(err, "log.level has the wrong type");
+}
+END_TEST
+
+START_TEST(test_init_and_status)
+{
+	json_t *status;
+
+	ck_assert_int_eq(RUN("init", "target", "--print", "-c", config_path), 0);
+	expect_in(out, "CREATE TABLE \"replicator\".stream (");
+	ck_assert_int_eq(RUN("status", "-c", config_path), 3);
+	expect_in(err, "run `replicator init target`");
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("-c", config_path, "init", "target"), 0);
+	ck_assert_int_eq(RUN("status", "-c", config_path), 0);
+	expect_in(out, "stream replicator has not run yet");
+	ck_assert_int_eq(RUN("status", "--json", "-c", config_path), 0);
+	status = json_loads(out, 0, NULL);
+	ck_assert(json_is_null(json_object_get(status, "state")));
+	json_decref(status);
+	ck_assert_int_eq(RUN("init", "target", "--remove", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("status", "-c", config_path), 3);
+}
+END_TEST
+
+START_TEST(test_status_of_a_stream)
+{
+	json_t *status;
+	json_t *offset;
+
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	execute(target_dsn,
+	        "INSERT INTO replicator.stream (name, epoch, last_commit_lsn, last_tx_id, source_commit_at, applied_at,"
+	        " state, error, instance, heartbeat_at)"
+	        " VALUES ('replicator', 3, '0/100', 745, now() - interval '10 s', now() - interval '9.5 s', 'failed',"
+	        " 'topic[0]@7: no op', 'host:1', now());"
+	        "INSERT INTO replicator.offsets (stream, topic, partition, next_offset)"
+	        " VALUES ('replicator', 'dbserver1.public.users', 0, 42);"
+	        "INSERT INTO replicator.snapshot_progress VALUES ('replicator', 740, '0/80', 1000, now(), NULL)");
+	ck_assert_int_eq(RUN("status", "-c", config_path), 0);
+	expect_in(out, "stream replicator: no instance is active (the last one said: failed)");
+	expect_in(out, "error         topic[0]@7: no op");
+	expect_in(out, "last commit   0/100 (transaction 745)");
+	expect_in(out, "(0.500 s later)");
+	expect_in(out, " bytes of WAL (the source is at ");
+	expect_in(out, "1000 rows");
+	expect_in(out, "not finished: the target is not in sync");
+	expect_in(out, "dbserver1.public.users          0           42");
+	ck_assert_int_eq(RUN("status", "--json", "-c", config_path), 0);
+	status = json_loads(out, 0, NULL);
+	ck_assert_msg(status != NULL, "no JSON: %s", out);
+	ck_assert_str_eq(json_string_value(json_object_get(status, "state")), "failed");
+	ck_assert(json_is_false(json_object_get(status, "active")));
+	ck_assert_str_eq(json_string_value(json_object_get(status, "last_commit_lsn")), "0/100");
+	ck_assert_int_gt(json_integer_value(json_object_get(status, "lag_bytes")), 0);
+	ck_assert_double_ge(json_real_value(json_object_get(status, "lag_seconds")), 10);
+	ck_assert_double_eq(json_real_value(json_object_get(status, "last_delay_seconds")), 0.5);
+	offset = json_array_get(json_object_get(status, "offsets"), 0);
+	ck_assert_int_eq(json_integer_value(json_object_get(offset, "next_offset")), 42);
+	json_decref(status);
+	write_config(NULL, target_dsn, "");
+	ck_assert_int_eq(RUN("status", "-c", config_path), 0);
+	expect_in(out, "lag           not known: source.dsn is not set");
+}
+END_TEST
+
+START_TEST(test_check_config_finds_nothing)
+{
+	execute(source_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text);"
+	                    "CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users);"
+	                    "CREATE PUBLICATION p FOR ALL TABLES");
+	execute(target_dsn,
+	        "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text, is_deleted "
+	        "boolean NOT NULL DEFAULT false, synced_at timestamptz NOT NULL);"
+	        "CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users)");
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	write_config(source_dsn, target_dsn, "tables = ( { match = \"public.users\"; delete = \"soft\"; } );\n");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 0);
+	expect_in(out, "2 tables of the source checked against the target");
+	expect_in(out, "\n0 problems, ");
+}
+END_TEST
+
+START_TEST(test_check_config_finds_all)
+{
+	execute(source_dsn,
+	        "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text, more numeric(12,2));"
+	        "CREATE TABLE \"Odd \"\"T\" (a int PRIMARY KEY); CREATE TABLE nokey (a int);"
+	        "CREATE TABLE nothing (a int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;"
+	        "CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b)); CREATE TABLE late (a int PRIMARY KEY);"
+	        "CREATE TABLE own (a int PRIMARY KEY, t int); CREATE TABLE unseen (a int);"
+	        "CREATE PUBLICATION p FOR TABLE users, \"Odd \"\"T\", nokey, nothing, pair, late, own");
+	execute(target_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text);"
+	                    "CREATE TABLE nokey (a int); CREATE TABLE nothing (a int PRIMARY KEY);"
+	                    "CREATE TABLE pair (a int PRIMARY KEY, b int);"
+	                    "CREATE TABLE late (a int PRIMARY KEY DEFERRABLE);"
+	                    "CREATE TABLE own (a int PRIMARY KEY, t text, own int NOT NULL)");
+	write_config(source_dsn, target_dsn,
+	             "tables = ( { match = \"public.users\"; delete = \"soft\"; }, { match = \"public.usrs\"; } );\n"
+	             "spill_dir = \"/nowhere\";\n");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
+	expect_in(out, "problem: spill_dir: the program cannot write to /nowhere");
+	expect_in(out, "the schema of the state tables (target.schema) is missing; run `replicator init target`");
+	expect_in(out, "problem: tables: match = \"public.usrs\" matches no table of the source");
+	expect_in(out, "problem: public.users: the target lacks column more; on the target: ALTER TABLE "
+	               "\"public\".\"users\" ADD COLUMN \"more\" numeric(12,2)");
+	expect_in(out, "problem: public.users: its deletes are soft, but the target lacks the column is_deleted");
+	expect_in(out, "problem: public.Odd \"T: the target lacks this table");
+	expect_in(out, "warning: public.nokey: it has no primary key, so the source refuses its updates and deletes");
+	expect_in(out, "problem: public.nothing: it has REPLICA IDENTITY NOTHING");
+	expect_in(out, "problem: public.pair: the target's table lacks the key; on the target: ALTER TABLE "
+	               "\"public\".\"pair\" ADD PRIMARY KEY (\"a\", \"b\")");
+	expect_in(out, "problem: public.late: the target's key on (\"a\") is deferrable");
+	expect_in(out, "warning: public.own: column t is integer at the source and text in the target");
+	expect_in(out, "problem: public.own: column own is only in the target, NOT NULL and without a default");
+	expect_not_in(out, "unseen");
+	expect_in(out, "\n10 problems, ");
+}
+END_TEST
+
+START_TEST(test_check_config_rights)
+{
+	char *dsn = memory_format("%s user=cli_weak password=weak", target_dsn);
+
+	execute(target_dsn, "DROP ROLE IF EXISTS cli_weak");
+	execute(target_dsn, "CREATE ROLE cli_weak LOGIN PASSWORD 'weak'");
+	execute(target_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text);"
+	                    "CREATE TABLE child (id bigint PRIMARY KEY, p bigint REFERENCES users ON DELETE CASCADE);"
+	                    "GRANT SELECT, INSERT ON users TO cli_weak; GRANT ALL ON child TO cli_weak");
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	execute(target_dsn, "GRANT USAGE ON SCHEMA replicator TO cli_weak; GRANT SELECT ON ALL TABLES IN SCHEMA "
+	                    "replicator TO cli_weak");
+	write_config(NULL, dsn, "tables = ( { match = \"public.child\"; delete = \"ignore\"; } );\n");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
+	expect_in(out, "problem: the state table replicator.stream: this user lacks INSERT, UPDATE, DELETE, TRUNCATE");
+	expect_in(out, "problem: public.users: this user lacks UPDATE, DELETE, TRUNCATE in the target");
+	expect_in(out, "warning: this user may not set session_replication_role");
+	expect_in(out, "problem: public.child: its rows are kept when the source deletes them, but its foreign key to "
+	               "public.users deletes them");
+	expect_in(out, "warning: source.dsn is not set");
+	execute(target_dsn, "DROP OWNED BY cli_weak; DROP ROLE cli_weak");
+	free(dsn);
+}
+END_TEST
+
+START_TEST(test_unreachable)
+{
+	char *dsn = memory_format("%s port=1", target_dsn);
+
+	write_config(dsn, dsn, "");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 4);
+	expect_in(out, "2 problems");
+	ck_assert_int_eq(RUN("status", "-c", config_path), 4);
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 4);
+	/* The daemon waits for it, and leaves in good order when asked. */
+	ck_assert_int_eq(run_signalled(1500, (const char *const[]){"run", "-c", config_path, NULL}), 0);
+	expect_in(err, "attempt 1: cannot connect");
+	expect_in(err, "attempt 2: cannot connect");
+	expect_in(err, "ended in good order (exit code 0)");
+	free(dsn);
+}
+END_TEST
+
+START_TEST(test_run_refused)
+{
+	char *dsn = memory_format("%s password=geheim", target_dsn);
+
+	write_config(NULL, dsn, "");
+	ck_assert_int_eq(RUN("run", "-c", config_path), 4);
+	expect_in(err, "password authentication failed");
+	expect_not_in(err, "geheim");
+	write_config(NULL, target_dsn, "");
+	ck_assert_int_eq(RUN("run", "-c", config_path), 3);
+	expect_in(err, "run `replicator init target`");
+	free(dsn);
+}
+END_TEST
+
+START_TEST(test_run_stops_on_sigterm)
+{
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	ck_assert_int_eq(run_signalled(3000, (const char *const[]){"run", "-c", config_path, NULL}), 0);
+	expect_in(err, "starts for the first time");
+	expect_in(err, "asked to stop: finishing the batch");
+	expect_in(err, "ended in good order (exit code 0), at commit LSN 0/0");
+	ck_assert_int_eq(RUN("status", "-c", config_path), 0);
+	expect_in(out, "no instance is active");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("cli");
+	TCase *tests = tcase_create("cli");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, make_databases, remove_databases);
+	tcase_add_test(tests, test_usage);
+	tcase_add_test(tests, test_config_file);
+	tcase_add_test(tests, test_init_and_status);
+	tcase_add_test(tests, test_status_of_a_stream);
+	tcase_add_test(tests, test_check_config_finds_nothing);
+	tcase_add_test(tests, test_check_config_finds_all);
+	tcase_add_test(tests, test_check_config_rights);
+	tcase_add_test(tests, test_unreachable);
+	tcase_add_test(tests, test_run_refused);
+	tcase_add_test(tests, test_run_stops_on_sigterm);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
