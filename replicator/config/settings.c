@@ -145,14 +145,15 @@ const struct setting settings[] = {
      .initial = "256MB",
      .least = (int64_t)16 << 20,
      .most = (int64_t)1 << 50,
-     .description = "How much memory the events that wait may take. A source transaction that is larger is written\n"
-                    "to a file in spill_dir and applied from there, still as one."},
+     .description = "How much memory the events that wait may take. A source transaction that is larger stays whole:\n"
+                    "this version keeps it in memory all the same and says so in the log."},
     {.key = "spill_dir",
      .type = SETTING_TEXT,
      FIELD(spill_dir),
      .initial = "/var/tmp",
      .refuse = refuse_empty,
-     .description = "The directory for such files. They have no name there and vanish with the program."},
+     .description =
+         "The directory for transactions that are larger than memory_limit. This version makes no files yet."},
     {.key = "transactions",
      .type = SETTING_CHOICE,
      FIELD(stream.transactions),
