@@ -61,6 +61,14 @@ demo_connector_json() {
     "$REPO_ROOT/connectors/postgres-connector.json"
 }
 
+# How the connector writes values, which plain JSON does not say: the replicator's setting for each that the connector has.
+demo_decoding() {
+  jq -r '{decimal: "decimal.handling.mode", time: "time.precision.mode", interval: "interval.handling.mode",
+    binary: "binary.handling.mode", hstore: "hstore.handling.mode"} as $settings
+    | .config as $config | $settings | to_entries | map(select($config[.value])
+    | "\(.key) = \"\($config[.value])\";") | join(" ")' "$REPO_ROOT/connectors/postgres-connector.json"
+}
+
 # The replicator's configuration for the demo, made anew at each start.
 demo_write_conf() {
   (umask 077; cat >"$DEMO_CONF.new" <<CONF
@@ -70,7 +78,8 @@ source = { dsn = "host=127.0.0.1 port=$SOURCE_PORT dbname=source user=postgres p
 target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=target user=replicator password=$REPLICATOR_PASSWORD"; };
 kafka = { brokers = "$BROKER"; topic_prefix = "dbserver1"; };
 connect = { url = "$CONNECT_URL"; connector = "$DEMO_CONNECTOR"; };
-tables = ( { match = "public.users"; delete = "soft"; } );
+decoding = { $(demo_decoding) };
+tables = ( { match = "public.users"; delete = "soft"; truncate = "soft"; } );
 log = { level = "info"; format = "text"; };
 CONF
   )
