@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 
+#define CLUSTER_WAIT_MS 50
 #define ROOM_WAIT_MS 50
 #define SERVE_INTERVAL_US 100000
 #define TICK_INTERVAL_US 1000000
@@ -89,13 +90,17 @@ static struct error *check_cluster(const struct source *source)
 	    stored, source->config->kafka.brokers, source->cluster_id);
 }
 
-/* Waits for a broker, for ever: until one answers, a login is refused, or a signal asks us to leave. */
+/*
+ * Waits for a broker, for ever: until one answers, a login is refused, or a signal asks us to leave. In short steps: an
+ * answer that comes while rd_kafka_clusterid is about to wait is overlooked by it.
+ */
 static struct error *connect_cluster(struct source *source)
 {
+	int64_t began = clock_monotonic_us();
 	char *id;
 
-	source->disconnected_since_us = clock_monotonic_us(); /* the first word is health_lost's, with the reason */
-	while ((id = rd_kafka_clusterid(source->kafka, RUNNING_TIMEOUT_MS)) == NULL) {
+	source->disconnected_since_us = began; /* the first word is health_lost's, with the reason */
+	while ((id = rd_kafka_clusterid(source->kafka, CLUSTER_WAIT_MS)) == NULL) {
 		rd_kafka_poll(source->kafka, 0);
 		if (source->failure != NULL) {
 			struct error *error = source->failure;
@@ -106,7 +111,8 @@ static struct error *connect_cluster(struct source *source)
 		if (signals_stop_requested())
 			return error_new(ERROR_INTERRUPTED, "asked to stop while waiting for Kafka at %s",
 			                 source->config->kafka.brokers);
-		health_lost(source, "no metadata yet");
+		if (clock_monotonic_us() - began > TICK_INTERVAL_US)
+			health_lost(source, "no metadata yet");
 	}
 	source->cluster_id = memory_copy_text(id);
 	rd_kafka_mem_free(source->kafka, id);
@@ -182,6 +188,8 @@ void source_free(struct source *source)
 	}
 	free(source->partitions);
 	free(source->cluster_id);
+	free(source->sasl_username);
+	free(source->sasl_password);
 	error_free(source->failure);
 	error_free(source->poison);
 	free(source);

@@ -344,12 +344,29 @@ static void add_partition(struct source *source, rd_kafka_topic_partition_list_t
 	    source->partitions[number]->next_offset;
 }
 
+static void hold(struct source *source, const rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_error_t *refusal = rd_kafka_incremental_unassign(source->kafka, list);
+
+	if (refusal != NULL) {
+		log_warning("Kafka's client refuses to hold partitions back: %s", rd_kafka_error_string(refusal));
+		rd_kafka_error_destroy(refusal);
+		return;
+	}
+	for (int i = 0; i < list->cnt; i++) {
+		uint32_t number = partition_list_add(source->names, list->elems[i].topic, list->elems[i].partition);
+
+		source_partition(source, number)->held = true;
+	}
+	source->held_count += (uint32_t)list->cnt;
+	log_debug("%d partitions are held back", list->cnt);
+}
+
 /* The partitions that hold more than half of their share and that the head does not wait for; never all of them. */
 static void hold_back(struct source *source, size_t in_use)
 {
 	uint32_t reading = source->assigned_count - source->held_count;
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reading);
-	rd_kafka_error_t *refusal = NULL;
 
 	for (uint32_t i = 0; i < source->partition_count; i++) {
 		struct source_partition *partition = source->partitions[i];
@@ -358,26 +375,13 @@ static void hold_back(struct source *source, size_t in_use)
 		    slab_bytes_in_use(&partition->account) > in_use / reading / 2)
 			add_partition(source, list, i);
 	}
-	if (list->cnt > 0 && (uint32_t)list->cnt < reading)
-		refusal = rd_kafka_incremental_unassign(source->kafka, list);
-	else if (!source->over_limit_said) {
+	if (list->cnt > 0 && (uint32_t)list->cnt < reading) {
+		hold(source, list);
+	} else if (in_use > 2 * (size_t)source->config->memory_limit && !source->over_limit_said) {
 		source->over_limit_said = true;
-		log_warning("the transaction at hand needs more memory than memory_limit allows (%zu MB in use, limit "
-		            "%lld MB); "
-		            "going on",
-		            in_use >> 20, (long long)source->config->memory_limit >> 20);
-	}
-	if (list->cnt > 0 && (uint32_t)list->cnt < reading && refusal == NULL) {
-		for (int i = 0; i < list->cnt; i++)
-			source_partition(source, partition_list_add(source->names, list->elems[i].topic,
-			                                            list->elems[i].partition))
-			    ->held = true;
-		source->held_count += (uint32_t)list->cnt;
-		log_debug("%d partitions are held back: %zu MB in use", list->cnt, in_use >> 20);
-	}
-	if (refusal != NULL) {
-		log_warning("Kafka's client refuses to hold partitions back: %s", rd_kafka_error_string(refusal));
-		rd_kafka_error_destroy(refusal);
+		log_warning(
+		    "the transaction at hand needs more memory than memory_limit (%lld MB); going on with %zu MB",
+		    (long long)source->config->memory_limit >> 20, in_use >> 20);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 }

@@ -55,7 +55,7 @@ static const struct property defaults[] = {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define QUEUE_KBYTES_MIN (16 * 1024)
 #define QUEUE_KBYTES_MAX (64 * 1024)
-#define FETCH_QUEUE_BACKOFF_VERSION 0x02020000 /* before, a full queue was looked at again at its own pace */
+#define FETCH_QUEUE_BACKOFF_VERSION 0x02020000 /* before: see wake_fetchers */
 
 static struct error *set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
@@ -140,6 +140,19 @@ static struct error *set_users(rd_kafka_conf_t *conf, const struct config *confi
 	return NULL;
 }
 
+/* The value of a property of text; "" where it has none. */
+static char *value_of(const rd_kafka_conf_t *conf, const char *name)
+{
+	size_t size = 0;
+	char *value;
+
+	if (rd_kafka_conf_get(conf, name, NULL, &size) != RD_KAFKA_CONF_OK)
+		return memory_copy_text("");
+	value = memory_alloc(size + 1);
+	rd_kafka_conf_get(conf, name, value, &size);
+	return value;
+}
+
 struct error *source_make_consumer(struct source *source)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -151,6 +164,10 @@ struct error *source_make_consumer(struct source *source)
 	if (error != NULL) {
 		rd_kafka_conf_destroy(conf);
 		return error;
+	}
+	if (rd_kafka_version() < FETCH_QUEUE_BACKOFF_VERSION) {
+		source->sasl_username = value_of(conf, "sasl.username");
+		source->sasl_password = value_of(conf, "sasl.password");
 	}
 	health_set_callbacks(conf, source);
 	source->kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text)); /* takes conf when it succeeds */

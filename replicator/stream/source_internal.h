@@ -57,6 +57,9 @@ struct source {
 	rd_kafka_queue_t *messages; /* librdkafka's, of all partitions */
 	rd_kafka_queue_t *answers;  /* of requests that nobody waits for */
 	char *cluster_id;
+	char *sasl_username; /* as configured, or ""; NULL: librdkafka needs no waking (source_read.c) */
+	char *sasl_password;
+	size_t read_since_wake; /* bytes */
 	struct topic_filter *filter;
 	struct decoder *decoder;
 	struct assembler *assembler;
