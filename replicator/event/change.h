@@ -57,9 +57,9 @@ struct relation {
 	uint32_t number; /* 0, 1, 2…: an index for arrays of the users; unique over all relations of the process */
 	uint32_t column_count;
 	const struct column *columns;
-	uint32_t key_count;           /* 0: the message has no key (table without a key) */
-	const uint32_t *key_columns;  /* indexes into columns, in the key's order */
-	bool typed;                   /* columns[].encoding was told by a schema; false: plain JSON, ask the target's type */
+	uint32_t key_count;          /* 0: the message has no key (table without a key) */
+	const uint32_t *key_columns; /* indexes into columns, in the key's order */
+	bool typed; /* columns[].encoding was told by a schema; false: plain JSON, ask the target's type */
 };
 
 enum change_operation {
@@ -81,27 +81,28 @@ enum snapshot_mark {
 
 struct change {
 	struct slab *slab;
-	const struct relation *relation; /* of a CHANGE_TRUNCATE too, with 0 columns; a CHANGE_MESSAGE has in `after` the
+	const struct relation
+	    *relation;              /* of a CHANGE_TRUNCATE too, with 0 columns; a CHANGE_MESSAGE has in `after` the
 					    columns "prefix" and "content" (base64) */
-	const struct value *before;      /* relation->column_count values, or NULL */
-	const struct value *after;       /* likewise */
+	const struct value *before; /* relation->column_count values, or NULL */
+	const struct value *after;  /* likewise */
 	/*
 	 * Of a CHANGE_DELETE that is the first half of a key change (header __debezium.newkey): the new key, in the order of
 	 * relation->key_columns. Of a CHANGE_INSERT that is the second half and holds a placeholder (header
 	 * __debezium.oldkey): the old key. Else NULL.
 	 */
 	const struct value *other_key;
-	uint64_t tx_id;                /* source.txId; 0 when null (incremental snapshot) */
-	uint64_t lsn;                  /* source.lsn; 0 when null */
-	uint64_t previous_commit_lsn;  /* source.sequence[0]: commit LSN of the transaction before; 0 when null */
-	uint64_t total_order;          /* transaction.total_order, from 1; 0: the event belongs to no transaction */
-	int64_t source_us;             /* source.ts_us (or ts_ms * 1000): commit time at the source, since 1970 */
-	int64_t timestamp_ms;          /* Kafka's timestamp of the message */
-	int64_t offset;                /* Kafka's offset of the message */
-	uint32_t partition;            /* the caller's number of the topic and partition (raw_message.partition) */
-	uint32_t bytes;                /* of memory that this change holds, for accounting */
-	uint8_t operation;             /* enum change_operation */
-	uint8_t snapshot;              /* enum snapshot_mark */
+	uint64_t tx_id;               /* source.txId; 0 when null (incremental snapshot) */
+	uint64_t lsn;                 /* source.lsn; 0 when null */
+	uint64_t previous_commit_lsn; /* source.sequence[0]: commit LSN of the transaction before; 0 when null */
+	uint64_t total_order;         /* transaction.total_order, from 1; 0: the event belongs to no transaction */
+	int64_t source_us;            /* source.ts_us (or ts_ms * 1000): commit time at the source, since 1970 */
+	int64_t timestamp_ms;         /* Kafka's timestamp of the message */
+	int64_t offset;               /* Kafka's offset of the message */
+	uint32_t partition;           /* the caller's number of the topic and partition (raw_message.partition) */
+	uint32_t bytes;               /* of memory that this change holds, for accounting */
+	uint8_t operation;            /* enum change_operation */
+	uint8_t snapshot;             /* enum snapshot_mark */
 };
 
 struct collection_count {

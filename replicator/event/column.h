@@ -11,19 +11,19 @@
 #include <stdint.h>
 
 enum encoding {
-	ENCODING_UNTOLD,          /* plain JSON: the target's type tells how to read it */
-	ENCODING_TEXT,            /* text that PostgreSQL's input function takes as it is: string, uuid, json, xml, enum… */
-	ENCODING_NUMBER,          /* an integer or a floating point number ("NaN", "Infinity" as strings) */
+	ENCODING_UNTOLD, /* plain JSON: the target's type tells how to read it */
+	ENCODING_TEXT,   /* text that PostgreSQL's input function takes as it is: string, uuid, json, xml, enum… */
+	ENCODING_NUMBER, /* an integer or a floating point number ("NaN", "Infinity" as strings) */
 	ENCODING_BOOLEAN,
-	ENCODING_BYTES,           /* base64 of bytes */
-	ENCODING_DECIMAL,         /* base64 of a two's complement integer; `scale` digits behind the point */
+	ENCODING_BYTES,            /* base64 of bytes */
+	ENCODING_DECIMAL,          /* base64 of a two's complement integer; `scale` digits behind the point */
 	ENCODING_VARIABLE_DECIMAL, /* {"scale":n,"value":base64} */
-	ENCODING_BITS,            /* base64, lowest byte first; `length` bits */
-	ENCODING_DATE_DAYS,       /* days since 1970-01-01 */
+	ENCODING_BITS,             /* base64, lowest byte first; `length` bits */
+	ENCODING_DATE_DAYS,        /* days since 1970-01-01 */
 	ENCODING_TIME_MS,
 	ENCODING_TIME_US,
 	ENCODING_TIME_NS,
-	ENCODING_TIMESTAMP_MS,    /* without time zone, since 1970 */
+	ENCODING_TIMESTAMP_MS, /* without time zone, since 1970 */
 	ENCODING_TIMESTAMP_US,
 	ENCODING_TIMESTAMP_NS,
 	ENCODING_ISO_DATE,        /* "0001-01-01Z" */
@@ -31,23 +31,23 @@ enum encoding {
 	ENCODING_ISO_TIMESTAMP,   /* "1969-12-31T23:59:59.999999Z", of a timestamp without time zone */
 	ENCODING_ZONED_TIMESTAMP, /* "2020-02-29T12:34:56.789012Z", of a timestamptz */
 	ENCODING_ZONED_TIME,
-	ENCODING_DURATION_US,     /* interval as microseconds */
-	ENCODING_DURATION_ISO,    /* "P-1Y-2M3DT-4H-5M-6.789S" */
-	ENCODING_POINT,           /* {"x":1.5,"y":-2.25,"wkb":…,"srid":null} */
-	ENCODING_GEOMETRY,        /* {"wkb":base64,"srid":n} */
-	ENCODING_MAP,             /* hstore as a JSON object */
-	ENCODING_HSTORE_JSON,     /* hstore as the text of a JSON object */
-	ENCODING_ARRAY,           /* JSON array of `element`'s encoding */
-	ENCODING_UNKNOWN          /* a schema name that this program does not know: only NULL can be taken */
+	ENCODING_DURATION_US,  /* interval as microseconds */
+	ENCODING_DURATION_ISO, /* "P-1Y-2M3DT-4H-5M-6.789S" */
+	ENCODING_POINT,        /* {"x":1.5,"y":-2.25,"wkb":…,"srid":null} */
+	ENCODING_GEOMETRY,     /* {"wkb":base64,"srid":n} */
+	ENCODING_MAP,          /* hstore as a JSON object */
+	ENCODING_HSTORE_JSON,  /* hstore as the text of a JSON object */
+	ENCODING_ARRAY,        /* JSON array of `element`'s encoding */
+	ENCODING_UNKNOWN       /* a schema name that this program does not know: only NULL can be taken */
 };
 
 struct column {
 	const char *name;
-	const char *schema_name; /* Connect's schema name ("io.debezium.time.MicroTimestamp"), or "" */
+	const char *schema_name;      /* Connect's schema name ("io.debezium.time.MicroTimestamp"), or "" */
 	const struct column *element; /* of ENCODING_ARRAY, else NULL */
-	int32_t scale;  /* of ENCODING_DECIMAL */
-	int32_t length; /* of ENCODING_BITS, bits; 0 unknown */
-	uint8_t encoding; /* enum encoding */
+	int32_t scale;                /* of ENCODING_DECIMAL */
+	int32_t length;               /* of ENCODING_BITS, bits; 0 unknown */
+	uint8_t encoding;             /* enum encoding */
 	bool optional;
 };
 

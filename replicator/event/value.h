@@ -15,10 +15,10 @@
 
 /* What the target knows of the column: from pg_type. */
 struct target_type {
-	const char *name;      /* typname of the type, domains resolved to their base: "timestamp", "numeric", "int4" */
-	int32_t typmod;        /* pg_attribute.atttypmod (of the domain where there is one), -1 without */
-	bool array;            /* then `name` and `typmod` are the element's */
-	char category;         /* pg_type.typcategory of the base type (of the element for arrays): N D S B E R U … */
+	const char *name; /* typname of the type, domains resolved to their base: "timestamp", "numeric", "int4" */
+	int32_t typmod;   /* pg_attribute.atttypmod (of the domain where there is one), -1 without */
+	bool array;       /* then `name` and `typmod` are the element's */
+	char category;    /* pg_type.typcategory of the base type (of the element for arrays): N D S B E R U … */
 };
 
 /*
