@@ -19,9 +19,10 @@
 
 /* ROW.COLUMN pairs that cannot be right, by variant. */
 #define ALWAYS " 2.a_int2d 102.a_int2d 2.c_timetz 3.c_timetz 102.c_timetz 103.c_timetz 6.c_date"
-#define DEFAULT_MODES                                                                                                  \
-	ALWAYS " 3.c_num 4.c_num 5.c_num 103.c_num 104.c_num 105.c_num 1.w 2.w 2.c_interval 3.c_interval 102.c_interval "      \
-	       "103.c_interval"
+#define NOT_A_NUMBER " 3.c_num 4.c_num 5.c_num 103.c_num 104.c_num 105.c_num"
+#define AVERAGE_MONTHS " 2.c_interval 3.c_interval 102.c_interval 103.c_interval"
+#define TRAILING_ZEROS " 1.w 2.w"
+#define DEFAULT_MODES ALWAYS NOT_A_NUMBER AVERAGE_MONTHS TRAILING_ZEROS
 
 static const struct variant {
 	const char *name;
