@@ -61,12 +61,21 @@ static void table_free(void *pointer)
 	free(table);
 }
 
+static void partition_free(struct partition_cache *partition)
+{
+	if (partition == NULL)
+		return;
+	shape_list_close(&partition->rows);
+	shape_list_close(&partition->keys);
+	free(partition);
+}
+
 void decoder_free(struct decoder *decoder)
 {
 	if (decoder == NULL)
 		return;
 	for (uint32_t i = 0; i < decoder->partition_count; i++)
-		free(decoder->partitions[i]);
+		partition_free(decoder->partitions[i]);
 	free(decoder->partitions);
 	schema_cache_free(decoder->schemas);
 	schema_cache_free(decoder->key_schemas);

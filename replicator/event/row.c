@@ -12,6 +12,12 @@ void row_close(struct row *row)
 	row->capacity = 0;
 }
 
+void shape_list_close(struct shape_list *list)
+{
+	free(list->shapes);
+	*list = (struct shape_list){0};
+}
+
 static void row_reserve(struct row *row, uint32_t count)
 {
 	if (count <= row->capacity)
@@ -65,9 +71,13 @@ static void shape_list_add(struct shape_list *list, const struct shape *shape)
 			return;
 		}
 	}
-	if (list->count < SHAPE_LIST_LIMIT)
+	if (list->count == list->capacity && list->capacity < SHAPE_LIST_LIMIT) {
+		list->capacity = list->capacity * 2 + 4;
+		list->shapes = memory_grow(list->shapes, list->capacity, sizeof(*list->shapes));
+	}
+	if (list->count < list->capacity)
 		list->count++;
-	list->shapes[list->count - 1] = shape;
+	list->shapes[list->count - 1] = shape; /* in a full list the one longest unused makes room */
 	shape_list_to_front(list, list->count - 1);
 }
 
@@ -86,8 +96,9 @@ static const struct shape *change_shape(struct shape_list *known, const struct s
 
 /* Names of a row of unknown shape, as columns without a type. */
 struct names {
-	struct column columns[ROW_COLUMN_LIMIT];
+	struct column *columns;
 	uint32_t count;
+	uint32_t capacity;
 };
 
 static char *token_text(const struct scan_token *token)
@@ -105,7 +116,16 @@ static void names_free(struct names *names)
 {
 	for (uint32_t i = 0; i < names->count; i++)
 		free((void *)(uintptr_t)names->columns[i].name);
-	free(names);
+	free(names->columns);
+}
+
+static void names_add(struct names *names, char *name)
+{
+	if (names->count == names->capacity) {
+		names->capacity = names->capacity * 2 + 16;
+		names->columns = memory_grow(names->columns, names->capacity, sizeof(*names->columns));
+	}
+	names->columns[names->count++] = (struct column){.name = name, .schema_name = ""};
 }
 
 static bool read_fields(struct row *row, struct scan_cursor *cursor, struct names *names, struct slice *column)
@@ -119,8 +139,8 @@ static bool read_fields(struct row *row, struct scan_cursor *cursor, struct name
 		if (names->count == ROW_COLUMN_LIMIT)
 			return scan_fail(cursor, "more fields than a table can have columns (1600)");
 		row_reserve(row, names->count + 1);
-		names->columns[names->count] = (struct column){.name = token_text(&name), .schema_name = ""};
-		if (!scan_value(cursor, &row->values[names->count++]))
+		names_add(names, token_text(&name));
+		if (!scan_value(cursor, &row->values[names->count - 1]))
 			return false;
 		*column = (struct slice){0};
 	}
@@ -130,17 +150,17 @@ static bool read_fields(struct row *row, struct scan_cursor *cursor, struct name
 /* The long way: reads the fields whatever they are and interns their shape. */
 static bool learn(struct row *row, struct scan_cursor *cursor, struct shape_list *known, struct slice *column)
 {
-	struct names *names = memory_alloc(sizeof(*names));
-	bool read = read_fields(row, cursor, names, column);
+	struct names names = {0};
+	bool read = read_fields(row, cursor, &names, column);
 
 	if (read) {
-		row->shape = registry_shape(names->columns, names->count, false);
+		row->shape = registry_shape(names.columns, names.count, false);
 		if (row->shape != NULL)
 			shape_list_add(known, row->shape);
 		else
 			read = scan_fail(cursor, "two fields have the same name");
 	}
-	names_free(names);
+	names_free(&names);
 	return read;
 }
 

@@ -15,12 +15,13 @@
 #include "event/registry.h"
 
 #define ROW_COLUMN_LIMIT 1600 /* MaxHeapAttributeNumber: what a table can have */
-#define SHAPE_LIST_LIMIT 64
+#define SHAPE_LIST_LIMIT 1024
 
 /* The shapes seen in a partition, the last first. */
 struct shape_list {
-	const struct shape *shapes[SHAPE_LIST_LIMIT];
+	const struct shape **shapes; /* room for capacity */
 	uint32_t count;
+	uint32_t capacity;
 };
 
 struct row {
@@ -30,6 +31,7 @@ struct row {
 };
 
 void row_close(struct row *row);
+void shape_list_close(struct shape_list *list);
 
 /* The object at the cursor, whose fields nothing tells beforehand. *column is the field of a problem. */
 bool row_scan(struct row *row, struct scan_cursor *cursor, struct shape_list *known, struct slice *column);

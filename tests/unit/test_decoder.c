@@ -831,8 +831,8 @@ END_TEST
 /* More tables than the caches hold, in one partition. */
 START_TEST(test_many_tables_in_one_partition)
 {
-	for (int i = 0; i < 1000; i++) {
-		const int table = (i * 7) % 200;
+	for (int i = 0; i < 4000; i++) {
+		const int table = (i * 7) % 1300;
 		char *value = memory_format("{\"schema\":{\"fields\":[{\"field\":\"after\",\"type\":\"struct\","
 		                            "\"fields\":[{\"field\":\"c%d\",\"type\":"
 		                            "\"int64\"}]}]},\"payload\":{\"op\":\"c\",\"source\":{\"schema\":\"s\","
