@@ -19,6 +19,7 @@
 
 #define CLUSTER_WAIT_MS 50
 #define ROOM_WAIT_MS 50
+#define SILENCE_US 20000
 #define SERVE_INTERVAL_US 100000
 #define TICK_INTERVAL_US 1000000
 #define DISCOVERY_INTERVAL_US 5000000
@@ -394,6 +395,19 @@ static struct error *await_topics(struct source *source)
 	return NULL;
 }
 
+/*
+ * Without transaction metadata only the next transaction, or silence, shows that one is complete. The assembler learns
+ * of the silence by being asked for progress.
+ */
+static void end_run_in_silence(struct source *source)
+{
+	if (source->config->stream.transactions != TRANSACTIONS_OFF || source->pending != NULL ||
+	    source->last_silence_us >= source->last_read_us || clock_monotonic_us() - source->last_read_us < SILENCE_US)
+		return;
+	source->last_silence_us = clock_monotonic_us();
+	source->pending = assembler_progress(source->assembler);
+}
+
 static struct error *run_loop(struct source *source)
 {
 	TRY(await_topics(source));
@@ -405,6 +419,7 @@ static struct error *run_loop(struct source *source)
 			transaction_queue_wait_room(source->queue, ROOM_WAIT_MS);
 		else
 			TRY(source_read_round(source));
+		end_run_in_silence(source);
 		TRY(hand_over(source));
 		TRY(poison_now(source));
 		TRY(serve(source));

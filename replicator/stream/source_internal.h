@@ -90,6 +90,7 @@ struct source {
 	int32_t some_leader; /* of a partition found last: a broker that answers */
 
 	int64_t last_read_us;
+	int64_t last_silence_us;
 	int64_t last_hand_over_us;
 	int64_t next_tick_us;
 	int64_t next_discovery_us;

@@ -10,6 +10,7 @@
 #define ROUND_MESSAGES 512
 #define ROUND_BYTES (4 << 20)
 #define IDLE_WAIT_MS 100
+#define SILENCE_WAIT_MS 20 /* without transaction metadata, see end_run_in_silence */
 #define WAKE_BYTES (1 << 20)
 
 static bool find_header(const struct raw_message *message, const char *name, struct slice *value)
@@ -151,11 +152,12 @@ static void wake_fetchers(struct source *source)
 struct error *source_read_round(struct source *source)
 {
 	struct error *error = NULL;
+	int wait_ms = source->config->stream.transactions == TRANSACTIONS_OFF ? SILENCE_WAIT_MS : IDLE_WAIT_MS;
 	size_t bytes = 0;
 	int count = 0;
 
 	while (error == NULL && count < ROUND_MESSAGES && bytes < ROUND_BYTES) {
-		rd_kafka_message_t *message = rd_kafka_consume_queue(source->messages, count == 0 ? IDLE_WAIT_MS : 0);
+		rd_kafka_message_t *message = rd_kafka_consume_queue(source->messages, count == 0 ? wait_ms : 0);
 
 		if (message == NULL)
 			break;

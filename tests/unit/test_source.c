@@ -431,6 +431,27 @@ START_TEST(test_same_cluster_is_accepted)
 }
 END_TEST
 
+START_TEST(test_without_metadata_silence_ends_a_transaction)
+{
+	int64_t since;
+
+	make_topic(USERS);
+	config.stream.transactions = TRANSACTIONS_OFF;
+	produce_event(USERS, "users", 1, 1, 1, 1);
+	produce_event(USERS, "users", 1, 2, 2, 1);
+	produce_event(USERS, "users", 2, 1, 3, 1);
+	flush();
+	begin();
+	expect_transaction(1, 2);
+	expect_transaction(2, 1);
+	produce_event(USERS, "users", 3, 1, 4, 1);
+	flush();
+	since = clock_monotonic_us();
+	expect_transaction(3, 1);
+	ck_assert_int_lt(clock_monotonic_us() - since, 600000);
+}
+END_TEST
+
 START_TEST(test_new_topic_is_found)
 {
 	make_topic(MARKS);
@@ -726,6 +747,7 @@ int main(void)
 	tcase_add_test(tests, test_offset_lost_while_running_is_a_gap);
 	tcase_add_test(tests, test_another_cluster_is_refused);
 	tcase_add_test(tests, test_same_cluster_is_accepted);
+	tcase_add_test(tests, test_without_metadata_silence_ends_a_transaction);
 	tcase_add_test(tests, test_new_topic_is_found);
 	tcase_add_test(tests, test_topics_may_come_later);
 	tcase_add_test(tests, test_transaction_topic_with_two_partitions_is_refused);
