@@ -1,0 +1,74 @@
+/*
+ * assembler.h - from single changes and transaction marks to whole transactions in commit order.
+ *
+ * NOTES
+ *   Each partition has a queue of changes. An END from the transaction topic (or from the one partition of the
+ *   single-stream layout: there is no difference here) names a transaction and counts its events by collection;
+ *   the assembler takes the events of that txId from the heads of the queues until the counts are met, sorts them by
+ *   total_order and hands the transaction over. Snapshot rows at a queue's head pass through; while an initial snapshot
+ *   is not finished, streamed transactions wait.
+ *
+ *   The positions that go with a transaction are exact: in each partition the lowest offset that was not handed over
+ *   or dismissed when it was handed over.
+ *
+ * Thread: one, the consumer's.
+ */
+#ifndef REPLICATOR_STREAM_ASSEMBLER_H
+#define REPLICATOR_STREAM_ASSEMBLER_H
+
+#include "base/error.h"
+#include "stream/checkpoint.h"
+#include "stream/partition.h"
+
+struct assembler;
+
+struct assembler_options {
+	bool transactions; /* false: without metadata, runs of one txId in one partition */
+	/* True for a collection whose events the user leaves out: they are dismissed and END's counts of it not awaited. */
+	bool (*excluded)(const struct collection *collection, void *context);
+	/*
+	 * The offset behind the last record of a partition right now; asked once for each partition when the last row of a
+	 * snapshot came, so that no transaction overtakes snapshot rows of other partitions. May be NULL: not waited for.
+	 */
+	int64_t (*high_watermark)(uint32_t partition, void *context);
+	void *context;
+	size_t snapshot_run_rows; /* how many snapshot rows make one hand-over at most */
+};
+
+struct assembler *assembler_new(const struct assembler_options *options, const struct checkpoint *start,
+                                const struct partition_list *partitions);
+void assembler_free(struct assembler *assembler);
+
+/* The partition will be read from `next_offset` on. Call before its first event. */
+void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset);
+
+/* Each takes what it is given, also when it fails. Offsets of a partition rise. */
+struct error *assembler_push_change(struct assembler *assembler, struct change *change);
+struct error *assembler_push_mark(struct assembler *assembler, struct transaction_mark *mark);
+/* An offset that holds nothing to apply: a tombstone, a heartbeat, a control record. */
+void assembler_push_nothing(struct assembler *assembler, uint32_t partition, int64_t offset);
+
+/*
+ * The next transaction that is whole, or NULL when more must be read first. The caller owns it.
+ * Errors: ERROR_EVENT when the counts of an END can never be met, or the order of the stream is broken.
+ */
+struct error *assembler_next(struct assembler *assembler, struct transaction **transaction);
+
+/*
+ * A TRANSACTION_PROGRESS with the positions that moved since the last hand-over, or NULL: none moved. For quiet times,
+ * when no transaction carries them.
+ */
+struct transaction *assembler_progress(struct assembler *assembler);
+
+/* Bytes of changes that wait in the queue of a partition; whether the transaction at the head waits for the partition. */
+size_t assembler_waiting_bytes(const struct assembler *assembler, uint32_t partition);
+size_t assembler_total_waiting_bytes(const struct assembler *assembler);
+bool assembler_needs(const struct assembler *assembler, uint32_t partition);
+
+/*
+ * What the head waits for, as text for the log and the status ("transaction 744: public.users 3 of 4 events"), or NULL.
+ * The caller frees it.
+ */
+char *assembler_describe_wait(const struct assembler *assembler);
+
+#endif
