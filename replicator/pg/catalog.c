@@ -40,9 +40,11 @@ static const char COLUMNS_SQL[] =
     "END,"
     "       (e.oid IS NOT NULL)::int, coalesce(eb.typcategory, b.typcategory),"
     "       a.attnotnull::int, (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '')::int,"
-    "       (a.attgenerated <> '')::int, (a.attidentity = 'a')::int"
+    "       (a.attgenerated <> '')::int, (a.attidentity = 'a')::int,"
+    "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname)"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    "  JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace"
     "  JOIN resolved r ON r.oid = a.atttypid JOIN pg_type b ON b.oid = r.base"
     "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
     "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base" TABLE_FILTER TABLE_ORDER
@@ -124,6 +126,7 @@ static void read_columns(struct reader *reader, struct table_image *image)
 		columns[i].has_default = flag(result, row, 9);
 		columns[i].generated = flag(result, row, 10);
 		columns[i].identity_always = flag(result, row, 11);
+		columns[i].cast_name = take_text(reader->arena, result, row, 12);
 	}
 	image->columns = columns;
 	image->column_count = count;

@@ -15,6 +15,7 @@ struct column_image {
 	const char *name;
 	int attnum;
 	const char *type_name;       /* format_type(): "numeric(12,2)", schema-qualified where needed: can stand in a cast */
+	const char *cast_name;       /* "pg_catalog"."bpchar": quoted, without modifier: a cast to it never shortens a value */
 	struct target_type type;
 	bool not_null;
 	bool has_default;

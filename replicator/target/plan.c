@@ -1,0 +1,318 @@
+/*
+ * plan.c - folding. See plan.h.
+ */
+#include "target/plan.h"
+
+#include "base/arena.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+struct plan {
+	struct arena *arena;
+	struct planned_row *rows;
+	size_t count;
+	size_t capacity;
+	uint32_t *slots; /* row number + 1, open addressing by hash */
+	size_t slot_count;
+};
+
+struct plan *plan_new(void)
+{
+	struct plan *plan = memory_alloc(sizeof(*plan));
+
+	plan->arena = arena_new();
+	return plan;
+}
+
+void plan_free(struct plan *plan)
+{
+	if (plan == NULL)
+		return;
+	arena_free(plan->arena);
+	free(plan->rows);
+	free(plan->slots);
+	free(plan);
+}
+
+size_t plan_row_count(const struct plan *plan)
+{
+	return plan->count;
+}
+
+const struct planned_row *plan_row(const struct plan *plan, size_t number)
+{
+	return &plan->rows[number];
+}
+
+static uint64_t hash_key(const struct relation *relation, const struct value *values)
+{
+	uint64_t hash = relation->number;
+
+	for (uint32_t i = 0; i < relation->key_count; i++) {
+		const struct value *value = &values[relation->key_columns[i]];
+
+		hash = XXH3_64bits_withSeed(value->data != NULL ? value->data : "", value->length, hash + value->kind);
+	}
+	return hash;
+}
+
+static bool same_key(const struct relation *relation, const struct value *a, const struct value *b)
+{
+	for (uint32_t i = 0; i < relation->key_count; i++) {
+		const struct value *x = &a[relation->key_columns[i]];
+		const struct value *y = &b[relation->key_columns[i]];
+
+		if (x->kind != y->kind || x->length != y->length ||
+		    (x->length > 0 && memcmp(x->data, y->data, x->length) != 0))
+			return false;
+	}
+	return true;
+}
+
+static void grow_slots(struct plan *plan)
+{
+	size_t count = plan->slot_count == 0 ? 1024 : plan->slot_count * 2;
+
+	free(plan->slots);
+	plan->slots = memory_alloc(count * sizeof(*plan->slots));
+	plan->slot_count = count;
+	for (size_t i = 0; i < plan->count; i++) {
+		size_t slot = plan->rows[i].hash & (count - 1);
+
+		while (plan->slots[slot] != 0)
+			slot = (slot + 1) & (count - 1);
+		plan->slots[slot] = (uint32_t)i + 1;
+	}
+}
+
+static struct planned_row *add_row(struct plan *plan, struct binding *binding, uint64_t hash)
+{
+	struct planned_row *row;
+
+	if (plan->count == plan->capacity) {
+		plan->capacity = plan->capacity == 0 ? 1024 : plan->capacity * 2;
+		plan->rows = memory_grow(plan->rows, plan->capacity, sizeof(*plan->rows));
+	}
+	row = &plan->rows[plan->count++];
+	*row = (struct planned_row){.binding = binding, .hash = hash};
+	return row;
+}
+
+/* The row of a key; a new one has ROW_NOTHING and no values. */
+static struct planned_row *row_of(struct plan *plan, struct binding *binding, const struct value *values)
+{
+	uint64_t hash = hash_key(binding->relation, values);
+	size_t slot;
+
+	if ((plan->count + 1) * 2 > plan->slot_count)
+		grow_slots(plan);
+	for (slot = hash & (plan->slot_count - 1); plan->slots[slot] != 0; slot = (slot + 1) & (plan->slot_count - 1)) {
+		struct planned_row *row = &plan->rows[plan->slots[slot] - 1];
+
+		if (row->hash == hash && row->binding == binding && same_key(binding->relation, row->values, values))
+			return row;
+	}
+	plan->slots[slot] = (uint32_t)plan->count + 1;
+	return add_row(plan, binding, hash);
+}
+
+static bool has_placeholders(const struct binding *binding, const struct value *values)
+{
+	for (size_t i = 0; i < binding->column_count; i++)
+		if (values[binding->columns[i].source].kind == VALUE_UNCHANGED)
+			return true;
+	return false;
+}
+
+/* `after` with its placeholders filled from the image before it. */
+static const struct value *merge(struct plan *plan, const struct binding *binding, const struct value *before,
+                                 const struct value *after)
+{
+	size_t count = binding->relation->column_count;
+	struct value *values = arena_alloc(plan->arena, count * sizeof(*values));
+
+	for (size_t i = 0; i < count; i++)
+		values[i] = after[i].kind == VALUE_UNCHANGED ? before[i] : after[i];
+	return values;
+}
+
+static bool fold_insert(struct planned_row *row, const struct change *change)
+{
+	if (row->values == NULL && change->operation == CHANGE_READ)
+		row->existed = false;
+	row->effect = row->existed ? ROW_UPDATE : ROW_INSERT;
+	row->values = change->after;
+	row->placeholders = false;
+	return true;
+}
+
+static bool fold_update(struct plan *plan, struct planned_row *row, const struct change *change)
+{
+	bool placeholders = has_placeholders(row->binding, change->after);
+
+	if (row->effect == ROW_DELETE)
+		return false;
+	if (row->values == NULL) {
+		row->existed = true;
+		row->effect = ROW_UPDATE;
+		row->values = change->after;
+	} else {
+		row->values = placeholders ? merge(plan, row->binding, row->values, change->after) : change->after;
+	}
+	row->placeholders = placeholders && has_placeholders(row->binding, row->values);
+	return true;
+}
+
+static bool fold_delete(struct planned_row *row, const struct change *change)
+{
+	if (row->values == NULL)
+		row->existed = true;
+	else if (!row->existed && row->binding->rule->delete_mode == DELETE_SOFT)
+		return false; /* the row must be made first, then marked */
+	row->values = change->before;
+	row->effect = ROW_DELETE;
+	row->placeholders = false;
+	return true;
+}
+
+static bool key_is_whole(const struct relation *relation, const struct value *values)
+{
+	for (uint32_t i = 0; i < relation->key_count; i++)
+		if (values == NULL || values[relation->key_columns[i]].kind == VALUE_NULL ||
+		    values[relation->key_columns[i]].kind == VALUE_UNCHANGED)
+			return false;
+	return true;
+}
+
+/* False: the change cannot be folded. */
+static bool fold_change(struct plan *plan, struct binding *binding, const struct change *change)
+{
+	bool deletes = change->operation == CHANGE_DELETE;
+	const struct value *image = deletes ? change->before : change->after;
+	struct planned_row *row;
+	bool folded;
+
+	if (binding->strict || image == NULL || change->other_key != NULL)
+		return false;
+	if (binding->key_count == 0) {
+		if (change->operation != CHANGE_INSERT && change->operation != CHANGE_READ)
+			return false;
+		row = add_row(plan, binding, 0);
+		row->change = change;
+		row->values = image;
+		row->effect = ROW_INSERT;
+		return true;
+	}
+	if (!binding->upsert || !key_is_whole(binding->relation, image))
+		return false;
+	if (deletes && binding->rule->delete_mode == DELETE_IGNORE)
+		return true;
+	if (change->operation != CHANGE_UPDATE && !deletes && has_placeholders(binding, image))
+		return false;
+	row = row_of(plan, binding, image);
+	folded = deletes ? fold_delete(row, change)
+	                 : (change->operation == CHANGE_UPDATE ? fold_update(plan, row, change)
+	                                                       : fold_insert(row, change));
+	row->change = change;
+	if (row->values == NULL)
+		row->values = image;
+	return folded;
+}
+
+/* Whether every change of the transaction can be folded, looked at before the plan is touched. */
+static struct error *may_fold(struct binding_cache *cache, struct pg_connection *connection, struct plan *plan,
+                              const struct transaction *transaction, bool *may)
+{
+	*may = true;
+	for (size_t i = 0; i < transaction->change_count && *may; i++) {
+		const struct change *change = transaction->changes[i];
+		struct binding *binding;
+
+		if (change->operation == CHANGE_MESSAGE)
+			continue;
+		if (change->operation == CHANGE_TRUNCATE || change->other_key != NULL) {
+			*may = false;
+			return NULL;
+		}
+		TRY(binding_find(cache, connection, change->relation, &binding));
+		for (uint32_t j = 0; j < binding_cache_count(cache); j++) {
+			/* Two shapes of one table in a batch: their order counts. */
+			const struct binding *other = binding_cache_get(cache, j);
+
+			if (other != binding && other->image->oid == binding->image->oid && plan->count > 0)
+				*may = false;
+		}
+	}
+	return NULL;
+}
+
+static void reset(struct plan *plan)
+{
+	arena_reset(plan->arena);
+	plan->count = 0;
+	if (plan->slot_count > 0)
+		memset(plan->slots, 0, plan->slot_count * sizeof(*plan->slots));
+}
+
+static bool fold_transaction(struct plan *plan, struct binding_cache *cache, struct pg_connection *connection,
+                             const struct transaction *transaction)
+{
+	for (size_t i = 0; i < transaction->change_count; i++) {
+		const struct change *change = transaction->changes[i];
+		struct binding *binding;
+		struct error *error;
+
+		if (change->operation == CHANGE_MESSAGE)
+			continue;
+		error = binding_find(cache, connection, change->relation, &binding);
+		if (error != NULL || !fold_change(plan, binding, change)) {
+			error_free(error); /* may_fold bound all of them: this one says the same again when it goes strictly */
+			return false;
+		}
+	}
+	return true;
+}
+
+static struct error *build_up_to(struct plan *plan, struct binding_cache *cache, struct pg_connection *connection,
+                                 const struct transaction *first, size_t limit, size_t *covered)
+{
+	const struct transaction *transaction = first;
+
+	reset(plan);
+	for (*covered = 0; transaction != NULL && *covered < limit; transaction = transaction->next) {
+		struct error *error;
+		bool may;
+
+		error = may_fold(cache, connection, plan, transaction, &may);
+		if (error != NULL && *covered > 0) { /* it comes again when it is the first */
+			error_free(error);
+			return NULL;
+		}
+		TRY(error);
+		if (!may || !fold_transaction(plan, cache, connection, transaction))
+			return NULL;
+		(*covered)++;
+	}
+	return NULL;
+}
+
+struct error *plan_build(struct plan *plan, struct binding_cache *cache, struct pg_connection *connection,
+                         const struct transaction *first, size_t *covered)
+{
+	size_t reached;
+
+	TRY(build_up_to(plan, cache, connection, first, SIZE_MAX, covered));
+	/* A transaction that could not be folded may have left half of itself: once more, without it. */
+	reached = *covered;
+	if (reached > 0) {
+		const struct transaction *last = first;
+
+		for (size_t i = 1; i < reached; i++)
+			last = last->next;
+		if (last->next != NULL)
+			return build_up_to(plan, cache, connection, first, reached, covered);
+	}
+	return NULL;
+}

@@ -1,0 +1,268 @@
+/*
+ * statement.c - SQL texts. Names go through pg/sql.h, types by their quoted names; values are parameters.
+ *
+ * NOTES
+ *   A column of a plain type travels as an array of that type. An array column travels as text[] and is cast row by row,
+ *   since unnest() would take the arrays themselves apart. Casts carry no type modifier: an explicit cast would cut a
+ *   value short in silence where the assignment to the column refuses it.
+ */
+#include "target/statement.h"
+
+#include "pg/sql.h"
+
+static void append_alias(struct buffer *sql, size_t column)
+{
+	buffer_append_format(sql, "c%zu", column);
+}
+
+static void append_value(struct buffer *sql, const struct binding *binding, size_t column)
+{
+	buffer_append_text(sql, "s.");
+	append_alias(sql, column);
+	if (binding->columns[column].image->type.array) {
+		buffer_append_text(sql, "::");
+		buffer_append_text(sql, binding->columns[column].image->cast_name);
+	}
+}
+
+static void append_parameter(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
+{
+	buffer_append_format(sql, "%s$%zu::", number > 1 ? ", " : "", number);
+	buffer_append_text(sql, binding->columns[column].image->type.array
+	                            ? "pg_catalog.text"
+	                            : binding->columns[column].image->cast_name);
+	buffer_append_text(sql, "[]");
+}
+
+static bool in_mask(const bool *mask, size_t column)
+{
+	return mask == NULL || mask[column];
+}
+
+/* unnest($1::…[], …) AS s(k0, k1, c2, …): keys first (alias k), then the columns (alias c). */
+static void append_unnest(struct buffer *sql, const struct binding *binding, bool keys, bool columns, const bool *mask,
+                          bool key_columns_too)
+{
+	size_t number = 1;
+	const char *comma = "";
+
+	buffer_append_text(sql, "unnest(");
+	for (size_t i = 0; keys && i < binding->key_count; i++)
+		append_parameter(sql, binding, binding->key[i], number++);
+	for (size_t i = 0; columns && i < binding->column_count; i++)
+		if (in_mask(mask, i) && (key_columns_too || !binding->columns[i].key))
+			append_parameter(sql, binding, i, number++);
+	buffer_append_text(sql, ") AS s(");
+	for (size_t i = 0; keys && i < binding->key_count; i++) {
+		buffer_append_format(sql, "%sk%zu", comma, i);
+		comma = ", ";
+	}
+	for (size_t i = 0; columns && i < binding->column_count; i++)
+		if (in_mask(mask, i) && (key_columns_too || !binding->columns[i].key)) {
+			buffer_append_text(sql, comma);
+			append_alias(sql, i);
+			comma = ", ";
+		}
+	buffer_append_text(sql, ")");
+}
+
+static void append_table(struct buffer *sql, const struct binding *binding)
+{
+	sql_append_qualified(sql, binding->image->schema, binding->image->name);
+}
+
+static void append_key_join(struct buffer *sql, const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->key_count; i++) {
+		const struct column_image *image = binding->columns[binding->key[i]].image;
+
+		buffer_append_text(sql, i == 0 ? " WHERE t." : " AND t.");
+		sql_append_identifier(sql, image->name);
+		buffer_append_format(sql, " = s.k%zu", i);
+		if (image->type.array)
+			buffer_append_format(sql, "::%s", image->cast_name);
+	}
+}
+
+/* The extra columns of a row that is alive, as `name = value` behind other assignments. */
+static void append_extra_assignments(struct buffer *sql, const struct binding *binding, bool deleted, bool first)
+{
+	const char *names[] = {binding->synced_at, binding->is_deleted, binding->deleted_at};
+	const char *values[] = {"now()", deleted ? "true" : "false", deleted ? "now()" : "NULL"};
+
+	for (size_t i = 0; i < 3; i++) {
+		if (names[i] == NULL)
+			continue;
+		if (!first)
+			buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, names[i]);
+		buffer_append_format(sql, " = %s", values[i]);
+		first = false;
+	}
+}
+
+static void build_delete(struct buffer *sql, const struct binding *binding)
+{
+	if (binding->rule->delete_mode == DELETE_SOFT) {
+		buffer_append_text(sql, "UPDATE ");
+		append_table(sql, binding);
+		buffer_append_text(sql, " AS t SET ");
+		append_extra_assignments(sql, binding, true, true);
+		buffer_append_text(sql, " FROM ");
+	} else {
+		buffer_append_text(sql, "DELETE FROM ");
+		append_table(sql, binding);
+		buffer_append_text(sql, " AS t USING ");
+	}
+	append_unnest(sql, binding, true, false, NULL, false);
+	append_key_join(sql, binding);
+}
+
+static void build_update(struct buffer *sql, const struct binding *binding, const bool *mask, bool move)
+{
+	bool first = true;
+
+	buffer_append_text(sql, "UPDATE ");
+	append_table(sql, binding);
+	buffer_append_text(sql, " AS t SET ");
+	for (size_t i = 0; i < binding->column_count; i++) {
+		if (!in_mask(mask, i) || (binding->columns[i].key && !move))
+			continue;
+		if (!first)
+			buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, binding->columns[i].image->name);
+		buffer_append_text(sql, " = ");
+		append_value(sql, binding, i);
+		first = false;
+	}
+	if (first && binding->synced_at == NULL && binding->is_deleted == NULL) { /* nothing but the key */
+		sql_append_identifier(sql, binding->columns[binding->key[0]].image->name);
+		buffer_append_text(sql, " = t.");
+		sql_append_identifier(sql, binding->columns[binding->key[0]].image->name);
+		first = false;
+	}
+	append_extra_assignments(sql, binding, false, first);
+	buffer_append_text(sql, " FROM ");
+	append_unnest(sql, binding, true, true, mask, move);
+	append_key_join(sql, binding);
+}
+
+static void append_column_names(struct buffer *sql, const struct binding *binding)
+{
+	const char *extra[] = {binding->synced_at, binding->is_deleted, binding->deleted_at};
+
+	buffer_append_text(sql, " (");
+	for (size_t i = 0; i < binding->column_count; i++) {
+		if (i > 0)
+			buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, binding->columns[i].image->name);
+	}
+	for (size_t i = 0; i < 3; i++)
+		if (extra[i] != NULL) {
+			buffer_append_text(sql, ", ");
+			sql_append_identifier(sql, extra[i]);
+		}
+	buffer_append_text(sql, ")");
+}
+
+static void append_on_conflict(struct buffer *sql, const struct binding *binding)
+{
+	bool first = true;
+
+	buffer_append_text(sql, " ON CONFLICT (");
+	for (size_t i = 0; i < binding->key_count; i++) {
+		if (i > 0)
+			buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, binding->columns[binding->key[i]].image->name);
+	}
+	buffer_append_text(sql, ") DO UPDATE SET ");
+	for (size_t i = 0; i < binding->column_count; i++) {
+		const char *name = binding->columns[i].image->name;
+
+		if (binding->columns[i].key && (i != binding->key[0] || binding->column_count > binding->key_count))
+			continue;
+		if (!first)
+			buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, name);
+		buffer_append_text(sql, " = excluded.");
+		sql_append_identifier(sql, name);
+		first = false;
+	}
+	append_extra_assignments(sql, binding, false, first);
+}
+
+static void build_insert(struct buffer *sql, const struct binding *binding)
+{
+	buffer_append_text(sql, "INSERT INTO ");
+	append_table(sql, binding);
+	append_column_names(sql, binding);
+	if (binding->overriding)
+		buffer_append_text(sql, " OVERRIDING SYSTEM VALUE");
+	buffer_append_text(sql, " SELECT ");
+	for (size_t i = 0; i < binding->column_count; i++) {
+		if (i > 0)
+			buffer_append_text(sql, ", ");
+		append_value(sql, binding, i);
+	}
+	if (binding->synced_at != NULL)
+		buffer_append_text(sql, ", now()");
+	if (binding->is_deleted != NULL)
+		buffer_append_text(sql, ", false");
+	if (binding->deleted_at != NULL)
+		buffer_append_text(sql, ", NULL");
+	buffer_append_text(sql, " FROM ");
+	append_unnest(sql, binding, false, true, NULL, true);
+	if (binding->key_count > 0 && binding->upsert)
+		append_on_conflict(sql, binding);
+}
+
+/* Two columns are the same when their texts are: that needs no equality operator (json, xml and point have none). */
+static void build_delete_one(struct buffer *sql, const struct binding *binding)
+{
+	buffer_append_text(sql, "DELETE FROM ");
+	append_table(sql, binding);
+	buffer_append_text(sql, " WHERE ctid = (SELECT t.ctid FROM ");
+	append_table(sql, binding);
+	buffer_append_text(sql, " AS t, ");
+	append_unnest(sql, binding, false, true, NULL, true);
+	for (size_t i = 0; i < binding->column_count; i++) {
+		buffer_append_text(sql, i == 0 ? " WHERE t." : " AND t.");
+		sql_append_identifier(sql, binding->columns[i].image->name);
+		buffer_append_text(sql, "::text IS NOT DISTINCT FROM (");
+		append_value(sql, binding, i);
+		buffer_append_text(sql, ")::text");
+	}
+	buffer_append_text(sql, " LIMIT 1)");
+}
+
+static void build_copy(struct buffer *sql, const struct binding *binding)
+{
+	buffer_append_text(sql, "COPY ");
+	append_table(sql, binding);
+	append_column_names(sql, binding);
+	buffer_append_text(sql, " FROM STDIN");
+}
+
+void statement_build(struct buffer *sql, const struct binding *binding, enum statement_kind kind, const bool *mask)
+{
+	switch (kind) {
+	case STATEMENT_DELETE:
+		build_delete(sql, binding);
+		break;
+	case STATEMENT_UPDATE:
+		build_update(sql, binding, mask, false);
+		break;
+	case STATEMENT_MOVE:
+		build_update(sql, binding, mask, true);
+		break;
+	case STATEMENT_INSERT:
+		build_insert(sql, binding);
+		break;
+	case STATEMENT_DELETE_ONE:
+		build_delete_one(sql, binding);
+		break;
+	case STATEMENT_COPY:
+		build_copy(sql, binding);
+		break;
+	}
+}
