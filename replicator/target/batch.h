@@ -1,0 +1,26 @@
+/*
+ * batch.h - executes a plan set-wise, or transactions change by change, inside the target transaction that the caller
+ * opened. Thread: the applier's.
+ */
+#ifndef REPLICATOR_TARGET_BATCH_H
+#define REPLICATOR_TARGET_BATCH_H
+
+#include "stream/partition.h"
+#include "target/plan.h"
+#include "target/rows.h"
+
+struct batch_counts {
+	uint64_t deletes_missing;
+	uint64_t ignored;
+};
+
+/* ERROR_CONSTRAINT when the server did not do what was planned: roll back and replay strictly. */
+struct error *batch_apply_plan(struct row_sender *sender, struct pg_connection *connection, const struct plan *plan,
+                               struct binding_cache *cache, struct batch_counts *counts);
+
+/* One source transaction, change by change. The error names topic, partition, offset, transaction and table. */
+struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connection *connection,
+                                   struct binding_cache *cache, const struct partition_list *partitions,
+                                   const struct transaction *transaction, struct batch_counts *counts);
+
+#endif

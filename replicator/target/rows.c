@@ -1,0 +1,182 @@
+/*
+ * rows.c - array literals and COPY lines out of values. See rows.h.
+ */
+#include "target/rows.h"
+
+#include "base/memory.h"
+#include "pg/sql.h"
+
+#include <stdlib.h>
+
+#define COPY_CHUNK (64 * 1024)
+
+struct row_sender {
+	struct arena *arena; /* of converted values */
+	struct buffer sql;
+	struct buffer *arrays;
+	const char **parameters;
+	size_t capacity;
+	struct buffer line;
+};
+
+struct row_sender *row_sender_new(void)
+{
+	struct row_sender *sender = memory_alloc(sizeof(*sender));
+
+	sender->arena = arena_new();
+	return sender;
+}
+
+void row_sender_free(struct row_sender *sender)
+{
+	if (sender == NULL)
+		return;
+	for (size_t i = 0; i < sender->capacity; i++)
+		buffer_free(&sender->arrays[i]);
+	free(sender->arrays);
+	free(sender->parameters);
+	buffer_free(&sender->sql);
+	buffer_free(&sender->line);
+	arena_free(sender->arena);
+	free(sender);
+}
+
+static struct error *convert(struct row_sender *sender, const struct binding *binding, size_t column,
+                             const struct value *value, struct value *converted)
+{
+	const struct bound_column *bound = &binding->columns[column];
+
+	*converted = *value;
+	if (bound->conversion == NULL || value->kind == VALUE_NULL)
+		return NULL;
+	return error_wrap(conversion_apply(bound->conversion, value, sender->arena, converted), "table %s.%s, column %s",
+	                  binding->image->schema, binding->image->name, bound->image->name);
+}
+
+static struct error *append_element(struct row_sender *sender, const struct binding *binding, size_t column,
+                                    const struct value *value, struct buffer *array)
+{
+	struct value converted;
+
+	TRY(convert(sender, binding, column, value, &converted));
+	if (array->length > 1)
+		buffer_append_byte(array, ',');
+	if (converted.kind == VALUE_NULL)
+		buffer_append(array, "NULL", 4);
+	else
+		sql_append_array_element(array, converted.data, converted.length);
+	return NULL;
+}
+
+static void reserve_arrays(struct row_sender *sender, size_t count)
+{
+	if (count > sender->capacity) {
+		sender->arrays = memory_grow(sender->arrays, count, sizeof(*sender->arrays));
+		sender->parameters = memory_grow(sender->parameters, count, sizeof(*sender->parameters));
+		memset(sender->arrays + sender->capacity, 0, (count - sender->capacity) * sizeof(*sender->arrays));
+		sender->capacity = count;
+	}
+	for (size_t i = 0; i < count; i++) {
+		buffer_reset(&sender->arrays[i]);
+		buffer_append_byte(&sender->arrays[i], '{');
+	}
+}
+
+static struct error *build_arrays(struct row_sender *sender, const struct binding *binding, enum statement_kind kind,
+                                  const bool *mask, const struct row_image *row, size_t *count)
+{
+	bool keys = kind == STATEMENT_DELETE || kind == STATEMENT_UPDATE || kind == STATEMENT_MOVE;
+	bool key_columns_too = kind != STATEMENT_UPDATE;
+	size_t number = 0;
+
+	for (size_t i = 0; keys && i < binding->key_count; i++) {
+		const struct bound_column *column = &binding->columns[binding->key[i]];
+		const struct value *value = row->old_key != NULL ? &row->old_key[i] : &row->values[column->source];
+
+		TRY(append_element(sender, binding, binding->key[i], value, &sender->arrays[number++]));
+	}
+	for (size_t i = 0; kind != STATEMENT_DELETE && i < binding->column_count; i++) {
+		const struct bound_column *column = &binding->columns[i];
+
+		if ((mask != NULL && !mask[i]) || (column->key && !key_columns_too))
+			continue;
+		TRY(append_element(sender, binding, i, &row->values[column->source], &sender->arrays[number++]));
+	}
+	*count = number;
+	return NULL;
+}
+
+struct error *row_sender_send(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
+                              enum statement_kind kind, const bool *mask, const struct row_image *rows, size_t count)
+{
+	size_t parameters = 0;
+
+	arena_reset(sender->arena);
+	reserve_arrays(sender, binding->key_count + binding->column_count + 1);
+	for (size_t i = 0; i < count; i++)
+		TRY(build_arrays(sender, binding, kind, mask, &rows[i], &parameters));
+	for (size_t i = 0; i < parameters; i++) {
+		buffer_append_byte(&sender->arrays[i], '}');
+		sender->parameters[i] = sender->arrays[i].data;
+	}
+	buffer_reset(&sender->sql);
+	statement_build(&sender->sql, binding, kind, mask);
+	TRY(pg_pipeline_send(connection,
+	                     pg_statement_of(connection, (struct slice){sender->sql.data, sender->sql.length}), parameters,
+	                     sender->parameters));
+	return pg_pipeline_flush(connection);
+}
+
+static struct error *append_copy_line(struct row_sender *sender, const struct binding *binding,
+                                      const struct row_image *row)
+{
+	for (size_t i = 0; i < binding->column_count; i++) {
+		struct value converted;
+
+		TRY(convert(sender, binding, i, &row->values[binding->columns[i].source], &converted));
+		if (i > 0)
+			buffer_append_byte(&sender->line, '\t');
+		if (converted.kind == VALUE_NULL)
+			buffer_append(&sender->line, "\\N", 2);
+		else
+			sql_append_copy_field(&sender->line, converted.data, converted.length);
+	}
+	/* PostgreSQL's datetime input takes "now" as the transaction's time. */
+	if (binding->synced_at != NULL)
+		buffer_append_text(&sender->line, "\tnow");
+	if (binding->is_deleted != NULL)
+		buffer_append_text(&sender->line, "\tf");
+	if (binding->deleted_at != NULL)
+		buffer_append_text(&sender->line, "\t\\N");
+	buffer_append_byte(&sender->line, '\n');
+	return NULL;
+}
+
+struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
+                              const struct row_image *rows, size_t count)
+{
+	uint64_t copied = 0;
+
+	arena_reset(sender->arena);
+	buffer_reset(&sender->sql);
+	statement_build(&sender->sql, binding, STATEMENT_COPY, NULL);
+	buffer_reset(&sender->line);
+	TRY(pg_copy_begin(connection, sender->sql.data));
+	for (size_t i = 0; i < count; i++) {
+		struct error *error = append_copy_line(sender, binding, &rows[i]);
+
+		if (error != NULL) { /* the copy must not stay open, and must not count: the caller rolls back */
+			error_free(pg_copy_end(connection, &copied));
+			return error;
+		}
+		if (sender->line.length < COPY_CHUNK && i + 1 < count)
+			continue;
+		TRY(pg_copy_send(connection, sender->line.data, sender->line.length));
+		buffer_reset(&sender->line);
+	}
+	TRY(pg_copy_end(connection, &copied));
+	if (copied != count)
+		return error_new(ERROR_CONSTRAINT, "COPY to %s.%s took %llu rows of %zu", binding->image->schema,
+		                 binding->image->name, (unsigned long long)copied, count);
+	return NULL;
+}

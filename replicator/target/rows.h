@@ -1,0 +1,32 @@
+/*
+ * rows.h - sends rows of a binding to the server: as arrays of a pipelined statement, or as COPY.
+ * Thread: the applier's; the connection is inside BEGIN.
+ */
+#ifndef REPLICATOR_TARGET_ROWS_H
+#define REPLICATOR_TARGET_ROWS_H
+
+#include "base/arena.h"
+#include "target/plan.h"
+#include "target/statement.h"
+
+/* One row: values by the relation's columns; `old_key` (in the relation's key order) where the key itself changes. */
+struct row_image {
+	const struct value *values;
+	const struct value *old_key;
+	const struct change *change;
+};
+
+struct row_sender;
+
+struct row_sender *row_sender_new(void);
+void row_sender_free(struct row_sender *sender);
+
+/* Sends one statement for all rows. The connection is in a pipeline's run. Errors of a value name table and column. */
+struct error *row_sender_send(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
+                              enum statement_kind kind, const bool *mask, const struct row_image *rows, size_t count);
+
+/* COPY of all rows, not within a pipeline. */
+struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
+                              const struct row_image *rows, size_t count);
+
+#endif
