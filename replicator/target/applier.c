@@ -1,0 +1,473 @@
+/*
+ * applier.c - the applier's thread: take what waits, apply it, commit it together with the checkpoint, or find out why not.
+ *
+ * NOTES
+ *   A batch goes out in this order: BEGIN, the plan's statements, COPY where inserts are many, the checkpoint, COMMIT.
+ *   The checkpoint's answer is looked at before COMMIT: no row means that another instance took the stream over.
+ *
+ *   An error decides by its class. ERROR_CONSTRAINT and ERROR_TARGET of a set-wise batch: rolled back, the catalog read
+ *   anew, replayed strictly, transaction by transaction, each with a checkpoint of its own, so that everything before the
+ *   one that fails is in. ERROR_TRANSIENT: reconnect, read the checkpoint row, which says whether the COMMIT whose answer
+ *   was lost took place.
+ */
+#include "target/applier.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "pg/catalog.h"
+#include "pg/retry.h"
+#include "target/batch.h"
+#include "target/checkpoint.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define WAIT_MS 200
+#define FIRST_RETRY_MS 100
+#define LONGEST_RETRY_MS 15000
+
+struct applier {
+	const struct config *config;
+	struct partition_list *partitions;
+	struct transaction_queue *queue;
+	struct pg_connection *connection;
+	struct binding_cache *bindings;
+	struct plan *plan;
+	struct row_sender *sender;
+	int64_t epoch;
+	char *cluster_id;
+	uint64_t until_lsn;
+	struct position *positions; /* of the update at hand */
+	size_t position_capacity;
+	bool commit_sent; /* the answer to a COMMIT is not known */
+	struct retry retry;
+	struct {
+		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
+		    last_commit_lsn;
+	} state;
+};
+
+static struct error *set_session(struct applier *applier)
+{
+	const struct config *config = applier->config;
+	char *sql = memory_format("SET synchronous_commit = %s; SET statement_timeout = %" PRId64
+	                          "; SET idle_in_transaction_session_timeout = '5min'; SET lc_monetary = 'C';"
+	                          " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+	                          " SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+	                          config->target.synchronous_commit ? "on" : "off", config->target.statement_timeout_ms);
+	struct error *error = pg_execute(applier->connection, sql);
+	bool may = false;
+
+	free(sql);
+	TRY(error);
+	TRY(catalog_may_set_replication_role(applier->connection, &may));
+	if (may)
+		TRY(pg_execute(applier->connection, "SET session_replication_role = replica"));
+	binding_cache_forget(applier->bindings, may);
+	return NULL;
+}
+
+static struct error *start(struct applier *applier, struct checkpoint *checkpoint)
+{
+	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
+	TRY(checkpoint_check_schema(applier->connection, applier->config->target.schema));
+	TRY(checkpoint_claim(applier->connection, applier->config, checkpoint, &applier->epoch));
+	TRY(set_session(applier));
+	return checkpoint_write_state(applier->connection, applier->config, applier->epoch, "running", NULL);
+}
+
+struct error *applier_new(const struct config *config, struct partition_list *partitions,
+                          struct transaction_queue *queue, struct applier **created, struct checkpoint *checkpoint)
+{
+	struct applier *applier = memory_alloc(sizeof(*applier));
+	struct error *error;
+
+	applier->config = config;
+	applier->partitions = partitions;
+	applier->queue = queue;
+	applier->bindings = binding_cache_new(config);
+	applier->plan = plan_new();
+	applier->sender = row_sender_new();
+	retry_init(&applier->retry, FIRST_RETRY_MS, LONGEST_RETRY_MS);
+	error = start(applier, checkpoint);
+	if (error != NULL) {
+		applier_free(applier);
+		return error;
+	}
+	atomic_store(&applier->state.last_commit_lsn, checkpoint->last_commit_lsn);
+	*created = applier;
+	return NULL;
+}
+
+void applier_free(struct applier *applier)
+{
+	if (applier == NULL)
+		return;
+	row_sender_free(applier->sender);
+	plan_free(applier->plan);
+	binding_cache_free(applier->bindings);
+	pg_disconnect(applier->connection);
+	free(applier->positions);
+	free(applier->cluster_id);
+	free(applier);
+}
+
+void applier_set_cluster_id(struct applier *applier, const char *cluster_id)
+{
+	free(applier->cluster_id);
+	applier->cluster_id = memory_copy_text(cluster_id);
+}
+
+void applier_set_until_lsn(struct applier *applier, uint64_t lsn)
+{
+	applier->until_lsn = lsn;
+}
+
+struct applier_state applier_state(const struct applier *applier)
+{
+	return (struct applier_state){
+	    .transactions = atomic_load(&applier->state.transactions),
+	    .rows = atomic_load(&applier->state.rows),
+	    .batches = atomic_load(&applier->state.batches),
+	    .strict_batches = atomic_load(&applier->state.strict_batches),
+	    .retries = atomic_load(&applier->state.retries),
+	    .deletes_missing = atomic_load(&applier->state.deletes_missing),
+	    .ignored = atomic_load(&applier->state.ignored),
+	    .last_commit_lsn = atomic_load(&applier->state.last_commit_lsn),
+	};
+}
+
+/* What `count` transactions from `first` on move. */
+static void collect_update(struct applier *applier, const struct transaction *first, size_t count,
+                           struct checkpoint_update *update)
+{
+	*update = (struct checkpoint_update){.epoch = applier->epoch, .cluster_id = applier->cluster_id};
+	for (size_t i = 0; i < count; i++, first = first->next) {
+		if (first->kind == TRANSACTION_STREAMED && first->commit_lsn != 0) {
+			update->last_commit_lsn = first->commit_lsn;
+			update->last_tx_id = first->tx_id;
+			update->source_us = first->source_us;
+		}
+		if (first->generation.lsn != 0) {
+			update->generation = first->generation;
+			update->generation_open = !first->generation_ends;
+			update->snapshot_rows += first->change_count;
+		}
+		for (size_t j = 0; j < first->position_count; j++) {
+			if (update->position_count == applier->position_capacity) {
+				applier->position_capacity =
+				    applier->position_capacity == 0 ? 64 : applier->position_capacity * 2;
+				applier->positions = memory_grow(applier->positions, applier->position_capacity,
+				                                 sizeof(*applier->positions));
+			}
+			applier->positions[update->position_count++] = first->positions[j];
+		}
+	}
+	update->positions = applier->positions;
+}
+
+static void note_fence(void *context, size_t number, uint64_t rows)
+{
+	(void)number;
+	*(uint64_t *)context = rows;
+}
+
+static struct error *commit(struct applier *applier, const struct transaction *first, size_t count)
+{
+	struct checkpoint_update update;
+	uint64_t fence = 0;
+	struct error *error;
+	struct error *finished;
+
+	collect_update(applier, first, count, &update);
+	TRY(pg_pipeline_begin(applier->connection));
+	error = checkpoint_send(applier->connection, applier->config, applier->partitions, &update);
+	finished = pg_pipeline_finish(applier->connection, note_fence, &fence, NULL);
+	if (error != NULL)
+		error_free(finished);
+	else
+		error = finished;
+	TRY(error);
+	if (fence != 1)
+		return error_new(ERROR_FENCED, "another instance took the stream %s over; this one leaves",
+		                 applier->config->stream.name);
+	applier->commit_sent = true;
+	TRY(pg_execute(applier->connection, "COMMIT"));
+	applier->commit_sent = false;
+	return NULL;
+}
+
+/* Snapshot generations are told apart in the checkpoint: a batch holds rows of one, and ends with its last row. */
+static size_t same_generation_run(const struct transaction *first, size_t count)
+{
+	size_t run = 0;
+
+	for (; run < count; first = first->next) {
+		run++;
+		if (first->generation_ends)
+			break;
+		if (first->next != NULL && first->generation.lsn != 0 && first->next->generation.lsn != 0 &&
+		    first->next->generation.lsn != first->generation.lsn)
+			break;
+	}
+	return run;
+}
+
+static void count_applied(struct applier *applier, const struct transaction *first, size_t count,
+                          const struct batch_counts *counts)
+{
+	atomic_fetch_add(&applier->state.batches, 1);
+	atomic_fetch_add(&applier->state.deletes_missing, counts->deletes_missing);
+	atomic_fetch_add(&applier->state.ignored, counts->ignored);
+	for (size_t i = 0; i < count; i++, first = first->next) {
+		atomic_fetch_add(&applier->state.rows, first->change_count);
+		if (first->kind != TRANSACTION_STREAMED)
+			continue;
+		atomic_fetch_add(&applier->state.transactions, 1);
+		if (first->commit_lsn != 0)
+			atomic_store(&applier->state.last_commit_lsn, first->commit_lsn);
+	}
+}
+
+static struct error *begin(struct applier *applier)
+{
+	return pg_execute(applier->connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
+}
+
+static struct error *apply_strictly(struct applier *applier, const struct transaction *transaction)
+{
+	struct batch_counts counts = {0};
+
+	atomic_fetch_add(&applier->state.strict_batches, 1);
+	TRY(begin(applier));
+	TRY(batch_apply_strictly(applier->sender, applier->connection, applier->bindings, applier->partitions,
+	                         transaction, &counts));
+	TRY(commit(applier, transaction, 1));
+	count_applied(applier, transaction, 1, &counts);
+	return NULL;
+}
+
+/* As many as can go set-wise; *applied 0: the first must go strictly. */
+static struct error *apply_planned(struct applier *applier, const struct transaction *first, size_t *applied)
+{
+	struct batch_counts counts = {0};
+	size_t covered;
+	size_t run;
+
+	*applied = 0;
+	TRY(plan_build(applier->plan, applier->bindings, applier->connection, first, &covered));
+	run = same_generation_run(first, covered);
+	if (run < covered) {
+		struct transaction *last = (struct transaction *)first;
+		struct transaction *rest;
+		struct error *error;
+
+		for (size_t i = 1; i < run; i++)
+			last = last->next;
+		rest = last->next;
+		last->next = NULL; /* plan just these */
+		error = plan_build(applier->plan, applier->bindings, applier->connection, first, &covered);
+		last->next = rest;
+		TRY(error);
+	}
+	if (covered == 0)
+		return NULL;
+	TRY(begin(applier));
+	TRY(batch_apply_plan(applier->sender, applier->connection, applier->plan, applier->bindings, &counts));
+	TRY(commit(applier, first, covered));
+	count_applied(applier, first, covered, &counts);
+	*applied = covered;
+	return NULL;
+}
+
+static struct transaction *drop_applied(struct transaction *first, size_t count)
+{
+	for (; count > 0; count--) {
+		struct transaction *next = first->next;
+
+		transaction_free(first);
+		first = next;
+	}
+	return first;
+}
+
+/* Whether the checkpoint covers the transaction: its COMMIT took place though its answer was lost. */
+static bool is_applied(const struct applier *applier, const struct checkpoint *checkpoint,
+                       const struct transaction *transaction)
+{
+	for (size_t i = 0; i < transaction->position_count; i++) {
+		const struct partition_name *name =
+		    partition_list_get(applier->partitions, transaction->positions[i].partition);
+		bool covered = false;
+
+		for (size_t j = 0; j < checkpoint->offset_count; j++)
+			covered = covered || (strcmp(checkpoint->offsets[j].topic, name->topic) == 0 &&
+			                      checkpoint->offsets[j].partition == name->id &&
+			                      checkpoint->offsets[j].next_offset >= transaction->positions[i].next_offset);
+		if (!covered)
+			return false;
+	}
+	return transaction->position_count > 0;
+}
+
+static struct error *reconnect(struct applier *applier, struct checkpoint *checkpoint)
+{
+	pg_disconnect(applier->connection);
+	applier->connection = NULL;
+	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
+	TRY(checkpoint_reclaim(applier->connection, applier->config, applier->epoch, checkpoint));
+	return set_session(applier);
+}
+
+/* Waits, reconnects and drops what turns out to be applied; gives what is left. */
+static struct error *recover(struct applier *applier, struct transaction **pending)
+{
+	struct checkpoint checkpoint = {0};
+	struct error *error;
+
+	for (;;) {
+		int wait_ms = retry_next_ms(&applier->retry);
+
+		atomic_fetch_add(&applier->state.retries, 1);
+		log_warning("attempt %u to reach the target again in %.1f s", applier->retry.attempts, wait_ms / 1000.0);
+		for (int waited = 0; waited < wait_ms && !signals_stop_requested(); waited += 100)
+			clock_sleep_ms(wait_ms - waited < 100 ? wait_ms - waited : 100);
+		if (signals_stop_requested())
+			return error_new(ERROR_INTERRUPTED, "asked to stop while the target was away");
+		error = reconnect(applier, &checkpoint);
+		if (error == NULL)
+			break;
+		if (error->class != ERROR_TRANSIENT && error->class != ERROR_AUTHENTICATION)
+			return error;
+		log_warning("%s", error->message);
+		error_free(error);
+		checkpoint_free(&checkpoint);
+		checkpoint = (struct checkpoint){0};
+	}
+	while (applier->commit_sent && *pending != NULL && is_applied(applier, &checkpoint, *pending)) {
+		struct batch_counts counts = {0};
+
+		count_applied(applier, *pending, 1, &counts);
+		*pending = drop_applied(*pending, 1);
+	}
+	applier->commit_sent = false;
+	checkpoint_free(&checkpoint);
+	log_info("the target is back");
+	return NULL;
+}
+
+static struct error *roll_back(struct applier *applier)
+{
+	applier->commit_sent = false;
+	return pg_execute(applier->connection, "ROLLBACK");
+}
+
+/* One step: some transactions from the head of *pending are applied, or the error says why none is. */
+static struct error *step(struct applier *applier, struct transaction **pending, size_t *strict)
+{
+	struct error *error;
+	size_t applied = 0;
+
+	if (*strict == 0) {
+		error = apply_planned(applier, *pending, &applied);
+		if (error == NULL && applied > 0) {
+			*pending = drop_applied(*pending, applied);
+			return NULL;
+		}
+		if (error != NULL && error->class != ERROR_CONSTRAINT && error->class != ERROR_TARGET &&
+		    error->class != ERROR_EVENT)
+			return error;
+		if (error != NULL) {
+			log_info("a batch is replayed change by change: %s", error->message);
+			error_free(error);
+			if (pg_is_broken(applier->connection))
+				return error_new(ERROR_TRANSIENT, "the connection was lost");
+			TRY(roll_back(applier));
+			binding_cache_forget(applier->bindings, false);
+			TRY(set_session(applier));
+			for (const struct transaction *t = *pending; t != NULL; t = t->next)
+				(*strict)++;
+		} else {
+			*strict = 1;
+		}
+	}
+	error = apply_strictly(applier, *pending);
+	if (error == NULL) {
+		*pending = drop_applied(*pending, 1);
+		(*strict)--;
+	}
+	return error;
+}
+
+static struct error *apply_pending(struct applier *applier, struct transaction **pending)
+{
+	size_t strict = 0;
+
+	while (*pending != NULL) {
+		struct error *error = step(applier, pending, &strict);
+
+		if (error == NULL) {
+			retry_reset(&applier->retry);
+			if (applier->until_lsn != 0 &&
+			    atomic_load(&applier->state.last_commit_lsn) >= applier->until_lsn)
+				return NULL;
+			continue;
+		}
+		if (error->class != ERROR_TRANSIENT && !pg_is_broken(applier->connection))
+			return error;
+		log_warning("%s", error->message);
+		error_free(error);
+		strict = 0;
+		TRY(recover(applier, pending));
+	}
+	return NULL;
+}
+
+static struct error *run(struct applier *applier, struct transaction **pending)
+{
+	while (!signals_stop_requested()) {
+		if (applier->until_lsn != 0 && atomic_load(&applier->state.last_commit_lsn) >= applier->until_lsn)
+			return NULL;
+		*pending = transaction_queue_take(applier->queue, (size_t)applier->config->target.batch_rows,
+		                                  (size_t)applier->config->target.batch_bytes, WAIT_MS);
+		if (*pending == NULL && transaction_queue_closed(applier->queue))
+			return NULL;
+		TRY(apply_pending(applier, pending));
+	}
+	return NULL;
+}
+
+static void write_end(struct applier *applier, const struct error *outcome)
+{
+	struct error *error;
+
+	if (applier->connection == NULL || pg_is_broken(applier->connection) ||
+	    (outcome != NULL && outcome->class == ERROR_FENCED))
+		return;
+	error = outcome != NULL ? roll_back(applier) : NULL;
+	if (error == NULL)
+		error = checkpoint_write_state(applier->connection, applier->config, applier->epoch,
+		                               outcome != NULL ? "failed" : "stopped",
+		                               outcome != NULL ? outcome->message : NULL);
+	if (error != NULL)
+		log_warning("the stream's state could not be written: %s", error->message);
+	error_free(error);
+}
+
+struct error *applier_run(struct applier *applier)
+{
+	struct transaction *pending = NULL;
+	struct error *error = run(applier, &pending);
+
+	while (pending != NULL)
+		pending = drop_applied(pending, 1);
+	if (error != NULL && error->class == ERROR_INTERRUPTED) {
+		error_free(error);
+		error = NULL;
+	}
+	write_end(applier, error);
+	return error;
+}
