@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # `demo kill`: the replicator is killed at random moments under load and started again; a reader watches the target all
-# the while for halves of transactions; in the end check_target compares.
+# the while for halves of transactions and orders without their user; in the end check_target compares.
 
 KILLS=${KILLS:-8}
 KILL_RATE=${KILL_RATE:-150}
@@ -29,16 +29,18 @@ kill_demo() {
   reads=$(wc -l <"$dir/watch.log") halves=$(awk '$1 != 0' "$dir/watch.log" | wc -l)
   step "The proof"
   "$CHECK_TARGET" -c "$DEMO_CONF" || status=$?
-  say "    a reader looked $reads times and saw halves of a transaction $halves times"
+  say "    a reader looked $reads times and saw half a transaction or an order without its user $halves times"
   if [ "$status" -ne 0 ] || [ "$halves" -ne 0 ]; then die "the target is not what the source is"; fi
   good "nothing lost, nothing twice, nothing torn, after $KILLS times kill -9"
 }
 
-# kill_watch START LOAD: as long as the load runs, lines with the number of pairs of orders of which one half shows.
+# kill_watch START LOAD: as long as the load runs, lines with the number of pairs of orders of which one half shows and
+# of orders whose user does not.
 kill_watch() {
   while kill -0 "$2" 2>/dev/null; do
-    target_sql -At -c "SELECT count(*) FROM (SELECT FROM orders WHERE note LIKE 'pair %' AND placed_at >= '$1'
-      GROUP BY note HAVING count(*) <> 2) torn" || true
+    target_sql -At -c "SELECT (SELECT count(*) FROM (SELECT FROM orders WHERE note LIKE 'pair %' AND placed_at >= '$1'
+        GROUP BY note HAVING count(*) <> 2) torn)
+      + (SELECT count(*) FROM orders o WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = o.user_id))" || true
     sleep 0.1
   done
 }

@@ -115,6 +115,9 @@ up_connector() {
   (umask 077; demo_connector_json >"$file") || exit 1
   connector_register "$CONNECT_URL" "$file" || exit 1
   connector_wait_running "$CONNECT_URL" "$DEMO_CONNECTOR" || exit 1
+  # Kafka makes a topic when it is first asked for it. The transaction topic would come with the first transaction, and
+  # the replicator would notice it some seconds after that: the tour would begin with a wait.
+  kcat -L -b "$BROKER" -t dbserver1.transaction >/dev/null || exit 1
   good "$DEMO_CONNECTOR reads $(jq -r '.config["table.include.list"]' "$file")"
 }
 
