@@ -14,13 +14,14 @@
 struct column_image {
 	const char *name;
 	int attnum;
-	const char *type_name;       /* format_type(): "numeric(12,2)", schema-qualified where needed: can stand in a cast */
-	const char *cast_name;       /* "pg_catalog"."bpchar": quoted, without modifier: a cast to it never shortens a value */
+	const char *type_name; /* format_type(): "numeric(12,2)", schema-qualified where needed: can stand in a cast */
+	const char
+	    *cast_name; /* "pg_catalog"."bpchar": quoted, without modifier: a cast to it never shortens a value */
 	struct target_type type;
 	bool not_null;
 	bool has_default;
-	bool generated;              /* GENERATED ALWAYS AS … STORED: never written */
-	bool identity_always;        /* GENERATED ALWAYS AS IDENTITY: needs OVERRIDING SYSTEM VALUE */
+	bool generated;       /* GENERATED ALWAYS AS … STORED: never written */
+	bool identity_always; /* GENERATED ALWAYS AS IDENTITY: needs OVERRIDING SYSTEM VALUE */
 };
 
 struct key_image { /* a unique, valid index without expressions and predicate */
@@ -52,7 +53,7 @@ struct table_image {
 	const struct key_image *keys; /* the primary key first */
 	size_t foreign_key_count;
 	const struct foreign_key_image *foreign_keys;
-	bool user_triggers;    /* enabled triggers that are not internal */
+	bool user_triggers;     /* enabled triggers that are not internal */
 	int64_t estimated_rows; /* pg_class.reltuples; -1 unknown */
 };
 

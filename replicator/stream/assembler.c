@@ -20,8 +20,9 @@
 
 #include <stdlib.h>
 
-#define RECENT_COUNT 4096      /* txIds remembered for events without sequence[0] */
-#define QUIET_TICKS_TO_STOP 60 /* seconds without progress before an END whose collection has no topic stops the stream */
+#define RECENT_COUNT 4096 /* txIds remembered for events without sequence[0] */
+#define QUIET_TICKS_TO_STOP                                                                                            \
+	60 /* seconds without progress before an END whose collection has no topic stops the stream */
 
 struct collection_state {
 	const struct collection *collection;
@@ -126,8 +127,7 @@ static void lane_touch(struct assembler *assembler, uint32_t partition)
 	lane->dirty = true;
 	if (assembler->dirty_count == assembler->dirty_capacity) {
 		assembler->dirty_capacity = assembler->dirty_capacity == 0 ? 16 : assembler->dirty_capacity * 2;
-		assembler->dirty =
-		    memory_grow(assembler->dirty, assembler->dirty_capacity, sizeof(*assembler->dirty));
+		assembler->dirty = memory_grow(assembler->dirty, assembler->dirty_capacity, sizeof(*assembler->dirty));
 	}
 	assembler->dirty[assembler->dirty_count++] = partition;
 }
@@ -155,8 +155,7 @@ static struct collection_state *collection_state(struct assembler *assembler, co
 	if (collection->number >= assembler->collection_count) {
 		size_t count = (size_t)collection->number + 16;
 
-		assembler->collections =
-		    memory_grow(assembler->collections, count, sizeof(*assembler->collections));
+		assembler->collections = memory_grow(assembler->collections, count, sizeof(*assembler->collections));
 		memset(assembler->collections + assembler->collection_count, 0,
 		       (count - assembler->collection_count) * sizeof(*assembler->collections));
 		assembler->collection_count = count;
@@ -210,10 +209,10 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 		return NULL;
 	}
 	if (assembler->options.transactions && change->total_order == 0 && !is_snapshot_row(change)) {
-		struct error *error =
-		    change_error(assembler, change,
-		                 "the event names no transaction; set provide.transaction.metadata=true in the connector, "
-		                 "or transactions = \"off\" in the configuration");
+		struct error *error = change_error(
+		    assembler, change,
+		    "the event names no transaction; set provide.transaction.metadata=true in the connector, "
+		    "or transactions = \"off\" in the configuration");
 		change_release(change);
 		return error;
 	}
@@ -237,13 +236,14 @@ struct error *assembler_push_mark(struct assembler *assembler, struct transactio
 	if (assembler->mark_partition == NO_PARTITION)
 		assembler->mark_partition = mark->partition;
 	if (assembler->mark_partition != mark->partition) {
-		const struct partition_name *first = partition_list_get(assembler->partitions, assembler->mark_partition);
+		const struct partition_name *first =
+		    partition_list_get(assembler->partitions, assembler->mark_partition);
 		const struct partition_name *other = partition_list_get(assembler->partitions, mark->partition);
-		struct error *error =
-		    error_new(ERROR_EVENT,
-		              "%s[%d]@%lld: transaction marks come from this partition and from %s[%d]; their order cannot be "
-		              "told: the transaction topic must have one partition, and one stream reads one connector",
-		              other->topic, (int)other->id, (long long)mark->offset, first->topic, (int)first->id);
+		struct error *error = error_new(
+		    ERROR_EVENT,
+		    "%s[%d]@%lld: transaction marks come from this partition and from %s[%d]; their order cannot be "
+		    "told: the transaction topic must have one partition, and one stream reads one connector",
+		    other->topic, (int)other->id, (long long)mark->offset, first->topic, (int)first->id);
 		transaction_mark_release(mark);
 		return error;
 	}
@@ -279,8 +279,7 @@ static int64_t next_offset_of(const struct assembler *assembler, uint32_t partit
 {
 	int64_t next = lane_next_offset(&assembler->lanes[partition]);
 
-	if (partition == assembler->mark_partition && assembler->mark_count > 0 &&
-	    mark_at(assembler, 0)->offset < next)
+	if (partition == assembler->mark_partition && assembler->mark_count > 0 && mark_at(assembler, 0)->offset < next)
 		next = mark_at(assembler, 0)->offset;
 	return next;
 }
@@ -381,8 +380,7 @@ static void generation_saw_last(struct assembler *assembler)
 		return;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used)
-			assembler->lanes[i].barrier =
-			    assembler->options.high_watermark(i, assembler->options.context);
+			assembler->lanes[i].barrier = assembler->options.high_watermark(i, assembler->options.context);
 }
 
 static bool generation_still_waits(struct assembler *assembler)
@@ -503,9 +501,10 @@ static struct error *take_from_lane(struct assembler *assembler, uint32_t partit
 			assembler->waiting_bytes -= bytes;
 			break;
 		case LANE_RENUMBERED:
-			return change_error(assembler, change,
-			                    "the numbering of its transaction began anew (connector restart) and does not "
-			                    "fit the events that came before");
+			return change_error(
+			    assembler, change,
+			    "the numbering of its transaction began anew (connector restart) and does not "
+			    "fit the events that came before");
 		}
 		lane_touch(assembler, partition);
 	}
@@ -527,12 +526,13 @@ static struct error *count_error(const struct assembler *assembler, const struct
 	char lsn[LSN_TEXT_SIZE];
 
 	lsn_format(assembler->current->lsn, lsn);
-	return error_new(ERROR_EVENT,
-	                 "transaction %llu (commit LSN %s): END announces %llu events of %s, %llu came, and %s; a transform "
-	                 "that filters events, or a topic that is not subscribed, causes this. Remove the filter, subscribe "
-	                 "the topic (kafka.topics), or exclude the table (tables)",
-	                 (unsigned long long)assembler->current->tx_id, lsn, (unsigned long long)state->needed,
-	                 state->collection->name, (unsigned long long)state->got, reason);
+	return error_new(
+	    ERROR_EVENT,
+	    "transaction %llu (commit LSN %s): END announces %llu events of %s, %llu came, and %s; a transform "
+	    "that filters events, or a topic that is not subscribed, causes this. Remove the filter, subscribe "
+	    "the topic (kafka.topics), or exclude the table (tables)",
+	    (unsigned long long)assembler->current->tx_id, lsn, (unsigned long long)state->needed,
+	    state->collection->name, (unsigned long long)state->got, reason);
 }
 
 static struct error *check_can_be_met(struct assembler *assembler, const struct collection_state *state)
@@ -735,8 +735,9 @@ char *assembler_describe_wait(const struct assembler *assembler)
 	struct buffer text = {0};
 
 	if (assembler->generation_open)
-		return memory_copy_text(assembler->generation_last_seen ? "the partitions to be read up to the snapshot's end"
-		                                                         : "the snapshot's last row");
+		return memory_copy_text(assembler->generation_last_seen
+		                            ? "the partitions to be read up to the snapshot's end"
+		                            : "the snapshot's last row");
 	if (end == NULL)
 		return NULL;
 	buffer_append_format(&text, "transaction %llu:", (unsigned long long)end->tx_id);

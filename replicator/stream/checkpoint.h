@@ -16,12 +16,12 @@ struct checkpoint_offset {
 };
 
 struct checkpoint {
-	bool exists;               /* false: the first start of this stream, read from the beginning */
-	char *cluster_id;          /* of the Kafka cluster that the offsets belong to; "" unknown */
-	uint64_t last_commit_lsn;  /* W: the commit LSN of the last applied transaction; 0 none */
+	bool exists;              /* false: the first start of this stream, read from the beginning */
+	char *cluster_id;         /* of the Kafka cluster that the offsets belong to; "" unknown */
+	uint64_t last_commit_lsn; /* W: the commit LSN of the last applied transaction; 0 none */
 	uint64_t last_tx_id;
 	struct snapshot_generation generation; /* of the last snapshot seen */
-	bool generation_open;      /* its last row was not applied yet */
+	bool generation_open;                  /* its last row was not applied yet */
 	struct checkpoint_offset *offsets;
 	size_t offset_count;
 };

@@ -53,11 +53,12 @@ struct applier {
 static struct error *set_session(struct applier *applier)
 {
 	const struct config *config = applier->config;
-	char *sql = memory_format("SET synchronous_commit = %s; SET statement_timeout = %" PRId64
-	                          "; SET idle_in_transaction_session_timeout = '5min'; SET lc_monetary = 'C';"
-	                          " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
-	                          " SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
-	                          config->target.synchronous_commit ? "on" : "off", config->target.statement_timeout_ms);
+	char *sql =
+	    memory_format("SET synchronous_commit = %s; SET statement_timeout = %" PRId64
+	                  "; SET idle_in_transaction_session_timeout = '5min'; SET lc_monetary = 'C';"
+	                  " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+	                  " SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+	                  config->target.synchronous_commit ? "on" : "off", config->target.statement_timeout_ms);
 	struct error *error = pg_execute(applier->connection, sql);
 	bool may = false;
 
@@ -304,9 +305,10 @@ static bool is_applied(const struct applier *applier, const struct checkpoint *c
 		bool covered = false;
 
 		for (size_t j = 0; j < checkpoint->offset_count; j++)
-			covered = covered || (strcmp(checkpoint->offsets[j].topic, name->topic) == 0 &&
-			                      checkpoint->offsets[j].partition == name->id &&
-			                      checkpoint->offsets[j].next_offset >= transaction->positions[i].next_offset);
+			covered =
+			    covered || (strcmp(checkpoint->offsets[j].topic, name->topic) == 0 &&
+			                checkpoint->offsets[j].partition == name->id &&
+			                checkpoint->offsets[j].next_offset >= transaction->positions[i].next_offset);
 		if (!covered)
 			return false;
 	}
@@ -332,7 +334,8 @@ static struct error *recover(struct applier *applier, struct transaction **pendi
 		int wait_ms = retry_next_ms(&applier->retry);
 
 		atomic_fetch_add(&applier->state.retries, 1);
-		log_warning("attempt %u to reach the target again in %.1f s", applier->retry.attempts, wait_ms / 1000.0);
+		log_warning("attempt %u to reach the target again in %.1f s", applier->retry.attempts,
+		            wait_ms / 1000.0);
 		for (int waited = 0; waited < wait_ms && !signals_stop_requested(); waited += 100)
 			clock_sleep_ms(wait_ms - waited < 100 ? wait_ms - waited : 100);
 		if (signals_stop_requested())

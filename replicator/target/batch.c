@@ -162,13 +162,15 @@ static struct error *send_groups(struct row_sender *sender, struct pg_connection
                                  const struct group *groups, size_t count, struct run *run)
 {
 	for (size_t i = count; i-- > 0;)
-		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_DELETE, &groups[i].deletes, false, run));
+		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_DELETE, &groups[i].deletes, false,
+		                run));
 	for (size_t i = 0; i < count; i++) {
-		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_UPDATE, &groups[i].updates, true, run));
+		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_UPDATE, &groups[i].updates, true,
+		                run));
 		TRY(send_partial(sender, connection, &groups[i], run));
 		if (!goes_by_copy(&groups[i]))
-			TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_INSERT, &groups[i].inserts, true,
-			                run));
+			TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_INSERT, &groups[i].inserts,
+			                true, run));
 	}
 	return NULL;
 }
@@ -253,14 +255,16 @@ static struct error *strict_upsert(struct row_sender *sender, struct pg_connecti
 		bool move = change->operation == CHANGE_INSERT && change->other_key != NULL && !whole;
 
 		row.old_key = move ? change->other_key : NULL;
-		error = send_one(sender, connection, binding, move ? STATEMENT_MOVE : STATEMENT_UPDATE, mask, &row, &rows);
+		error =
+		    send_one(sender, connection, binding, move ? STATEMENT_MOVE : STATEMENT_UPDATE, mask, &row, &rows);
 		row.old_key = NULL;
 	}
 	if (error == NULL && rows == 0 && !whole)
-		error = error_new(ERROR_TARGET,
-		                  "table %s.%s: the row to update is not in the target, and the event does not carry all of its "
-		                  "values (TOAST); copy the row again (check_target names it)",
-		                  binding->image->schema, binding->image->name);
+		error = error_new(
+		    ERROR_TARGET,
+		    "table %s.%s: the row to update is not in the target, and the event does not carry all of its "
+		    "values (TOAST); copy the row again (check_target names it)",
+		    binding->image->schema, binding->image->name);
 	else if (error == NULL && rows == 0)
 		error = send_one(sender, connection, binding, STATEMENT_INSERT, NULL, &row, &rows);
 	free(mask);
@@ -309,8 +313,8 @@ static struct error *strict_delete(struct row_sender *sender, struct pg_connecti
 		return error_new(ERROR_EVENT, "a delete without the old row; set REPLICA IDENTITY FULL at the source");
 	if (delete_belongs_to_move(binding, transaction, number))
 		return NULL;
-	TRY(send_one(sender, connection, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL,
-	             &row, &rows));
+	TRY(send_one(sender, connection, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE,
+	             NULL, &row, &rows));
 	counts->deletes_missing += rows == 0 ? 1 : 0;
 	return NULL;
 }
@@ -357,8 +361,9 @@ static struct error *strict_change(struct row_sender *sender, struct pg_connecti
 			uint64_t rows;
 
 			if (change->before == NULL)
-				return error_new(ERROR_EVENT, "an update of a table without a key carries no old row; set "
-				                              "REPLICA IDENTITY FULL at the source");
+				return error_new(ERROR_EVENT,
+				                 "an update of a table without a key carries no old row; set "
+				                 "REPLICA IDENTITY FULL at the source");
 			TRY(send_one(sender, connection, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
 		}
 		break;

@@ -89,7 +89,8 @@ static bool is_key_column(const struct relation *relation, uint32_t column)
 static struct error *bind_columns(struct binding_cache *cache, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
-	struct bound_column *columns = arena_alloc_zeroed(cache->arena, (relation->column_count + 1) * sizeof(*columns));
+	struct bound_column *columns =
+	    arena_alloc_zeroed(cache->arena, (relation->column_count + 1) * sizeof(*columns));
 
 	for (uint32_t i = 0; i < relation->column_count; i++) {
 		const struct column_image *image = find_column(binding->image, relation->columns[i].name);
@@ -97,14 +98,15 @@ static struct error *bind_columns(struct binding_cache *cache, struct binding *b
 		struct error *error;
 
 		if (image == NULL)
-			return error_new(ERROR_TARGET,
-			                 "table %s.%s of the target has no column \"%s\", which the source sends; add it to the "
-			                 "target (ALTER TABLE … ADD COLUMN with the source's type)",
-			                 relation->schema, relation->table, relation->columns[i].name);
+			return error_new(
+			    ERROR_TARGET,
+			    "table %s.%s of the target has no column \"%s\", which the source sends; add it to the "
+			    "target (ALTER TABLE … ADD COLUMN with the source's type)",
+			    relation->schema, relation->table, relation->columns[i].name);
 		if (image->generated)
 			continue;
-		error = conversion_choose(&relation->columns[i], &image->type, &cache->config->decoding.modes, cache->arena,
-		                          &column->conversion);
+		error = conversion_choose(&relation->columns[i], &image->type, &cache->config->decoding.modes,
+		                          cache->arena, &column->conversion);
 		if (error != NULL)
 			return error_wrap(error, "table %s.%s, column %s", relation->schema, relation->table,
 			                  relation->columns[i].name);
@@ -146,7 +148,8 @@ static struct error *bind_key(struct binding_cache *cache, struct binding *bindi
 				key[binding->key_count++] = j;
 	binding->key = key;
 	if (binding->key_count < relation->key_count)
-		return error_new(ERROR_TARGET, "table %s.%s: a column of the key is generated in the target; make it plain",
+		return error_new(ERROR_TARGET,
+		                 "table %s.%s: a column of the key is generated in the target; make it plain",
 		                 relation->schema, relation->table);
 	if (relation->key_count == 0)
 		return NULL;
@@ -157,10 +160,11 @@ static struct error *bind_key(struct binding_cache *cache, struct binding *bindi
 		binding->upsert = binding->upsert || !binding->image->keys[i].deferrable;
 	}
 	if (!covered)
-		return error_new(ERROR_TARGET,
-		                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
-		                 "(%s…); create it as the source has it",
-		                 relation->schema, relation->table, relation->columns[relation->key_columns[0]].name);
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s of the target has no primary key or unique index on the source's key columns "
+		    "(%s…); create it as the source has it",
+		    relation->schema, relation->table, relation->columns[relation->key_columns[0]].name);
 	return NULL;
 }
 
@@ -224,10 +228,11 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 
 	TRY(catalog_read_table(connection, relation->schema, relation->table, cache->arena, &binding->image));
 	if (binding->image == NULL)
-		return error_new(ERROR_TARGET,
-		                 "the target has no table %s.%s; create it as the source has it, or leave it out: tables = ( { "
-		                 "match = \"%s.%s\"; exclude = true; } )",
-		                 relation->schema, relation->table, relation->schema, relation->table);
+		return error_new(
+		    ERROR_TARGET,
+		    "the target has no table %s.%s; create it as the source has it, or leave it out: tables = ( { "
+		    "match = \"%s.%s\"; exclude = true; } )",
+		    relation->schema, relation->table, relation->schema, relation->table);
 	TRY(bind_columns(cache, binding));
 	if (relation->column_count > 0)
 		TRY(bind_key(cache, binding));
@@ -235,10 +240,11 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	binding->is_deleted = extra_column(binding, config->target.is_deleted);
 	binding->deleted_at = extra_column(binding, config->target.deleted_at);
 	if (binding->rule->delete_mode == DELETE_SOFT && binding->is_deleted == NULL)
-		return error_new(ERROR_TARGET,
-		                 "table %s.%s has delete = \"soft\", but the target's table has no column \"%s\"; add it: ALTER "
-		                 "TABLE … ADD COLUMN %s boolean NOT NULL DEFAULT false",
-		                 relation->schema, relation->table, config->target.is_deleted, config->target.is_deleted);
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s has delete = \"soft\", but the target's table has no column \"%s\"; add it: ALTER "
+		    "TABLE … ADD COLUMN %s boolean NOT NULL DEFAULT false",
+		    relation->schema, relation->table, config->target.is_deleted, config->target.is_deleted);
 	if (binding->rule->delete_mode != DELETE_SOFT)
 		binding->is_deleted = binding->deleted_at = NULL;
 	binding->strict = !cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers);

@@ -28,17 +28,17 @@ struct binding {
 	const struct table_image *image;
 	size_t column_count; /* those that are written; generated ones are not */
 	const struct bound_column *columns;
-	size_t key_count; /* 0: the stream gives no key */
-	const uint32_t *key; /* indexes into columns */
-	bool upsert;         /* a unique index that ON CONFLICT can use covers exactly the key */
-	bool overriding;     /* GENERATED ALWAYS AS IDENTITY among the columns */
-	bool strict;         /* set-wise order could fire a cascade or a trigger: always change by change */
+	size_t key_count;      /* 0: the stream gives no key */
+	const uint32_t *key;   /* indexes into columns */
+	bool upsert;           /* a unique index that ON CONFLICT can use covers exactly the key */
+	bool overriding;       /* GENERATED ALWAYS AS IDENTITY among the columns */
+	bool strict;           /* set-wise order could fire a cascade or a trigger: always change by change */
 	const char *synced_at; /* names of the extra columns that this table has, else NULL */
 	const char *is_deleted;
 	const char *deleted_at;
-	unsigned rank;           /* tables that it refers to have lower ones */
-	unsigned copy_pause;     /* batches for which inserts go by upsert: a COPY met a row that was there */
-	uint32_t number;         /* 0, 1, 2…: an index for arrays of the users */
+	unsigned rank;       /* tables that it refers to have lower ones */
+	unsigned copy_pause; /* batches for which inserts go by upsert: a COPY met a row that was there */
+	uint32_t number;     /* 0, 1, 2…: an index for arrays of the users */
 };
 
 struct binding_cache;

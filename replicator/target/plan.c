@@ -212,9 +212,9 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 	if (change->operation != CHANGE_UPDATE && !deletes && has_placeholders(binding, image))
 		return false;
 	row = row_of(plan, binding, image);
-	folded = deletes ? fold_delete(row, change)
-	                 : (change->operation == CHANGE_UPDATE ? fold_update(plan, row, change)
-	                                                       : fold_insert(row, change));
+	folded = deletes
+	             ? fold_delete(row, change)
+	             : (change->operation == CHANGE_UPDATE ? fold_update(plan, row, change) : fold_insert(row, change));
 	row->change = change;
 	if (row->values == NULL)
 		row->values = image;
@@ -268,7 +268,8 @@ static bool fold_transaction(struct plan *plan, struct binding_cache *cache, str
 			continue;
 		error = binding_find(cache, connection, change->relation, &binding);
 		if (error != NULL || !fold_change(plan, binding, change)) {
-			error_free(error); /* may_fold bound all of them: this one says the same again when it goes strictly */
+			error_free(
+			    error); /* may_fold bound all of them: this one says the same again when it goes strictly */
 			return false;
 		}
 	}

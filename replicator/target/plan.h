@@ -23,8 +23,8 @@ enum row_effect {
 
 struct planned_row {
 	struct binding *binding;
-	const struct change *change;  /* the last one, for error texts */
-	const struct value *values;   /* by the relation's columns */
+	const struct change *change; /* the last one, for error texts */
+	const struct value *values;  /* by the relation's columns */
 	uint64_t hash;
 	uint8_t effect;    /* enum row_effect */
 	bool existed;      /* before the batch */

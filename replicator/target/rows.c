@@ -49,8 +49,8 @@ static struct error *convert(struct row_sender *sender, const struct binding *bi
 	*converted = *value;
 	if (bound->conversion == NULL || value->kind == VALUE_NULL)
 		return NULL;
-	return error_wrap(conversion_apply(bound->conversion, value, sender->arena, converted), "table %s.%s, column %s",
-	                  binding->image->schema, binding->image->name, bound->image->name);
+	return error_wrap(conversion_apply(bound->conversion, value, sender->arena, converted),
+	                  "table %s.%s, column %s", binding->image->schema, binding->image->name, bound->image->name);
 }
 
 static struct error *append_element(struct row_sender *sender, const struct binding *binding, size_t column,
@@ -106,8 +106,9 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
 	return NULL;
 }
 
-struct error *row_sender_send(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
-                              enum statement_kind kind, const bool *mask, const struct row_image *rows, size_t count)
+struct error *row_sender_send(struct row_sender *sender, struct pg_connection *connection,
+                              const struct binding *binding, enum statement_kind kind, const bool *mask,
+                              const struct row_image *rows, size_t count)
 {
 	size_t parameters = 0;
 
@@ -122,8 +123,8 @@ struct error *row_sender_send(struct row_sender *sender, struct pg_connection *c
 	buffer_reset(&sender->sql);
 	statement_build(&sender->sql, binding, kind, mask);
 	TRY(pg_pipeline_send(connection,
-	                     pg_statement_of(connection, (struct slice){sender->sql.data, sender->sql.length}), parameters,
-	                     sender->parameters));
+	                     pg_statement_of(connection, (struct slice){sender->sql.data, sender->sql.length}),
+	                     parameters, sender->parameters));
 	return pg_pipeline_flush(connection);
 }
 
@@ -152,8 +153,8 @@ static struct error *append_copy_line(struct row_sender *sender, const struct bi
 	return NULL;
 }
 
-struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
-                              const struct row_image *rows, size_t count)
+struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection,
+                              const struct binding *binding, const struct row_image *rows, size_t count)
 {
 	uint64_t copied = 0;
 

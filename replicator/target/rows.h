@@ -22,11 +22,12 @@ struct row_sender *row_sender_new(void);
 void row_sender_free(struct row_sender *sender);
 
 /* Sends one statement for all rows. The connection is in a pipeline's run. Errors of a value name table and column. */
-struct error *row_sender_send(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
-                              enum statement_kind kind, const bool *mask, const struct row_image *rows, size_t count);
+struct error *row_sender_send(struct row_sender *sender, struct pg_connection *connection,
+                              const struct binding *binding, enum statement_kind kind, const bool *mask,
+                              const struct row_image *rows, size_t count);
 
 /* COPY of all rows, not within a pipeline. */
-struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection, const struct binding *binding,
-                              const struct row_image *rows, size_t count);
+struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection,
+                              const struct binding *binding, const struct row_image *rows, size_t count);
 
 #endif

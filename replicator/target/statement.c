@@ -28,9 +28,8 @@ static void append_value(struct buffer *sql, const struct binding *binding, size
 static void append_parameter(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
 {
 	buffer_append_format(sql, "%s$%zu::", number > 1 ? ", " : "", number);
-	buffer_append_text(sql, binding->columns[column].image->type.array
-	                            ? "pg_catalog.text"
-	                            : binding->columns[column].image->cast_name);
+	buffer_append_text(sql, binding->columns[column].image->type.array ? "pg_catalog.text"
+	                                                                   : binding->columns[column].image->cast_name);
 	buffer_append_text(sql, "[]");
 }
 
