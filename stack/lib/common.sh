@@ -49,8 +49,12 @@ port_holder() {
 }
 
 # port_require PORT WHAT: fails, and says who is in the way, when something listens there already.
+# A holder without a face may be a process on its way out (kill -9 of a large JVM takes a while): it gets ten seconds.
 port_require() {
-  local holder
+  local holder patience=20
+  while holder=$(port_holder "$1") && [ "$holder" = "a process of another user" ] && [ $((patience--)) -gt 0 ]; do
+    sleep 0.5
+  done
   if holder=$(port_holder "$1"); then
     fail "port $1, wanted for $2, is taken by $holder; stop that process or choose another port in .env"
   fi

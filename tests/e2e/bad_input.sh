@@ -73,7 +73,7 @@ stops() {
   local status=0 code=$1 word said
   daemon_keep_log
   timeout -k 5 30 "$REPLICATOR" run -c "$T/replicator.conf" >"$T/daemon/log" 2>&1 || status=$?
-  said=$(grep -a ERROR "$T/daemon/log" | tail -n 1)
+  said=$(grep -a ERROR "$T/daemon/log" | tail -n 1 || true)
   [ -n "$said" ] || said=$(tail -n 3 "$T/daemon/log")
   [ "$status" -eq "$code" ] || die "$CASE: exit code $status instead of $code: $said"
   shift

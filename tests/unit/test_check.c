@@ -466,7 +466,8 @@ START_TEST(fault_is_found_in_a_live_pair)
 	expect_verdict(&pair, "public.quiet", VERDICT_DIFFERENT, NULL);
 	expect_verdict(&pair, "public.live", VERDICT_DIFFERENT, NULL);
 	expect_verdict(&pair, "public.bare", VERDICT_IN_SYNC, NULL);
-	ck_assert_uint_eq(table_of(&pair, "public.quiet")->open_count, 2); /* no key: the row of before, the row of now */
+	ck_assert_uint_eq(table_of(&pair, "public.quiet")->open_count,
+	                  2); /* no key: the row of before, the row of now */
 	release(&pair);
 	stop_stream(&stream);
 }

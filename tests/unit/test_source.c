@@ -160,6 +160,20 @@ static void produce_end(int n, int users, int orders)
 	        n, 1000 * n + 900, users + orders, users, orders);
 }
 
+static void produce_snapshot_row(const char *topic, const char *table, const char *mark, int id)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "{\"id\":%d}", id);
+	produce(topic, key,
+	        "{\"before\":null,\"after\":{\"id\":%d,\"name\":\"x\"},\"source\":{\"version\":\"3.7.0.Final\","
+	        "\"connector\":\"postgresql\",\"name\":\"dbserver1\",\"ts_ms\":1,\"snapshot\":\"%s\",\"db\":\"source\","
+	        "\"sequence\":\"[null,\\\"500\\\"]\",\"ts_us\":1000,\"ts_ns\":1000000,\"schema\":\"public\",\"table\":"
+	        "\"%s\","
+	        "\"txId\":77,\"lsn\":500,\"xmin\":null},\"transaction\":null,\"op\":\"r\",\"ts_ms\":1}",
+	        id, mark, table);
+}
+
 /* One user and one order. */
 static void produce_transaction(int n)
 {
@@ -428,6 +442,33 @@ START_TEST(test_same_cluster_is_accepted)
 	transaction_queue_free(queue);
 	queue = transaction_queue_new(1000, 1 << 20);
 	begin();
+}
+END_TEST
+
+START_TEST(test_excluded_table_ends_the_snapshot)
+{
+	static const struct table_rule rules[] = {{.match = "public.orders", .exclude = true}};
+	struct transaction *transaction;
+
+	config.tables = rules;
+	config.table_count = 1;
+	make_topics();
+	produce_snapshot_row(USERS, "users", "first", 1);
+	produce_snapshot_row(ORDERS, "orders", "first_in_data_collection", 1);
+	produce_snapshot_row(ORDERS, "orders", "last", 2);
+	produce_transaction(1);
+	flush();
+	begin();
+	for (bool ended = false, row = false; !ended || !row; transaction_free(transaction)) {
+		transaction = next_transaction(WAIT_MS);
+		ck_assert_ptr_nonnull(transaction);
+		ck_assert_int_eq(transaction->kind, TRANSACTION_SNAPSHOT);
+		ck_assert_uint_eq(transaction->generation.tx_id, 77);
+		ended = ended || transaction->generation_ends;
+		row = row || transaction->change_count == 1;
+		ck_assert_uint_le(transaction->change_count, 1);
+	}
+	expect_transaction(1, 1); /* without the order */
 }
 END_TEST
 
@@ -747,6 +788,7 @@ int main(void)
 	tcase_add_test(tests, test_offset_lost_while_running_is_a_gap);
 	tcase_add_test(tests, test_another_cluster_is_refused);
 	tcase_add_test(tests, test_same_cluster_is_accepted);
+	tcase_add_test(tests, test_excluded_table_ends_the_snapshot);
 	tcase_add_test(tests, test_without_metadata_silence_ends_a_transaction);
 	tcase_add_test(tests, test_new_topic_is_found);
 	tcase_add_test(tests, test_topics_may_come_later);
