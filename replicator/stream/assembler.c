@@ -203,7 +203,8 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 	lane->position = change->offset + 1;
 	assembler->quiet_ticks = 0;
 	assembler->quiet = false;
-	if (state->excluded ||
+	if ((state->excluded &&
+	     change->snapshot != SNAPSHOT_LAST) || /* the last row ends the snapshot, wanted or not */
 	    (change->operation == CHANGE_MESSAGE && change->total_order == 0)) { /* outside any transaction */
 		change_release(change);
 		return NULL;
@@ -407,6 +408,7 @@ static struct transaction *take_snapshot_run(struct assembler *assembler, uint32
 	struct lane *lane = &assembler->lanes[partition];
 	struct transaction *transaction = transaction_new(TRANSACTION_SNAPSHOT);
 	struct change *change;
+	bool last;
 
 	while ((change = lane_live_head(assembler, partition)) != NULL && is_snapshot_row(change) &&
 	       snapshot_row_may_pass(assembler, change) &&
@@ -415,9 +417,13 @@ static struct transaction *take_snapshot_run(struct assembler *assembler, uint32
 			generation_begin(assembler, change);
 			transaction->generation = assembler->generation;
 		}
+		last = change->snapshot == SNAPSHOT_LAST;
 		change_pop(assembler, lane);
-		transaction_add_change(transaction, change);
-		if (change->snapshot == SNAPSHOT_LAST) {
+		if (collection_state(assembler, change->relation->collection)->excluded)
+			change_release(change);
+		else
+			transaction_add_change(transaction, change);
+		if (last) {
 			transaction->generation_ends = true;
 			generation_saw_last(assembler);
 			break;
