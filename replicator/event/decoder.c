@@ -140,7 +140,8 @@ static struct error *malformed(const struct decoder *decoder, const struct raw_m
 {
 	char what[160];
 
-	snprintf(what, sizeof(what), "%s, at byte %zu of the JSON", cursor->problem, (size_t)(cursor->at - cursor->start));
+	snprintf(what, sizeof(what), "%s, at byte %zu of the JSON", cursor->problem,
+	         (size_t)(cursor->at - cursor->start));
 	return decode_error(message, decoder->envelope.field, decoder->envelope.column, what);
 }
 
