@@ -70,6 +70,11 @@ static void append_table(struct buffer *sql, const struct binding *binding)
 	sql_append_qualified(sql, binding->image->schema, binding->image->name);
 }
 
+/*
+ * `= ANY (ARRAY[…])` and not `=`: no hash, no merge, no walk along the whole index comes into question, so that the plan
+ * is always one look into the index for each given row. A plan made while the table was small would otherwise stay, and
+ * compare each row of the grown table with each given one.
+ */
 static void append_key_join(struct buffer *sql, const struct binding *binding)
 {
 	for (size_t i = 0; i < binding->key_count; i++) {
@@ -77,9 +82,10 @@ static void append_key_join(struct buffer *sql, const struct binding *binding)
 
 		buffer_append_text(sql, i == 0 ? " WHERE t." : " AND t.");
 		sql_append_identifier(sql, image->name);
-		buffer_append_format(sql, " = s.k%zu", i);
 		if (image->type.array)
-			buffer_append_format(sql, "::%s", image->cast_name);
+			buffer_append_format(sql, " = s.k%zu::%s", i, image->cast_name);
+		else
+			buffer_append_format(sql, " = ANY (ARRAY[s.k%zu])", i);
 	}
 }
 
