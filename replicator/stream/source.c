@@ -23,6 +23,7 @@
 #define SERVE_INTERVAL_US 100000
 #define TICK_INTERVAL_US 1000000
 #define DISCOVERY_INTERVAL_US 5000000
+#define FIRST_LOOK_US 100000
 #define GROUP_INTERVAL_US 5000000
 #define POISON_QUIET_US 500000
 #define POISON_LIMIT_US 10000000
@@ -251,8 +252,10 @@ static struct error *hand_over(struct source *source)
 			break;
 		any = true;
 	}
-	if (any)
+	if (any) {
 		source->last_hand_over_us = clock_monotonic_us();
+		source->look_interval_us = 0;
+	}
 	return NULL;
 }
 
@@ -312,18 +315,31 @@ static void measure_lag(struct source *source)
 	atomic_store(&source->waiting_bytes, assembler_total_waiting_bytes(source->assembler));
 }
 
-/* True: the head waits and nothing comes; perhaps for a topic that was just made. */
+/*
+ * True: the head waits, perhaps for a topic that was just made. While the same wait lasts this is said at rising
+ * intervals: a large transaction is a long wait, too, and each look at the topics keeps the loop.
+ */
 static bool head_waits(struct source *source, int64_t now)
 {
 	char *wait = assembler_describe_wait(source->assembler);
-	bool waits = wait != NULL && now - source->last_read_us >= TICK_INTERVAL_US;
+	bool look = false;
 
-	if (waits && now - source->last_hand_over_us >= HEAD_WAIT_SAID_AFTER_US &&
+	if (wait == NULL) {
+		source->look_interval_us = 0;
+	} else if (source->look_interval_us == 0) {
+		source->look_interval_us = FIRST_LOOK_US;
+		source->next_look_us = now + FIRST_LOOK_US;
+	} else if (now >= source->next_look_us) {
+		source->look_interval_us *= 2;
+		source->next_look_us = now + source->look_interval_us;
+		look = true;
+	}
+	if (wait != NULL && now - source->last_hand_over_us >= HEAD_WAIT_SAID_AFTER_US &&
 	    repeat_allowed(&source->waiting, now))
 		log_warning("waiting since %lld s for %s", (long long)(now - source->last_hand_over_us) / 1000000,
 		            wait);
 	free(wait);
-	return waits;
+	return look;
 }
 
 /* A quiet partition gives up the slab that it was filling. */
@@ -349,11 +365,15 @@ static struct error *tick(struct source *source, int64_t now)
 		source->next_group_us = now + GROUP_INTERVAL_US;
 		source_publish_offsets(source);
 	}
-	if (head_waits(source, now) || now >= source->next_discovery_us) {
-		source->next_discovery_us = now + DISCOVERY_INTERVAL_US;
-		return source_discover(source, RUNNING_TIMEOUT_MS);
-	}
 	return NULL;
+}
+
+static struct error *look_for_topics(struct source *source, int64_t now)
+{
+	if (!head_waits(source, now) && now < source->next_discovery_us)
+		return NULL;
+	source->next_discovery_us = now + DISCOVERY_INTERVAL_US;
+	return source_discover(source, RUNNING_TIMEOUT_MS);
 }
 
 /* Callbacks, the clock, memory. */
@@ -371,6 +391,8 @@ static struct error *serve(struct source *source)
 			source->failure = NULL;
 			return error;
 		}
+		if (source->next_discovery_us != 0)
+			TRY(look_for_topics(source, now));
 	}
 	if (now >= source->next_tick_us)
 		TRY(tick(source, now));

@@ -93,7 +93,9 @@ struct source {
 	int64_t last_silence_us;
 	int64_t last_hand_over_us;
 	int64_t next_tick_us;
-	int64_t next_discovery_us;
+	int64_t next_discovery_us; /* 0: no topic is read yet */
+	int64_t next_look_us;      /* for topics that the head waits for, see head_waits */
+	int64_t look_interval_us;  /* 0: the head did not wait */
 	int64_t next_group_us;
 	int64_t next_serve_us;
 	int64_t next_balance_us;
