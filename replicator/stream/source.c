@@ -24,6 +24,7 @@
 #define TICK_INTERVAL_US 1000000
 #define DISCOVERY_INTERVAL_US 5000000
 #define FIRST_LOOK_US 100000
+#define NO_TRANSACTIONS_YET_US 250000 /* the transaction topic comes with the first transaction, which waits for us */
 #define GROUP_INTERVAL_US 5000000
 #define POISON_QUIET_US 500000
 #define POISON_LIMIT_US 10000000
@@ -372,7 +373,8 @@ static struct error *look_for_topics(struct source *source, int64_t now)
 {
 	if (!head_waits(source, now) && now < source->next_discovery_us)
 		return NULL;
-	source->next_discovery_us = now + DISCOVERY_INTERVAL_US;
+	source->next_discovery_us =
+	    now + (source->lacks_transaction_topic ? NO_TRANSACTIONS_YET_US : DISCOVERY_INTERVAL_US);
 	return source_discover(source, RUNNING_TIMEOUT_MS);
 }
 

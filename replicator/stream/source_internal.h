@@ -85,7 +85,8 @@ struct source {
 	bool had_data; /* a message came: rights and passwords were right once */
 	bool over_limit_said;
 	bool no_topics_said;
-	bool high_asked; /* the high watermarks are of this round of the loop */
+	bool lacks_transaction_topic; /* it belongs to the stream, but is not there yet */
+	bool high_asked;              /* the high watermarks are of this round of the loop */
 	bool group_asked;
 	int32_t some_leader; /* of a partition found last: a broker that answers */
 
@@ -135,6 +136,7 @@ struct error *topic_filter_new(const struct config *config, struct topic_filter 
 void topic_filter_free(struct topic_filter *filter);
 bool topic_filter_matches(const struct topic_filter *filter, const char *topic);
 const char *topic_filter_text(const struct topic_filter *filter); /* for messages */
+bool topic_filter_wants_transaction_topic(const struct topic_filter *filter);
 bool topic_is_transaction_topic(const struct config *config, const char *topic);
 
 /* Adds the partitions that are not read yet to `found`. Errors: ERROR_TRANSIENT; ERROR_CONFIGURATION. */

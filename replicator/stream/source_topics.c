@@ -108,6 +108,21 @@ bool topic_filter_matches(const struct topic_filter *filter, const char *topic)
 	return false;
 }
 
+bool topic_filter_wants_transaction_topic(const struct topic_filter *filter)
+{
+	struct buffer name = {0};
+	bool wants;
+
+	if (filter->transaction_topic != NULL)
+		return true;
+	if (filter->prefix == NULL)
+		return false;
+	buffer_append_format(&name, "%s.transaction", filter->prefix);
+	wants = topic_filter_matches(filter, name.data);
+	buffer_free(&name);
+	return wants;
+}
+
 bool topic_is_transaction_topic(const struct config *config, const char *topic)
 {
 	size_t prefix_length;
@@ -151,12 +166,20 @@ struct error *source_find_partitions(struct source *source, int timeout_ms, rd_k
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t code = rd_kafka_metadata(source->kafka, 1, NULL, &metadata, timeout_ms);
 	struct error *error = NULL;
+	bool lacks = source->config->stream.transactions == TRANSACTIONS_ON &&
+	             topic_filter_wants_transaction_topic(source->filter);
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return error_new(ERROR_TRANSIENT, "asking for the topics: %s", rd_kafka_err2str(code));
-	for (int i = 0; i < metadata->topic_cnt && error == NULL; i++)
-		if (topic_filter_matches(source->filter, metadata->topics[i].topic))
-			error = add_topic(source, &metadata->topics[i], found);
+	for (int i = 0; i < metadata->topic_cnt && error == NULL; i++) {
+		const char *topic = metadata->topics[i].topic;
+
+		if (!topic_filter_matches(source->filter, topic))
+			continue;
+		lacks = lacks && !topic_is_transaction_topic(source->config, topic);
+		error = add_topic(source, &metadata->topics[i], found);
+	}
+	source->lacks_transaction_topic = lacks;
 	rd_kafka_metadata_destroy(metadata);
 	return error;
 }
