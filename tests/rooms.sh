@@ -31,7 +31,7 @@ declare -A library=(
   [libpq-fe.h]="pg" [postgresql/libpq-fe.h]="pg"
   [libconfig.h]="config"
   [jansson.h]="event check connect ops cli"
-  [curl/curl.h]="connect"
+  [curl/curl.h]="base"
 )
 
 breaches=0

@@ -3,7 +3,7 @@
 
 # packages_wanted [test [--all]]: prints the packages that this needs; those whose program is here by other means are left out.
 packages_wanted() {
-  echo gcc libc6-dev make pkg-config librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev
+  echo gcc libc6-dev make pkg-config librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev libcurl4-openssl-dev
   echo ca-certificates curl jq kcat
   pg_bindir >/dev/null 2>&1 || echo postgresql postgresql-client
   command -v mvn >/dev/null || echo maven
