@@ -13,11 +13,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/lsn.h"
+#include "base/signals.h"
 #include "pg/sql.h"
 
 #include <string.h>
 
-#define POLL_MS 20
+#define POLL_MS 5
 
 static const char *take_text(struct arena *arena, const struct pg_result *result, size_t column)
 {
@@ -85,7 +86,8 @@ struct error *watermark_await(struct pg_connection *target, const struct config 
 
 		TRY(watermark_read(target, config, arena, &watermark));
 		*passed = watermark.known && watermark.lsn >= lsn;
-		if (*passed || !watermark.known || watermark_is_stopped(&watermark) || clock_monotonic_us() >= deadline)
+		if (*passed || !watermark.known || watermark_is_stopped(&watermark) || signals_stop_requested() ||
+		    clock_monotonic_us() >= deadline)
 			return NULL;
 		clock_sleep_ms(POLL_MS);
 	}

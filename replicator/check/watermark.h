@@ -26,7 +26,10 @@ bool watermark_is_stopped(const struct watermark *watermark);
  */
 bool watermark_push_fence(struct pg_connection *source);
 
-/* Waits until the watermark reached `lsn`; *passed tells whether it did within the time. */
+/*
+ * Waits until the watermark reached `lsn`; *passed tells whether it did within the time. Ends early when the stream is
+ * stopped or a signal asks to leave.
+ */
 struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,
                               struct arena *arena, bool *passed);
 

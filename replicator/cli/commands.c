@@ -9,11 +9,19 @@ const struct command commands[] = {
     {"check-config", "", "check the configuration and every server that it names",
      "Reports all problems at once, each with a remedy. Exit code 0: none (there may be warnings).",
      command_check_config},
-    {"init", "target [--print | --remove]", "make the state tables in the target, or bring them up to date",
-     "--print   print the SQL instead\n"
-     "--remove  drop the state tables: the stream forgets where it stands",
+    {"init", "source|target [--print | --remove] [--role ROLE]",
+     "make our schema in the source or the target, or bring it up to date",
+     "source: the tables for heartbeats and signals of the connector (optional); target: the state tables (needed).\n"
+     "--print      print the SQL instead\n"
+     "--remove     drop the schema; in the target the stream then forgets where it stands\n"
+     "--role ROLE  with source: ROLE, the connector's or one that it is a member of, becomes the tables' owner",
      command_init},
     {"status", "[--json]", "show where the stream stands and how far it is behind", NULL, command_status},
+    {"wait", "--lsn LSN [--timeout SECONDS]", "wait until the target shows what the source had committed at LSN",
+     "Read your writes: take the position at the source after the commit (SELECT pg_current_wal_insert_lsn()).\n"
+     "--timeout SECONDS  how long (60). Exit code 0: it is visible; 1: the time is over.\n"
+     "In SQL, on the target: SELECT replicator.wait_for(LSN, '10 s')",
+     command_wait},
     {"version", "", "show the version", NULL, command_version},
     {"config-example", "", NULL, NULL, command_config_example},
     {"config-reference", "", NULL, NULL, command_config_reference},

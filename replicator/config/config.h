@@ -95,7 +95,13 @@ struct config {
 struct error *config_load(const char *path, struct config **config);
 void config_free(struct config *config);
 
-/* The rule of a table; never NULL (the last resort has every default). */
+/* The schema of ours in the source (`init source`). Its tables serve the stream and are never replicated. */
+extern const char config_source_schema[];
+
+/*
+ * The rule of a table; never NULL (the last resort has every default). Tables of our own schemas are excluded, whatever
+ * the entries say.
+ */
 const struct table_rule *config_table_rule(const struct config *config, const char *schema, const char *table);
 
 /* `*` matches any run of characters. */

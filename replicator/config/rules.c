@@ -29,15 +29,21 @@ bool config_pattern_matches(const char *pattern, const char *text)
 	return *pattern == '\0';
 }
 
+const char config_source_schema[] = "replicator";
+
 const struct table_rule *config_table_rule(const struct config *config, const char *schema, const char *table)
 {
 	static const struct table_rule none = {.match = "*",
 	                                       .exclude = false,
 	                                       .delete_mode = DELETE_HARD,
 	                                       .truncate_mode = TRUNCATE_APPLY};
+	static const struct table_rule ours = {.match = "*", .exclude = true};
 	const struct table_rule *found = &none;
 	char *name;
 
+	if (strcmp(schema, config_source_schema) == 0 ||
+	    (config->target.schema != NULL && strcmp(schema, config->target.schema) == 0))
+		return &ours;
 	if (config->table_count == 0)
 		return found;
 	name = memory_format("%s.%s", schema, table);

@@ -1,199 +1,39 @@
-/*
- * state_schema.c - makes, migrates and checks the schema of the state tables.
- *
- * NOTES
- *   The files sql/target/NNN_*.sql are compiled in (base/embedded.h) and never change once released: a newer form of
- *   the schema is one more file. Table schema_version says which of them a target has.
- */
+/* state_schema.c - the schema of the state tables in the target: sql/target/NNN_*.sql. */
 #include "target/checkpoint.h"
 
-#include "base/buffer.h"
-#include "base/embedded.h"
-#include "pg/sql.h"
+#include "pg/migration.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#define FOLDER "sql/target/"
-#define PLACEHOLDER "@schema@"
-
-/* The number of a migration, or 0 when the file is none. */
-static int file_version(const struct embedded_file *file)
+struct error *checkpoint_install_schema(struct pg_connection *connection, const char *schema)
 {
-	return strncmp(file->path, FOLDER, strlen(FOLDER)) == 0 ? atoi(file->path + strlen(FOLDER)) : 0;
-}
-
-static int newest_version(void)
-{
-	int newest = 0;
-
-	for (size_t i = 0; i < embedded_file_count; i++)
-		if (file_version(&embedded_files[i]) > newest)
-			newest = file_version(&embedded_files[i]);
-	return newest;
-}
-
-static void append_rendered(struct buffer *sql, const char *text, const char *schema)
-{
-	const char *at;
-
-	while ((at = strstr(text, PLACEHOLDER)) != NULL) {
-		buffer_append(sql, text, (size_t)(at - text));
-		sql_append_identifier(sql, schema);
-		text = at + strlen(PLACEHOLDER);
-	}
-	buffer_append_text(sql, text);
+	return migration_install(connection, MIGRATION_TARGET, schema);
 }
 
 void checkpoint_print_schema(const char *schema, struct buffer *sql)
 {
-	buffer_append_text(sql, "CREATE SCHEMA IF NOT EXISTS ");
-	sql_append_identifier(sql, schema);
-	buffer_append_text(sql, ";\n\n");
-	for (size_t i = 0; i < embedded_file_count; i++) {
-		int version = file_version(&embedded_files[i]);
-
-		if (version == 0)
-			continue;
-		append_rendered(sql, embedded_files[i].data, schema);
-		buffer_append_text(sql, "\nINSERT INTO ");
-		sql_append_qualified(sql, schema, "schema_version");
-		buffer_append_format(sql, " (version) VALUES (%d);\n\n", version);
-	}
+	migration_print(MIGRATION_TARGET, schema, sql);
 }
 
-/* *version is -1 when the schema is missing, 0 when it has no state tables. */
-static struct error *read_version(struct pg_connection *connection, const char *schema, int *version)
+struct error *checkpoint_remove_schema(struct pg_connection *connection, const char *schema)
 {
-	const char *const parameters[1] = {schema};
-	struct pg_result *result = NULL;
-	struct buffer sql = {0};
-	struct error *error;
-
-	TRY(pg_query(connection,
-	             "SELECT c.oid IS NOT NULL FROM pg_namespace n"
-	             "  LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'schema_version'"
-	             " WHERE n.nspname = $1",
-	             1, parameters, &result));
-	*version = pg_result_rows(result) == 0 ? -1 : 0;
-	if (pg_result_rows(result) == 0 || strcmp(pg_result_text(result, 0, 0), "t") != 0) {
-		pg_result_free(result);
-		return NULL;
-	}
-	pg_result_free(result);
-	result = NULL;
-	buffer_append_text(&sql, "SELECT coalesce(max(version), 0) FROM ");
-	sql_append_qualified(&sql, schema, "schema_version");
-	error = pg_query(connection, sql.data, 0, NULL, &result);
-	if (error == NULL)
-		*version = (int)pg_result_integer(result, 0, 0);
-	pg_result_free(result);
-	buffer_free(&sql);
-	return error;
-}
-
-static struct error *newer_error(struct pg_connection *connection, const char *schema, int version)
-{
-	return error_new(ERROR_CONFIGURATION,
-	                 "%s: schema %s has version %d of the state tables and this program knows up to %d; install a "
-	                 "newer replicator",
-	                 pg_description(connection), schema, version, newest_version());
+	return migration_remove(connection, schema);
 }
 
 struct error *checkpoint_check_schema(struct pg_connection *connection, const char *schema)
 {
+	const int newest = migration_newest(MIGRATION_TARGET);
 	int version = 0;
 
-	TRY(read_version(connection, schema, &version));
+	TRY(migration_read_version(connection, schema, &version));
 	if (version <= 0)
 		return error_new(ERROR_CONFIGURATION, "%s: %s; run `replicator init target`",
 		                 pg_description(connection),
 		                 version < 0 ? "the schema of the state tables (target.schema) is missing"
 		                             : "the schema target.schema has no state tables");
-	if (version < newest_version())
+	if (version < newest)
 		return error_new(
 		    ERROR_CONFIGURATION,
 		    "%s: schema %s has version %d of the state tables, this program needs %d; run `replicator "
 		    "init target`",
-		    pg_description(connection), schema, version, newest_version());
-	return version > newest_version() ? newer_error(connection, schema, version) : NULL;
-}
-
-static struct error *install_file(struct pg_connection *connection, const char *schema,
-                                  const struct embedded_file *file)
-{
-	struct buffer sql = {0};
-	struct error *error;
-
-	append_rendered(&sql, file->data, schema);
-	buffer_append_text(&sql, "\n;INSERT INTO ");
-	sql_append_qualified(&sql, schema, "schema_version");
-	buffer_append_format(&sql, " (version) VALUES (%d)", file_version(file));
-	error = error_wrap(pg_execute(connection, sql.data), "installing %s into schema %s", file->path, schema);
-	buffer_free(&sql);
-	return error;
-}
-
-static struct error *create_schema(struct pg_connection *connection, const char *schema)
-{
-	struct buffer sql = {0};
-	struct error *error;
-
-	buffer_append_text(&sql, "CREATE SCHEMA ");
-	sql_append_identifier(&sql, schema);
-	error = pg_execute(connection, sql.data);
-	buffer_free(&sql);
-	return error_wrap(error, "creating schema %s", schema);
-}
-
-/* Inside a transaction. Two that install at once wait for each other. */
-static struct error *install(struct pg_connection *connection, const char *schema)
-{
-	const char *const parameters[1] = {schema};
-	int version = 0;
-
-	TRY(pg_query(connection, "SELECT pg_advisory_xact_lock(hashtextextended('replicator schema ' || $1::text, 0))",
-	             1, parameters, NULL));
-	TRY(read_version(connection, schema, &version));
-	if (version > newest_version())
-		return newer_error(connection, schema, version);
-	if (version < 0)
-		TRY(create_schema(connection, schema));
-	for (size_t i = 0; i < embedded_file_count; i++) /* sorted by path, so by number */
-		if (file_version(&embedded_files[i]) > version)
-			TRY(install_file(connection, schema, &embedded_files[i]));
-	return NULL;
-}
-
-struct error *checkpoint_install_schema(struct pg_connection *connection, const char *schema)
-{
-	struct error *error;
-
-	if (newest_version() == 0)
-		return error_new(ERROR_SYSTEM, "this program was built without the files of " FOLDER);
-	TRY(pg_execute(connection, "BEGIN"));
-	error = install(connection, schema);
-	if (error == NULL)
-		return pg_execute(connection, "COMMIT");
-	if (!pg_is_broken(connection))
-		error_free(pg_execute(connection, "ROLLBACK"));
-	return error;
-}
-
-struct error *checkpoint_remove_schema(struct pg_connection *connection, const char *schema)
-{
-	struct buffer sql = {0};
-	struct error *error;
-	int version = 0;
-
-	TRY(read_version(connection, schema, &version));
-	if (version <= 0) /* not ours, or nothing there: nothing is dropped */
-		return error_new(ERROR_CONFIGURATION, "%s: schema %s has no state tables of the replicator",
-		                 pg_description(connection), schema);
-	buffer_append_text(&sql, "DROP SCHEMA ");
-	sql_append_identifier(&sql, schema);
-	buffer_append_text(&sql, " CASCADE");
-	error = pg_execute(connection, sql.data);
-	buffer_free(&sql);
-	return error;
+		    pg_description(connection), schema, version, newest);
+	return version > newest ? migration_newer_error(connection, MIGRATION_TARGET, schema, version) : NULL;
 }

@@ -43,7 +43,7 @@ START_TEST(schema_is_installed_once)
 	expect_error(checkpoint_check_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
 	             "replicator init target");
 	expect_error(checkpoint_remove_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
-	             "no state tables");
+	             "no tables of the replicator");
 	postgres_execute(connection, "CREATE SCHEMA " SCHEMA);
 	expect_error(checkpoint_check_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
 	             "replicator init target");

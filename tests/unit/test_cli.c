@@ -146,7 +146,11 @@ START_TEST(test_usage)
 	ck_assert_int_eq(RUN("status", "--yaml"), 2);
 	expect_in(err, "status does not take --yaml");
 	ck_assert_int_eq(RUN("status", "-c"), 2);
-	ck_assert_int_eq(RUN("init", "source"), 2);
+	ck_assert_int_eq(RUN("init", "nowhere"), 2);
+	ck_assert_int_eq(RUN("init", "target", "--role", "debezium"), 2);
+	ck_assert_int_eq(RUN("wait"), 2);
+	ck_assert_int_eq(RUN("wait", "--lsn", "12"), 2);
+	ck_assert_int_eq(RUN("wait", "--lsn", "0/1", "--timeout", "soon"), 2);
 	ck_assert_int_eq(RUN("init", "target", "--print", "--remove"), 2);
 }
 END_TEST
@@ -180,6 +184,36 @@ START_TEST(test_init_and_status)
 	json_decref(status);
 	ck_assert_int_eq(RUN("init", "target", "--remove", "-c", config_path), 0);
 	ck_assert_int_eq(RUN("status", "-c", config_path), 3);
+}
+END_TEST
+
+START_TEST(test_init_source)
+{
+	ck_assert_int_eq(RUN("init", "source", "--print", "--role", "postgres", "-c", config_path), 0);
+	expect_in(out, "ALTER TABLE \"replicator\".\"signal\" OWNER TO \"postgres\"");
+	ck_assert_int_eq(RUN("init", "source", "--role", "postgres", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("init", "source", "-c", config_path), 0);
+	execute(source_dsn, "UPDATE replicator.heartbeat SET at = now();"
+	                    "INSERT INTO replicator.signal VALUES ('1', 'execute-snapshot', '{}')");
+	ck_assert_int_eq(RUN("init", "source", "--remove", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("init", "source", "--remove", "-c", config_path), 3);
+}
+END_TEST
+
+START_TEST(test_wait)
+{
+	ck_assert_int_eq(RUN("wait", "--lsn", "0/100", "--timeout", "1", "-c", config_path), 3);
+	expect_in(err, "run `replicator init target`");
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	execute(target_dsn, "INSERT INTO replicator.stream (name, epoch, last_commit_lsn, state)"
+	                    " VALUES ('replicator', 3, '0/100', 'running')");
+	ck_assert_int_eq(RUN("wait", "--lsn", "0/100", "--timeout", "0", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("wait", "--lsn", "0/101", "--timeout", "0", "-c", config_path), 1);
+	expect_in(err, "the stream is at 0/100, not at 0/101");
+	execute(target_dsn, "DO $$ BEGIN ASSERT replicator.wait_for('0/100', '0 s');"
+	                    " ASSERT NOT replicator.wait_for('0/101', '20 ms', 'replicator');"
+	                    " BEGIN PERFORM replicator.wait_for('0/1', stream => 'other'); ASSERT false;"
+	                    " EXCEPTION WHEN undefined_object THEN END; END $$");
 }
 END_TEST
 
@@ -360,6 +394,8 @@ int main(void)
 	tcase_add_test(tests, test_usage);
 	tcase_add_test(tests, test_config_file);
 	tcase_add_test(tests, test_init_and_status);
+	tcase_add_test(tests, test_init_source);
+	tcase_add_test(tests, test_wait);
 	tcase_add_test(tests, test_status_of_a_stream);
 	tcase_add_test(tests, test_check_config_finds_nothing);
 	tcase_add_test(tests, test_check_config_finds_all);

@@ -1,0 +1,23 @@
+-- What the replicator keeps in the source. @schema@ stands for the quoted name of the schema, which exists already.
+-- The connector writes and reads these tables: their owner must be its role, or a role that it is a member of
+-- (`init source --role`), because only an owner may add a table to a publication. Installing it is optional.
+
+CREATE TABLE @schema@.schema_version (
+    version      int PRIMARY KEY,
+    installed_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- One row that the connector updates with each of its heartbeats (heartbeat.action.query), so that the stream moves on
+-- although no captured table changes.
+CREATE TABLE @schema@.heartbeat (
+    id int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO @schema@.heartbeat DEFAULT VALUES;
+
+-- What the connector is asked for (signal.data.collection): incremental snapshots. Its columns are Debezium's.
+CREATE TABLE @schema@.signal (
+    id   varchar(42) PRIMARY KEY,
+    type varchar(32) NOT NULL,
+    data varchar(2048)
+);
