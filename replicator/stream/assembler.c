@@ -26,7 +26,7 @@
 
 struct collection_state {
 	const struct collection *collection;
-	uint32_t *lanes; /* numbers of the partitions that carried it */
+	uint32_t *lanes; /* numbers of the partitions of the topics that carried it */
 	size_t lane_count;
 	bool excluded;
 	uint64_t needed; /* by the END at hand */
@@ -132,6 +132,38 @@ static void lane_touch(struct assembler *assembler, uint32_t partition)
 	assembler->dirty[assembler->dirty_count++] = partition;
 }
 
+static bool collection_has_lane(const struct collection_state *state, uint32_t partition)
+{
+	for (size_t i = 0; i < state->lane_count; i++)
+		if (state->lanes[i] == partition)
+			return true;
+	return false;
+}
+
+static void collection_add_lane(struct collection_state *state, uint32_t partition)
+{
+	if (collection_has_lane(state, partition))
+		return;
+	state->lanes = memory_grow(state->lanes, state->lane_count + 1, sizeof(*state->lanes));
+	state->lanes[state->lane_count++] = partition;
+}
+
+static bool same_topic(const struct assembler *assembler, uint32_t a, uint32_t b)
+{
+	return strcmp(partition_list_get(assembler->partitions, a)->topic,
+	              partition_list_get(assembler->partitions, b)->topic) == 0;
+}
+
+/* The collection's events may come in any partition of that topic, also in those that carried none of them so far. */
+static void collection_add_topic(struct assembler *assembler, struct collection_state *state, uint32_t partition)
+{
+	if (collection_has_lane(state, partition))
+		return;
+	for (uint32_t i = 0; i < assembler->lane_count; i++)
+		if (assembler->lanes[i].used && same_topic(assembler, i, partition))
+			collection_add_lane(state, i);
+}
+
 void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset)
 {
 	if (partition >= assembler->lane_count) {
@@ -146,6 +178,13 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
 	assembler->lanes[partition].position = next_offset;
 	assembler->lanes[partition].reported = -1;
 	lane_touch(assembler, partition);
+	for (size_t i = 0; i < assembler->collection_count; i++) {
+		struct collection_state *state = assembler->collections[i];
+
+		for (size_t j = 0; state != NULL && j < state->lane_count; j++)
+			if (same_topic(assembler, state->lanes[j], partition))
+				collection_add_lane(state, partition);
+	}
 }
 
 static struct collection_state *collection_state(struct assembler *assembler, const struct collection *collection)
@@ -169,15 +208,6 @@ static struct collection_state *collection_state(struct assembler *assembler, co
 		assembler->collections[collection->number] = state;
 	}
 	return state;
-}
-
-static void collection_add_lane(struct collection_state *state, uint32_t partition)
-{
-	for (size_t i = 0; i < state->lane_count; i++)
-		if (state->lanes[i] == partition)
-			return;
-	state->lanes = memory_grow(state->lanes, state->lane_count + 1, sizeof(*state->lanes));
-	state->lanes[state->lane_count++] = partition;
 }
 
 static bool is_snapshot_row(const struct change *change)
@@ -218,7 +248,7 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 		return error;
 	}
 	if (lane->last_collection != collection) {
-		collection_add_lane(state, change->partition);
+		collection_add_topic(assembler, state, change->partition);
 		lane->last_collection = collection;
 	}
 	if (is_snapshot_row(change))

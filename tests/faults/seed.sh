@@ -1,0 +1,250 @@
+# shellcheck shell=bash
+# One seed from its databases to its verdict.
+
+LOADS='order:40 change:12 swap:8 document:14 wide:12 many:1 key:13'
+TABLES_CAPTURED=public.counter,public.ledger_a,public.ledger_b,public.account,public.ord,public.line,public.seat,public.doc,public.keyed,public.wide
+
+# seed_run SEED: in a shell of its own; counts and writes the line of results.
+seed_run() {
+  local seed=$1 status=0 began=$SECONDS word=ok
+  NAME=faults_$seed T=$WORK/$NAME
+  mkdir -p "$T/daemon"
+  plan_make "$seed"
+  step "seed $seed"
+  plan_print
+  (
+    trap 'trap - EXIT ERR; seed_processes_end' EXIT
+    set -E
+    trap 'printf "error: %s:%s: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "${BASH_COMMAND%%$'"'\\n'"'*}" >&2' ERR
+    seed_test
+  ) >"$T/output" 2>&1 </dev/null &
+  wait $! || status=$?
+  seed_heal
+  if [ "$status" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)) word=FAILED; fi
+  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$seed" "$word" $((SECONDS - began)) "$(cat "$T/transactions" 2>/dev/null || echo 0)" \
+    "$(grep -c '|' "$T/reader" 2>/dev/null || true)" "$(date -u +%FT%TZ)" "$(cut -d' ' -f2 "$T/actions" 2>/dev/null | tr '\n' ' ')" \
+    "$([ "$word" = ok ] || seed_why)" >>"$RESULTS"
+  if [ "$word" = ok ]; then
+    note "$(cat "$T/verdict"), $((SECONDS - began)) s"
+    [ "${FAULTS_KEEP:-}" = 1 ] || rm -rf "$T"
+  else
+    printf '%sFAILED%s seed %s: %s (%d s); repeat it with tests/faults/run --seed %s\n' "$RED" "$PLAIN" "$seed" "$(seed_why)" $((SECONDS - began)) "$seed"
+    tail -n 5 "$T/output" | cut -c1-400 | sed 's/^/  /'
+    tail -qn 4 "$T"/d*/log 2>/dev/null | cut -c1-400 | sed 's/^/  /'
+  fi
+  T=
+}
+
+seed_why() { grep -a 'error:' "$T/output" | head -n 1 | sed 's/^.*error:[^ ]* //' | cut -c1-300; }
+
+# All servers run again and nothing stands between them; the seed's databases, connector and slot go.
+seed_heal() {
+  for proxy in source target kafka; do proxy_order "$proxy" open; done
+  source_up && target_up && kafka_up && connect_up
+  connector_end
+  for port in "$SOURCE_PORT" "$TARGET_PORT"; do
+    pg_psql "$port" postgres -c "DROP DATABASE IF EXISTS $NAME WITH (FORCE)" || warn "database $NAME is still there"
+  done
+}
+
+seed_processes_end() {
+  local file pid
+  set +e
+  touch "$T/stop"
+  for file in "$T"/d*/daemon.pid; do
+    [ -r "$file" ] || continue
+    pid=$(cat "$file")
+    kill -CONT "$pid" 2>/dev/null
+    kill -TERM "$pid" 2>/dev/null
+  done
+  for file in "$T"/d*/keeper.pid "$T/reader.pid" "$T/load.pid"; do
+    [ -r "$file" ] || continue
+    pid=$(cat "$file")
+    [[ $file == */keeper.pid ]] || kill -TERM "$pid" 2>/dev/null
+    wait_until 10 gone "$pid" || kill -KILL "$pid" 2>/dev/null
+  done
+  for file in "$T"/d*/daemon.pid; do [ ! -r "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null; done
+  return 0
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# --- the world ------------------------------------------------------------------------------------------------------
+
+seed_world() {
+  pg_psql "$SOURCE_PORT" postgres -c "CREATE DATABASE $NAME"
+  pg_psql "$TARGET_PORT" postgres -c "CREATE DATABASE $NAME"
+  source_sql -f "$FAULTS/world.sql" -f "$FAULTS/rows.sql" \
+    -c "GRANT CREATE ON DATABASE $NAME TO debezium" -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO debezium'
+  source_ask "SELECT format('ALTER TABLE %I OWNER TO debezium;', tablename) FROM pg_tables WHERE schemaname = 'public'" | source_sql
+  target_sql -f "$FAULTS/world.sql" -c "GRANT CREATE ON DATABASE $NAME TO replicator" -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO replicator'
+  connector_start ".config[\"table.include.list\"] = \"$TABLES_CAPTURED\" | .config[\"database.port\"] = \"$PROXY_SOURCE_PORT\" | $(layout)"
+  seed_configure
+  daemon_init
+}
+
+layout() {
+  if [ "$PLAN_SINGLE" = 1 ]; then
+    echo '.config += {"transforms": "one", "transforms.one.type": "org.apache.kafka.connect.transforms.RegexRouter",
+      "transforms.one.regex": "(.*)", "transforms.one.replacement": (.name + ".all")}'
+  else
+    echo ".config += {\"topic.creation.default.replication.factor\": \"1\", \"topic.creation.default.partitions\": \"$PLAN_PARTITIONS\",
+      \"topic.creation.marks.include\": \".*\\\\.transaction\", \"topic.creation.groups\": \"marks\",
+      \"topic.creation.marks.partitions\": \"1\", \"topic.creation.marks.replication.factor\": \"1\"}"
+  fi
+}
+
+seed_configure() {
+  local dsn="host=$PG_HOST port=$PROXY_TARGET_PORT dbname=$NAME user=replicator password=$REPLICATOR_PASSWORD" topics=
+  [ "$PLAN_SINGLE" = 0 ] || topics="topics = [\"$NAME.all\"];"
+  cat >"$T/replicator.conf" <<CONF
+stream = { name = "$NAME"; };
+source = { dsn = "host=$PG_HOST port=$SOURCE_PORT dbname=$NAME user=postgres password=$PG_PASSWORD"; };
+target = { dsn = "$dsn tcp_user_timeout=5000"; synchronous_commit = $PLAN_SYNCHRONOUS; batch_rows = $PLAN_BATCH_ROWS; };
+kafka = { brokers = "$PG_HOST:$PROXY_KAFKA_PORT"; topic_prefix = "$NAME"; $topics };
+connect = { url = "$CONNECT_URL"; connector = "$NAME"; };
+decoding = { decimal = "string"; interval = "string"; time = "isostring"; hstore = "json"; };
+CONF
+}
+
+# keeper N: starts instance N again and again, as a service manager would; each exit code is written down.
+keeper() {
+  local dir=$T/d$1 code
+  mkdir -p "$dir"
+  while [ ! -e "$T/stop" ]; do
+    "$REPLICATOR" run -c "$T/replicator.conf" >>"$dir/log" 2>&1 &
+    echo $! >"$dir/daemon.pid"
+    code=0
+    wait $! || code=$?
+    echo "$code" >>"$dir/exits"
+    sleep 0.2
+  done
+}
+
+keepers_start() {
+  local i
+  for ((i = 1; i <= PLAN_INSTANCES; i++)); do
+    mkdir -p "$T/d$i"
+    keeper "$i" &
+    echo $! >"$T/d$i/keeper.pid"
+    wait_until 5 test -s "$T/d$i/daemon.pid"
+  done
+}
+
+# --- the reader -----------------------------------------------------------------------------------------------------
+
+# One look: the counter, rows and highest number of both ledgers, lines without their order, money, and the offsets' sum.
+LOOK="SELECT (SELECT n FROM counter), (SELECT count(*) FROM ledger_a), (SELECT count(*) FROM ledger_b),
+  (SELECT coalesce(max(n), 0) FROM ledger_a), (SELECT coalesce(max(n), 0) FROM ledger_b),
+  (SELECT count(*) FROM line l WHERE NOT EXISTS (SELECT FROM ord o WHERE o.id = l.ord_id)),
+  (SELECT sum(balance) FROM account), (SELECT sum(next_offset) FROM replicator.offsets)"
+
+reader() {
+  printf '%s \\watch 0.1\n' "$LOOK" >"$T/look.sql"
+  while [ ! -e "$T/stop" ]; do
+    echo connected
+    PGOPTIONS='-c application_name=reader' target_sql -At -f "$T/look.sql" || true
+    sleep 0.1
+  done
+}
+
+# The numbers agree at each look and never fall. What was committed without waiting for the disk may be taken back by a crash
+# of the server, and only by that: seen after a new connection.
+reader_verdict() {
+  awk -F'|' -v synchronous="$PLAN_SYNCHRONOUS" '
+    $1 == "connected" { fresh = 1; next }
+    NF != 8 { next }
+    $1 != $2 || $1 != $3 || $1 != $4 || $1 != $5 { print "the reader saw a part of a transaction: " $0; exit 1 }
+    $6 != 0 { print "the reader saw lines without their order: " $0; exit 1 }
+    $7 != 200000 { print "the reader saw money on its way: " $0; exit 1 }
+    (!fresh || synchronous == "true") && $1 < last { print "the target went back: " last " then " $0; exit 1 }
+    (!fresh || synchronous == "true") && $8 < offsets { print "the offsets went back: " offsets " then " $0; exit 1 }
+    { fresh = 0; last = $1; offsets = $8; looks++ }
+    END { if (looks < 20) { print "the reader looked only " looks + 0 " times"; exit 1 } }' "$T/reader"
+}
+
+# --- the load and the faults ------------------------------------------------------------------------------------------
+
+load() {
+  local entry seconds=$LOAD_SECONDS ends=$((SECONDS + LOAD_SECONDS)) scripts=() round=0
+  for entry in $LOADS; do
+    [ "${entry%:*}" != key ] || [ "$PLAN_KEYS" = 1 ] || continue
+    scripts+=(-f "$FAULTS/load/${entry%:*}.pgbench@${entry#*:}")
+  done
+  # The source may go away meanwhile: pgbench gives up then and is started again.
+  while [ ! -e "$T/stop" ] && seconds=$((ends - SECONDS)) && [ "$seconds" -gt 0 ]; do
+    PGPASSWORD=$PG_PASSWORD "$(pg_bindir)/pgbench" -n -h $PG_HOST -p "$SOURCE_PORT" -U postgres -c "$PLAN_CLIENTS" -j 1 -R "$PLAN_RATE" \
+      -T "$seconds" --max-tries=20 --random-seed=$((SEED % 1000000 + round)) "${scripts[@]}" "$NAME" || sleep 0.5
+    round=$((round + 1))
+  done
+}
+
+faults() {
+  local i now began
+  began=$(date +%s%3N)
+  for ((i = 0; i < ${#ACTION_NAME[@]}; i++)); do
+    now=$(($(date +%s%3N) - began))
+    [ "$now" -ge "${ACTION_AT[i]}" ] || sleep "$(between 0 $((ACTION_AT[i] - now)) $((ACTION_AT[i] - now)))"
+    echo "$(($(date +%s%3N) - began)) ${ACTION_NAME[i]}" >>"$T/actions"
+    if [ "${ACTION_PAIRED[i]}" -eq 0 ]; then "action_${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}" &
+    else "action_${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}"; fi
+  done
+}
+
+# --- the verdict ----------------------------------------------------------------------------------------------------
+
+last_number() { source_ask 'SELECT n FROM counter'; }
+caught_up() { [ "$(target_ask 'SELECT n FROM counter' 2>/dev/null)" = "$1" ]; }
+
+# A daemon may leave because it was asked to (0), killed (137), or taken over (7).
+exits_verdict() { ! grep -nvE '^(0|7|137)$' "$T"/d*/exits; }
+
+connector_runs() {
+  case $(connector_state "$CONNECT_URL" "$NAME") in
+    RUNNING) return 0 ;;
+    FAILED) connector_restart "$CONNECT_URL" "$NAME" || true; return 1 ;;
+    *) return 1 ;;
+  esac
+}
+
+digests() {
+  local table
+  for table in ${TABLES_CAPTURED//,/ }; do
+    echo "SELECT '$table', count(*), md5(string_agg(t::text, E'\n' ORDER BY t::text COLLATE \"C\")) FROM $table t;"
+  done
+}
+
+seed_test() {
+  local faults_pid load_pid want
+  SEED=${NAME#faults_}
+  seed_world
+  keepers_start
+  await_target 60 'SELECT count(*) FROM keyed' 100
+  await_target 30 "SELECT count(*) FROM counter" 1
+  await 60 "the connector streams" slot_follows
+  source_sql -c "BEGIN; UPDATE counter SET n = n + 1; INSERT INTO ledger_a VALUES (1, 'first'); INSERT INTO ledger_b VALUES (1); COMMIT"
+  await_target 30 'SELECT n FROM counter' 1
+  reader >"$T/reader" 2>"$T/reader.err" & echo $! >"$T/reader.pid"
+  load >"$T/load" 2>&1 & load_pid=$!; echo $load_pid >"$T/load.pid"
+  faults & faults_pid=$!
+  wait $faults_pid
+  wait $load_pid || true
+  for proxy in source target kafka; do proxy_order "$proxy" open; done
+  for ((i = 1; i <= PLAN_INSTANCES; i++)); do kill -CONT "$(cat "$T/d$i/daemon.pid")" 2>/dev/null || true; done
+  source_up && target_up && kafka_up && connect_up
+  wait_until 60 connector_runs || die "the connector does not run again: $(connector_trace "$CONNECT_URL" "$NAME" | head -n 2 | tr '\n' ' ')"
+  want=$(last_number)
+  echo "$want" >"$T/transactions"
+  wait_until 90 caught_up "$want" || { seed_exits; die "the target is at $(target_ask 'SELECT n FROM counter') of $want after 90 s"; }
+  seed_exits
+  "$CHECK_TARGET" -c "$T/replicator.conf" >"$T/check.log" 2>&1 || die "check_target (exit $?): $(tail -n 3 "$T/check.log" | tr '\n' ' ')"
+  digests >"$T/digests.sql"
+  source_sql -At -f "$T/digests.sql" >"$T/digests.source"
+  target_sql -At -f "$T/digests.sql" >"$T/digests.target"
+  diff "$T/digests.source" "$T/digests.target" || die "check_target says yes, but the rows differ"
+  reader_verdict >"$T/seen" || die "$(cat "$T/seen")"
+  touch "$T/stop"
+  echo "$want transactions, $(grep -c '|' "$T/reader") looks, $(wc -l <"$T/actions") faults, exits $(cat "$T"/d*/exits 2>/dev/null | sort | uniq -c | awk '{ printf "%s%s×%s", (NR > 1 ? " " : ""), $2, $1 }')" >"$T/verdict"
+}
+
+seed_exits() { exits_verdict || die "a daemon ended by itself: $(grep -ah 'exit code [^0]' "$T"/d*/log | grep -v 'exit code 7' | tail -n 1 | cut -c1-300)"; }
