@@ -330,21 +330,53 @@ static void release(struct daemon *daemon)
 		partition_list_free(daemon->partitions);
 }
 
+/* One life of the stream: from the place that the target holds, to its end. */
+static struct error *run_stream(struct daemon *daemon)
+{
+	struct error *error = prepare(daemon);
+
+	if (error == NULL)
+		error = run_workers(daemon);
+	if (daemon->applier != NULL)
+		applier_write_end(daemon->applier, error);
+	return error;
+}
+
+/* What heals is begun anew. True: `error` was said and freed. */
+static bool begins_anew(struct error *error, struct retry *retry)
+{
+	int wait_ms;
+
+	if (error == NULL || error->class != ERROR_TRANSIENT || signals_stop_requested())
+		return false;
+	wait_ms = retry_next_ms(retry);
+	log_warning("%s; the stream begins anew in %.1f s", error->message, wait_ms / 1000.0);
+	error_free(error);
+	wait_interruptibly(wait_ms);
+	return true;
+}
+
 static int run_daemon(struct config *config, uint64_t until_lsn)
 {
-	struct daemon daemon = {.config = config, .until_lsn = until_lsn};
+	struct retry retry;
 	struct error *error;
 	int code;
 
 	signals_install();
+	retry_init(&retry, FIRST_WAIT_MS, LONGEST_WAIT_MS);
 	log_info("replicator " REPLICATOR_VERSION ": stream %s, configuration %s", config->stream.name, config->file);
-	error = prepare(&daemon);
-	if (error == NULL)
-		error = run_workers(&daemon);
-	code = log_outcome(&daemon, error);
-	error_free(error);
-	release(&daemon);
-	return code;
+	for (;;) {
+		struct daemon daemon = {.config = config, .until_lsn = until_lsn};
+
+		error = run_stream(&daemon);
+		if (!begins_anew(error, &retry)) {
+			code = log_outcome(&daemon, error);
+			error_free(error);
+			release(&daemon);
+			return code;
+		}
+		release(&daemon);
+	}
 }
 
 int command_run(const struct invocation *invocation)

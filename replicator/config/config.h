@@ -44,6 +44,7 @@ struct config {
 		enum transactions_mode transactions;
 		enum resnapshot_mode resnapshot;
 		enum on_error_mode on_error;
+		int64_t holder_timeout_ms;
 	} stream;
 	struct {
 		const char *dsn; /* libpq connection string; only check-config and check_target connect to the source */

@@ -184,6 +184,14 @@ const struct setting settings[] = {
      .refuse = refuse_empty,
      .description = "Names the stream in the state tables of the target, where several streams may live, and is the\n"
                     "consumer group under which Kafka's tools see the lag."},
+    {.key = "stream.holder_timeout",
+     .type = SETTING_DURATION,
+     FIELD(stream.holder_timeout_ms),
+     .initial = "10s",
+     .least = 3000,
+     .most = INT32_MAX,
+     .description = "An instance that waits to take over ends the session of the active one when that has been silent\n"
+                    "in the target for so long (stopped, or cut off). One that died is replaced at once."},
 
     {.key = "source.dsn",
      .type = SETTING_TEXT,

@@ -8,7 +8,8 @@
  *   An error decides by its class. ERROR_CONSTRAINT and ERROR_TARGET of a set-wise batch: rolled back, the catalog read
  *   anew, replayed strictly, transaction by transaction, each with a checkpoint of its own, so that everything before the
  *   one that fails is in. ERROR_TRANSIENT: reconnect, read the checkpoint row, which says whether the COMMIT whose answer
- *   was lost took place.
+ *   was lost took place. A row that stands before what was confirmed to us (a crash with synchronous_commit off, a promoted
+ *   standby) ends the applier with ERROR_TRANSIENT: the whole stream is read again from that row.
  */
 #include "target/applier.h"
 
@@ -20,6 +21,7 @@
 #include "pg/retry.h"
 #include "target/batch.h"
 #include "target/checkpoint.h"
+#include "target/stream_lock.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -42,7 +44,10 @@ struct applier {
 	uint64_t until_lsn;
 	struct position *positions; /* of the update at hand */
 	size_t position_capacity;
-	bool commit_sent; /* the answer to a COMMIT is not known */
+	int64_t *confirmed; /* by partition: next offset + 1 of the last commit that was answered; 0: none */
+	uint32_t confirmed_count;
+	bool commit_sent;     /* the answer to a COMMIT is not known */
+	int64_t last_sign_us; /* of life, in the stream's row */
 	struct retry retry;
 	struct {
 		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
@@ -99,6 +104,7 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 		return error;
 	}
 	atomic_store(&applier->state.last_commit_lsn, checkpoint->last_commit_lsn);
+	applier->last_sign_us = clock_monotonic_us();
 	*created = applier;
 	return NULL;
 }
@@ -112,6 +118,7 @@ void applier_free(struct applier *applier)
 	binding_cache_free(applier->bindings);
 	pg_disconnect(applier->connection);
 	free(applier->positions);
+	free(applier->confirmed);
 	free(applier->cluster_id);
 	free(applier);
 }
@@ -176,6 +183,26 @@ static void note_fence(void *context, size_t number, uint64_t rows)
 	*(uint64_t *)context = rows;
 }
 
+/* The answer to COMMIT came. */
+static void note_confirmed(struct applier *applier, const struct checkpoint_update *update)
+{
+	applier->commit_sent = false;
+	applier->last_sign_us = clock_monotonic_us();
+	for (size_t i = 0; i < update->position_count; i++) {
+		uint32_t partition = update->positions[i].partition;
+
+		if (partition >= applier->confirmed_count) {
+			uint32_t count = partition + 64;
+
+			applier->confirmed = memory_grow(applier->confirmed, count, sizeof(*applier->confirmed));
+			memset(applier->confirmed + applier->confirmed_count, 0,
+			       (count - applier->confirmed_count) * sizeof(*applier->confirmed));
+			applier->confirmed_count = count;
+		}
+		applier->confirmed[partition] = update->positions[i].next_offset + 1;
+	}
+}
+
 static struct error *commit(struct applier *applier, const struct transaction *first, size_t count)
 {
 	struct checkpoint_update update;
@@ -197,7 +224,7 @@ static struct error *commit(struct applier *applier, const struct transaction *f
 		                 applier->config->stream.name);
 	applier->commit_sent = true;
 	TRY(pg_execute(applier->connection, "COMMIT"));
-	applier->commit_sent = false;
+	note_confirmed(applier, &update);
 	return NULL;
 }
 
@@ -295,24 +322,40 @@ static struct transaction *drop_applied(struct transaction *first, size_t count)
 	return first;
 }
 
+static bool covers(const struct applier *applier, const struct checkpoint *checkpoint, uint32_t partition,
+                   int64_t next_offset)
+{
+	const struct partition_name *name = partition_list_get(applier->partitions, partition);
+
+	for (size_t i = 0; i < checkpoint->offset_count; i++)
+		if (strcmp(checkpoint->offsets[i].topic, name->topic) == 0 &&
+		    checkpoint->offsets[i].partition == name->id)
+			return checkpoint->offsets[i].next_offset >= next_offset;
+	return false;
+}
+
 /* Whether the checkpoint covers the transaction: its COMMIT took place though its answer was lost. */
 static bool is_applied(const struct applier *applier, const struct checkpoint *checkpoint,
                        const struct transaction *transaction)
 {
-	for (size_t i = 0; i < transaction->position_count; i++) {
-		const struct partition_name *name =
-		    partition_list_get(applier->partitions, transaction->positions[i].partition);
-		bool covered = false;
-
-		for (size_t j = 0; j < checkpoint->offset_count; j++)
-			covered =
-			    covered || (strcmp(checkpoint->offsets[j].topic, name->topic) == 0 &&
-			                checkpoint->offsets[j].partition == name->id &&
-			                checkpoint->offsets[j].next_offset >= transaction->positions[i].next_offset);
-		if (!covered)
+	for (size_t i = 0; i < transaction->position_count; i++)
+		if (!covers(applier, checkpoint, transaction->positions[i].partition,
+		            transaction->positions[i].next_offset))
 			return false;
-	}
 	return transaction->position_count > 0;
+}
+
+/* What it had confirmed the server may have lost. We hold nothing of that any more: it must be read again. */
+static struct error *check_confirmed(const struct applier *applier, const struct checkpoint *checkpoint)
+{
+	for (uint32_t i = 0; i < applier->confirmed_count; i++)
+		if (applier->confirmed[i] != 0 && !covers(applier, checkpoint, i, applier->confirmed[i] - 1))
+			return error_new(
+			    ERROR_TRANSIENT,
+			    "the target came back without transactions that it had confirmed (a crash with "
+			    "synchronous_commit = false, or a standby that was behind): they are read again from "
+			    "Kafka");
+	return NULL;
 }
 
 static struct error *reconnect(struct applier *applier, struct checkpoint *checkpoint)
@@ -349,6 +392,11 @@ static struct error *recover(struct applier *applier, struct transaction **pendi
 		error_free(error);
 		checkpoint_free(&checkpoint);
 		checkpoint = (struct checkpoint){0};
+	}
+	error = check_confirmed(applier, &checkpoint);
+	if (error != NULL) {
+		checkpoint_free(&checkpoint);
+		return error;
 	}
 	while (applier->commit_sent && *pending != NULL && is_applied(applier, &checkpoint, *pending)) {
 		struct batch_counts counts = {0};
@@ -429,6 +477,22 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 	return NULL;
 }
 
+/* While nothing is committed others must see that we live, and we that the stream is still ours. */
+static struct error *give_sign(struct applier *applier, struct transaction **pending)
+{
+	struct error *error;
+
+	if (clock_monotonic_us() - applier->last_sign_us < (int64_t)HEARTBEAT_MS * 1000)
+		return NULL;
+	error = checkpoint_beat(applier->connection, applier->config, applier->epoch);
+	applier->last_sign_us = clock_monotonic_us();
+	if (error == NULL || (error->class != ERROR_TRANSIENT && !pg_is_broken(applier->connection)))
+		return error;
+	log_warning("%s", error->message);
+	error_free(error);
+	return recover(applier, pending);
+}
+
 static struct error *run(struct applier *applier, struct transaction **pending)
 {
 	while (!signals_stop_requested()) {
@@ -438,26 +502,11 @@ static struct error *run(struct applier *applier, struct transaction **pending)
 		                                  (size_t)applier->config->target.batch_bytes, WAIT_MS);
 		if (*pending == NULL && transaction_queue_closed(applier->queue))
 			return NULL;
+		if (*pending == NULL)
+			TRY(give_sign(applier, pending));
 		TRY(apply_pending(applier, pending));
 	}
 	return NULL;
-}
-
-static void write_end(struct applier *applier, const struct error *outcome)
-{
-	struct error *error;
-
-	if (applier->connection == NULL || pg_is_broken(applier->connection) ||
-	    (outcome != NULL && outcome->class == ERROR_FENCED))
-		return;
-	error = outcome != NULL ? roll_back(applier) : NULL;
-	if (error == NULL)
-		error = checkpoint_write_state(applier->connection, applier->config, applier->epoch,
-		                               outcome != NULL ? "failed" : "stopped",
-		                               outcome != NULL ? outcome->message : NULL);
-	if (error != NULL)
-		log_warning("the stream's state could not be written: %s", error->message);
-	error_free(error);
 }
 
 struct error *applier_run(struct applier *applier)
@@ -471,6 +520,22 @@ struct error *applier_run(struct applier *applier)
 		error_free(error);
 		error = NULL;
 	}
-	write_end(applier, error);
 	return error;
+}
+
+void applier_write_end(struct applier *applier, const struct error *outcome)
+{
+	bool failed = outcome != NULL && outcome->class != ERROR_INTERRUPTED;
+	struct error *error;
+
+	if (applier->connection == NULL || pg_is_broken(applier->connection) ||
+	    (failed && (outcome->class == ERROR_FENCED || outcome->class == ERROR_TRANSIENT)))
+		return;
+	error = roll_back(applier);
+	if (error == NULL)
+		error = checkpoint_write_state(applier->connection, applier->config, applier->epoch,
+		                               failed ? "failed" : "stopped", failed ? outcome->message : NULL);
+	if (error != NULL)
+		log_warning("the stream's state could not be written: %s", error->message);
+	error_free(error);
 }

@@ -33,8 +33,14 @@ void applier_free(struct applier *applier); /* NULL is allowed */
 void applier_set_cluster_id(struct applier *applier, const char *cluster_id); /* copied; before applier_run */
 void applier_set_until_lsn(struct applier *applier, uint64_t lsn); /* stop once the watermark reached it; likewise */
 
-/* Until the queue is closed and empty, a stop request, the until-LSN, or an error. */
+/*
+ * Until the queue is closed and empty, a stop request, the until-LSN, or an error. ERROR_TRANSIENT: the target came back
+ * without transactions that it had confirmed; applier, queue and source must be made anew to read them again.
+ */
 struct error *applier_run(struct applier *applier);
+
+/* Writes how the stream ended (NULL: in good order) into its row. After applier_run, by the thread that joined it. */
+void applier_write_end(struct applier *applier, const struct error *outcome);
 
 struct applier_state {
 	uint64_t transactions; /* applied source transactions */

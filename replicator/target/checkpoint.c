@@ -12,57 +12,17 @@
 #include "target/checkpoint.h"
 
 #include "base/buffer.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/lsn.h"
 #include "base/memory.h"
-#include "base/signals.h"
 #include "pg/sql.h"
+#include "target/state.h"
+#include "target/stream_lock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LOCK_POLL_MS 250
-#define LOCK_LOG_US ((int64_t)60 * 1000000)
-
-/* Decimal text of an integer; room enough for 64 bits. */
-struct number {
-	char text[24];
-};
-
-static struct number number_of(int64_t value)
-{
-	struct number number;
-
-	snprintf(number.text, sizeof(number.text), "%" PRId64, value);
-	return number;
-}
-
-/* Appends the text with @ replaced by the quoted name of the state schema and a dot. */
-static void append_state_sql(struct buffer *sql, const struct config *config, const char *text)
-{
-	for (const char *at; (at = strchr(text, '@')) != NULL; text = at + 1) {
-		buffer_append(sql, text, (size_t)(at - text));
-		sql_append_identifier(sql, config->target.schema);
-		buffer_append_byte(sql, '.');
-	}
-	buffer_append_text(sql, text);
-}
-
-static struct error *state_query(struct pg_connection *connection, const struct config *config, const char *text,
-                                 size_t parameter_count, const char *const *parameters, struct pg_result **result)
-{
-	struct buffer sql = {0};
-	struct error *error;
-
-	append_state_sql(&sql, config, text);
-	error = pg_query(connection, sql.data, parameter_count, parameters, result);
-	buffer_free(&sql);
-	return error;
-}
 
 static char *instance_name(void)
 {
@@ -71,83 +31,6 @@ static char *instance_name(void)
 	if (gethostname(host, sizeof(host) - 1) != 0)
 		snprintf(host, sizeof(host), "unknown-host");
 	return memory_format("%s:%d", host, (int)getpid());
-}
-
-/* The advisory lock's two keys: FNV-1a of "replicator:" and the stream's name. */
-static void lock_keys(const char *stream, struct number *high, struct number *low)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-	const char *const parts[2] = {"replicator:", stream};
-
-	for (size_t i = 0; i < 2; i++)
-		for (const char *at = parts[i]; *at != '\0'; at++)
-			hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
-	*high = number_of((int32_t)(uint32_t)(hash >> 32));
-	*low = number_of((int32_t)(uint32_t)hash);
-}
-
-static struct error *try_lock(struct pg_connection *connection, const char *stream, bool *locked)
-{
-	struct number high, low;
-	const char *parameters[2];
-	struct pg_result *result = NULL;
-
-	lock_keys(stream, &high, &low);
-	parameters[0] = high.text;
-	parameters[1] = low.text;
-	TRY(pg_query(connection, "SELECT pg_try_advisory_lock($1::int, $2::int)", 2, parameters, &result));
-	*locked = strcmp(pg_result_text(result, 0, 0), "t") == 0;
-	pg_result_free(result);
-	return NULL;
-}
-
-static struct error *log_holder(struct pg_connection *connection, const struct config *config)
-{
-	const char *const parameters[1] = {config->stream.name};
-	struct pg_result *result = NULL;
-
-	TRY(state_query(
-	    connection, config,
-	    "SELECT instance, holder_pid, heartbeat_at FROM @stream WHERE name = $1 AND instance IS NOT NULL", 1,
-	    parameters, &result));
-	if (pg_result_rows(result) > 0)
-		log_info("stream %s is held by instance %s (backend %s, last sign of life %s): waiting to take over",
-		         config->stream.name, pg_result_text(result, 0, 0), pg_result_text(result, 0, 1),
-		         pg_result_text(result, 0, 2));
-	else
-		log_info("stream %s is held by another session: waiting to take over", config->stream.name);
-	pg_result_free(result);
-	return NULL;
-}
-
-/*
- * Polls for the lock; in between it looks at the stop request and calls `meanwhile` (may be NULL). A wait inside the
- * server could not be left.
- */
-static struct error *await_lock(struct pg_connection *connection, const struct config *config,
-                                struct error *(*meanwhile)(struct pg_connection *, const struct config *, int64_t),
-                                int64_t epoch)
-{
-	int64_t log_at = 0;
-
-	for (;;) {
-		bool locked = false;
-
-		TRY(try_lock(connection, config->stream.name, &locked));
-		if (locked)
-			return NULL;
-		if (meanwhile != NULL)
-			TRY(meanwhile(connection, config, epoch));
-		if (clock_monotonic_us() >= log_at) {
-			TRY(log_holder(connection, config));
-			log_at = clock_monotonic_us() + LOCK_LOG_US;
-		}
-		if (signals_stop_requested())
-			return error_new(ERROR_INTERRUPTED,
-			                 "asked to stop while stream %s was held by another instance",
-			                 config->stream.name);
-		clock_sleep_ms(LOCK_POLL_MS);
-	}
 }
 
 static struct error *fenced_error(const struct config *config, int64_t epoch)
@@ -267,7 +150,7 @@ static struct error *raise_epoch(struct pg_connection *connection, const struct 
 struct error *checkpoint_claim(struct pg_connection *connection, const struct config *config,
                                struct checkpoint *checkpoint, int64_t *epoch)
 {
-	TRY(await_lock(connection, config, NULL, 0));
+	TRY(stream_lock_await(connection, config, NULL, 0));
 	TRY(raise_epoch(connection, config, epoch));
 	return read_checkpoint(connection, config, checkpoint);
 }
@@ -311,7 +194,7 @@ static struct error *note_holder(struct pg_connection *connection, const struct 
 struct error *checkpoint_reclaim(struct pg_connection *connection, const struct config *config, int64_t epoch,
                                  struct checkpoint *checkpoint)
 {
-	TRY(await_lock(connection, config, end_lost_session, epoch));
+	TRY(stream_lock_await(connection, config, end_lost_session, epoch));
 	TRY(note_holder(connection, config, epoch));
 	return read_checkpoint(connection, config, checkpoint);
 }
@@ -380,9 +263,9 @@ static struct pg_statement *send_statement(struct pg_connection *connection, con
 	struct pg_statement *statement;
 	struct buffer sql = {0};
 
-	append_state_sql(&sql, config, SEND_SQL);
+	state_append_sql(&sql, config, SEND_SQL);
 	if (snapshot)
-		append_state_sql(&sql, config, SEND_SNAPSHOT_SQL);
+		state_append_sql(&sql, config, SEND_SNAPSHOT_SQL);
 	buffer_append_text(&sql, " SELECT 1 FROM fence");
 	statement = pg_statement_of(connection, (struct slice){sql.data, sql.length});
 	buffer_free(&sql);
@@ -437,6 +320,22 @@ struct error *checkpoint_write_state(struct pg_connection *connection, const str
 	                "UPDATE @stream SET state = $3, error = $4, heartbeat_at = clock_timestamp()"
 	                " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
 	                4, parameters, &result));
+	fenced = pg_result_rows(result) == 0;
+	pg_result_free(result);
+	return fenced ? fenced_error(config, epoch) : NULL;
+}
+
+struct error *checkpoint_beat(struct pg_connection *connection, const struct config *config, int64_t epoch)
+{
+	struct number number = number_of(epoch);
+	const char *const parameters[2] = {config->stream.name, number.text};
+	struct pg_result *result = NULL;
+	bool fenced;
+
+	TRY(state_query(connection, config,
+	                "UPDATE @stream SET heartbeat_at = clock_timestamp()"
+	                " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
+	                2, parameters, &result));
 	fenced = pg_result_rows(result) == 0;
 	pg_result_free(result);
 	return fenced ? fenced_error(config, epoch) : NULL;

@@ -2,7 +2,7 @@
  * checkpoint.h - the rows of schema `replicator` in the target that say where a stream stands and who may move it.
  *
  * NOTES
- *   Liveness: the holder of a session advisory lock on the stream is the active instance. Safety: the epoch in the row of
+ *   Liveness: the holder of a session advisory lock on the stream is the active instance (stream_lock.h). Safety: the epoch in the row of
  *   `stream` is the fence: each claim raises it, each commit of ours updates the row WHERE epoch = ours, and one row
  *   missing means that somebody else claimed the stream since (ERROR_FENCED; laws 2 and 8).
  *
@@ -69,5 +69,8 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 /* Writes state ("running", "stopped", "failed"…) and error text into the stream's row, in a transaction of its own. */
 struct error *checkpoint_write_state(struct pg_connection *connection, const struct config *config, int64_t epoch,
                                      const char *state, const char *error);
+
+/* A sign of life, for times without commits; tells early that the stream was taken over (ERROR_FENCED). */
+struct error *checkpoint_beat(struct pg_connection *connection, const struct config *config, int64_t epoch);
 
 #endif

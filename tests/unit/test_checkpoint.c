@@ -8,11 +8,14 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct config config = {.stream.name = "s 'x\"", .target.schema = "State \"1\""};
+static struct config config = {.stream.name = "s 'x\"",
+                               .stream.holder_timeout_ms = 60000,
+                               .target.schema = "State \"1\""};
 
 #define SCHEMA "\"State \"\"1\"\"\""
 
@@ -328,6 +331,99 @@ START_TEST(standby_waits_until_it_is_asked_to_stop)
 }
 END_TEST
 
+/* Stopped between its checkpoint and its COMMIT, it holds the row that we must write, too. */
+START_TEST(silent_holder_is_replaced)
+{
+	struct pg_connection *silent = fresh(), *standby = postgres_connect();
+	struct checkpoint checkpoint;
+	int64_t epoch = 0, start;
+
+	config.stream.holder_timeout_ms = 1000;
+	expect_no_error(checkpoint_claim(silent, &config, &checkpoint, &epoch));
+	checkpoint_free(&checkpoint);
+	postgres_execute(silent, "BEGIN; UPDATE " SCHEMA ".stream SET last_tx_id = 99");
+	start = clock_monotonic_us();
+	expect_no_error(checkpoint_claim(standby, &config, &checkpoint, &epoch));
+	ck_assert_int_ge(clock_monotonic_us() - start, 1000000);
+	ck_assert_int_lt(clock_monotonic_us() - start, 4000000);
+	ck_assert_int_eq(epoch, 2);
+	ck_assert_uint_eq(checkpoint.last_tx_id, 0);
+	checkpoint_free(&checkpoint);
+	expect_error(pg_execute(silent, "COMMIT"), ERROR_TRANSIENT, "57P01", "terminating");
+	pg_disconnect(silent);
+	silent = postgres_connect();
+	pg_disconnect(standby);
+	expect_error(checkpoint_reclaim(silent, &config, 1, &checkpoint), ERROR_FENCED, "", "taken over");
+	expect_error(checkpoint_beat(silent, &config, 1), ERROR_FENCED, "", "taken over");
+	expect_no_error(checkpoint_beat(silent, &config, 2));
+	pg_disconnect(silent);
+}
+END_TEST
+
+/* An instance stopped between taking the lock and writing its name into the row, or in the middle of a COPY. */
+START_TEST(holder_without_a_row_is_replaced)
+{
+	struct pg_connection *silent = fresh(), *standby = postgres_connect();
+	struct checkpoint checkpoint;
+	int64_t epoch = 0;
+
+	config.stream.holder_timeout_ms = 1000;
+	expect_no_error(checkpoint_claim(silent, &config, &checkpoint, &epoch));
+	checkpoint_free(&checkpoint);
+	postgres_execute(silent, "DELETE FROM " SCHEMA ".stream");
+	postgres_execute(silent, "CREATE TEMPORARY TABLE copied (t text)");
+	expect_no_error(pg_copy_begin(silent, "COPY pg_temp.copied FROM STDIN"));
+	expect_no_error(checkpoint_claim(standby, &config, &checkpoint, &epoch));
+	checkpoint_free(&checkpoint);
+	pg_disconnect(silent);
+	pg_disconnect(standby);
+}
+END_TEST
+
+static atomic_bool beating;
+
+static void *beat(void *argument)
+{
+	while (atomic_load(&beating)) {
+		expect_no_error(checkpoint_beat(argument, &config, 1));
+		clock_sleep_ms(200);
+	}
+	postgres_execute(argument, "SELECT pg_sleep(2)"); /* one long statement is a sign of life */
+	signals_request_stop();
+	postgres_execute(argument, "SELECT pg_sleep(1)");
+	return NULL;
+}
+
+static void *end_beating(void *argument)
+{
+	(void)argument;
+	clock_sleep_ms(2000);
+	atomic_store(&beating, false);
+	return NULL;
+}
+
+START_TEST(living_holder_is_not_replaced)
+{
+	struct pg_connection *active = fresh(), *standby = postgres_connect();
+	struct checkpoint checkpoint;
+	int64_t epoch = 0;
+	pthread_t threads[2];
+
+	config.stream.holder_timeout_ms = 1000;
+	expect_no_error(checkpoint_claim(active, &config, &checkpoint, &epoch));
+	checkpoint_free(&checkpoint);
+	atomic_store(&beating, true);
+	ck_assert_int_eq(pthread_create(&threads[0], NULL, beat, active), 0);
+	ck_assert_int_eq(pthread_create(&threads[1], NULL, end_beating, NULL), 0);
+	expect_error(checkpoint_claim(standby, &config, &checkpoint, &epoch), ERROR_INTERRUPTED, "", "asked to stop");
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	expect_no_error(checkpoint_beat(active, &config, 1));
+	pg_disconnect(active);
+	pg_disconnect(standby);
+}
+END_TEST
+
 /* It runs with every commit: no growth of the tables, and a bound on its time that only a wrong plan would break. */
 START_TEST(many_commits_stay_cheap)
 {
@@ -379,6 +475,9 @@ int main(void)
 	tcase_add_test(tests, fenced_instance_writes_nothing);
 	tcase_add_test(tests, reclaim_ends_our_lost_session);
 	tcase_add_test(tests, standby_waits_until_it_is_asked_to_stop);
+	tcase_add_test(tests, silent_holder_is_replaced);
+	tcase_add_test(tests, holder_without_a_row_is_replaced);
+	tcase_add_test(tests, living_holder_is_not_replaced);
 	tcase_add_test(tests, many_commits_stay_cheap);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
