@@ -84,6 +84,7 @@ struct config {
 	} log;
 	int64_t memory_limit; /* bytes, of events in memory */
 	const char *spill_dir;
+	int64_t spill_limit; /* bytes that one transaction may take there */
 
 	const struct table_rule *tables;
 	size_t table_count;

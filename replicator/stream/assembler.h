@@ -33,6 +33,10 @@ struct assembler_options {
 	int64_t (*high_watermark)(uint32_t partition, void *context);
 	void *context;
 	size_t snapshot_run_rows; /* how many snapshot rows make one hand-over at most */
+	/* A transaction with more bytes of events than this goes to a file in spill_dir. */
+	size_t spill_bytes;
+	const char *spill_dir;
+	int64_t spill_limit; /* bytes of the file */
 };
 
 struct assembler *assembler_new(const struct assembler_options *options, const struct checkpoint *start,
@@ -41,6 +45,12 @@ void assembler_free(struct assembler *assembler);
 
 /* The partition will be read from `next_offset` on. Call before its first event. */
 void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset);
+
+/*
+ * The operator accepted that events of the partition below `high` are gone. Call for all partitions at once, with their high
+ * watermarks: a transaction whose END lies below may then lack events.
+ */
+void assembler_accept_gap(struct assembler *assembler, uint32_t partition, int64_t high);
 
 /* Each takes what it is given, also when it fails. Offsets of a partition rise. */
 struct error *assembler_push_change(struct assembler *assembler, struct change *change);

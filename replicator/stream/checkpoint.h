@@ -20,6 +20,7 @@ struct checkpoint {
 	char *cluster_id;         /* of the Kafka cluster that the offsets belong to; "" unknown */
 	uint64_t last_commit_lsn; /* W: the commit LSN of the last applied transaction; 0 none */
 	uint64_t last_tx_id;
+	int64_t last_source_us;                /* when the source committed it, since 1970; 0 unknown */
 	struct snapshot_generation generation; /* of the last snapshot seen */
 	bool generation_open;                  /* its last row was not applied yet */
 	struct checkpoint_offset *offsets;

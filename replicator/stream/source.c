@@ -132,6 +132,9 @@ static void make_assembler(struct source *source)
 	    .high_watermark = high_watermark,
 	    .context = source,
 	    .snapshot_run_rows = SNAPSHOT_RUN_ROWS,
+	    .spill_bytes = (size_t)source->config->memory_limit / 4,
+	    .spill_dir = source->config->spill_dir,
+	    .spill_limit = source->config->spill_limit,
 	};
 
 	source->decoder = decoder_new(&decoding);

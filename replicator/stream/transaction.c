@@ -53,8 +53,9 @@ void transaction_free(struct transaction *transaction)
 {
 	if (transaction == NULL)
 		return;
-	for (size_t i = 0; i < transaction->change_count; i++)
+	for (size_t i = 0; transaction->changes != NULL && i < transaction->change_count; i++)
 		change_release(transaction->changes[i]);
+	spill_free(transaction->spill);
 	free(transaction->changes);
 	free(transaction->positions);
 	free(transaction);

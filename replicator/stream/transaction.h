@@ -7,6 +7,7 @@
 #define REPLICATOR_STREAM_TRANSACTION_H
 
 #include "event/change.h"
+#include "stream/spill.h"
 
 enum transaction_kind {
 	TRANSACTION_STREAMED, /* one source transaction, whole */
@@ -33,9 +34,10 @@ struct transaction {
 	uint64_t commit_lsn;     /* likewise; the watermark after it */
 	int64_t source_us;       /* commit time at the source; 0 unknown */
 	int64_t timestamp_ms;    /* Kafka's, of its last record */
-	struct change **changes; /* in the source's order */
+	struct change **changes; /* in the source's order; NULL when they are in `spill` */
 	size_t change_count;
-	size_t bytes; /* of memory */
+	struct spill *spill; /* the events of a large transaction, to be read piece by piece (spill.h); else NULL */
+	size_t bytes;        /* of memory */
 	struct position *positions;
 	size_t position_count;
 	struct snapshot_generation generation; /* of TRANSACTION_SNAPSHOT from an initial snapshot */

@@ -30,6 +30,7 @@
 #define WAIT_MS 200
 #define FIRST_RETRY_MS 100
 #define LONGEST_RETRY_MS 15000
+#define PROGRESS_US INT64_C(10000000) /* of a large transaction */
 
 struct applier {
 	const struct config *config;
@@ -265,11 +266,75 @@ static struct error *begin(struct applier *applier)
 	return pg_execute(applier->connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
 }
 
+/* One piece of a large transaction, inside the target transaction at hand. */
+static struct error *apply_piece(struct applier *applier, const struct transaction *piece, bool strictly,
+                                 struct batch_counts *counts)
+{
+	size_t covered = 0;
+
+	if (!strictly)
+		TRY(plan_build(applier->plan, applier->bindings, applier->connection, piece, &covered));
+	if (covered == 1)
+		return batch_apply_plan(applier->sender, applier->connection, applier->plan, applier->bindings, counts);
+	return batch_apply_strictly(applier->sender, applier->connection, applier->bindings, applier->partitions, piece,
+	                            counts);
+}
+
+static void say_progress(const struct transaction *large, size_t rows, int64_t *said_us)
+{
+	int64_t now = clock_monotonic_us();
+
+	if (now - *said_us < PROGRESS_US)
+		return;
+	*said_us = now;
+	log_info("transaction %llu: %zu of %zu rows are written, not yet visible", (unsigned long long)large->tx_id,
+	         rows, large->change_count);
+}
+
+static struct error *apply_pieces(struct applier *applier, const struct transaction *large, bool strictly,
+                                  struct batch_counts *counts)
+{
+	int64_t said_us = clock_monotonic_us();
+	uint64_t next = 0;
+
+	for (size_t rows = 0;;) {
+		struct transaction *piece = transaction_new(TRANSACTION_STREAMED);
+		struct error *error = spill_read(large->spill, &next, (size_t)applier->config->target.batch_rows,
+		                                 (size_t)applier->config->target.batch_bytes, piece);
+		size_t count = piece->change_count;
+
+		piece->tx_id = large->tx_id;
+		piece->commit_lsn = large->commit_lsn;
+		if (error == NULL && count > 0)
+			error = apply_piece(applier, piece, strictly, counts);
+		transaction_free(piece);
+		TRY(error);
+		if (count == 0)
+			return NULL;
+		rows += count;
+		say_progress(large, rows, &said_us);
+	}
+}
+
+/* A transaction that lies in a file: piece by piece, committed as one. */
+static struct error *apply_large(struct applier *applier, const struct transaction *large, bool strictly)
+{
+	struct batch_counts counts = {0};
+
+	TRY(begin(applier));
+	TRY(apply_pieces(applier, large, strictly, &counts));
+	TRY(commit(applier, large, 1));
+	count_applied(applier, large, 1, &counts);
+	return NULL;
+}
+
 static struct error *apply_strictly(struct applier *applier, const struct transaction *transaction)
 {
 	struct batch_counts counts = {0};
 
 	atomic_fetch_add(&applier->state.strict_batches, 1);
+	if (transaction->spill != NULL)
+		return apply_large(applier, transaction, true);
 	TRY(begin(applier));
 	TRY(batch_apply_strictly(applier->sender, applier->connection, applier->bindings, applier->partitions,
 	                         transaction, &counts));
@@ -286,6 +351,11 @@ static struct error *apply_planned(struct applier *applier, const struct transac
 	size_t run;
 
 	*applied = 0;
+	if (first->spill != NULL) {
+		TRY(apply_large(applier, first, false));
+		*applied = 1;
+		return NULL;
+	}
 	TRY(plan_build(applier->plan, applier->bindings, applier->connection, first, &covered));
 	run = same_generation_run(first, covered);
 	if (run < covered) {

@@ -225,7 +225,7 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 static struct error *may_fold(struct binding_cache *cache, struct pg_connection *connection, struct plan *plan,
                               const struct transaction *transaction, bool *may)
 {
-	*may = true;
+	*may = transaction->spill == NULL;
 	for (size_t i = 0; i < transaction->change_count && *may; i++) {
 		const struct change *change = transaction->changes[i];
 		struct binding *binding;

@@ -1,0 +1,108 @@
+/*
+ * assembler_internal.h - what the files of the assembler share. Nobody else includes it. One thread, the consumer's.
+ *
+ *   assembler.c               life, what is pushed, positions, progress
+ *   assembler_snapshot.c      snapshot rows and generations
+ *   assembler_transaction.c   whole transactions by END's counts
+ *   assembler_run.c           without metadata: runs of one txId in one partition
+ */
+#ifndef REPLICATOR_STREAM_ASSEMBLER_INTERNAL_H
+#define REPLICATOR_STREAM_ASSEMBLER_INTERNAL_H
+
+#include "stream/assembler.h"
+#include "stream/lane.h"
+
+#define RECENT_COUNT 4096 /* txIds remembered for events without sequence[0] */
+#define NO_PARTITION UINT32_MAX
+
+struct collection_state {
+	const struct collection *collection;
+	uint32_t *lanes; /* numbers of the partitions of the topics that carried it */
+	size_t lane_count;
+	bool excluded;
+	uint64_t needed; /* by the END at hand */
+	uint64_t got;    /* by the transaction at hand */
+};
+
+struct assembler {
+	struct assembler_options options;
+	const struct partition_list *partitions;
+
+	struct lane *lanes; /* by number of the partition */
+	size_t lane_count;
+	size_t waiting_bytes;
+	size_t snapshot_rows_waiting;
+	uint32_t *dirty; /* lanes whose position may have moved since the last hand-over */
+	size_t dirty_count;
+	size_t dirty_capacity;
+
+	struct collection_state **collections; /* by collection->number */
+	size_t collection_count;
+
+	struct transaction_mark **marks; /* ring, like lane.ring; all from one partition */
+	size_t mark_capacity;
+	size_t mark_head;
+	size_t mark_count;
+	uint32_t mark_partition;
+
+	/* The transaction at hand: its events are being taken. */
+	bool taking;
+	uint64_t taking_tx_id;
+	struct transaction_mark *current; /* its END, still in the ring; NULL: only its BEGIN is known */
+	size_t taken_bytes;               /* of its events in memory */
+	struct spill *spill;              /* of its events, when they are many; else NULL */
+
+	uint64_t watermark; /* W */
+	int64_t watermark_us;
+	uint64_t recent[RECENT_COUNT];
+	size_t recent_next;
+
+	struct snapshot_generation generation;
+	bool generation_open; /* streamed transactions behind it wait */
+	bool generation_last_seen;
+	uint64_t newest_end; /* the highest commit LSN of an END pushed */
+	unsigned quiet_ticks;
+	bool quiet; /* nothing more is coming right now */
+};
+
+static inline bool is_snapshot_row(const struct change *change)
+{
+	return change->snapshot != SNAPSHOT_NONE;
+}
+
+static inline bool is_generation_row(const struct change *change)
+{
+	return change->snapshot == SNAPSHOT_ROW || change->snapshot == SNAPSHOT_LAST;
+}
+
+/* assembler.c */
+struct transaction_mark *assembler_mark(const struct assembler *assembler, size_t index); /* NULL: there is none */
+void assembler_pop_mark(struct assembler *assembler);
+struct collection_state *assembler_collection(struct assembler *assembler, const struct collection *collection);
+struct error *assembler_change_error(const struct assembler *assembler, const struct change *change, const char *what);
+void assembler_touch(struct assembler *assembler, uint32_t partition);
+void assembler_pop(struct assembler *assembler, struct lane *lane); /* the head, which the caller has */
+void assembler_add_positions(struct assembler *assembler, struct transaction *transaction);
+void assembler_remember(struct assembler *assembler, uint64_t tx_id); /* as applied */
+/* Whether a transaction that looks like a repeat by its LSN is none: its commit is younger than that of W. */
+bool assembler_is_newer(const struct assembler *assembler, uint64_t tx_id, int64_t source_us);
+/* Drops repeats from the head; gives what stands there then, or NULL. */
+struct change *assembler_live_head(struct assembler *assembler, uint32_t partition);
+
+/* assembler_snapshot.c */
+struct transaction *assembler_next_snapshot(struct assembler *assembler);
+/* True: a transaction with that commit LSN belongs behind the snapshot at hand. 0: any. */
+bool assembler_generation_waits(const struct assembler *assembler, uint64_t commit_lsn);
+/* The end of the generation, once it is reached; else NULL. */
+struct transaction *assembler_end_generation(struct assembler *assembler);
+/* Drops, before the rows of a snapshot, events of transactions whose END will never come: the connector died in them. */
+void assembler_dismiss_unfinished(struct assembler *assembler);
+
+/* assembler_transaction.c */
+struct error *assembler_next_transaction(struct assembler *assembler, struct transaction **transaction);
+void assembler_forget_taken(struct assembler *assembler);
+
+/* assembler_run.c */
+struct transaction *assembler_next_run(struct assembler *assembler);
+
+#endif

@@ -1,0 +1,681 @@
+/*
+ * test_assembler.c - whole transactions from partitions: order, counts, repeats after a restart of the connector, numbers
+ * that begin anew, generations of snapshots, large transactions in files, accepted gaps.
+ */
+#include "base/memory.h"
+#include "event/decoder.h"
+#include "stream/assembler.h"
+#include "stream/spill.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MARKS, USERS, ORDERS, PARTITIONS };
+
+static const char *const tables[PARTITIONS] = {"transaction", "users", "orders"};
+
+static struct partition_list *names;
+static struct decoder *decoder;
+static struct assembler *assembler;
+static struct slab_account accounts[PARTITIONS];
+static struct slab_writer writers[PARTITIONS];
+static int64_t offsets[PARTITIONS];
+static int64_t high[PARTITIONS]; /* 0: as far as was pushed */
+static struct checkpoint start;
+static struct assembler_options options;
+
+static int64_t high_watermark(uint32_t partition, void *context)
+{
+	(void)context;
+	return high[partition] != 0 ? high[partition] : offsets[partition];
+}
+
+static void begin(void)
+{
+	assembler_free(assembler);
+	assembler = assembler_new(&options, &start, names);
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		assembler_add_partition(assembler, i, offsets[i]);
+}
+
+static void setup(void)
+{
+	const struct decoder_options decoding = {0};
+
+	names = partition_list_new();
+	decoder = decoder_new(&decoding);
+	memset(offsets, 0, sizeof(offsets));
+	memset(high, 0, sizeof(high));
+	for (int i = 0; i < PARTITIONS; i++) {
+		partition_list_add(names, tables[i], 0);
+		slab_writer_init(&writers[i], &accounts[i]);
+	}
+	start = (struct checkpoint){0};
+	options = (struct assembler_options){.transactions = true,
+	                                     .high_watermark = high_watermark,
+	                                     .snapshot_run_rows = 100,
+	                                     .spill_dir = "/tmp",
+	                                     .spill_limit = 1 << 28};
+	assembler = NULL;
+	begin();
+}
+
+static void teardown(void)
+{
+	assembler_free(assembler);
+	for (int i = 0; i < PARTITIONS; i++) {
+		slab_writer_close(&writers[i]);
+		ck_assert_uint_eq(slab_bytes_in_use(&accounts[i]), 0); /* everything was released */
+	}
+	decoder_free(decoder);
+	partition_list_free(names);
+}
+
+static bool new_key(const struct raw_message *message, const char *name, struct slice *value)
+{
+	if (message->handle == NULL || strcmp(name, "__debezium.newkey") != 0)
+		return false;
+	*value = slice_from(message->handle);
+	return true;
+}
+
+static struct error *push(uint32_t partition, const char *key, const char *value, const char *header)
+{
+	struct raw_message message = {
+	    .partition = partition,
+	    .topic = tables[partition],
+	    .offset = offsets[partition]++,
+	    .key = slice_from(key),
+	    .value = slice_from(value),
+	    .header = new_key,
+	    .handle = (void *)(uintptr_t)header,
+	};
+	struct decoded decoded;
+	struct error *error = decoder_decode(decoder, &message, &writers[partition], &decoded);
+
+	ck_assert_msg(error == NULL, "%s", error == NULL ? "" : error->message);
+	return decoded.kind == DECODED_MARK ? assembler_push_mark(assembler, decoded.mark)
+	                                    : assembler_push_change(assembler, decoded.change);
+}
+
+#define GOOD(expression)                                                                                               \
+	do {                                                                                                           \
+		struct error *good_ = (expression);                                                                    \
+		ck_assert_msg(good_ == NULL, "%s", good_ == NULL ? "" : good_->message);                               \
+	} while (0)
+
+/* A streamed event; previous 0: null. LSN 10 * tx + n would be in WAL order; the caller says it. */
+struct event {
+	uint32_t partition;
+	char op;
+	int tx, order, lsn, previous, id;
+	int seconds; /* commit time; 0: the txId */
+};
+
+static void event(struct event e)
+{
+	char key[64], previous[32] = "null", row[64], value[1024];
+
+	snprintf(key, sizeof(key), "{\"id\":%d}", e.id);
+	snprintf(row, sizeof(row), "{\"id\":%d,\"name\":\"x\"}", e.id);
+	if (e.previous != 0)
+		snprintf(previous, sizeof(previous), "\\\"%d\\\"", e.previous);
+	snprintf(
+	    value, sizeof(value),
+	    "{\"before\":%s,\"after\":%s,\"source\":{\"version\":\"3.7.0.Final\",\"connector\":\"postgresql\","
+	    "\"name\":\"p\",\"ts_ms\":%d000,\"snapshot\":\"false\",\"db\":\"s\",\"sequence\":\"[%s,\\\"%d\\\"]\","
+	    "\"ts_us\":%d000000,\"ts_ns\":%d000000000,\"schema\":\"public\",\"table\":\"%s\",\"txId\":%d,\"lsn\":%d,"
+	    "\"xmin\":null},\"transaction\":{\"id\":\"%d:%d\",\"total_order\":%d,\"data_collection_order\":1},"
+	    "\"op\":\"%c\",\"ts_ms\":1}",
+	    e.op == 'd' ? row : "null", e.op == 'd' ? "null" : row, e.seconds ? e.seconds : e.tx, previous, e.lsn,
+	    e.seconds ? e.seconds : e.tx, e.seconds ? e.seconds : e.tx, tables[e.partition], e.tx, e.lsn, e.tx, e.lsn,
+	    e.order, e.op);
+	GOOD(push(e.partition, key, value, NULL));
+}
+
+static void begin_mark(int tx, int lsn)
+{
+	char value[256];
+
+	snprintf(
+	    value, sizeof(value),
+	    "{\"status\":\"BEGIN\",\"id\":\"%d:%d\",\"event_count\":null,\"data_collections\":null,\"ts_ms\":%d000}",
+	    tx, lsn, tx);
+	GOOD(push(MARKS, "{}", value, NULL));
+}
+
+static void end_mark_at(int tx, int lsn, int users, int orders, int seconds)
+{
+	char value[512];
+
+	snprintf(
+	    value, sizeof(value),
+	    "{\"status\":\"END\",\"id\":\"%d:%d\",\"event_count\":%d,\"data_collections\":[{\"data_collection\":"
+	    "\"public.users\",\"event_count\":%d},{\"data_collection\":\"public.orders\",\"event_count\":%d}],\"ts_"
+	    "ms\":%d000}",
+	    tx, lsn, users + orders, users, orders, seconds);
+	GOOD(push(MARKS, "{}", value, NULL));
+}
+
+static void end_mark(int tx, int lsn, int users, int orders)
+{
+	end_mark_at(tx, lsn, users, orders, tx);
+}
+
+static void snapshot_row(uint32_t partition, const char *mark, int lsn, int id)
+{
+	char key[64], value[1024];
+
+	snprintf(key, sizeof(key), "{\"id\":%d}", id);
+	snprintf(
+	    value, sizeof(value),
+	    "{\"before\":null,\"after\":{\"id\":%d,\"name\":\"x\"},\"source\":{\"version\":\"3.7.0.Final\","
+	    "\"connector\":\"postgresql\",\"name\":\"p\",\"ts_ms\":1,\"snapshot\":\"%s\",\"db\":\"s\",\"sequence\":"
+	    "\"[null,\\\"%d\\\"]\",\"ts_us\":1000,\"ts_ns\":1000000,\"schema\":\"public\",\"table\":\"%s\",\"txId\":%d,"
+	    "\"lsn\":%d,\"xmin\":null},\"transaction\":null,\"op\":\"r\",\"ts_ms\":1}",
+	    id, mark, lsn, tables[partition], lsn + 1, lsn);
+	GOOD(push(partition, key, value, NULL));
+}
+
+static struct transaction *next(void)
+{
+	struct transaction *transaction = NULL;
+
+	GOOD(assembler_next(assembler, &transaction));
+	return transaction;
+}
+
+static void expect_nothing(void)
+{
+	struct transaction *transaction = next();
+
+	ck_assert_msg(transaction == NULL, "transaction %llu came", (unsigned long long)transaction->tx_id);
+}
+
+/* The ids of its rows, in order: "1 2 3". */
+static void expect_rows(uint64_t tx_id, const char *ids)
+{
+	struct transaction *transaction = next();
+	char text[512] = "";
+
+	ck_assert_msg(transaction != NULL, "transaction %llu did not come", (unsigned long long)tx_id);
+	ck_assert_uint_eq(transaction->tx_id, tx_id);
+	for (size_t i = 0; i < transaction->change_count; i++) {
+		const struct change *change = transaction->changes[i];
+		const struct value *row = change->after != NULL ? change->after : change->before;
+		char one[64];
+
+		snprintf(one, sizeof(one), "%s%s%.*s", i > 0 ? " " : "", change->operation == 'd' ? "-" : "",
+		         (int)row[0].length, row[0].data);
+		strncat(text, one, sizeof(text) - strlen(text) - 1);
+	}
+	ck_assert_str_eq(text, ids);
+	transaction_free(transaction);
+}
+
+static void expect_error(const char *part)
+{
+	struct transaction *transaction = NULL;
+	struct error *error = NULL;
+
+	for (int i = 0; i < 3 && error == NULL; i++) {
+		error = assembler_next(assembler, &transaction);
+		transaction_free(transaction);
+	}
+	ck_assert_ptr_nonnull(error);
+	ck_assert_msg(strstr(error->message, part) != NULL, "`%s` is not in: %s", part, error->message);
+	error_free(error);
+}
+
+static int64_t position_of(const struct transaction *transaction, uint32_t partition)
+{
+	for (size_t i = 0; i < transaction->position_count; i++)
+		if (transaction->positions[i].partition == partition)
+			return transaction->positions[i].next_offset;
+	return -1;
+}
+
+/* One user and one order. */
+static void simple(int tx, int lsn, int previous)
+{
+	begin_mark(tx, lsn + 1);
+	event((struct event){USERS, 'c', tx, 1, lsn + 1, previous, tx * 10, 0});
+	event((struct event){ORDERS, 'c', tx, 2, lsn + 2, previous, tx * 10 + 1, 0});
+	end_mark(tx, lsn + 9, 1, 1);
+}
+
+START_TEST(test_sorted_over_partitions)
+{
+	begin_mark(1, 101);
+	event((struct event){ORDERS, 'c', 1, 2, 102, 0, 2, 0});
+	event((struct event){USERS, 'c', 1, 1, 101, 0, 1, 0});
+	event((struct event){USERS, 'c', 1, 3, 103, 0, 3, 0});
+	expect_nothing();
+	end_mark(1, 109, 2, 1);
+	expect_rows(1, "1 2 3");
+	expect_nothing();
+}
+END_TEST
+
+START_TEST(test_repeated_transaction_is_dismissed)
+{
+	simple(1, 100, 50);
+	simple(2, 110, 109);
+	expect_rows(1, "10 11");
+	expect_rows(2, "20 21");
+	simple(1, 100, 50);
+	simple(2, 110, 109);
+	simple(3, 120, 119);
+	expect_rows(3, "30 31");
+	expect_nothing();
+}
+END_TEST
+
+/* FACTS §9: after a restart inside a transaction its tail comes again, without a BEGIN, with another END. */
+START_TEST(test_tail_sent_again_without_begin)
+{
+	begin_mark(1, 101);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	event((struct event){USERS, 'c', 1, 2, 102, 50, 2, 0});
+	event((struct event){USERS, 'c', 1, 3, 103, 50, 3, 0});
+	event((struct event){USERS, 'c', 1, 2, 102, 50, 2, 0});
+	event((struct event){USERS, 'c', 1, 3, 103, 50, 3, 0});
+	event((struct event){USERS, 'c', 1, 4, 104, 50, 4, 0});
+	end_mark(1, 109, 4, 0);
+	event((struct event){USERS, 'c', 1, 4, 104, 50, 4, 0});
+	end_mark(1, 109, 4, 0);
+	simple(2, 110, 109);
+	expect_rows(1, "1 2 3 4");
+	expect_rows(2, "20 21");
+	expect_nothing();
+}
+END_TEST
+
+/* … or with numbers that are too low by one, and an END that is short by one. */
+START_TEST(test_shifted_numbers_are_repaired)
+{
+	begin_mark(1, 101);
+	for (int i = 1; i <= 5; i++)
+		event((struct event){USERS, 'c', 1, i, 100 + i, 50, i, 0});
+	for (int i = 4; i <= 8; i++)
+		event((struct event){USERS, i == 6 ? 'd' : 'c', 1, i - 1, 100 + i, 50, i, 0});
+	end_mark(1, 109, 7, 0);
+	simple(2, 110, 109);
+	expect_rows(1, "1 2 3 4 5 -6 7 8");
+	expect_rows(2, "20 21");
+}
+END_TEST
+
+START_TEST(test_shifted_twice)
+{
+	begin_mark(1, 101);
+	for (int i = 1; i <= 4; i++)
+		event((struct event){USERS, 'c', 1, i, 100 + i, 50, i, 0});
+	for (int i = 3; i <= 6; i++)
+		event((struct event){USERS, 'c', 1, i - 1, 100 + i, 50, i, 0});
+	for (int i = 5; i <= 8; i++)
+		event((struct event){USERS, 'c', 1, i - 2, 100 + i, 50, i, 0});
+	end_mark(1, 109, 6, 0);
+	expect_rows(1, "1 2 3 4 5 6 7 8");
+}
+END_TEST
+
+START_TEST(test_shift_that_fits_nowhere_stops)
+{
+	begin_mark(1, 101);
+	for (int i = 1; i <= 3; i++)
+		event((struct event){USERS, 'c', 1, i, 100 + i, 50, i, 0});
+	event((struct event){USERS, 'c', 1, 2, 107, 50, 77, 0});
+	end_mark(1, 109, 4, 0);
+	expect_error("began anew");
+}
+END_TEST
+
+START_TEST(test_one_number_in_two_partitions_stops)
+{
+	begin_mark(1, 101);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	event((struct event){ORDERS, 'c', 1, 1, 102, 50, 2, 0});
+	end_mark(1, 109, 1, 1);
+	expect_error("began anew");
+}
+END_TEST
+
+/* sequence[0] is null in the first transaction after a snapshot: its repeat is known by its txId … */
+START_TEST(test_repeat_without_sequence)
+{
+	simple(1, 100, 0);
+	expect_rows(1, "10 11");
+	simple(1, 100, 0);
+	simple(2, 110, 109);
+	expect_rows(2, "20 21");
+	expect_nothing();
+}
+END_TEST
+
+/* … or, when that is forgotten, by its END. */
+START_TEST(test_forgotten_repeat_without_sequence)
+{
+	start.last_commit_lsn = 200;
+	start.last_tx_id = 5;
+	start.last_source_us = 5000000;
+	begin();
+	simple(3, 100, 0);
+	simple(6, 210, 200);
+	expect_rows(6, "60 61");
+	expect_nothing();
+}
+END_TEST
+
+START_TEST(test_history_that_goes_back_stops)
+{
+	start.last_commit_lsn = 500;
+	start.last_tx_id = 5;
+	start.last_source_us = 5000000;
+	begin();
+	begin_mark(90, 401);
+	event((struct event){USERS, 'c', 90, 1, 401, 390, 1, 90});
+	end_mark_at(90, 409, 1, 0, 90);
+	expect_error("accept new-slot");
+}
+END_TEST
+
+START_TEST(test_missing_event_stops)
+{
+	begin_mark(1, 101);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	end_mark(1, 109, 2, 0);
+	expect_nothing();
+	event((struct event){USERS, 'c', 2, 1, 111, 109, 2, 0});
+	expect_error("END announces 2 events of public.users, 1 came");
+}
+END_TEST
+
+START_TEST(test_lost_end_stops)
+{
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	begin_mark(2, 111);
+	event((struct event){USERS, 'c', 2, 1, 111, 109, 2, 0});
+	end_mark(2, 119, 1, 0);
+	expect_error("its END is not in the transaction topic");
+}
+END_TEST
+
+START_TEST(test_accepted_gap_cuts_transactions)
+{
+	start.last_commit_lsn = 40;
+	begin();
+	/* Transaction 1 lost a user and transaction 2 its END; then all is whole. */
+	event((struct event){ORDERS, 'c', 1, 2, 102, 50, 11, 0});
+	end_mark(1, 109, 1, 1);
+	event((struct event){ORDERS, 'c', 2, 2, 112, 109, 21, 0});
+	simple(3, 120, 119);
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		assembler_accept_gap(assembler, i, offsets[i]);
+	expect_rows(1, "11");
+	expect_rows(3, "30 31");
+	begin_mark(4, 131);
+	event((struct event){USERS, 'c', 4, 1, 131, 129, 40, 0});
+	end_mark(4, 139, 2, 0);
+	expect_nothing(); /* behind the gap counts are counts again */
+}
+END_TEST
+
+START_TEST(test_generation_ends_behind_all_its_rows)
+{
+	struct transaction *end;
+
+	high[ORDERS] = 2;
+	snapshot_row(ORDERS, "first", 500, 1);
+	snapshot_row(USERS, "last", 500, 2);
+	expect_rows(0, "2");
+	expect_rows(0, "1");
+	expect_nothing(); /* the partition reaches further: another row of the snapshot */
+	snapshot_row(ORDERS, "true", 500, 3);
+	expect_rows(0, "3");
+	end = next();
+	ck_assert(end != NULL && end->generation_ends);
+	transaction_free(end);
+}
+END_TEST
+
+START_TEST(test_generation_end_is_a_hand_over)
+{
+	struct transaction *end;
+
+	snapshot_row(ORDERS, "first", 500, 1);
+	snapshot_row(USERS, "last", 500, 2);
+	expect_rows(0, "2");
+	expect_rows(0, "1");
+	end = next();
+	ck_assert_ptr_nonnull(end);
+	ck_assert(end->generation_ends);
+	ck_assert_uint_eq(end->generation.lsn, 500);
+	ck_assert_uint_eq(end->change_count, 0);
+	transaction_free(end);
+	simple(600, 600, 0);
+	expect_rows(600, "6000 6001");
+}
+END_TEST
+
+/* Its last row is in a topic that nobody reads: an END behind the snapshot says that it is written. */
+START_TEST(test_last_row_elsewhere)
+{
+	struct transaction *end;
+
+	snapshot_row(USERS, "first", 500, 1);
+	expect_rows(0, "1");
+	expect_nothing();
+	simple(600, 600, 0);
+	end = next();
+	ck_assert_ptr_nonnull(end);
+	ck_assert(end->generation_ends);
+	transaction_free(end);
+	expect_rows(600, "6000 6001");
+}
+END_TEST
+
+/* A second snapshot while a transaction before it still waits in another partition. */
+START_TEST(test_transactions_before_a_snapshot_go_first)
+{
+	struct transaction *end;
+
+	begin_mark(1, 101);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	snapshot_row(ORDERS, "first", 500, 8);
+	end_mark(1, 109, 1, 0);
+	snapshot_row(USERS, "last", 500, 9);
+	simple(600, 600, 0);
+	expect_rows(0, "8");
+	expect_rows(1, "1");
+	expect_rows(0, "9");
+	end = next();
+	ck_assert(end != NULL && end->generation_ends);
+	transaction_free(end);
+	expect_rows(600, "6000 6001");
+}
+END_TEST
+
+/* The connector died inside a transaction, lost its slot, and made a new snapshot. */
+START_TEST(test_half_transaction_before_a_snapshot)
+{
+	struct transaction *end;
+
+	begin_mark(1, 101);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	snapshot_row(USERS, "first", 500, 8);
+	snapshot_row(USERS, "last", 500, 9);
+	expect_nothing();
+	transaction_free(assembler_progress(assembler)); /* quiet */
+	expect_nothing();
+	expect_rows(0, "8 9");
+	end = next();
+	ck_assert(end != NULL && end->generation_ends);
+	transaction_free(end);
+	simple(600, 600, 0);
+	expect_rows(600, "6000 6001");
+}
+END_TEST
+
+/* Large transactions. */
+
+static int number_in(const struct value *value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.*s", (int)value->length, value->data);
+	return atoi(text);
+}
+
+static void expect_spilled(int tx, int count)
+{
+	struct transaction *transaction = NULL;
+	uint64_t order = 0;
+	int id = 0;
+
+	while (transaction == NULL)
+		transaction = next();
+	ck_assert_uint_eq(transaction->tx_id, (uint64_t)tx);
+	ck_assert_ptr_nonnull(transaction->spill);
+	ck_assert_ptr_null(transaction->changes);
+	ck_assert_uint_eq(transaction->change_count, (size_t)count);
+	for (;;) {
+		struct transaction *piece = transaction_new(TRANSACTION_STREAMED);
+
+		GOOD(spill_read(transaction->spill, &order, 100, 1 << 20, piece));
+		if (piece->change_count == 0) {
+			transaction_free(piece);
+			break;
+		}
+		ck_assert_uint_le(piece->change_count, 100);
+		for (size_t i = 0; i < piece->change_count; i++) {
+			const struct change *change = piece->changes[i];
+
+			id++;
+			ck_assert_uint_eq(change->total_order, (uint64_t)id);
+			ck_assert_int_eq(number_in(&change->after[0]), id);
+			ck_assert_str_eq(change->relation->table, tables[id % 2 == 0 ? USERS : ORDERS]);
+		}
+		transaction_free(piece);
+	}
+	ck_assert_int_eq(id, count);
+	transaction_free(transaction);
+}
+
+START_TEST(test_large_transaction_goes_to_a_file)
+{
+	const int count = 1000;
+
+	options.spill_bytes = 20000;
+	begin();
+	begin_mark(1, 100);
+	for (int i = 1; i <= count; i++) {
+		event((struct event){i % 2 == 0 ? USERS : ORDERS, 'c', 1, i, 100 + i, 50, i, 0});
+		if (i % 10 == 0)
+			expect_nothing();
+		ck_assert_uint_lt(slab_bytes_in_use(&accounts[USERS]), 200000);
+	}
+	ck_assert_uint_lt(assembler_total_waiting_bytes(assembler), 30000);
+	/* A restart of the connector sends the tail again, with numbers that are too low by one. */
+	for (int i = count - 20; i <= count + 4; i++)
+		event((struct event){i % 2 == 0 ? USERS : ORDERS, 'c', 1, i - 1, 100 + i, 50, i, 0});
+	end_mark(1, 9000, count / 2 + 2, count / 2 + 1);
+	simple(2, 9010, 9000);
+	expect_spilled(1, count + 4);
+	expect_rows(2, "20 21");
+}
+END_TEST
+
+START_TEST(test_spill_without_room_stops)
+{
+	struct transaction *transaction = NULL;
+	struct error *error = NULL;
+
+	options.spill_bytes = 1000;
+	options.spill_dir = "/nowhere";
+	begin();
+	begin_mark(1, 100);
+	for (int i = 1; i <= 100; i++)
+		event((struct event){USERS, 'c', 1, i, 100 + i, 50, i, 0});
+	error = assembler_next(assembler, &transaction);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_str_eq(error_class_name(error->class), error_class_name(ERROR_SYSTEM));
+	ck_assert_ptr_nonnull(strstr(error->message, "/nowhere"));
+	error_free(error);
+}
+END_TEST
+
+START_TEST(test_spill_above_its_limit_stops)
+{
+	options.spill_bytes = 1000;
+	options.spill_limit = 10000;
+	begin();
+	begin_mark(1, 100);
+	for (int i = 1; i <= 100; i++)
+		event((struct event){USERS, 'c', 1, i, 100 + i, 50, i, 0});
+	expect_error("spill_limit");
+}
+END_TEST
+
+START_TEST(test_positions_of_a_half_taken_transaction)
+{
+	struct transaction *transaction;
+
+	simple(1, 100, 50);
+	begin_mark(2, 111);
+	event((struct event){USERS, 'c', 2, 1, 111, 109, 20, 0});
+	end_mark(2, 119, 1, 1);
+	transaction = next();
+	ck_assert_int_eq(position_of(transaction, USERS), 1);
+	ck_assert_int_eq(position_of(transaction, MARKS), 2);
+	transaction_free(transaction);
+	expect_nothing();
+	transaction = assembler_progress(assembler);
+	ck_assert_ptr_null(transaction);
+	event((struct event){ORDERS, 'c', 2, 2, 112, 109, 21, 0});
+	transaction = next();
+	ck_assert_int_eq(position_of(transaction, USERS), 2);
+	ck_assert_int_eq(position_of(transaction, MARKS), 4);
+	transaction_free(transaction);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("assembler");
+	TCase *tcase = tcase_create("assembler");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_sorted_over_partitions);
+	tcase_add_test(tcase, test_repeated_transaction_is_dismissed);
+	tcase_add_test(tcase, test_tail_sent_again_without_begin);
+	tcase_add_test(tcase, test_shifted_numbers_are_repaired);
+	tcase_add_test(tcase, test_shifted_twice);
+	tcase_add_test(tcase, test_shift_that_fits_nowhere_stops);
+	tcase_add_test(tcase, test_one_number_in_two_partitions_stops);
+	tcase_add_test(tcase, test_repeat_without_sequence);
+	tcase_add_test(tcase, test_forgotten_repeat_without_sequence);
+	tcase_add_test(tcase, test_history_that_goes_back_stops);
+	tcase_add_test(tcase, test_missing_event_stops);
+	tcase_add_test(tcase, test_lost_end_stops);
+	tcase_add_test(tcase, test_accepted_gap_cuts_transactions);
+	tcase_add_test(tcase, test_generation_ends_behind_all_its_rows);
+	tcase_add_test(tcase, test_generation_end_is_a_hand_over);
+	tcase_add_test(tcase, test_last_row_elsewhere);
+	tcase_add_test(tcase, test_transactions_before_a_snapshot_go_first);
+	tcase_add_test(tcase, test_half_transaction_before_a_snapshot);
+	tcase_add_test(tcase, test_large_transaction_goes_to_a_file);
+	tcase_add_test(tcase, test_spill_without_room_stops);
+	tcase_add_test(tcase, test_spill_above_its_limit_stops);
+	tcase_add_test(tcase, test_positions_of_a_half_taken_transaction);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
