@@ -59,7 +59,8 @@ struct relation {
 	const struct column *columns;
 	uint32_t key_count;          /* 0: the message has no key (table without a key) */
 	const uint32_t *key_columns; /* indexes into columns, in the key's order */
-	bool typed; /* columns[].encoding was told by a schema; false: plain JSON, ask the target's type */
+	bool typed;    /* columns[].encoding was told by a schema; false: plain JSON, ask the target's type */
+	bool adjusted; /* the connector rewrote the columns' names to Avro's rules: adjusted_name.h */
 };
 
 enum change_operation {

@@ -4,11 +4,13 @@
 #ifndef REPLICATOR_EVENT_DECODE_H
 #define REPLICATOR_EVENT_DECODE_H
 
+#include "base/buffer.h"
 #include "base/map.h"
 #include "event/decoder.h"
 #include "event/envelope.h"
 #include "event/placeholder.h"
 #include "event/schema_cache.h"
+#include "event/schema_registry.h"
 
 /* A relation of a table that was seen with this shape and key. */
 struct known_relation {
@@ -33,6 +35,7 @@ struct partition_cache {
 	struct schema_list values_schemas;
 	struct schema_list keys_schemas;
 	struct table *last_table;
+	bool flattened; /* its rows have no envelope */
 };
 
 struct decoder {
@@ -45,6 +48,10 @@ struct decoder {
 	struct map *collections; /* by the name in an END */
 	const struct shape *empty;
 	const struct shape *message_shape;
+	struct schema_registry *registry;
+	struct map *layouts;      /* flattened.h */
+	struct buffer value_text; /* of an Avro message, as JSON */
+	struct buffer key_text;
 	struct envelope envelope;
 	struct row key;
 	struct row header;
@@ -55,6 +62,14 @@ struct decoder {
 
 /* `topic[partition]@offset: field FIELD.COLUMN: what`; field NULL: the message as a whole. */
 struct error *decode_error(const struct raw_message *message, const char *field, struct slice column, const char *what);
+
+/*
+ * The JSON of a message's value or key: the bytes themselves, or what Avro was turned into, in `buffer`. *schema NULL: it
+ * was no Avro.
+ */
+struct error *decode_text(struct decoder *decoder, const struct raw_message *message, const char *field,
+                          struct slice bytes, struct buffer *buffer, struct slice *text,
+                          const struct avro_schema **schema);
 
 /* The message key's fields: an empty shape where there is no key. */
 struct error *decode_key(struct decoder *decoder, struct partition_cache *partition, const struct raw_message *message,

@@ -8,17 +8,18 @@
 #include "event/decode.h"
 
 #include "base/memory.h"
+#include "event/avro.h"
 
 static const struct slice no_column;
 
-/* Reads a key of either form; row->shape NULL: a null key. */
-static bool read_key(struct decoder *decoder, struct partition_cache *partition, struct slice text, struct row *row,
-                     struct scan_cursor *cursor, struct slice *column)
+/* Reads a key of either form of JSON; row->shape NULL: a null key. */
+static bool read_key(struct decoder *decoder, struct partition_cache *partition, struct slice text, bool schemaless,
+                     struct row *row, struct scan_cursor *cursor, struct slice *column)
 {
-	const struct schema_prefix *prefix;
+	const struct schema_prefix *prefix = NULL;
 
 	scan_begin(cursor, text);
-	if (!schema_cache_take(decoder->key_schemas, &partition->keys_schemas, cursor, false, &prefix))
+	if (!schemaless && !schema_cache_take(decoder->key_schemas, &partition->keys_schemas, cursor, false, &prefix))
 		return false;
 	scan_space(cursor);
 	row->shape = NULL;
@@ -32,13 +33,16 @@ static bool read_key(struct decoder *decoder, struct partition_cache *partition,
 struct error *decode_key(struct decoder *decoder, struct partition_cache *partition, const struct raw_message *message,
                          const struct shape **key)
 {
+	const struct avro_schema *schema;
 	struct scan_cursor cursor;
 	struct slice column = no_column;
+	struct slice text;
 
 	*key = decoder->empty;
 	if (message->key.data == NULL)
 		return NULL;
-	if (!read_key(decoder, partition, message->key, &decoder->key, &cursor, &column))
+	TRY(decode_text(decoder, message, "key", message->key, &decoder->key_text, &text, &schema));
+	if (!read_key(decoder, partition, text, schema != NULL, &decoder->key, &cursor, &column))
 		return decode_error(message, "key", column, cursor.problem);
 	if (decoder->key.shape != NULL)
 		*key = decoder->key.shape;
@@ -74,6 +78,7 @@ struct error *decode_key_header(struct decoder *decoder, struct partition_cache 
                                 const struct raw_message *message, const char *header, const struct relation *relation,
                                 struct row **row)
 {
+	const struct avro_schema *schema;
 	struct scan_cursor cursor;
 	struct slice column = no_column;
 	struct slice text;
@@ -81,7 +86,8 @@ struct error *decode_key_header(struct decoder *decoder, struct partition_cache 
 	*row = NULL;
 	if (message->header == NULL || !message->header(message, header, &text) || text.data == NULL)
 		return NULL;
-	if (!read_key(decoder, partition, text, &decoder->header, &cursor, &column))
+	TRY(decode_text(decoder, message, header, text, &decoder->key_text, &text, &schema));
+	if (!read_key(decoder, partition, text, schema != NULL, &decoder->header, &cursor, &column))
 		return decode_error(message, header, column, cursor.problem);
 	if (decoder->header.shape == NULL || !sort_values(decoder, relation, &column))
 		return decode_error(message, header, column,

@@ -8,6 +8,8 @@
 #include "event/decode.h"
 
 #include "base/memory.h"
+#include "event/avro.h"
+#include "event/flattened.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,7 +36,7 @@ static const struct shape *new_message_shape(void)
 	    {.name = "content", .schema_name = "", .encoding = ENCODING_BYTES, .optional = true},
 	};
 
-	return registry_shape(columns, 2, true);
+	return registry_shape(columns, 2, SHAPE_TYPED);
 }
 
 struct decoder *decoder_new(const struct decoder_options *options)
@@ -44,6 +46,8 @@ struct decoder *decoder_new(const struct decoder_options *options)
 	placeholder_init(&decoder->placeholder, options != NULL ? options->unavailable_placeholder : NULL);
 	decoder->schemas = schema_cache_new();
 	decoder->key_schemas = schema_cache_new();
+	decoder->registry = schema_registry_new(options != NULL ? &options->registry : NULL);
+	decoder->layouts = flattened_new();
 	decoder->tables = map_new();
 	decoder->collections = map_new();
 	decoder->empty = registry_empty_shape();
@@ -81,6 +85,10 @@ void decoder_free(struct decoder *decoder)
 	schema_cache_free(decoder->key_schemas);
 	map_free(decoder->tables, table_free);
 	map_free(decoder->collections, NULL);
+	schema_registry_free(decoder->registry);
+	flattened_free(decoder->layouts);
+	buffer_free(&decoder->value_text);
+	buffer_free(&decoder->key_text);
 	envelope_close(&decoder->envelope);
 	row_close(&decoder->key);
 	row_close(&decoder->header);
@@ -94,6 +102,36 @@ const struct collection *decoder_collection(struct decoder *decoder, const char 
 {
 	(void)decoder;
 	return registry_collection(slice_from(schema), slice_from(table));
+}
+
+struct schema_registry *decoder_registry(struct decoder *decoder)
+{
+	return decoder->registry;
+}
+
+struct error *decode_text(struct decoder *decoder, const struct raw_message *message, const char *field,
+                          struct slice bytes, struct buffer *buffer, struct slice *text,
+                          const struct avro_schema **schema)
+{
+	const unsigned char *header = (const unsigned char *)bytes.data;
+	struct avro_reader reader;
+	uint32_t id;
+
+	*schema = NULL;
+	*text = bytes;
+	if (bytes.length < AVRO_WIRE_HEADER || header[0] != 0)
+		return NULL;
+	id = (uint32_t)header[1] << 24 | (uint32_t)header[2] << 16 | (uint32_t)header[3] << 8 | header[4];
+	TRY(error_wrap(schema_registry_find(decoder->registry, id, schema), "%s[%" PRId32 "]@%" PRId64 ", %s",
+	               message->topic, message->partition_id, message->offset, field));
+	bytes.data += AVRO_WIRE_HEADER;
+	bytes.length -= AVRO_WIRE_HEADER;
+	buffer_reset(buffer);
+	if (!avro_to_json(&reader, avro_schema_root(*schema), bytes, buffer))
+		return decode_error(message, reader.path[0] != NULL ? reader.path[0] : field,
+		                    reader.path[1] != NULL ? slice_from(reader.path[1]) : no_column, reader.problem);
+	*text = (struct slice){buffer->data, buffer->length};
+	return NULL;
 }
 
 static struct partition_cache *find_partition(struct decoder *decoder, uint32_t number)
@@ -111,23 +149,69 @@ static struct partition_cache *find_partition(struct decoder *decoder, uint32_t 
 	return decoder->partitions[number];
 }
 
+/* The object at the cursor as a row without envelope; else, or when it is none, with one. */
+static bool read_untold(struct decoder *decoder, struct partition_cache *partition, struct scan_cursor *cursor,
+                        const struct envelope_shapes *shapes)
+{
+	const struct envelope *envelope = &decoder->envelope;
+	const struct scan_cursor start = *cursor;
+
+	for (int attempt = 0; attempt < 2; attempt++) {
+		*cursor = start;
+		decoder->envelope.column = no_column;
+		if (partition->flattened &&
+		    flattened_scan(decoder->layouts, &decoder->envelope, cursor, shapes, &partition->flattened) &&
+		    partition->flattened)
+			return true;
+		if (partition->flattened)
+			return false;
+		*cursor = start;
+		if (envelope_scan(&decoder->envelope, cursor, shapes) &&
+		    (envelope->operation != 0 || envelope->has_mark || envelope->has_ts_only))
+			return true;
+		partition->flattened = attempt == 0;
+	}
+	return cursor->problem == NULL;
+}
+
+static bool read_object(struct decoder *decoder, struct partition_cache *partition, struct scan_cursor *cursor,
+                        const struct shape *typed, bool flattened)
+{
+	const struct envelope_shapes shapes = {.typed = typed, .known = &partition->rows};
+
+	if (typed == NULL)
+		return read_untold(decoder, partition, cursor, &shapes);
+	if (flattened)
+		return flattened_scan(decoder->layouts, &decoder->envelope, cursor, &shapes, &flattened);
+	return envelope_scan(&decoder->envelope, cursor, &shapes);
+}
+
 /* Reads the whole value into decoder->envelope; *nothing: it is a null. */
 static bool read_value(struct decoder *decoder, struct partition_cache *partition, struct scan_cursor *cursor,
-                       bool *nothing)
+                       const struct avro_schema *schema, bool *nothing)
 {
-	const struct schema_prefix *prefix;
-	struct envelope_shapes shapes = {.known = &partition->rows};
+	const struct schema_prefix *prefix = NULL;
+	const struct shape *typed = NULL;
+	bool flattened = false;
 
 	decoder->envelope.field = NULL;
 	decoder->envelope.column = no_column;
-	if (!schema_cache_take(decoder->schemas, &partition->values_schemas, cursor, true, &prefix)) {
+	if (schema == NULL && !schema_cache_take(decoder->schemas, &partition->values_schemas, cursor, true, &prefix)) {
 		decoder->envelope.field = "schema";
 		return false;
 	}
-	shapes.typed = prefix != NULL ? prefix->shape : NULL;
+	if (prefix != NULL) {
+		typed = prefix->shape;
+		flattened = prefix->flattened;
+	} else if (schema != NULL) {
+		typed = avro_schema_row(schema);
+		flattened =
+		    typed == NULL && avro_schema_fields(schema) != NULL && flattened_has(avro_schema_fields(schema));
+		typed = flattened ? avro_schema_fields(schema) : typed;
+	}
 	scan_space(cursor);
 	*nothing = scan_take(cursor, "null", 4);
-	if (!*nothing && !envelope_scan(&decoder->envelope, cursor, &shapes))
+	if (!*nothing && !read_object(decoder, partition, cursor, typed, flattened))
 		return false;
 	decoder->envelope.field = NULL;
 	if (prefix != NULL && !scan_take_byte(cursor, '}'))
@@ -150,7 +234,9 @@ struct error *decoder_decode(struct decoder *decoder, const struct raw_message *
 {
 	const struct envelope *envelope = &decoder->envelope;
 	struct partition_cache *partition = find_partition(decoder, message->partition);
+	const struct avro_schema *schema;
 	struct scan_cursor cursor;
+	struct slice text;
 	bool nothing;
 
 	*decoded = (struct decoded){.kind = DECODED_NOTHING};
@@ -158,8 +244,9 @@ struct error *decoder_decode(struct decoder *decoder, const struct raw_message *
 		return NULL;
 	if (message->value.length > MESSAGE_LIMIT)
 		return decode_error(message, NULL, no_column, "a message of more than 1 GB");
-	scan_begin(&cursor, message->value);
-	if (!read_value(decoder, partition, &cursor, &nothing))
+	TRY(decode_text(decoder, message, "value", message->value, &decoder->value_text, &text, &schema));
+	scan_begin(&cursor, text);
+	if (!read_value(decoder, partition, &cursor, schema, &nothing))
 		return malformed(decoder, message, &cursor);
 	if (nothing || envelope->has_ts_only)
 		return NULL;
@@ -169,8 +256,10 @@ struct error *decoder_decode(struct decoder *decoder, const struct raw_message *
 	}
 	if (envelope->operation == 0)
 		return decode_error(message, NULL, no_column,
-		                    "no `op`: this is no change event with Debezium's envelope; flattened events "
-		                    "(ExtractNewRecordState) are not supported yet");
+		                    "no `op`: this is no change event with Debezium's envelope, and no flattened one "
+		                    "with the fields that the transform ExtractNewRecordState must add: "
+		                    "add.fields=op,source.schema,source.table,source.txId,source.lsn,source.ts_ms,"
+		                    "source.snapshot and delete.tombstone.handling.mode=rewrite");
 	if (!envelope->has_source)
 		return decode_error(message, NULL, no_column,
 		                    "no `source`: the envelope does not say which table changed");

@@ -11,11 +11,13 @@
 #include "base/slab.h"
 #include "base/slice.h"
 #include "event/change.h"
+#include "event/schema_registry.h"
 
 struct decoder;
 
 struct decoder_options {
 	const char *unavailable_placeholder; /* NULL: Debezium's default, __debezium_unavailable_value */
+	struct schema_registry_options registry;
 };
 
 struct raw_message {
@@ -48,10 +50,14 @@ void decoder_free(struct decoder *decoder); /* relations and collections stay */
 
 /*
  * Decodes one message into the writer's slab. The message is only read during the call.
- * Errors: ERROR_EVENT with `topic[partition]@offset`, the field and what is wrong; nothing was kept then.
+ * Errors: ERROR_EVENT with `topic[partition]@offset`, the field and what is wrong; nothing was kept then. Of an Avro
+ * message whose schema is not known yet also those of schema_registry_find, which may wait.
  */
 struct error *decoder_decode(struct decoder *decoder, const struct raw_message *message, struct slab_writer *writer,
                              struct decoded *decoded);
+
+/* Where Avro schemas come from; for tests. */
+struct schema_registry *decoder_registry(struct decoder *decoder);
 
 /* The interned collection of a name; made when it is new. For rules and subscriptions. */
 const struct collection *decoder_collection(struct decoder *decoder, const char *schema, const char *table);

@@ -81,8 +81,7 @@ void envelope_close(struct envelope *envelope)
 	row_close(&envelope->after);
 }
 
-/* What a message must not inherit from the one before; the rows keep their memory. */
-static void envelope_reset(struct envelope *envelope)
+void envelope_reset(struct envelope *envelope)
 {
 	const struct row before = envelope->before;
 	const struct row after = envelope->after;
@@ -91,6 +90,12 @@ static void envelope_reset(struct envelope *envelope)
 	envelope->before = before;
 	envelope->after = after;
 	envelope->before.shape = envelope->after.shape = NULL;
+}
+
+/* What was said of a token becomes the cursor's problem. */
+static bool judged(struct scan_cursor *cursor, const char *problem)
+{
+	return problem == NULL || scan_fail(cursor, problem);
 }
 
 static bool skip(struct scan_cursor *cursor)
@@ -145,17 +150,18 @@ static bool take_digits(const char **at, const char *end, uint64_t *number)
 }
 
 /* `744:51078120`, or `744` alone. */
-static bool parse_transaction_id(const struct scan_token *token, uint64_t *tx_id, uint64_t *lsn)
+const char *envelope_parse_transaction_id(const struct scan_token *token, uint64_t *tx_id, uint64_t *lsn)
 {
+	static const char problem[] = "no transaction id of the form TXID:LSN";
 	const char *at = token->data;
 	const char *end = at + token->length;
 
 	*lsn = 0;
 	if (token->kind != SCAN_STRING || !take_digits(&at, end, tx_id))
-		return false;
+		return problem;
 	if (at == end)
-		return true;
-	return *at++ == ':' && take_digits(&at, end, lsn) && at == end;
+		return NULL;
+	return *at++ == ':' && take_digits(&at, end, lsn) && at == end ? NULL : problem;
 }
 
 static bool read_transaction_id(struct scan_cursor *cursor, uint64_t *tx_id)
@@ -163,9 +169,7 @@ static bool read_transaction_id(struct scan_cursor *cursor, uint64_t *tx_id)
 	struct scan_token token;
 	uint64_t lsn;
 
-	if (!scan_value(cursor, &token))
-		return false;
-	return parse_transaction_id(&token, tx_id, &lsn) || scan_fail(cursor, "no transaction id of the form TXID:LSN");
+	return scan_value(cursor, &token) && judged(cursor, envelope_parse_transaction_id(&token, tx_id, &lsn));
 }
 
 /* The first of the two LSNs in the text of a JSON array: ["51081088","51077832"] or [null,"51077832"]. */
@@ -182,25 +186,27 @@ static bool parse_sequence(const char *at, const char *end, uint64_t *first)
 	return at < end && *at == '"';
 }
 
+const char *envelope_parse_sequence(const struct scan_token *token, uint64_t *previous_commit_lsn)
+{
+	char text[64];
+	size_t length;
+
+	if (token->kind == SCAN_NULL)
+		return NULL;
+	if (token->kind != SCAN_STRING || token->length > sizeof(text))
+		return "no pair of LSNs";
+	length = scan_unescape(token, text);
+	return parse_sequence(text, text + length, previous_commit_lsn) ? NULL : "no pair of LSNs";
+}
+
 static bool read_sequence(struct scan_cursor *cursor, uint64_t *first)
 {
 	struct scan_token token;
-	char text[64];
 
-	if (!read_string(cursor, &token))
-		return false;
-	if (token.kind == SCAN_NULL)
-		return true;
-	if (token.length <= sizeof(text)) {
-		const size_t length = scan_unescape(&token, text);
-
-		if (parse_sequence(text, text + length, first))
-			return true;
-	}
-	return scan_fail(cursor, "no pair of LSNs");
+	return scan_value(cursor, &token) && judged(cursor, envelope_parse_sequence(&token, first));
 }
 
-static bool read_snapshot(struct scan_cursor *cursor, enum snapshot_mark *mark)
+const char *envelope_parse_snapshot(const struct scan_token *token, enum snapshot_mark *mark)
 {
 	static const struct {
 		const char *text;
@@ -214,20 +220,24 @@ static bool read_snapshot(struct scan_cursor *cursor, enum snapshot_mark *mark)
 	    {"last", SNAPSHOT_LAST},
 	    {"incremental", SNAPSHOT_INCREMENTAL},
 	};
-	struct scan_token token;
 
-	if (!scan_value(cursor, &token))
-		return false;
 	*mark = SNAPSHOT_NONE;
-	if (token.kind == SCAN_NULL)
-		return true;
+	if (token->kind == SCAN_NULL)
+		return NULL;
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-		if (scan_token_is(&token, slice_from(marks[i].text))) {
+		if (scan_token_is(token, slice_from(marks[i].text))) {
 			*mark = marks[i].mark;
-			return true;
+			return NULL;
 		}
 	}
-	return scan_fail(cursor, "none of the snapshot marks that this program knows");
+	return "none of the snapshot marks that this program knows";
+}
+
+static bool read_snapshot(struct scan_cursor *cursor, enum snapshot_mark *mark)
+{
+	struct scan_token token;
+
+	return scan_value(cursor, &token) && judged(cursor, envelope_parse_snapshot(&token, mark));
 }
 
 static bool read_source_field(struct envelope_source *source, struct scan_cursor *cursor, int field)
@@ -341,16 +351,19 @@ static bool read_message(struct envelope *envelope, struct scan_cursor *cursor)
 	return field == SCAN_FIELD_END;
 }
 
+const char *envelope_parse_operation(const struct scan_token *token, char *operation)
+{
+	if (token->kind != SCAN_STRING || token->length != 1 || memchr("curdtm", token->data[0], 6) == NULL)
+		return "an operation that this program does not know (c, u, d, r, t and m it knows)";
+	*operation = token->data[0];
+	return NULL;
+}
+
 static bool read_operation(struct envelope *envelope, struct scan_cursor *cursor)
 {
 	struct scan_token token;
 
-	if (!scan_value(cursor, &token))
-		return false;
-	if (token.kind != SCAN_STRING || token.length != 1 || memchr("curdtm", token.data[0], 6) == NULL)
-		return scan_fail(cursor, "an operation that this program does not know (c, u, d, r, t and m it knows)");
-	envelope->operation = token.data[0];
-	return true;
+	return scan_value(cursor, &token) && judged(cursor, envelope_parse_operation(&token, &envelope->operation));
 }
 
 /*
@@ -364,8 +377,8 @@ static bool read_mark(struct envelope *envelope, struct scan_cursor *cursor)
 		return true;
 	envelope->has_mark = true;
 	envelope->field = "id";
-	if (!parse_transaction_id(&envelope->id, &envelope->mark_tx_id, &envelope->mark_lsn))
-		return scan_fail(cursor, "no transaction id of the form TXID:LSN");
+	if (!judged(cursor, envelope_parse_transaction_id(&envelope->id, &envelope->mark_tx_id, &envelope->mark_lsn)))
+		return false;
 	envelope->field = "event_count";
 	if (envelope->end && !scan_unsigned(&envelope->count, &envelope->event_count))
 		return scan_fail(cursor, "no whole number");

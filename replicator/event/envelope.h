@@ -57,10 +57,19 @@ struct envelope_shapes {
 
 void envelope_close(struct envelope *envelope);
 
+/* What a message must not inherit from the one before; the rows keep their memory. */
+void envelope_reset(struct envelope *envelope);
+
 /*
  * Reads the object at the cursor. False: cursor->problem says what is wrong, envelope->field and column where. Fields
  * that it does not know are passed over; whether all that must be there is there is the caller's question.
  */
 bool envelope_scan(struct envelope *envelope, struct scan_cursor *cursor, const struct envelope_shapes *shapes);
+
+/* Single fields from their tokens. NULL: read; else what is wrong, fixed text. */
+const char *envelope_parse_operation(const struct scan_token *token, char *operation);
+const char *envelope_parse_snapshot(const struct scan_token *token, enum snapshot_mark *mark);
+const char *envelope_parse_sequence(const struct scan_token *token, uint64_t *previous_commit_lsn);
+const char *envelope_parse_transaction_id(const struct scan_token *token, uint64_t *tx_id, uint64_t *lsn);
 
 #endif

@@ -412,18 +412,24 @@ void scan_escape(struct buffer *buffer, struct slice text)
 {
 	static const char letters[] = "\b\f\n\r\t\"\\";
 	static const char meanings[] = "bfnrt\"\\";
+	const char *const end = text.data + text.length;
 
-	for (size_t i = 0; i < text.length; i++) {
-		const char byte = text.data[i];
-		const char *known = byte != '\0' ? strchr(letters, byte) : NULL;
+	for (const char *at = text.data; at < end; at++) {
+		const char *plain = scan_plain_run(at, end);
+		const char *known;
 
+		buffer_append(buffer, at, (size_t)(plain - at));
+		at = plain;
+		if (at == end)
+			break;
+		known = *at != '\0' ? strchr(letters, *at) : NULL;
 		if (known != NULL) {
 			buffer_append_byte(buffer, '\\');
 			buffer_append_byte(buffer, meanings[known - letters]);
-		} else if ((unsigned char)byte < 0x20) {
-			buffer_append_format(buffer, "\\u%04X", (unsigned)byte);
+		} else if ((unsigned char)*at < 0x20) {
+			buffer_append_format(buffer, "\\u%04X", (unsigned)*at);
 		} else {
-			buffer_append_byte(buffer, byte);
+			buffer_append_byte(buffer, *at);
 		}
 	}
 }

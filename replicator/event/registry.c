@@ -168,7 +168,7 @@ static struct slice label_new(const char *name)
 	return (struct slice){buffer_steal(&label), length};
 }
 
-static const struct shape *shape_new(const struct column *columns, uint32_t count, bool typed)
+static const struct shape *shape_new(const struct column *columns, uint32_t count, unsigned flags)
 {
 	struct shape *shape = memory_alloc(sizeof(*shape));
 	struct column *copies = memory_alloc((count + 1) * sizeof(*copies));
@@ -181,7 +181,8 @@ static const struct shape *shape_new(const struct column *columns, uint32_t coun
 	shape->columns = copies;
 	shape->labels = labels;
 	shape->count = count;
-	shape->typed = typed;
+	shape->typed = (flags & SHAPE_TYPED) != 0;
+	shape->adjusted = (flags & SHAPE_ADJUSTED) != 0;
 	return shape;
 }
 
@@ -194,18 +195,18 @@ static bool name_repeated(const struct column *columns, uint32_t count)
 	return false;
 }
 
-const struct shape *registry_shape(const struct column *columns, uint32_t count, bool typed)
+const struct shape *registry_shape(const struct column *columns, uint32_t count, unsigned flags)
 {
 	struct buffer bytes = {0};
 	const struct shape *shape;
 
-	buffer_append_byte(&bytes, (char)typed);
+	buffer_append_byte(&bytes, (char)flags);
 	for (uint32_t i = 0; i < count; i++)
 		describe_column(&bytes, &columns[i]);
 	registry_lock();
 	shape = map_get(registry.shapes, (struct slice){bytes.data, bytes.length});
 	if (shape == NULL && !name_repeated(columns, count)) {
-		shape = shape_new(columns, count, typed);
+		shape = shape_new(columns, count, flags);
 		map_put(registry.shapes, (struct slice){bytes.data, bytes.length}, (void *)(uintptr_t)shape);
 	}
 	registry_unlock();
@@ -215,7 +216,7 @@ const struct shape *registry_shape(const struct column *columns, uint32_t count,
 
 const struct shape *registry_empty_shape(void)
 {
-	return registry_shape(NULL, 0, false);
+	return registry_shape(NULL, 0, 0);
 }
 
 /* Indexes of the key's fields among the columns; NULL when one is missing. */
@@ -253,6 +254,7 @@ static const struct relation *relation_new(const struct collection *collection, 
 	relation->key_columns = key_columns;
 	relation->key_count = key->count;
 	relation->typed = shape->typed;
+	relation->adjusted = shape->adjusted;
 	return relation;
 }
 

@@ -21,8 +21,11 @@ struct shape {
 	const struct column *columns;
 	const struct slice *labels; /* of each column `,"name":` as Jackson writes it */
 	uint32_t count;
-	bool typed; /* the encodings were told by a schema */
+	bool typed;    /* the encodings were told by a schema */
+	bool adjusted; /* the names were rewritten to Avro's rules: adjusted_name.h */
 };
+
+enum { SHAPE_TYPED = 1, SHAPE_ADJUSTED = 2 };
 
 const struct collection *registry_collection(struct slice schema, struct slice table);
 /* By the name in an END. Where its one dot tells schema and table apart, they are filled in. */
@@ -30,8 +33,8 @@ const struct collection *registry_collection_named(struct slice name);
 /* The one collection of all logical decoding messages. */
 const struct collection *registry_message_collection(void);
 
-/* Copies what it keeps. NULL when two columns have the same name. */
-const struct shape *registry_shape(const struct column *columns, uint32_t count, bool typed);
+/* `flags`: SHAPE_…. Copies what it keeps. NULL when two columns have the same name. */
+const struct shape *registry_shape(const struct column *columns, uint32_t count, unsigned flags);
 
 /* Of rows without columns: of a TRUNCATE, and the key of a table that has none. */
 const struct shape *registry_empty_shape(void);

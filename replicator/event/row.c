@@ -154,7 +154,7 @@ static bool learn(struct row *row, struct scan_cursor *cursor, struct shape_list
 	bool read = read_fields(row, cursor, &names, column);
 
 	if (read) {
-		row->shape = registry_shape(names.columns, names.count, false);
+		row->shape = registry_shape(names.columns, names.count, 0);
 		if (row->shape != NULL)
 			shape_list_add(known, row->shape);
 		else

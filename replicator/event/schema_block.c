@@ -2,50 +2,14 @@
 #include "event/schema_block.h"
 
 #include "base/memory.h"
+#include "event/flattened.h"
 #include "event/row.h"
+#include "event/semantic_types.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
 #define ARRAY_DEPTH_LIMIT 8
-
-/* Connect's names of types with a meaning, and how their values are written. */
-static const struct {
-	const char *name;
-	enum encoding encoding;
-} semantic_types[] = {
-    {"io.debezium.time.Date", ENCODING_DATE_DAYS},
-    {"io.debezium.time.Time", ENCODING_TIME_MS},
-    {"io.debezium.time.MicroTime", ENCODING_TIME_US},
-    {"io.debezium.time.NanoTime", ENCODING_TIME_NS},
-    {"io.debezium.time.Timestamp", ENCODING_TIMESTAMP_MS},
-    {"io.debezium.time.MicroTimestamp", ENCODING_TIMESTAMP_US},
-    {"io.debezium.time.NanoTimestamp", ENCODING_TIMESTAMP_NS},
-    {"io.debezium.time.IsoDate", ENCODING_ISO_DATE},
-    {"io.debezium.time.IsoTime", ENCODING_ISO_TIME},
-    {"io.debezium.time.IsoTimestamp", ENCODING_ISO_TIMESTAMP},
-    {"io.debezium.time.ZonedTimestamp", ENCODING_ZONED_TIMESTAMP},
-    {"io.debezium.time.ZonedTime", ENCODING_ZONED_TIME},
-    {"io.debezium.time.MicroDuration", ENCODING_DURATION_US},
-    {"io.debezium.time.Interval", ENCODING_DURATION_ISO},
-    {"org.apache.kafka.connect.data.Decimal", ENCODING_DECIMAL},
-    {"org.apache.kafka.connect.data.Date", ENCODING_DATE_DAYS},
-    {"org.apache.kafka.connect.data.Time", ENCODING_TIME_MS},
-    {"org.apache.kafka.connect.data.Timestamp", ENCODING_TIMESTAMP_MS},
-    {"io.debezium.data.VariableScaleDecimal", ENCODING_VARIABLE_DECIMAL},
-    {"io.debezium.data.Bits", ENCODING_BITS},
-    {"io.debezium.data.Json", ENCODING_TEXT},
-    {"io.debezium.data.Xml", ENCODING_TEXT},
-    {"io.debezium.data.Uuid", ENCODING_TEXT},
-    {"io.debezium.data.Enum", ENCODING_TEXT},
-    {"io.debezium.data.Ltree", ENCODING_TEXT},
-    {"io.debezium.data.Tsvector", ENCODING_TEXT},
-    {"io.debezium.data.DoubleVector", ENCODING_TEXT}, /* an array of numbers: as it is, pgvector's input */
-    {"io.debezium.data.FloatVector", ENCODING_TEXT},
-    {"io.debezium.data.geometry.Point", ENCODING_POINT},
-    {"io.debezium.data.geometry.Geometry", ENCODING_GEOMETRY},
-    {"io.debezium.data.geometry.Geography", ENCODING_GEOMETRY},
-};
 
 static const struct {
 	const char *type;
@@ -65,12 +29,8 @@ static const char *text_of(const json_t *schema, const char *key)
 
 static enum encoding encoding_of(const char *type, const char *name)
 {
-	if (name[0] != '\0') {
-		for (size_t i = 0; i < sizeof(semantic_types) / sizeof(semantic_types[0]); i++)
-			if (strcmp(semantic_types[i].name, name) == 0)
-				return semantic_types[i].encoding;
-		return ENCODING_UNKNOWN;
-	}
+	if (name[0] != '\0')
+		return semantic_type_encoding(name);
 	for (size_t i = 0; i < sizeof(plain_types) / sizeof(plain_types[0]); i++)
 		if (strcmp(plain_types[i].type, type) == 0)
 			return plain_types[i].encoding;
@@ -152,7 +112,7 @@ static const struct shape *read_struct(const json_t *schema, const char **proble
 			(void)read_column(field, name, &columns[i++], 0, problem);
 	}
 	if (*problem == NULL) {
-		shape = registry_shape(columns, (uint32_t)count, true);
+		shape = registry_shape(columns, (uint32_t)count, SHAPE_TYPED);
 		if (shape == NULL)
 			*problem = "two fields of the row's schema have the same name";
 	}
@@ -177,7 +137,18 @@ static const json_t *find_row(const json_t *schema)
 	return found;
 }
 
-const struct shape *schema_block_parse(struct slice schema, const char **problem)
+/* Whether a record has the field that tells a flattened row. */
+static bool has_operation(const json_t *schema)
+{
+	const json_t *fields = json_object_get(schema, "fields");
+
+	for (size_t i = 0; i < json_array_size(fields); i++)
+		if (strcmp(text_of(json_array_get(fields, i), "field"), FLATTENED_OPERATION) == 0)
+			return true;
+	return false;
+}
+
+const struct shape *schema_block_parse(struct slice schema, bool *flattened, const char **problem)
 {
 	json_error_t error;
 	json_t *root = json_loadb(schema.data, schema.length, JSON_REJECT_DUPLICATES, &error);
@@ -185,11 +156,16 @@ const struct shape *schema_block_parse(struct slice schema, const char **problem
 	const json_t *row;
 
 	*problem = NULL;
+	*flattened = false;
 	if (root == NULL) {
 		*problem = "malformed JSON";
 		return NULL;
 	}
 	row = find_row(root);
+	if (row == NULL && has_operation(root)) {
+		*flattened = true;
+		row = root;
+	}
 	if (row != NULL)
 		shape = read_struct(row, problem);
 	json_decref(root);

@@ -15,7 +15,10 @@
 #include "base/slice.h"
 #include "event/registry.h"
 
-/* The shape of the row in an envelope's schema; NULL with *problem NULL: no envelope. *problem is fixed text. */
-const struct shape *schema_block_parse(struct slice schema, const char **problem);
+/*
+ * The shape of the row in an envelope's schema, or of the record itself when it is a flattened row. NULL with *problem
+ * NULL: neither. *problem is fixed text.
+ */
+const struct shape *schema_block_parse(struct slice schema, bool *flattened, const char **problem);
 
 #endif

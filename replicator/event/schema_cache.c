@@ -64,15 +64,17 @@ static bool learn(struct map *cache, struct slice bytes, const struct scan_token
 {
 	struct schema_prefix *made;
 	const struct shape *shape = NULL;
+	bool flattened = false;
 
 	*problem = NULL;
 	if (rows && schema->kind == SCAN_OBJECT)
-		shape = schema_block_parse((struct slice){schema->data, schema->length}, problem);
+		shape = schema_block_parse((struct slice){schema->data, schema->length}, &flattened, problem);
 	if (*problem != NULL)
 		return false;
 	made = memory_alloc(sizeof(*made));
 	made->bytes = (struct slice){memory_copy_bytes(bytes.data, bytes.length), bytes.length};
 	made->shape = shape;
+	made->flattened = flattened;
 	map_put(cache, bytes, made);
 	*prefix = made;
 	return true;

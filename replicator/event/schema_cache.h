@@ -20,6 +20,7 @@
 struct schema_prefix {
 	struct slice bytes;        /* owned */
 	const struct shape *shape; /* of the row in the envelope; NULL: there is none, or the schema is null */
+	bool flattened;            /* the shape is that of a flattened row: flattened.h */
 };
 
 /* The prefixes seen in a partition, the last first. */
