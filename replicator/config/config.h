@@ -79,6 +79,12 @@ struct config {
 		struct wire_modes modes;             /* for plain JSON */
 	} decoding;
 	struct {
+		const char *url; /* of the schema registry's interface, or NULL */
+		const char *user;
+		const char *password;
+		const char *ca_file;
+	} registry;
+	struct {
 		enum log_level level;
 		bool json;
 	} log;

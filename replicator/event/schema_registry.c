@@ -179,7 +179,7 @@ struct error *schema_registry_find(struct schema_registry *registry, uint32_t id
 		return NULL;
 	if (registry->options.url == NULL)
 		return error_new(
-		    ERROR_CONFIGURATION,
+		    ERROR_EVENT,
 		    "the message is in Confluent's wire format (Avro, schema id %u); set registry.url to the "
 		    "connector's schema registry",
 		    (unsigned)id);

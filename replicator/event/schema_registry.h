@@ -31,7 +31,7 @@ void schema_registry_free(struct schema_registry *registry);
 
 /*
  * The schema of an id, from the cache or from the registry. Waits while the registry does not answer or answers 5xx.
- * Errors: ERROR_EVENT (unknown id, a schema that is none), ERROR_CONFIGURATION (no registry is set, the URL is wrong),
+ * Errors: ERROR_EVENT (no registry is set, unknown id, a schema that is none), ERROR_CONFIGURATION (the URL is wrong),
  * ERROR_AUTHENTICATION before the first success, ERROR_INTERRUPTED.
  */
 struct error *schema_registry_find(struct schema_registry *registry, uint32_t id, const struct avro_schema **schema);

@@ -125,9 +125,16 @@ static struct error *connect_cluster(struct source *source)
 
 static void make_assembler(struct source *source)
 {
-	struct decoder_options decoding = {.unavailable_placeholder = source->config->decoding.unavailable_placeholder};
+	const struct config *config = source->config;
+	struct decoder_options decoding = {
+	    .unavailable_placeholder = config->decoding.unavailable_placeholder,
+	    .registry = {.url = config->registry.url,
+	                 .user = config->registry.user,
+	                 .password = config->registry.password,
+	                 .ca_file = config->registry.ca_file},
+	};
 	struct assembler_options assembling = {
-	    .transactions = source->config->stream.transactions == TRANSACTIONS_ON,
+	    .transactions = config->stream.transactions == TRANSACTIONS_ON,
 	    .excluded = is_excluded,
 	    .high_watermark = high_watermark,
 	    .context = source,

@@ -363,7 +363,8 @@ static struct error *strict_change(struct row_sender *sender, struct pg_connecti
 			if (change->before == NULL)
 				return error_new(ERROR_EVENT,
 				                 "an update of a table without a key carries no old row; set "
-				                 "REPLICA IDENTITY FULL at the source");
+				                 "REPLICA IDENTITY FULL at the source (flattened events never have "
+				                 "the old row: give the table a key, or exclude it)");
 			TRY(send_one(sender, connection, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
 		}
 		break;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "event/adjusted_name.h"
 #include "pg/catalog.h"
 
 #include <stdlib.h>
@@ -66,6 +67,26 @@ static const struct column_image *find_column(const struct table_image *image, c
 	return NULL;
 }
 
+/* The column that takes the relation's column `number`; *ambiguous: two could. */
+static const struct column_image *find_target(const struct binding *binding, uint32_t number, bool *ambiguous)
+{
+	const char *name = binding->relation->columns[number].name;
+	const struct column_image *found = find_column(binding->image, name);
+
+	*ambiguous = false;
+	if (found != NULL || !binding->relation->adjusted)
+		return found;
+	for (size_t i = 0; i < binding->image->column_count; i++) {
+		if (!adjusted_name_matches(name, binding->image->columns[i].name))
+			continue;
+		*ambiguous = found != NULL;
+		if (*ambiguous)
+			return NULL;
+		found = &binding->image->columns[i];
+	}
+	return found;
+}
+
 /* The name if the table has the column and the source does not write it itself, else NULL. */
 static const char *extra_column(const struct binding *binding, const char *name)
 {
@@ -93,10 +114,18 @@ static struct error *bind_columns(struct binding_cache *cache, struct binding *b
 	    arena_alloc_zeroed(cache->arena, (relation->column_count + 1) * sizeof(*columns));
 
 	for (uint32_t i = 0; i < relation->column_count; i++) {
-		const struct column_image *image = find_column(binding->image, relation->columns[i].name);
+		bool ambiguous;
+		const struct column_image *image = find_target(binding, i, &ambiguous);
 		struct bound_column *column = &columns[binding->column_count];
 		struct error *error;
 
+		if (ambiguous)
+			return error_new(
+			    ERROR_TARGET,
+			    "table %s.%s: the connector wrote a column as \"%s\" (field.name.adjustment.mode), "
+			    "and two columns of the target can be meant; use field.name.adjustment.mode="
+			    "avro_unicode",
+			    relation->schema, relation->table, relation->columns[i].name);
 		if (image == NULL)
 			return error_new(
 			    ERROR_TARGET,

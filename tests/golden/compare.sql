@@ -38,10 +38,12 @@ CREATE FUNCTION golden.comparable(target regclass) RETURNS text LANGUAGE sql AS 
     WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
 $$;
 
--- Returns how the rows differ, or ''.
-CREATE FUNCTION golden.difference(target regclass) RETURNS text LANGUAGE plpgsql AS $$
+-- Returns how the rows differ, a line each: `cell ID COLUMN`, `missing ID`, `extra ID` where both sides have an `id`; else
+-- how many rows there are too few and too many.
+CREATE FUNCTION golden.differences(target regclass) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     list text := golden.comparable(target);
+    cells text;
     missing bigint;
     extra bigint;
 BEGIN
@@ -50,29 +52,24 @@ BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT %1$s FROM %2$s EXCEPT ALL SELECT %1$s FROM expected) AS d', list, target)
         INTO extra;
     IF missing + extra = 0 THEN
-        RETURN '';
+        RETURN;
     END IF;
-    RETURN format('%s expected rows are missing, %s rows are not expected%s', missing, extra,
-                  golden.differing_columns(target));
-END $$;
-
--- Where both sides have an `id`: the columns that differ. For people who look for the reason.
-CREATE FUNCTION golden.differing_columns(target regclass) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    name text;
-    count bigint;
-    names text[] := '{}';
-BEGIN
     IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = target AND attname = 'id') THEN
-        RETURN '';
+        RETURN NEXT format('rows %s missing %s extra', missing, extra);
+        RETURN;
     END IF;
-    FOR name IN SELECT attname FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped LOOP
-        EXECUTE format('SELECT count(*) FROM expected e JOIN %s t USING (id) WHERE to_jsonb(e.%2$I) IS DISTINCT FROM '
-                       'to_jsonb(t.%2$I)', target, name)
-            INTO count;
-        IF count > 0 THEN
-            names := names || name;
-        END IF;
-    END LOOP;
-    RETURN CASE WHEN cardinality(names) = 0 THEN '' ELSE '; in ' || array_to_string(names, ', ') END;
+    SELECT string_agg(format('(%L, e.%I::text IS DISTINCT FROM t.%2$I::text AND '
+                             'to_jsonb(e.%2$I) IS DISTINCT FROM to_jsonb(t.%2$I))', attname, attname), ', ')
+        INTO cells
+    FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attname <> 'id';
+    RETURN QUERY EXECUTE format(
+        'SELECT CASE WHEN e.id IS NULL THEN ''extra '' || t.id WHEN t.id IS NULL THEN ''missing '' || e.id '
+        'ELSE format(''cell %%s %%s'', e.id, c.name) END '
+        'FROM expected e FULL JOIN %s t ON e.id = t.id '
+        'LEFT JOIN LATERAL (SELECT name FROM (VALUES %s) AS v (name, differs) WHERE differs) AS c ON true '
+        'WHERE e.id IS NULL OR t.id IS NULL OR c.name IS NOT NULL '
+        'GROUP BY 1, coalesce(e.id, t.id) ORDER BY coalesce(e.id, t.id), 1', target, cells);
+    IF NOT FOUND THEN -- rows that come twice, or a difference that only the types see
+        RETURN NEXT format('rows %s missing %s extra', missing, extra);
+    END IF;
 END $$;

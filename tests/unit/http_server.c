@@ -4,7 +4,6 @@
 #include "base/memory.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -58,20 +57,25 @@ static void *run(void *context)
 	return NULL;
 }
 
-struct http_server *http_server_start(http_answer *answer, void *context)
+struct http_server *http_server_start(int port, http_answer *answer, void *context)
 {
 	struct http_server *server = memory_alloc(sizeof(*server));
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof(address);
+	const int on = 1;
 
+	address.sin_port = htons((uint16_t)port);
 	server->answer = answer;
 	server->context = context;
 	server->socket = socket(AF_INET, SOCK_STREAM, 0);
-	ck_assert_int_eq(bind(server->socket, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(listen(server->socket, 16), 0);
-	ck_assert_int_eq(getsockname(server->socket, (struct sockaddr *)&address, &length), 0);
+	setsockopt(server->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(server->socket, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    listen(server->socket, 16) != 0 || getsockname(server->socket, (struct sockaddr *)&address, &length) != 0 ||
+	    pthread_create(&server->thread, NULL, run, server) != 0) {
+		perror("http_server");
+		exit(1);
+	}
 	server->port = ntohs(address.sin_port);
-	ck_assert_int_eq(pthread_create(&server->thread, NULL, run, server), 0);
 	return server;
 }
 

@@ -453,7 +453,7 @@ static const struct {
     {NULL, "{\"op\":\"c\"," SOURCE ",\"after\":{\"id\":1}}x", "bytes behind the end of the message"},
     {NULL, "{\"op\":\"c\"," SOURCE ",\"after\":{\"id\":1}}}", "bytes behind the end of the message"},
     {NULL, "{\"id\":1,\"name\":\"x\"}", "no `op`: this is no change event with Debezium's envelope"},
-    {NULL, "{\"id\":1,\"__op\":\"c\",\"status\":\"paid\"}", "flattened events (ExtractNewRecordState) are not"},
+    {NULL, "{\"id\":1,\"__op\":\"c\",\"status\":\"paid\"}", "field __deleted: missing in a flattened event"},
     {NULL, "{}", "no `op`"},
     {NULL, "{\"op\":\"c\",\"after\":{\"id\":1}}", "no `source`"},
     {NULL, "{\"op\":\"x\"," SOURCE ",\"after\":{\"id\":1}}", "field op: an operation that this program does not know"},

@@ -28,7 +28,7 @@ static char url[128];
 
 static void setup(void)
 {
-	server = http_server_start(answer, NULL);
+	server = http_server_start(0, answer, NULL);
 }
 
 static void teardown(void)

@@ -1,0 +1,177 @@
+/* test_flattened.c - rows without an envelope (ExtractNewRecordState). */
+#include "event/decoder.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define META                                                                                                           \
+	"\"__deleted\":\"false\",\"__op\":\"c\",\"__source_txId\":7,\"__source_lsn\":99,\"__source_schema\":\"s\","    \
+	"\"__source_table\":\"t\",\"__source_ts_ms\":5,\"__source_snapshot\":null"
+/* Columns may have the names of an envelope's fields. */
+#define ROW "{\"id\":1,\"op\":\"x\",\"source\":\"y\",\"status\":\"END\",\"before\":3," META "}"
+#define FIELD(name, type) "{\"field\":\"" name "\",\"type\":\"" type "\"}"
+
+static struct slab_account account;
+static struct slab_writer writer;
+static struct decoder *decoder;
+
+static void setup(void)
+{
+	slab_writer_init(&writer, &account);
+	decoder = decoder_new(NULL);
+}
+
+static void teardown(void)
+{
+	decoder_free(decoder);
+	slab_writer_close(&writer);
+	ck_assert_uint_eq(slab_bytes_in_use(&account), 0);
+}
+
+static struct error *decode(const char *key, const char *value, struct decoded *decoded)
+{
+	struct raw_message message = {.topic = "p.s.t", .offset = 3, .value = slice_from(value)};
+
+	if (key != NULL)
+		message.key = slice_from(key);
+	return decoder_decode(decoder, &message, &writer, decoded);
+}
+
+static struct change *expect_change(const char *key, const char *value)
+{
+	struct decoded decoded;
+	struct error *error = decode(key, value, &decoded);
+
+	ck_assert_msg(error == NULL, "%s", error != NULL ? error->message : "");
+	ck_assert_int_eq(decoded.kind, DECODED_CHANGE);
+	return decoded.change;
+}
+
+static void expect_error(const char *value, const char *text)
+{
+	struct decoded decoded;
+	struct error *error = decode(NULL, value, &decoded);
+
+	ck_assert_ptr_nonnull(error);
+	ck_assert_msg(strstr(error->message, text) != NULL, "%s", error->message);
+	error_free(error);
+}
+
+START_TEST(test_insert)
+{
+	for (int i = 0; i < 3; i++) { /* the first goes the long way, the next by what it taught */
+		struct change *change = expect_change("{\"id\":1}", ROW);
+
+		ck_assert_int_eq(change->operation, CHANGE_INSERT);
+		ck_assert_str_eq(change->relation->schema, "s");
+		ck_assert_str_eq(change->relation->table, "t");
+		ck_assert_uint_eq(change->relation->column_count, 5);
+		ck_assert_str_eq(change->relation->columns[4].name, "before");
+		ck_assert_uint_eq(change->relation->key_count, 1);
+		ck_assert_ptr_null(change->before);
+		ck_assert_mem_eq(change->after[3].data, "END", 3);
+		ck_assert_uint_eq(change->tx_id, 7);
+		ck_assert_uint_eq(change->lsn, 99);
+		ck_assert_int_eq(change->source_us, 5000);
+		ck_assert_uint_eq(change->total_order, 0);
+		change_release(change);
+	}
+}
+END_TEST
+
+START_TEST(test_delete_and_transaction)
+{
+	struct change *change = expect_change(
+	    "{\"id\":1}",
+	    "{\"id\":1,\"v\":null,\"__deleted\":\"true\",\"__op\":\"d\",\"__txId\":7,\"__lsn\":99,\"__schema\":\"s\","
+	    "\"__table\":\"t\",\"__snapshot\":\"false\",\"__sequence\":\"[\\\"50\\\",\\\"99\\\"]\","
+	    "\"__transaction_id\":\"7:99\",\"__transaction_total_order\":2,\"__ts_ms\":1}");
+
+	ck_assert_int_eq(change->operation, CHANGE_DELETE);
+	ck_assert_ptr_null(change->after);
+	ck_assert_int_eq(change->before[0].data[0], '1');
+	ck_assert_uint_eq(change->total_order, 2);
+	ck_assert_uint_eq(change->previous_commit_lsn, 50);
+	change_release(change);
+}
+END_TEST
+
+START_TEST(test_typed)
+{
+	struct change *change = expect_change(
+	    NULL,
+	    "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"field\":\"d\",\"type\":\"int32\",\"name\":\"io.debezium."
+	    "time.Date\"}," FIELD("__deleted", "string") "," FIELD("__op", "string") "," FIELD("__source_txId", "int64") "," FIELD(
+	        "__source_lsn",
+	        "int64") "," FIELD("__source_schema",
+	                           "string") "," FIELD("__source_table",
+	                                               "string") "," FIELD("__source_ts_ms",
+	                                                                   "int64") "," FIELD("__source_snapshot",
+	                                                                                      "string") "]},"
+	                                                                                                "\"payload\":{"
+	                                                                                                "\"d\":3," META
+	                                                                                                "}}");
+
+	ck_assert(change->relation->typed);
+	ck_assert_uint_eq(change->relation->column_count, 1);
+	ck_assert_int_eq(change->relation->columns[0].encoding, ENCODING_DATE_DAYS);
+	change_release(change);
+}
+END_TEST
+
+/* The transform leaves the transaction topic and messages alone: in one topic they stand between the rows. */
+START_TEST(test_envelopes_between)
+{
+	struct decoded decoded;
+
+	for (int i = 0; i < 2; i++) {
+		change_release(expect_change(NULL, ROW));
+		ck_assert_ptr_null(decode(NULL, "{\"status\":\"BEGIN\",\"id\":\"7:9\",\"ts_ms\":1}", &decoded));
+		ck_assert_int_eq(decoded.kind, DECODED_MARK);
+		transaction_mark_release(decoded.mark);
+		ck_assert_ptr_null(decode(NULL, "{\"ts_ms\":1}", &decoded));
+		ck_assert_int_eq(decoded.kind, DECODED_NOTHING);
+	}
+}
+END_TEST
+
+START_TEST(test_refusals)
+{
+	expect_error("{\"id\":1}", "add.fields=op");
+	expect_error("{\"id\":1,\"__op\":\"c\"}", "field __deleted: missing");
+	expect_error("{\"id\":1,\"__deleted\":\"false\",\"__op\":\"c\",\"__source_schema\":\"s\"}",
+	             "field __source_table: missing");
+	expect_error("{\"id\":1,\"__op\":\"q\",\"__deleted\":\"false\",\"__source_txId\":7,\"__source_lsn\":99,\"__"
+	             "source_schema\":"
+	             "\"s\",\"__source_table\":\"t\",\"__source_snapshot\":null}",
+	             "field __op: an operation");
+	expect_error("{\"id\":1,\"__op\":\"c\",\"__deleted\":\"false\",\"__source_txId\":\"7\",\"__source_lsn\":99,"
+	             "\"__source_schema\":\"s\",\"__source_table\":\"t\",\"__source_snapshot\":null}",
+	             "field __source_txId: no whole number");
+	expect_error("{\"id\":1,\"v\":\"\xff\"," META "}", "UTF-8");
+	change_release(expect_change(NULL, ROW)); /* what failed did not harm what follows */
+	expect_error("{\"id\":1,\"v\":\"\xff\"," META "}", "UTF-8");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("flattened");
+	TCase *cases = tcase_create("flattened");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(cases, setup, teardown);
+	tcase_add_test(cases, test_insert);
+	tcase_add_test(cases, test_delete_and_transaction);
+	tcase_add_test(cases, test_typed);
+	tcase_add_test(cases, test_envelopes_between);
+	tcase_add_test(cases, test_refusals);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
