@@ -2,176 +2,253 @@
  * compare.c - see the header.
  *
  * NOTES
- *   On a live pair the two sides are never read at the same position: what was committed in between differs. So rows are
- *   looked at in buckets, by the hash of their key, and a bucket that was seen equal once is proved; the next look takes
- *   only the others, from new snapshots. What the stream was about to apply is elsewhere the next time; a row that is
- *   wrong is there each time.
+ *   A look: a snapshot of the source and its position, the stream's watermark passes that, then a snapshot of the target.
+ *   The target is then at the source's snapshot or a little later, never before. The first look compares digests of
+ *   buckets of rows, then lists the rows of the unequal buckets. What is equal here is proved: the target had the
+ *   source's rows of that snapshot.
  *
- *   The first look needs no fence: if all is equal, that is the proof. From the second on the target's snapshot is taken
- *   when the stream has passed the source's. A bucket is different for good when a look with a passed fence shows it as
- *   the look before did, on both sides.
+ *   What is unequal may have changed at the source after its snapshot. Those rows are looked at again, by their keys, in
+ *   new looks. Between the snapshots of two looks lies the target's: when a row's version (xmin) at the source is the
+ *   same in both, the target had nothing else to show in between, and what it showed was wrong. Two such findings in a
+ *   row, and the row differs for good. When the target shows what the source showed in any of the last looks, the row is
+ *   settled. A row that the source changes without pause is settled by luck, sooner or later; else, after the time is
+ *   over, it is said that it could not be compared.
  *
- *   Where the stream says that it is stopped, or the target has no state of it, nothing is waited for: two looks that
- *   show the same are enough.
- *
- *   A bucket of a row that changes all the time may be unequal at each look until the time is over. It is reported as
- *   different then, and that its content kept changing is said with it.
+ *   Where the stream says that it is stopped, or the target has no state of it, nothing is waited for, and the second
+ *   look decides.
  */
 #include "check/compare.h"
 
 #include "base/clock.h"
 #include "base/lsn.h"
-#include "check/digest.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "check/rows.h"
 #include "check/watermark.h"
 
-#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define LOOK_WAIT_US ((int64_t)5 * 1000000)
-#define PAUSE_FIRST_MS 50
-#define PAUSE_MOST_MS 1000
+#define FIRST_WAIT_US ((int64_t)5 * 1000000)
+#define PAUSE_FIRST_MS 5
+#define PAUSE_MOST_MS 200
+#define STRIKES_LIVE 2
+#define STRIKES_AT_REST 1
 
-static struct error *begin_snapshot(struct pg_connection *connection, const char *sql, struct pg_result **result)
+static struct error *is_utf8(struct pg_connection *connection, bool *utf8)
 {
-	TRY(pg_execute(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-	return pg_query(connection, sql, 0, NULL, result);
+	struct pg_result *result = NULL;
+
+	TRY(pg_query(connection, "SHOW server_encoding", 0, NULL, &result));
+	*utf8 = strcmp(pg_result_text(result, 0, 0), "UTF8") == 0;
+	pg_result_free(result);
+	return NULL;
+}
+
+struct error *comparison_connect(struct comparison *comparison)
+{
+	const struct config *config = comparison->config;
+	bool source_utf8 = true, target_utf8 = true;
+
+	TRY(session_connect(&comparison->sides[SIDE_SOURCE], config->source.dsn, "source.dsn", comparison->jobs));
+	TRY(session_connect(&comparison->sides[SIDE_TARGET], config->target.dsn, "target.dsn", comparison->jobs));
+	TRY(error_wrap(pg_connect(config->source.dsn, "check_target", &comparison->fence), "source.dsn"));
+	TRY(error_wrap(pg_connect(config->target.dsn, "check_target", &comparison->watch), "target.dsn"));
+	TRY(is_utf8(comparison->fence, &source_utf8));
+	TRY(is_utf8(comparison->watch, &target_utf8));
+	comparison->options =
+	    (struct expression_options){config->target.is_deleted, .encode = !source_utf8 || !target_utf8};
+	return NULL;
+}
+
+void comparison_disconnect(struct comparison *comparison)
+{
+	session_disconnect(&comparison->sides[SIDE_SOURCE]);
+	session_disconnect(&comparison->sides[SIDE_TARGET]);
+	pg_disconnect(comparison->fence);
+	pg_disconnect(comparison->watch);
+	comparison->fence = comparison->watch = NULL;
+}
+
+bool comparison_is_trusted(const struct comparison *comparison)
+{
+	return comparison->passed || comparison->stopped || comparison->at_rest;
 }
 
 /* The position is read after the snapshot was taken: nothing in the snapshot is behind it. */
-static struct error *begin_source(struct comparison *comparison)
+static struct error *read_position(struct comparison *comparison)
 {
 	const char *sql = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
 	                  " ELSE pg_current_wal_insert_lsn() END";
 	struct pg_result *result = NULL;
 
-	TRY(begin_snapshot(comparison->source, sql, &result));
+	TRY(pg_query(comparison->fence, sql, 0, NULL, &result));
 	if (!lsn_parse(pg_result_text(result, 0, 0), &comparison->source_lsn))
 		comparison->source_lsn = UINT64_MAX;
 	pg_result_free(result);
 	return NULL;
 }
 
-static void end_snapshot(struct pg_connection *connection)
+static struct error *await_stream(struct comparison *comparison, int64_t wait_us)
 {
-	if (!pg_is_broken(connection))
-		error_free(pg_execute(connection, "ROLLBACK"));
-}
+	struct watermark watermark;
 
-struct reading {
-	struct pg_connection *connection;
-	struct check_tables *tables;
-	enum side side;
-	struct digest_options options;
-	struct error *error; /* the connection was lost */
-};
-
-static void *read_side(void *argument)
-{
-	struct reading *reading = argument;
-
-	for (size_t i = 0; i < reading->tables->count; i++) {
-		struct check_table *table = &reading->tables->tables[i];
-		struct check_side *side = &table->sides[reading->side];
-		int64_t start = clock_monotonic_us();
-
-		if (table->verdict != VERDICT_PENDING)
-			continue;
-		side->error = digest_read(reading->connection, table, reading->side, &reading->options, side);
-		side->read_us += clock_monotonic_us() - start;
-		if (pg_is_broken(reading->connection)) {
-			reading->error = side->error;
-			side->error = NULL;
-			return NULL;
-		}
-	}
+	comparison->passed = false;
+	if (comparison->at_rest)
+		return NULL;
+	comparison->fenced = watermark_push_fence(comparison->fence);
+	TRY(watermark_await(comparison->watch, comparison->config, comparison->source_lsn, wait_us, comparison->arena,
+	                    &comparison->passed));
+	TRY(watermark_read(comparison->watch, comparison->config, comparison->arena, &watermark));
+	comparison->stopped = !watermark.known || watermark_is_stopped(&watermark);
 	return NULL;
 }
 
-/* Both sides at the same time. */
-static struct error *read_sides(struct comparison *comparison, struct check_tables *tables,
-                                const struct digest_options *options)
+struct error *comparison_begin_look(struct comparison *comparison, int64_t wait_us)
 {
-	struct reading source = {comparison->source, tables, SIDE_SOURCE, *options, NULL};
-	struct reading target = {comparison->target, tables, SIDE_TARGET, *options, NULL};
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, read_side, &source) != 0)
-		return error_new(ERROR_SYSTEM, "cannot start a thread");
-	read_side(&target);
-	pthread_join(thread, NULL);
-	if (source.error == NULL)
-		return target.error;
-	error_free(target.error);
-	return source.error;
+	comparison->looks++;
+	TRY(session_begin(&comparison->sides[SIDE_SOURCE]));
+	TRY(read_position(comparison));
+	TRY(await_stream(comparison, wait_us > 0 ? wait_us : 0));
+	return session_begin(&comparison->sides[SIDE_TARGET]);
 }
 
-static bool same_bucket(const struct bucket *a, const struct bucket *b)
+void comparison_end_look(struct comparison *comparison)
 {
-	return a->rows == b->rows && strcmp(a->digest, b->digest) == 0;
+	session_end(&comparison->sides[SIDE_SOURCE]);
+	session_end(&comparison->sides[SIDE_TARGET]);
 }
 
-static bool is_unchanged(const struct check_table *table, size_t bucket)
+/* Digests, and the rows of the unequal buckets when the stream has passed the snapshot. */
+static struct error *look_at_buckets(struct comparison *comparison, struct check_tables *tables, int64_t wait_us)
 {
-	const struct check_side *source = &table->sides[SIDE_SOURCE], *target = &table->sides[SIDE_TARGET];
+	const struct scan scan = {.sessions = {&comparison->sides[SIDE_SOURCE], &comparison->sides[SIDE_TARGET]},
+	                          .max_rate = comparison->max_rate,
+	                          .options = comparison->options,
+	                          .progress = &comparison->progress,
+	                          .arena = comparison->arena};
+	struct error *error = comparison_begin_look(comparison, wait_us);
 
-	return same_bucket(&source->buckets[bucket], &source->previous[bucket]) &&
-	       same_bucket(&target->buckets[bucket], &target->previous[bucket]);
+	if (error == NULL)
+		error = rows_scan_buckets(&scan, tables);
+	if (error == NULL && comparison_is_trusted(comparison) && !signals_stop_requested())
+		error = rows_narrow(&scan, tables, comparison->arena);
+	comparison_end_look(comparison);
+	return error;
 }
 
-/* Closes the buckets that are equal now; counts those that are open and look as they did the time before. */
-static size_t judge_buckets(struct check_table *table)
+static bool was_seen(const struct check_row *row, uint64_t token)
 {
-	size_t unchanged = 0;
+	unsigned count = row->seen_count < ROW_SEEN_MOST ? row->seen_count : ROW_SEEN_MOST;
 
-	for (size_t i = 0; i < table->bucket_count; i++) {
-		if (!table->open[i])
+	for (unsigned i = 0; i < count; i++)
+		if (row->seen[i] == token)
+			return true;
+	return false;
+}
+
+/* True when the row is settled: the target shows what the source showed. */
+static bool judge_row(const struct comparison *comparison, const struct check_table *table, struct check_row *row,
+                      struct row_look source, struct row_look target)
+{
+	bool still = row->source.token == source.token && row->source.version == source.version;
+	unsigned needed = comparison->passed ? STRIKES_LIVE : STRIKES_AT_REST;
+
+	row->source = source;
+	row->target = target;
+	row->seen[row->seen_count++ % ROW_SEEN_MOST] = source.token;
+	if (was_seen(row, target.token))
+		return true;
+	if (check_keeps_rows(table) && check_row_fault(table, row) == FAULT_EXTRA)
+		return true;
+	row->strikes = still && comparison_is_trusted(comparison) ? row->strikes + 1 : 0;
+	if (row->strikes >= needed)
+		row->state = ROW_LASTING;
+	return false;
+}
+
+static void judge_rows(const struct comparison *comparison, struct check_table *table, const struct row_look *source,
+                       const struct row_look *target)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < table->row_count; i++) {
+		struct check_row row = table->rows[i];
+
+		if (row.state != ROW_OPEN || !judge_row(comparison, table, &row, source[i], target[i]))
+			table->rows[kept++] = row;
+	}
+	table->row_count = kept;
+}
+
+static bool has_open_rows(const struct check_table *table)
+{
+	for (size_t i = 0; i < table->row_count; i++)
+		if (table->rows[i].state == ROW_OPEN)
+			return true;
+	return false;
+}
+
+static struct error *look_at_table(struct comparison *comparison, struct check_table *table)
+{
+	struct row_look *looks[2];
+	struct error *error = NULL;
+
+	for (int side = 0; side < 2; side++) {
+		struct pg_connection *connection = comparison->sides[side].connections[0];
+
+		looks[side] = memory_alloc((table->row_count + 1) * sizeof(**looks));
+		if (error != NULL || table->sides[side].error != NULL)
 			continue;
-		if (same_bucket(&table->sides[SIDE_SOURCE].buckets[i], &table->sides[SIDE_TARGET].buckets[i])) {
-			table->open[i] = false;
-			table->open_count--;
-		} else if (is_unchanged(table, i)) {
-			unchanged++;
+		error = rows_look(connection, table, (enum side)side, &comparison->options, looks[side]);
+		if (error != NULL && !pg_is_broken(connection)) { /* dropped or locked meanwhile */
+			table->sides[side].error = error;
+			error = NULL;
 		}
 	}
-	return unchanged;
+	if (error == NULL && table->sides[0].error == NULL && table->sides[1].error == NULL)
+		judge_rows(comparison, table, looks[SIDE_SOURCE], looks[SIDE_TARGET]);
+	free(looks[SIDE_SOURCE]);
+	free(looks[SIDE_TARGET]);
+	return error;
 }
 
-static void judge_equal(struct check_table *table, struct arena *arena)
+static struct error *look_at_rows(struct comparison *comparison, struct check_tables *tables, int64_t wait_us,
+                                  bool *open)
 {
-	table->verdict = VERDICT_IN_SYNC;
-	if (table->missing_columns != NULL) {
-		table->verdict = VERDICT_DIFFERENT;
-		table->reason = arena_format(arena, "the target lacks columns: %s", table->missing_columns);
+	struct error *error = comparison_begin_look(comparison, wait_us);
+
+	*open = false;
+	for (size_t i = 0; error == NULL && i < tables->count; i++) {
+		struct check_table *table = &tables->tables[i];
+
+		if (!has_open_rows(table) || table->sides[0].error != NULL || table->sides[1].error != NULL)
+			continue;
+		error = look_at_table(comparison, table);
+		*open = *open || has_open_rows(table);
 	}
+	comparison_end_look(comparison);
+	return error;
 }
 
-static int64_t rows_of(const struct check_table *table, enum side side)
+/* Looks at the open rows until none is left or the time is over. */
+static struct error *settle_rows(struct comparison *comparison, struct check_tables *tables, int64_t deadline)
 {
-	int64_t rows = 0;
+	int pause_ms = PAUSE_FIRST_MS;
+	bool open = false;
 
-	for (size_t i = 0; i < table->bucket_count; i++)
-		rows += table->sides[side].buckets[i].rows;
-	return rows;
-}
-
-static void judge_different(struct check_table *table, bool lasting, struct arena *arena)
-{
-	bool keeps_rows = table->rule->delete_mode == DELETE_IGNORE || table->rule->truncate_mode == TRUNCATE_IGNORE;
-
-	if (keeps_rows && rows_of(table, SIDE_TARGET) >= rows_of(table, SIDE_SOURCE)) {
-		table->verdict = VERDICT_UNCHECKED;
-		table->reason = "a rule keeps rows in the target that the source deleted: not comparable as a whole";
-		return;
+	for (size_t i = 0; i < tables->count; i++)
+		open = open || has_open_rows(&tables->tables[i]);
+	progress_note(&comparison->progress, "looking again at rows that differed");
+	while (open && !signals_stop_requested()) {
+		TRY(look_at_rows(comparison, tables, deadline - clock_monotonic_us(), &open));
+		if (clock_monotonic_us() >= deadline)
+			break;
+		clock_sleep_ms(pause_ms);
+		pause_ms = pause_ms * 2 < PAUSE_MOST_MS ? pause_ms * 2 : PAUSE_MOST_MS;
 	}
-	table->verdict = VERDICT_DIFFERENT;
-	if (!lasting)
-		table->reason =
-		    arena_format(arena,
-		                 "%zu of %zu parts kept changing and were not seen equal in time: the stream is "
-		                 "behind, or these rows change at each look",
-		                 table->open_count, table->bucket_count);
-	else if (table->missing_columns != NULL)
-		table->reason = arena_format(arena, "the target lacks columns: %s", table->missing_columns);
+	progress_clear(&comparison->progress);
+	return NULL;
 }
 
 static void judge_unread(struct check_table *table, struct arena *arena)
@@ -184,95 +261,85 @@ static void judge_unread(struct check_table *table, struct arena *arena)
 	table->reason = arena_format(arena, "%s", error->message);
 }
 
-/* The verdicts that this look allows; the number of tables that are still pending. */
-static size_t judge_tables(struct comparison *comparison, struct check_tables *tables, bool last)
+static int64_t count_lasting(const struct check_table *table)
 {
-	bool trusted = comparison->looks > 1 && (comparison->passed || comparison->stopped);
+	return check_count_rows(table, ROW_LASTING, FAULT_DIFFERENT) +
+	       check_count_rows(table, ROW_LASTING, FAULT_MISSING) + check_count_rows(table, ROW_LASTING, FAULT_EXTRA);
+}
+
+/* False when another look at the buckets is needed. */
+static bool judge_table(const struct comparison *comparison, struct check_table *table)
+{
+	bool lasting = count_lasting(table) > 0;
+
+	if (table->sides[SIDE_SOURCE].error != NULL || table->sides[SIDE_TARGET].error != NULL)
+		judge_unread(table, comparison->arena);
+	else if (table->open_count == 0 || (table->narrowed && table->row_count == 0))
+		table->verdict = table->schema_difference_count > 0 ? VERDICT_DIFFERENT : VERDICT_IN_SYNC;
+	else if (lasting && !has_open_rows(table))
+		table->verdict = VERDICT_DIFFERENT;
+	else
+		return false;
+	return true;
+}
+
+/* The time is over, or a signal came. */
+static void judge_rest(const struct comparison *comparison, struct check_table *table)
+{
+	struct arena *arena = comparison->arena;
+
+	table->verdict = VERDICT_UNCHECKED;
+	if (count_lasting(table) > 0 || table->schema_difference_count > 0)
+		table->verdict = VERDICT_DIFFERENT;
+	if (comparison->interrupted)
+		table->reason = "interrupted before it was compared";
+	else if (!comparison_is_trusted(comparison))
+		table->reason =
+		    arena_format(arena,
+		                 "%zu of %zu parts differ, and the stream did not pass the source's snapshot in "
+		                 "time: whether they differ for good is not known",
+		                 table->open_count, table->bucket_count);
+	else if (table->row_count > 0)
+		table->reason = arena_format(arena, "%zu rows changed at each look and could not be compared in time",
+		                             table->row_count);
+	else
+		table->reason = "more rows kept changing than could be looked at in time";
+}
+
+static size_t judge_tables(const struct comparison *comparison, struct check_tables *tables, bool last)
+{
 	size_t pending = 0;
 
 	for (size_t i = 0; i < tables->count; i++) {
 		struct check_table *table = &tables->tables[i];
-		size_t unchanged;
 
 		if (table->verdict != VERDICT_PENDING)
 			continue;
-		if (table->sides[SIDE_SOURCE].error != NULL || table->sides[SIDE_TARGET].error != NULL) {
-			judge_unread(table, comparison->arena);
-			continue;
-		}
-		unchanged = judge_buckets(table);
-		if (table->open_count == 0)
-			judge_equal(table, comparison->arena);
-		else if (last || (trusted && unchanged == table->open_count))
-			judge_different(table, comparison->looks > 1 && unchanged > 0, comparison->arena);
-		else
-			pending++;
+		if (table->sides[SIDE_SOURCE].pieces_open > 0 || table->sides[SIDE_TARGET].pieces_open > 0)
+			judge_rest(comparison, table);
+		else if (!judge_table(comparison, table) && last)
+			judge_rest(comparison, table);
+		pending += table->verdict == VERDICT_PENDING;
 	}
 	return pending;
 }
 
-/* Waits for the stream, from the second look on. */
-static struct error *await_stream(struct comparison *comparison, int64_t deadline)
-{
-	int64_t wait_us = deadline - clock_monotonic_us();
-	struct watermark watermark;
-
-	comparison->passed = false;
-	if (comparison->looks == 1)
-		return NULL;
-	watermark_push_fence(comparison->source_fence);
-	TRY(watermark_await(comparison->target_watch, comparison->config, comparison->source_lsn,
-	                    wait_us < LOOK_WAIT_US ? wait_us : LOOK_WAIT_US, comparison->arena, &comparison->passed));
-	TRY(watermark_read(comparison->target_watch, comparison->config, comparison->arena, &watermark));
-	comparison->stopped = !watermark.known || watermark_is_stopped(&watermark);
-	return NULL;
-}
-
-static struct error *look(struct comparison *comparison, struct check_tables *tables,
-                          const struct digest_options *options, int64_t deadline)
-{
-	struct error *error = begin_source(comparison);
-
-	comparison->looks++;
-	if (error == NULL)
-		error = await_stream(comparison, deadline);
-	if (error == NULL)
-		error = begin_snapshot(comparison->target, "SELECT 1", NULL);
-	if (error == NULL)
-		error = read_sides(comparison, tables, options);
-	end_snapshot(comparison->source);
-	end_snapshot(comparison->target);
-	return error;
-}
-
-static struct error *is_utf8(struct pg_connection *connection, bool *utf8)
-{
-	struct pg_result *result = NULL;
-
-	TRY(pg_query(connection, "SHOW server_encoding", 0, NULL, &result));
-	*utf8 = strcmp(pg_result_text(result, 0, 0), "UTF8") == 0;
-	pg_result_free(result);
-	return NULL;
-}
-
 struct error *compare_tables(struct comparison *comparison, struct check_tables *tables)
 {
-	int64_t deadline = clock_monotonic_us() + comparison->timeout_us;
-	bool source_utf8 = true, target_utf8 = true, last = false;
-	int pause_ms = PAUSE_FIRST_MS;
-	struct digest_options options = {.is_deleted = comparison->config->target.is_deleted};
+	int64_t wait_us = comparison->timeout_us < FIRST_WAIT_US ? comparison->timeout_us : FIRST_WAIT_US;
+	int64_t deadline = 0;
 
-	TRY(is_utf8(comparison->source, &source_utf8));
-	TRY(is_utf8(comparison->target, &target_utf8));
-	options.encode = !source_utf8 || !target_utf8;
 	for (;;) {
-		TRY(look(comparison, tables, &options, deadline));
-		last = comparison->looks > 1 && clock_monotonic_us() >= deadline;
+		bool last;
+
+		TRY(look_at_buckets(comparison, tables, wait_us));
+		if (deadline == 0)
+			deadline = clock_monotonic_us() + comparison->timeout_us;
+		TRY(settle_rows(comparison, tables, deadline));
+		comparison->interrupted = signals_stop_requested();
+		last = comparison->interrupted || clock_monotonic_us() >= deadline;
 		if (judge_tables(comparison, tables, last) == 0)
 			return NULL;
-		if (comparison->looks > 1) {
-			clock_sleep_ms(pause_ms);
-			pause_ms = pause_ms * 2 < PAUSE_MOST_MS ? pause_ms * 2 : PAUSE_MOST_MS;
-		}
+		wait_us = deadline - clock_monotonic_us();
 	}
 }

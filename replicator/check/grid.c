@@ -133,3 +133,9 @@ void grid_print(const struct grid *grid, FILE *out)
 			print_rule(grid, out);
 	}
 }
+
+void grid_print_plain(const struct grid *grid, FILE *out)
+{
+	for (size_t i = 0; i < grid->count; i++)
+		print_cell(grid, i, out);
+}

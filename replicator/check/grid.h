@@ -16,5 +16,6 @@ void grid_align_right(struct grid *grid, size_t column);
 void grid_add(struct grid *grid, const char *text, size_t most);
 /* The first row is the header, underlined. */
 void grid_print(const struct grid *grid, FILE *out);
+void grid_print_plain(const struct grid *grid, FILE *out); /* without a header */
 
 #endif

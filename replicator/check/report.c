@@ -1,16 +1,16 @@
-/* report.c - see the header. */
+/* report.c - the report for people; see the header. */
 #include "check/report.h"
 
 #include "base/lsn.h"
 #include "check/grid.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 
 #define NAME_MOST ((size_t)60)
+#define KEY_MOST ((size_t)120)
 
-static size_t count_of(const struct check_tables *tables, enum verdict verdict)
+size_t report_count(const struct check_tables *tables, enum verdict verdict)
 {
 	size_t count = 0;
 
@@ -21,9 +21,16 @@ static size_t count_of(const struct check_tables *tables, enum verdict verdict)
 
 enum exit_code report_exit_code(const struct report *report)
 {
-	if (count_of(report->tables, VERDICT_DIFFERENT) > 0)
+	if (report_count(report->tables, VERDICT_DIFFERENT) > 0)
 		return EXIT_DIFFERENT;
-	return count_of(report->tables, VERDICT_IN_SYNC) == report->tables->count ? EXIT_OK : EXIT_UNCHECKED;
+	return report_count(report->tables, VERDICT_IN_SYNC) == report->tables->count ? EXIT_OK : EXIT_UNCHECKED;
+}
+
+const char *report_fault_name(enum row_fault fault)
+{
+	static const char *const names[] = {"different", "missing", "extra"};
+
+	return names[fault];
 }
 
 static const char *verdict_name(enum verdict verdict)
@@ -38,21 +45,8 @@ static const char *verdict_name(enum verdict verdict)
 	}
 }
 
-/* -1: not known, the side could not be read or has no such table. */
-static int64_t rows_of(const struct check_table *table, enum side which)
-{
-	const struct check_side *side = &table->sides[which];
-	int64_t rows = 0;
-
-	if (side->buckets == NULL || side->error != NULL)
-		return -1;
-	for (size_t i = 0; i < table->bucket_count; i++)
-		rows += side->buckets[i].rows;
-	return rows;
-}
-
 /* The sides are read at the same time. */
-static double seconds_of(const struct check_table *table)
+double report_seconds(const struct check_table *table)
 {
 	int64_t source = table->sides[SIDE_SOURCE].read_us, target = table->sides[SIDE_TARGET].read_us;
 
@@ -64,36 +58,144 @@ static void add_rows(struct grid *grid, struct arena *arena, int64_t rows)
 	grid_add(grid, rows < 0 ? "?" : arena_format(arena, "%" PRId64, rows), NAME_MOST);
 }
 
+static void add_faults(struct grid *grid, struct arena *arena, const struct check_table *table, enum row_fault fault)
+{
+	int64_t count = check_count_rows(table, ROW_LASTING, fault);
+
+	/* Not all of the unequal parts were listed row by row. */
+	grid_add(grid,
+	         arena_format(arena, "%s%" PRId64, table->row_count > 0 && !table->narrowed && count > 0 ? "≥ " : "",
+	                      count),
+	         NAME_MOST);
+}
+
 static void print_tables(const struct check_tables *tables, struct arena *arena, FILE *out)
 {
-	static const char *const headers[] = {"table", "source rows", "target rows", "verdict", "seconds"};
-	struct grid *grid = grid_new(arena, 5);
+	static const char *const headers[] = {"table",   "source rows", "target rows", "parts",  "different",
+	                                      "missing", "extra",       "verdict",     "seconds"};
+	enum { COLUMNS = sizeof(headers) / sizeof(headers[0]), VERDICT = 7 };
+	struct grid *grid = grid_new(arena, COLUMNS);
 
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < COLUMNS; i++) {
 		grid_add(grid, headers[i], NAME_MOST);
-	grid_align_right(grid, 1);
-	grid_align_right(grid, 2);
-	grid_align_right(grid, 4);
+		if (i > 0 && i != VERDICT)
+			grid_align_right(grid, i);
+	}
 	for (size_t i = 0; i < tables->count; i++) {
 		const struct check_table *table = &tables->tables[i];
 
 		grid_add(grid, table->label, NAME_MOST);
-		add_rows(grid, arena, rows_of(table, SIDE_SOURCE));
-		add_rows(grid, arena, rows_of(table, SIDE_TARGET));
+		add_rows(grid, arena, check_rows_of(table, SIDE_SOURCE));
+		add_rows(grid, arena, check_rows_of(table, SIDE_TARGET));
+		add_rows(grid, arena, (int64_t)table->bucket_count);
+		add_faults(grid, arena, table, FAULT_DIFFERENT);
+		add_faults(grid, arena, table, FAULT_MISSING);
+		add_faults(grid, arena, table, FAULT_EXTRA);
 		grid_add(grid, verdict_name(table->verdict), NAME_MOST);
-		grid_add(grid, arena_format(arena, "%.2f", seconds_of(table)), NAME_MOST);
+		grid_add(grid, arena_format(arena, "%.2f", report_seconds(table)), NAME_MOST);
 	}
 	grid_print(grid, out);
 }
 
-static void print_reasons(const struct check_tables *tables, FILE *out)
+static const char *key_text(const struct check_table *table, const struct check_row *row, struct arena *arena)
 {
-	for (size_t i = 0; i < tables->count; i++)
-		if (tables->tables[i].reason != NULL)
-			fprintf(out, "%s: %s\n", tables->tables[i].label, tables->tables[i].reason);
+	const char *text = "";
+
+	if (table->key == NULL)
+		return "a row without key";
+	for (size_t i = 0; i < table->key->column_count; i++)
+		text = arena_format(arena, "%s%s%s=%s", text, i > 0 ? ", " : "",
+		                    table->images[SIDE_SOURCE]->columns[table->key->columns[i]].name, row->key[i]);
+	return text;
+}
+
+/* Keys may hold control characters: a grid's cell shows them as escapes. */
+static void print_row(const struct check_table *table, const struct check_row *row, struct arena *arena, FILE *out)
+{
+	const char *detail = row->values != NULL ? row->values : row->columns != NULL ? row->columns : "";
+	struct grid *grid = grid_new(arena, 1);
+
+	grid_add(grid,
+	         arena_format(arena, "  %s %s%s%s", report_fault_name(check_row_fault(table, row)),
+	                      key_text(table, row, arena), detail[0] != '\0' ? ": " : "", detail),
+	         row->values != NULL ? KEY_MOST * 20 : KEY_MOST);
+	grid_print_plain(grid, out);
+}
+
+static void print_rows(const struct report *report, const struct check_table *table, struct arena *arena, FILE *out)
+{
+	size_t shown = 0, lasting = 0;
+
+	for (size_t i = 0; i < table->row_count; i++)
+		lasting += table->rows[i].state == ROW_LASTING;
+	if (lasting == 0)
+		return;
+	fprintf(out, "%s:\n", table->label);
+	for (size_t i = 0; i < table->row_count && shown < report->limit; i++)
+		if (table->rows[i].state == ROW_LASTING) {
+			print_row(table, &table->rows[i], arena, out);
+			shown++;
+		}
+	if (lasting > shown)
+		fprintf(out, "  … and %zu more (--limit)\n", lasting - shown);
+}
+
+static void print_repair(const struct report *report, const struct check_table *table, FILE *out)
+{
+	if (report->kind == REPORT_COMPARED ||
+	    table->repair.inserted + table->repair.updated + table->repair.deleted + table->repair.left == 0)
+		return;
+	fprintf(out, "%s: %s %" PRId64 " inserted, %" PRId64 " updated, %" PRId64 " deleted", table->label,
+	        report->kind == REPORT_REPAIRED ? "repaired:" : "would be", table->repair.inserted,
+	        table->repair.updated, table->repair.deleted);
+	if (table->repair.left > 0)
+		fprintf(out, ", %" PRId64 " left", table->repair.left);
+	fprintf(out, "%s%s\n", table->repair.problem != NULL ? ": " : "",
+	        table->repair.problem != NULL ? table->repair.problem : "");
+}
+
+static void print_findings(const struct report *report, struct arena *arena, FILE *out)
+{
+	const struct check_tables *tables = report->tables;
+
+	for (size_t i = 0; i < tables->count; i++) {
+		const struct check_table *table = &tables->tables[i];
+
+		if (table->reason != NULL)
+			fprintf(out, "%s: %s\n", table->label, table->reason);
+		for (size_t k = 0; k < table->schema_difference_count; k++)
+			fprintf(out, "%s: %s\n", table->label, table->schema_differences[k]);
+		if (table->kept > 0)
+			fprintf(out, "%s: %" PRId64 " rows are kept by a rule although the source deleted them\n",
+			        table->label, table->kept);
+		print_rows(report, table, arena, out);
+		print_repair(report, table, out);
+	}
 	if (tables->uncaptured != NULL)
 		fprintf(out, "note: published by the source, but without a table in the target: %s\n",
 		        tables->uncaptured);
+}
+
+static void print_sequences(const struct report *report, FILE *out)
+{
+	const struct check_sequences *sequences = report->sequences;
+
+	if (sequences == NULL)
+		return;
+	if (sequences->problem != NULL)
+		fprintf(out, "note: sequences were not compared: %s\n", sequences->problem);
+	if (report->sequences_set > 0)
+		fprintf(out, "%zu sequence%s of the target set, with a margin\n", report->sequences_set,
+		        report->sequences_set == 1 ? "" : "s");
+	for (size_t i = 0; i < sequences->count; i++) {
+		const struct check_sequence *sequence = &sequences->sequences[i];
+
+		if (sequence->behind && report->kind != REPORT_REPAIRED)
+			fprintf(out,
+			        "note: sequence %s is at %" PRId64 " in the target and %" PRId64
+			        " in the source (sequences are not replicated; --repair sets them)\n",
+			        sequence->label, sequence->target, sequence->source);
+	}
 }
 
 /* Why differences may come from a stream that has not caught up. */
@@ -109,15 +211,23 @@ static void print_stream(const struct report *report, FILE *out)
 	}
 	lsn_format(watermark->lsn, lsn);
 	lsn_format(report->comparison->source_lsn, source_lsn);
-	if (watermark_is_stopped(watermark))
+	if (watermark_is_stopped(watermark)) {
 		fprintf(out, "note: the stream is %s at %s (source: %s)%s%s\n", watermark->state, lsn, source_lsn,
 		        watermark->error[0] != '\0' ? ": " : "", watermark->error);
-	else if (!report->comparison->passed && report_exit_code(report) != EXIT_OK)
-		fprintf(
-		    out,
-		    "note: the stream did not pass the source's position %s in time; it is at %s, last applied %s. Is "
-		    "`replicator run` running, and the connector?\n",
-		    source_lsn, lsn, watermark->applied_at[0] != '\0' ? watermark->applied_at : "never");
+	} else if (!report->comparison->passed && !report->comparison->at_rest) {
+		fprintf(out,
+		        "note: the stream did not pass the source's position %s in time; it is at %s, %" PRId64
+		        " bytes of WAL behind, last applied %s. Is `replicator run` running, and the connector?\n",
+		        source_lsn, lsn,
+		        report->comparison->source_lsn > watermark->lsn
+		            ? (int64_t)(report->comparison->source_lsn - watermark->lsn)
+		            : 0,
+		        watermark->applied_at[0] != '\0' ? watermark->applied_at : "never");
+		if (!report->comparison->fenced)
+			fputs("note: the source's role may not write a logical message, and no other commit passed: "
+			      "GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO it\n",
+			      out);
+	}
 }
 
 void report_print(const struct report *report, struct arena *arena, FILE *out)
@@ -126,61 +236,11 @@ void report_print(const struct report *report, struct arena *arena, FILE *out)
 
 	print_tables(tables, arena, out);
 	fprintf(out, "\n%zu table%s: %zu in sync, %zu different, %zu not checked; %d look%s, %.1f s\n", tables->count,
-	        tables->count == 1 ? "" : "s", count_of(tables, VERDICT_IN_SYNC), count_of(tables, VERDICT_DIFFERENT),
-	        count_of(tables, VERDICT_UNCHECKED), report->comparison->looks,
-	        report->comparison->looks == 1 ? "" : "s", (double)report->elapsed_us / 1e6);
-	print_reasons(tables, out);
+	        tables->count == 1 ? "" : "s", report_count(tables, VERDICT_IN_SYNC),
+	        report_count(tables, VERDICT_DIFFERENT), report_count(tables, VERDICT_UNCHECKED),
+	        report->comparison->looks, report->comparison->looks == 1 ? "" : "s", (double)report->elapsed_us / 1e6);
+	print_findings(report, arena, out);
+	print_sequences(report, out);
 	if (report_exit_code(report) != EXIT_OK)
 		print_stream(report, out);
-}
-
-static json_t *rows_json(int64_t rows)
-{
-	return rows < 0 ? json_null() : json_integer(rows);
-}
-
-static json_t *table_json(const struct check_table *table)
-{
-	static const char *const verdicts[] = {"pending", "in_sync", "different", "not_checked"};
-
-	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s?, s:f}", "schema", table->schema, "table", table->name,
-	                 "source_rows", rows_json(rows_of(table, SIDE_SOURCE)), "target_rows",
-	                 rows_json(rows_of(table, SIDE_TARGET)), "verdict", verdicts[table->verdict], "reason",
-	                 table->reason, "seconds", seconds_of(table));
-}
-
-static json_t *stream_json(const struct report *report)
-{
-	const struct watermark *watermark = &report->watermark;
-	char lsn[LSN_TEXT_SIZE], source_lsn[LSN_TEXT_SIZE];
-
-	lsn_format(watermark->lsn, lsn);
-	lsn_format(report->comparison->source_lsn, source_lsn);
-	if (!watermark->known)
-		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", report->comparison->config->stream.name, "state",
-	                 watermark->state, "error", watermark->error, "last_commit_lsn", lsn, "source_lsn", source_lsn,
-	                 "passed", report->comparison->passed);
-}
-
-struct error *report_print_json(const struct report *report, FILE *out)
-{
-	static const char *const verdicts[] = {"in_sync", "different", "not_checked"};
-	json_t *tables = json_array();
-	json_t *root;
-	int failed;
-
-	for (size_t i = 0; i < report->tables->count; i++)
-		json_array_append_new(tables, table_json(&report->tables->tables[i]));
-	root = json_pack("{s:s, s:i, s:f, s:o, s:o, s:s?}", "verdict", verdicts[report_exit_code(report)], "looks",
-	                 report->comparison->looks, "seconds", (double)report->elapsed_us / 1e6, "tables", tables,
-	                 "stream", stream_json(report), "uncaptured", report->tables->uncaptured);
-	failed = root == NULL || json_dumpf(root, out, JSON_INDENT(2)) != 0;
-	json_decref(root);
-	if (failed)
-		return error_new(ERROR_SYSTEM,
-		                 "the report could not be written as JSON (a name that is not UTF-8, or no "
-		                 "space)");
-	fputc('\n', out);
-	return NULL;
 }

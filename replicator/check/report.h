@@ -4,6 +4,7 @@
 
 #include "base/exit_code.h"
 #include "check/compare.h"
+#include "check/sequences.h"
 #include "check/watermark.h"
 
 #include <stdio.h>
@@ -11,12 +12,21 @@
 struct report {
 	const struct check_tables *tables;
 	const struct comparison *comparison;
-	struct watermark watermark; /* at the end */
+	const struct check_sequences *sequences; /* or NULL */
+	struct watermark watermark;              /* at the end */
 	int64_t elapsed_us;
+	size_t limit; /* differing rows that are named, of each table */
+	enum { REPORT_COMPARED, REPORT_WOULD_REPAIR, REPORT_REPAIRED } kind;
+	size_t sequences_set;
 };
 
 void report_print(const struct report *report, struct arena *arena, FILE *out);
 struct error *report_print_json(const struct report *report, FILE *out);
 enum exit_code report_exit_code(const struct report *report);
+
+/* Helpers of the two forms. */
+size_t report_count(const struct check_tables *tables, enum verdict verdict);
+double report_seconds(const struct check_table *table);
+const char *report_fault_name(enum row_fault fault);
 
 #endif

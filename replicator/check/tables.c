@@ -7,7 +7,7 @@
  */
 #include "check/tables.h"
 
-#include "base/buffer.h"
+#include "check/shape.h"
 #include "pg/catalog.h"
 #include "pg/sql.h"
 
@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define BUCKETS_LEAST ((size_t)64)
-#define BUCKETS_MOST ((size_t)4096)
+#define BUCKETS_MOST ((size_t)16384)
 #define ROWS_PER_BUCKET 64
 
 struct images {
@@ -90,23 +90,6 @@ static const struct key_image *common_key(const struct table_image *source, cons
 	return key;
 }
 
-static const char *missing_columns(const struct table_image *source, const struct table_image *target,
-                                   struct arena *arena)
-{
-	struct buffer names = {0};
-	const char *text = NULL;
-
-	for (size_t i = 0; i < source->column_count; i++) {
-		if (check_column_of(target, source->columns[i].name) != NULL)
-			continue;
-		buffer_append_format(&names, "%s%s", names.length > 0 ? ", " : "", source->columns[i].name);
-	}
-	if (names.length > 0)
-		text = arena_copy(arena, names.data, names.length);
-	buffer_free(&names);
-	return text;
-}
-
 static size_t bucket_count_of(const struct table_image *source, const struct table_image *target)
 {
 	int64_t rows =
@@ -121,7 +104,6 @@ static size_t bucket_count_of(const struct table_image *source, const struct tab
 static void init_side(struct check_side *side, size_t bucket_count, struct arena *arena)
 {
 	side->buckets = arena_alloc_zeroed(arena, bucket_count * sizeof(*side->buckets));
-	side->previous = arena_alloc_zeroed(arena, bucket_count * sizeof(*side->previous));
 }
 
 static void add_table(struct check_tables *tables, const struct table_image *source, const struct table_image *target,
@@ -139,7 +121,7 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 		return;
 	}
 	table->key = common_key(source, target);
-	table->missing_columns = missing_columns(source, target, arena);
+	shape_compare(table, arena);
 	table->bucket_count = bucket_count_of(source, target);
 	table->open = arena_alloc(arena, table->bucket_count * sizeof(*table->open));
 	for (size_t i = 0; i < table->bucket_count; i++)
@@ -288,9 +270,50 @@ struct error *check_tables_choose(struct pg_connection *source, struct pg_connec
 
 void check_tables_release(struct check_tables *tables)
 {
-	for (size_t i = 0; i < tables->count; i++) {
-		error_free(tables->tables[i].sides[SIDE_SOURCE].error);
-		error_free(tables->tables[i].sides[SIDE_TARGET].error);
-	}
+	for (size_t i = 0; i < tables->count; i++)
+		for (int side = 0; side < 2; side++) {
+			error_free(tables->tables[i].sides[side].error);
+			free(tables->tables[i].sides[side].found);
+		}
 	tables->count = 0;
+}
+
+bool check_keeps_rows(const struct check_table *table)
+{
+	return table->rule->delete_mode == DELETE_IGNORE || table->rule->truncate_mode == TRUNCATE_IGNORE;
+}
+
+int64_t check_rows_of(const struct check_table *table, enum side side)
+{
+	int64_t rows = 0;
+
+	if (table->sides[side].buckets == NULL || table->sides[side].error != NULL ||
+	    table->sides[side].pieces_open > 0)
+		return -1;
+	for (size_t i = 0; i < table->bucket_count; i++)
+		rows += table->sides[side].buckets[i].rows;
+	return rows;
+}
+
+enum row_fault check_row_fault(const struct check_table *table, const struct check_row *row)
+{
+	if (table->key != NULL)
+		return row->target.token == 0 ? FAULT_MISSING : row->source.token == 0 ? FAULT_EXTRA : FAULT_DIFFERENT;
+	return row->source.token > row->target.token ? FAULT_MISSING : FAULT_EXTRA;
+}
+
+int64_t check_count_rows(const struct check_table *table, enum row_state state, enum row_fault fault)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < table->row_count; i++) {
+		const struct check_row *row = &table->rows[i];
+
+		if (row->state != state || check_row_fault(table, row) != fault)
+			continue;
+		count += table->key != NULL       ? 1
+		         : fault == FAULT_MISSING ? (int64_t)(row->source.token - row->target.token)
+		                                  : (int64_t)(row->target.token - row->source.token);
+	}
+	return count;
 }

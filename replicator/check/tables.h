@@ -1,12 +1,14 @@
 /*
  * tables.h - which tables are compared, and what is known of each.
  *
- * Thread: made by main; while the two sides are read each thread writes its own half (`sides`) only.
+ * Thread: made by main; while the two sides are scanned each side's threads write their own half (`sides`) only, under
+ * the scan's lock.
  */
 #ifndef REPLICATOR_CHECK_TABLES_H
 #define REPLICATOR_CHECK_TABLES_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "config/config.h"
 #include "pg/connection.h"
 #include "schema/table_image.h"
@@ -16,21 +18,54 @@ enum side { SIDE_SOURCE, SIDE_TARGET };
 enum verdict {
 	VERDICT_PENDING,
 	VERDICT_IN_SYNC,
-	VERDICT_DIFFERENT, /* each time it was looked at */
-	VERDICT_UNCHECKED  /* `reason` says why */
+	VERDICT_DIFFERENT,
+	VERDICT_UNCHECKED /* `reason` says why */
 };
 
 /* The rows whose key (or, without a key, whose whole text) hashes to one number. */
 struct bucket {
 	int64_t rows;
-	char digest[40]; /* sum of the rows' hashes, decimal */
+	uint64_t digest; /* sum of the rows' hashes, modulo 2^64 */
+};
+
+/* How a row looked on one side. With a key: hash of the row and xmin. Without: the number of equal rows, twice. */
+struct row_look {
+	uint64_t token;   /* 0: no such row */
+	uint64_t version; /* changes whenever the row is written */
+};
+
+/* A row as a scan found it; for the time of narrowing down. */
+struct found_row {
+	const char *const *key;
+	struct row_look look;
 };
 
 struct check_side {
-	struct bucket *buckets;  /* bucket_count of them, as last read */
-	struct bucket *previous; /* as read the time before; valid from the second reading on */
-	int64_t read_us;         /* time spent reading */
-	struct error *error;     /* why it cannot be read; owned */
+	struct bucket *buckets;  /* bucket_count of them, as last scanned */
+	struct found_row *found; /* on the heap */
+	size_t found_count;
+	size_t pieces_open;  /* of a scan: not read yet */
+	int64_t read_us;     /* spent by the database, summed over its connections */
+	struct error *error; /* why it cannot be read; owned */
+};
+
+enum row_state {
+	ROW_OPEN,   /* differs, but perhaps only because the stream moves */
+	ROW_LASTING /* differs for good */
+};
+
+#define ROW_SEEN_MOST 16
+
+/* A row that was not equal when it was last looked at. Memory lies in the arena. */
+struct check_row {
+	const char *const *key; /* texts of the key's columns; without a key one text: the row's hash */
+	enum row_state state;
+	struct row_look source, target;
+	uint64_t seen[ROW_SEEN_MOST]; /* the source's tokens of the last looks, in a ring */
+	unsigned seen_count;
+	unsigned strikes;    /* looks in a row that proved the difference */
+	const char *columns; /* those that differ, "a, b"; filled for the rows that are reported */
+	const char *values;  /* with --show-values: "a: 1 / 2" */
 };
 
 struct check_table {
@@ -40,13 +75,22 @@ struct check_table {
 	const struct table_image *images[2]; /* by side; the target's is NULL when the table is missing there */
 	const struct table_rule *rule;
 	const struct key_image *key; /* of the source, when all its columns are on both sides; else NULL */
-	const char *missing_columns; /* of the source that the target lacks, "a, b", or NULL */
-	size_t bucket_count;         /* a power of two */
-	bool *open;                  /* buckets that were never seen equal */
+	const char *const *schema_differences;
+	size_t schema_difference_count;
+	size_t bucket_count; /* a power of two */
+	bool *open;          /* buckets that were not equal at the last scan */
 	size_t open_count;
 	struct check_side sides[2];
+	struct check_row *rows; /* narrowed down from the open buckets */
+	size_t row_count;
+	bool narrowed; /* rows are all that differ; false: only buckets are known, or the list was cut */
+	int64_t kept;  /* rows that a rule keeps in the target although the source deleted them */
 	enum verdict verdict;
 	const char *reason; /* in the arena, or NULL */
+	struct {
+		int64_t inserted, updated, deleted, left; /* of the repair; left: changed meanwhile or refused */
+		const char *problem;                      /* the first that was refused, or NULL */
+	} repair;
 };
 
 struct check_tables {
@@ -71,5 +115,15 @@ void check_tables_release(struct check_tables *tables); /* the errors in it; the
 bool check_pattern_matches(const char *const *patterns, size_t count, const char *schema, const char *name);
 
 const struct column_image *check_column_of(const struct table_image *image, const char *name); /* or NULL */
+
+/* The rule keeps rows in the target that the source deleted. */
+bool check_keeps_rows(const struct check_table *table);
+
+int64_t check_rows_of(const struct check_table *table, enum side side); /* -1: not known */
+
+/* Missing, different and extra rows among those that differ for good; a row of a table without key may stand for several. */
+enum row_fault { FAULT_DIFFERENT, FAULT_MISSING, FAULT_EXTRA };
+enum row_fault check_row_fault(const struct check_table *table, const struct check_row *row);
+int64_t check_count_rows(const struct check_table *table, enum row_state state, enum row_fault fault);
 
 #endif

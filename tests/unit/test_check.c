@@ -1,9 +1,11 @@
 /* test_check.c - comparing two real databases: what counts as equal, what is found, and a pair that changes meanwhile. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "check/compare.h"
+#include "check/detail.h"
 #include "check/grid.h"
+#include "check/repair.h"
 #include "check/report.h"
+#include "check/verify.h"
 #include "postgres.h"
 #include "target/checkpoint.h"
 
@@ -37,6 +39,19 @@ struct pair {
 	struct report report;
 	int64_t elapsed_us;
 };
+
+/* With the strings to both databases. */
+static const struct config *configured(void)
+{
+	static struct config config;
+
+	if (config.source.dsn == NULL) {
+		config = CONFIG;
+		config.source.dsn = memory_format("%s dbname=check_source", postgres_dsn());
+		config.target.dsn = memory_format("%s dbname=check_target", postgres_dsn());
+	}
+	return &config;
+}
 
 static struct pg_connection *connect_database(const char *name)
 {
@@ -79,27 +94,23 @@ static struct error *compare(struct pair *pair, int64_t timeout_ms, const char *
 {
 	int64_t start = clock_monotonic_us();
 
-	*pair = (struct pair){.comparison = {.config = &CONFIG, .timeout_us = timeout_ms * 1000}};
+	*pair = (struct pair){.comparison = {.config = configured(), .jobs = 2, .timeout_us = timeout_ms * 1000}};
 	pair->comparison.arena = arena_new();
-	pair->comparison.source = connect_database("check_source");
-	pair->comparison.source_fence = connect_database("check_source");
-	pair->comparison.target = connect_database("check_target");
-	pair->comparison.target_watch = connect_database("check_target");
-	TRY(check_tables_choose(pair->comparison.source, pair->comparison.target, &CONFIG, patterns, count,
+	TRY(comparison_connect(&pair->comparison));
+	TRY(check_tables_choose(pair->comparison.fence, pair->comparison.watch, configured(), patterns, count,
 	                        pair->comparison.arena, &pair->tables));
 	TRY(compare_tables(&pair->comparison, &pair->tables));
+	TRY(detail_read(&pair->comparison, &pair->tables, 10, true));
 	pair->elapsed_us = clock_monotonic_us() - start;
 	pair->report = (struct report){.tables = &pair->tables, .comparison = &pair->comparison};
-	return watermark_read(pair->comparison.target_watch, &CONFIG, pair->comparison.arena, &pair->report.watermark);
+	pair->report.limit = 10;
+	return watermark_read(pair->comparison.watch, configured(), pair->comparison.arena, &pair->report.watermark);
 }
 
 static void release(struct pair *pair)
 {
 	check_tables_release(&pair->tables);
-	pg_disconnect(pair->comparison.source);
-	pg_disconnect(pair->comparison.source_fence);
-	pg_disconnect(pair->comparison.target);
-	pg_disconnect(pair->comparison.target_watch);
+	comparison_disconnect(&pair->comparison);
 	arena_free(pair->comparison.arena);
 }
 
@@ -177,12 +188,15 @@ START_TEST(equal_values_in_other_dress)
 	run("check_target", "ALTER DATABASE check_target SET TimeZone = 'Asia/Tokyo'");
 	expect_no_error(compare(&pair, 5000, NULL, 0));
 	ck_assert_uint_eq(pair.tables.count, 2);
-	expect_verdict(&pair, "public.t", VERDICT_IN_SYNC, NULL);
 	expect_verdict(&pair, "Odd Schema.Mixed \"Case\" Täble", VERDICT_IN_SYNC, NULL);
+	/* The rows are equal; the types are not. */
+	expect_verdict(&pair, "public.t", VERDICT_DIFFERENT, NULL);
+	ck_assert_uint_eq(table_of(&pair, "public.t")->open_count, 0);
 	ck_assert_int_eq(pair.comparison.looks, 1);
-	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_OK);
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_DIFFERENT);
 	text = report_text(&pair, false);
-	ck_assert_ptr_nonnull(strstr(text, "2 tables: 2 in sync, 0 different, 0 not checked"));
+	ck_assert_ptr_nonnull(strstr(text, "2 tables: 1 in sync, 1 different, 0 not checked"));
+	ck_assert_ptr_nonnull(strstr(text, "public.t: column id is integer in the source and bigint in the target"));
 	free(text);
 	text = report_text(&pair, true);
 	ck_assert_ptr_nonnull(strstr(text, "\"verdict\": \"in_sync\""));
@@ -190,6 +204,16 @@ START_TEST(equal_values_in_other_dress)
 	release(&pair);
 }
 END_TEST
+
+/* A changed row of a table without key is one that is missing and one too many; the last two faults concern two keys. */
+static size_t expected_rows(const char *name)
+{
+	int number = atoi(name + 1);
+
+	if (name[0] == 'b')
+		return number == 11 || number == 12 ? 1 : number == 14 ? 4 : 2;
+	return number == 13 || number == 14 ? 2 : 1;
+}
 
 /* Each statement plants one fault in a copy of the table; every copy must be found, the untouched one must not. */
 START_TEST(every_fault_is_found)
@@ -249,7 +273,8 @@ START_TEST(every_fault_is_found)
 		bool untouched = strcmp(table->name, "untouched") == 0;
 
 		expect_verdict(&pair, table->label, untouched ? VERDICT_IN_SYNC : VERDICT_DIFFERENT, NULL);
-		ck_assert_msg(table->open_count <= 4, "%s: %zu parts differ", table->label, table->open_count);
+		ck_assert_msg(table->row_count == (untouched ? 0 : expected_rows(table->name)), "%s: %zu rows differ",
+		              table->label, table->row_count);
 	}
 	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_DIFFERENT);
 	ck_assert_int_lt(pair.elapsed_us, 20 * 1000000); /* no stream: nothing to wait for */
@@ -303,8 +328,10 @@ START_TEST(rules_and_shapes_count)
 	expect_no_error(compare(&pair, 60000, NULL, 0));
 	expect_verdict(&pair, "public.soft", VERDICT_IN_SYNC, NULL);
 	expect_verdict(&pair, "public.hard", VERDICT_DIFFERENT, NULL);
-	expect_verdict(&pair, "public.kept", VERDICT_UNCHECKED, "rule keeps rows");
-	expect_verdict(&pair, "public.narrow", VERDICT_DIFFERENT, "lacks columns: extra, more");
+	expect_verdict(&pair, "public.kept", VERDICT_IN_SYNC, NULL);
+	ck_assert_int_eq(table_of(&pair, "public.kept")->kept, 1);
+	expect_verdict(&pair, "public.narrow", VERDICT_DIFFERENT, NULL);
+	ck_assert_uint_eq(table_of(&pair, "public.narrow")->schema_difference_count, 2);
 	ck_assert_ptr_null(table_of(&pair, "public.left_out"));
 	ck_assert_ptr_null(table_of(&pair, "public.only_target"));
 	ck_assert_ptr_null(table_of(&pair, "replicator.stream"));
@@ -317,7 +344,7 @@ START_TEST(rules_and_shapes_count)
 
 	expect_no_error(compare(&pair, 5000, patterns, 2));
 	ck_assert_uint_eq(pair.tables.count, 2);
-	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_UNCHECKED);
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_OK);
 	release(&pair);
 	expect_error(compare(&pair, 5000, nowhere, 1), ERROR_CONFIGURATION, "", "--table public.no_such");
 	release(&pair);
@@ -466,8 +493,9 @@ START_TEST(fault_is_found_in_a_live_pair)
 	expect_verdict(&pair, "public.quiet", VERDICT_DIFFERENT, NULL);
 	expect_verdict(&pair, "public.live", VERDICT_DIFFERENT, NULL);
 	expect_verdict(&pair, "public.bare", VERDICT_IN_SYNC, NULL);
-	ck_assert_uint_eq(table_of(&pair, "public.quiet")->open_count,
+	ck_assert_uint_eq(table_of(&pair, "public.quiet")->row_count,
 	                  2); /* no key: the row of before, the row of now */
+	ck_assert_uint_eq(table_of(&pair, "public.live")->row_count, 1);
 	release(&pair);
 	stop_stream(&stream);
 }
@@ -483,14 +511,174 @@ START_TEST(stream_that_stands_still)
 	stop_stream(&stream);
 	run("check_source", "INSERT INTO live VALUES (-1, -1)");
 	expect_no_error(compare(&pair, 2000, NULL, 0));
-	expect_verdict(&pair, "public.live", VERDICT_DIFFERENT, NULL);
+	/* Whether what is missing would come is not known. */
+	expect_verdict(&pair, "public.live", VERDICT_UNCHECKED, "did not pass");
 	expect_verdict(&pair, "public.hot", VERDICT_IN_SYNC, NULL);
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_UNCHECKED);
 	ck_assert_int_ge(pair.elapsed_us, 2000000);
 	ck_assert_int_lt(pair.elapsed_us, 10000000);
 	text = report_text(&pair, false);
 	ck_assert_ptr_nonnull(strstr(text, "did not pass the source's position"));
 	free(text);
 	release(&pair);
+}
+END_TEST
+
+/* The whole check as check_target does it; the report's text is the caller's. */
+static enum exit_code verify(const struct verify_options *options, char **text)
+{
+	enum exit_code code = EXIT_UNCHECKED;
+	size_t size = 0;
+	FILE *out = open_memstream(text, &size);
+
+	expect_no_error(verify_pair(configured(), options, out, &code));
+	fclose(out);
+	return code;
+}
+
+static void expect_target(const char *sql, const char *answer)
+{
+	struct pg_connection *connection = connect_database("check_target");
+	char *value = postgres_value(connection, sql);
+
+	ck_assert_msg(strcmp(value, answer) == 0, "%s: %s, expected %s", sql, value, answer);
+	free(value);
+	pg_disconnect(connection);
+}
+
+static void install_state(const char *state)
+{
+	struct pg_connection *connection = connect_database("check_target");
+	char *sql = memory_format(
+	    "INSERT INTO replicator.stream (name, epoch, state, last_commit_lsn) VALUES ('replicator', 1, '%s', '0/1')",
+	    state);
+
+	expect_no_error(checkpoint_install_schema(connection, "replicator"));
+	postgres_execute(connection, sql);
+	free(sql);
+	pg_disconnect(connection);
+}
+
+#define TABLES_TO_REPAIR                                                                                               \
+	"CREATE TYPE mood AS ENUM ('sad', 'ok');"                                                                      \
+	"CREATE TABLE types (id int, k text, n numeric(12,2), f float8, t text, b bytea, a int[], j jsonb, x json,"    \
+	"  tz timestamptz, m mood, c char(5), iv interval, u uuid, r int4range, na numeric[], PRIMARY KEY (id, k));"   \
+	"INSERT INTO types SELECT i, E'k''\"{,}\\\\' || i, i + 0.50, i / 3.0, CASE WHEN i % 3 > 0 THEN E't\n,\"' || "  \
+	"i END, "                                                                                                      \
+	"  '\\x00ff', ARRAY[i, NULL], '{\"a\": [1.0]}', '{\"b\" :1}', '2026-01-01Z', 'ok', 'ab', '1 mon 3 s',"         \
+	"  gen_random_uuid(), int4range(i, i + 5), ARRAY[1.50, NULL] FROM generate_series(1, 500) i;"                  \
+	"CREATE TABLE bare (h int, t text); INSERT INTO bare SELECT i % 50, 'x' || i % 50 FROM generate_series(1, "    \
+	"500) i;"                                                                                                      \
+	"CREATE TABLE swap (id int PRIMARY KEY, u int UNIQUE); INSERT INTO swap SELECT i, i FROM generate_series(1, "  \
+	"9) i;"                                                                                                        \
+	"CREATE TABLE soft (id int PRIMARY KEY, t text); INSERT INTO soft SELECT i, 't' FROM generate_series(1, 9) i;" \
+	"CREATE TABLE ident (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n int, g int GENERATED ALWAYS AS (n + "  \
+	"1)"                                                                                                           \
+	"  STORED); INSERT INTO ident (n) SELECT i FROM generate_series(1, 9) i;"
+
+#define FAULTS_TO_REPAIR                                                                                               \
+	"DELETE FROM types WHERE id < 300 AND id % 2 = 0; UPDATE types SET t = 'wrong', b = NULL WHERE id IN (301, "   \
+	"303);"                                                                                                        \
+	"UPDATE types SET id = 10000 + id WHERE id = 305; UPDATE types SET f = f + 1e-14 WHERE id = 1;"                \
+	"DELETE FROM bare WHERE h = 7; INSERT INTO bare SELECT 8, 'x8' FROM generate_series(1, 3);"                    \
+	"UPDATE bare SET t = 'y' WHERE h = 9; UPDATE swap SET u = 100 WHERE id = 1; UPDATE swap SET u = 1 WHERE id = " \
+	"2;"                                                                                                           \
+	"UPDATE swap SET u = 2 WHERE id = 1; UPDATE soft SET is_deleted = true WHERE id = 1;"                          \
+	"INSERT INTO soft VALUES (20, 'extra', false); UPDATE ident SET n = 0 WHERE id = 1; DELETE FROM ident WHERE "  \
+	"id = 2;"
+
+static void make_faulty_pair(void)
+{
+	make_databases();
+	run("check_source", TABLES_TO_REPAIR);
+	run("check_target", TABLES_TO_REPAIR
+	    "ALTER TABLE soft ADD is_deleted boolean NOT NULL DEFAULT false, ADD synced_at timestamptz; "
+	    "SELECT setval('ident_id_seq', 1)");
+	install_state("stopped");
+}
+
+START_TEST(repair_makes_the_pair_equal)
+{
+	struct verify_options options = {.jobs = 2,
+	                                 .timeout_us = 20000000,
+	                                 .limit = 3,
+	                                 .repair = true,
+	                                 .dry_run = true};
+	char *text;
+
+	make_faulty_pair();
+	options.repair = options.dry_run = false;
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT); /* uuids */
+	ck_assert_ptr_nonnull(strstr(text, "  different id=1, k="));
+	ck_assert_ptr_nonnull(strstr(text, ": u\n"));
+	ck_assert_ptr_nonnull(strstr(text, "… and 497 more"));
+	free(text);
+	options.repair = true;
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_ptr_nonnull(strstr(text, "public.types: repaired: 0 inserted, 500 updated, 0 deleted"));
+	ck_assert_ptr_nonnull(strstr(text, "1 sequence of the target set"));
+	free(text);
+	run("check_target", "DO $$ BEGIN ASSERT nextval('ident_id_seq') > 1000; END $$;" FAULTS_TO_REPAIR);
+	options.dry_run = true;
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_ptr_nonnull(strstr(text, "public.types: would be 150 inserted, 3 updated, 1 deleted"));
+	free(text);
+	expect_target("SELECT count(*) FROM public.swap WHERE id <> u", "2");
+	options.dry_run = false;
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_ptr_nonnull(strstr(text, "public.types: repaired: 150 inserted, 3 updated, 1 deleted"));
+	free(text);
+	expect_target("SELECT count(*) FROM public.soft WHERE is_deleted AND id = 20 AND synced_at IS NOT NULL", "1");
+	expect_target("SELECT before ->> 't' FROM replicator.repair_log WHERE key[1] = '301'"
+	              " AND before ->> 't' = 'wrong'",
+	              "wrong");
+	expect_target("SELECT count(*) FROM replicator.repair_log WHERE table_name = 'bare'", "33");
+}
+END_TEST
+
+START_TEST(repair_says_what_is_refused)
+{
+	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE a (id int PRIMARY KEY, n int)");
+	run("check_source", "INSERT INTO a SELECT i, i FROM generate_series(1, 10) i");
+	run("check_target", "ALTER TABLE a ADD CHECK (n <> 7)");
+	install_state("stopped");
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_ptr_nonnull(strstr(text, "public.a: repaired: 9 inserted, 0 updated, 0 deleted, 1 left: "));
+	ck_assert_ptr_nonnull(strstr(text, "a_n_check"));
+	free(text);
+	expect_target("SELECT count(*) FROM public.a", "9");
+}
+END_TEST
+
+START_TEST(repair_of_a_live_pair)
+{
+	const struct verify_options options = {.jobs = 2,
+	                                       .timeout_us = 10000000,
+	                                       .limit = 3,
+	                                       .repair = true,
+	                                       .patterns = (const char *const[]){"live", "quiet"},
+	                                       .pattern_count = 2};
+	struct stream stream = {0};
+	char *text;
+
+	start_stream(&stream);
+	clock_sleep_ms(200);
+	for (int round = 0; round < 3; round++) {
+		run("check_target",
+		    "UPDATE live SET n = n - 1000 WHERE id BETWEEN 15000 AND 15400;"
+		    "DELETE FROM live WHERE id BETWEEN 18000 AND 18100;"
+		    "INSERT INTO live SELECT -i, 0 FROM generate_series(1, 100) i; DELETE FROM quiet WHERE id = 5;"
+		    "INSERT INTO quiet VALUES (6, 0)");
+		ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+		ck_assert_ptr_nonnull(strstr(text, "public.quiet: repaired: 1 inserted, 0 updated, 1 deleted"));
+		free(text);
+	}
+	stop_stream(&stream);
+	expect_target("SELECT count(*) FROM public.live WHERE n < 0 OR id < 0", "0");
 }
 END_TEST
 
@@ -537,6 +725,9 @@ int main(void)
 	tcase_add_test(tests, live_pair_is_in_sync);
 	tcase_add_test(tests, fault_is_found_in_a_live_pair);
 	tcase_add_test(tests, stream_that_stands_still);
+	tcase_add_test(tests, repair_makes_the_pair_equal);
+	tcase_add_test(tests, repair_says_what_is_refused);
+	tcase_add_test(tests, repair_of_a_live_pair);
 	tcase_add_test(tests, grid_shows_what_a_terminal_would_eat);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,308 @@
+/*
+ * repair.c - see the header.
+ *
+ * NOTES
+ *   How a change that the stream applies meanwhile wins. A batch of rows is one transaction of the target that begins by
+ *   locking the table against writers (SHARE ROW EXCLUSIVE), the stream among them. Then the rows are read at the
+ *   source. Only those whose version is still that of the look which found them different are touched: the stream has
+ *   passed that look's position, so the target has nothing to expect for them from before. What the source commits to
+ *   them afterwards comes through the stream, which waits for the lock, and is applied on top. All others are left to
+ *   the stream and to the next comparison. The lock is the transaction's first and only one on tables, so that it is in
+ *   no deadlock, and it lasts for some milliseconds.
+ *
+ *   Triggers and foreign keys do not fire where the role may say so, as when the stream applies.
+ */
+#include "check/repair.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "check/repair_sql.h"
+#include "check/rows.h"
+#include "pg/catalog.h"
+#include "pg/sql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_MOST ((size_t)200)
+#define TRIES_MOST 5
+
+struct repair {
+	struct comparison *comparison;
+	struct pg_connection *writer;
+	struct repair_names names;
+	bool replica; /* triggers and foreign keys do not fire */
+};
+
+/* One batch: the rows, what the source has for them now, what the target has. */
+struct batch {
+	const struct check_row *rows[BATCH_MOST];
+	size_t count;
+	struct pg_result *source; /* look, look, n, then the columns' texts */
+	struct row_look now[BATCH_MOST];
+	size_t source_row[BATCH_MOST];
+	struct row_look target[BATCH_MOST];
+	bool target_alive[BATCH_MOST];
+	bool by_insert; /* updates are a delete and an insert: unique values change places */
+};
+
+static struct error *lock_table(struct repair *repair, const struct check_table *table)
+{
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "BEGIN; SET LOCAL lock_timeout = '2s'; SET CONSTRAINTS ALL DEFERRED;");
+	if (repair->replica)
+		buffer_append_text(&sql, "SET LOCAL session_replication_role = replica;");
+	buffer_append_text(&sql, "LOCK TABLE ");
+	if (table->images[SIDE_TARGET]->relkind != 'p')
+		buffer_append_text(&sql, "ONLY ");
+	sql_append_qualified(&sql, table->schema, table->name);
+	buffer_append_text(&sql, " IN SHARE ROW EXCLUSIVE MODE");
+	error = pg_execute(repair->writer, sql.data);
+	buffer_free(&sql);
+	return error;
+}
+
+/* The parameters of a statement about the rows of a batch: their keys, or their hashes and how many of each. */
+static struct error *query_rows(struct pg_connection *connection, const struct check_table *table, const char *sql,
+                                const struct check_row *const *rows, size_t count, struct pg_result **result)
+{
+	const char **parameters = memory_alloc((table->images[SIDE_SOURCE]->column_count + 1) * sizeof(*parameters));
+	struct buffer hashes = {0};
+	struct error *error;
+
+	if (table->key != NULL) {
+		rows_make_keys(table, rows, count, parameters);
+		error = pg_query(connection, sql, table->key->column_count, parameters, result);
+		rows_free_keys(table, parameters);
+	} else {
+		for (size_t i = 0; i < count; i++)
+			buffer_append_format(&hashes, "%c%s", i == 0 ? '{' : ',', rows[i]->key[0]);
+		buffer_append_byte(&hashes, '}');
+		parameters[0] = hashes.data;
+		error = pg_query(connection, sql, 1, parameters, result);
+		buffer_free(&hashes);
+	}
+	free(parameters);
+	return error;
+}
+
+static struct row_look look_of(const struct check_table *table, const struct pg_result *result, size_t row)
+{
+	struct row_look look = {(uint64_t)pg_result_integer(result, row, 0),
+	                        (uint64_t)pg_result_integer(result, row, 1)};
+
+	if (table->key == NULL)
+		look.token = look.version;
+	else if (look.token == 0)
+		look.token = 1;
+	return look;
+}
+
+static struct error *read_source(struct repair *repair, const struct check_table *table, struct batch *batch)
+{
+	struct buffer sql = {0};
+	struct error *error;
+
+	repair_append_source_sql(&sql, table, &repair->comparison->options);
+	error = query_rows(repair->comparison->fence, table, sql.data, batch->rows, batch->count, &batch->source);
+	buffer_free(&sql);
+	for (size_t i = 0; error == NULL && i < pg_result_rows(batch->source); i++) {
+		size_t n = (size_t)pg_result_integer(batch->source, i, 2) - 1;
+
+		batch->now[n] = look_of(table, batch->source, i);
+		batch->source_row[n] = i;
+	}
+	return error;
+}
+
+static struct error *read_target(struct repair *repair, const struct check_table *table, struct batch *batch)
+{
+	struct pg_result *result = NULL;
+	struct buffer sql = {0};
+	struct error *error;
+
+	repair_append_target_sql(&sql, table, &repair->comparison->options);
+	error = query_rows(repair->writer, table, sql.data, batch->rows, batch->count, &result);
+	buffer_free(&sql);
+	for (size_t i = 0; error == NULL && i < pg_result_rows(result); i++) {
+		size_t n = (size_t)pg_result_integer(result, i, 2) - 1;
+
+		batch->target[n] = look_of(table, result, i);
+		batch->target_alive[n] = pg_result_integer(result, i, 3) != 0;
+	}
+	pg_result_free(result);
+	return error;
+}
+
+enum action { ACTION_NONE, ACTION_LEAVE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
+
+static enum action choose(const struct check_table *table, const struct batch *batch, size_t i)
+{
+	struct row_look source = batch->now[i], target = batch->target[i];
+	bool alive = batch->target_alive[i];
+
+	if (source.token != batch->rows[i]->source.token || source.version != batch->rows[i]->source.version)
+		return ACTION_LEAVE;
+	if (source.token == (alive ? target.token : 0))
+		return ACTION_NONE; /* it became equal meanwhile */
+	if (table->key == NULL)
+		return source.token > target.token ? ACTION_INSERT : ACTION_DELETE;
+	if (source.token == 0)
+		return ACTION_DELETE;
+	return target.token == 0 ? ACTION_INSERT : ACTION_UPDATE;
+}
+
+static size_t select_rows(const struct check_table *table, const struct batch *batch, enum action action,
+                          struct repair_row *rows)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		int64_t difference = (int64_t)batch->now[i].token - (int64_t)batch->target[i].token;
+
+		if (choose(table, batch, i) != action)
+			continue;
+		rows[count++] = (struct repair_row){batch->rows[i], batch->source_row[i],
+		                                    table->key != NULL ? 1
+		                                    : difference < 0   ? -difference
+		                                                       : difference};
+	}
+	return count;
+}
+
+/* Deletes first, since they may free values of unique columns; then updates, then inserts. */
+static struct error *write_rows(struct repair *repair, const struct check_table *table, const struct batch *batch)
+{
+	struct repair_row rows[BATCH_MOST];
+	size_t count = select_rows(table, batch, ACTION_DELETE, rows);
+
+	TRY(repair_delete(repair->writer, &repair->names, table, rows, count));
+	count = select_rows(table, batch, ACTION_UPDATE, rows);
+	TRY(repair_update(repair->writer, &repair->names, table, batch->source, rows, count, batch->by_insert));
+	count = select_rows(table, batch, ACTION_INSERT, rows);
+	return repair_insert(repair->writer, &repair->names, table, batch->source, rows, count);
+}
+
+static void count_actions(struct check_table *table, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		enum action action = choose(table, batch, i);
+
+		table->repair.inserted += action == ACTION_INSERT;
+		table->repair.updated += action == ACTION_UPDATE;
+		table->repair.deleted += action == ACTION_DELETE;
+		table->repair.left += action == ACTION_LEAVE;
+	}
+}
+
+static struct error *try_batch(struct repair *repair, struct check_table *table, struct batch *batch, bool dry_run)
+{
+	struct error *error = dry_run ? pg_execute(repair->writer, "BEGIN READ ONLY") : lock_table(repair, table);
+
+	pg_result_free(batch->source);
+	batch->source = NULL;
+	memset(batch->now, 0, sizeof(batch->now));
+	memset(batch->target, 0, sizeof(batch->target));
+	memset(batch->target_alive, 0, sizeof(batch->target_alive));
+	if (error == NULL)
+		error = read_source(repair, table, batch);
+	if (error == NULL)
+		error = read_target(repair, table, batch);
+	if (error == NULL && !dry_run)
+		error = write_rows(repair, table, batch);
+	if (error == NULL)
+		error = pg_execute(repair->writer, dry_run ? "ROLLBACK" : "COMMIT");
+	else if (!pg_is_broken(repair->writer))
+		error_free(pg_execute(repair->writer, "ROLLBACK"));
+	if (error == NULL)
+		count_actions(table, batch);
+	return error;
+}
+
+/* Again while the server says that it heals by itself; once more in another way when unique values stand in each other's way. */
+static struct error *repair_batch(struct repair *repair, struct check_table *table, struct batch *batch, bool dry_run)
+{
+	struct error *error = NULL;
+
+	for (int tries = 0; tries < TRIES_MOST && !signals_stop_requested(); tries++) {
+		bool unique;
+
+		error_free(error);
+		error = try_batch(repair, table, batch, dry_run);
+		if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
+			break;
+		unique = strcmp(error->sqlstate, "23505") == 0;
+		if (unique && !batch->by_insert && repair->replica && repair_may_replace(table, &repair->names))
+			batch->by_insert = true;
+		else if (error->class != ERROR_TRANSIENT)
+			break;
+	}
+	pg_result_free(batch->source);
+	batch->source = NULL;
+	return error;
+}
+
+static struct error *repair_run(struct repair *repair, struct check_table *table, const struct check_row *const *rows,
+                                size_t count, bool dry_run)
+{
+	struct batch *batch = memory_alloc(sizeof(*batch));
+	struct error *error;
+
+	batch->count = count;
+	memcpy(batch->rows, rows, count * sizeof(*rows));
+	error = repair_batch(repair, table, batch, dry_run);
+	free(batch);
+	if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
+		return error;
+	if (count > 1) { /* one row that is refused shall not keep the others */
+		error_free(error);
+		for (size_t i = 0; i < count; i++)
+			TRY(repair_run(repair, table, rows + i, 1, dry_run));
+		return NULL;
+	}
+	table->repair.left++;
+	if (table->repair.problem == NULL)
+		table->repair.problem = arena_format(repair->comparison->arena, "%s", error->message);
+	error_free(error);
+	return NULL;
+}
+
+static struct error *repair_table(struct repair *repair, struct check_table *table, bool dry_run)
+{
+	const struct check_row *rows[BATCH_MOST];
+	size_t count = 0;
+
+	for (size_t i = 0; i < table->row_count && !signals_stop_requested(); i++) {
+		if (table->rows[i].state == ROW_LASTING)
+			rows[count++] = &table->rows[i];
+		if (count < BATCH_MOST && i + 1 < table->row_count)
+			continue;
+		if (count > 0)
+			TRY(repair_run(repair, table, rows, count, dry_run));
+		count = 0;
+	}
+	return NULL;
+}
+
+struct error *repair_tables(struct comparison *comparison, struct check_tables *tables, bool dry_run)
+{
+	const struct config *config = comparison->config;
+	struct repair repair = {.comparison = comparison,
+	                        .names = {.state_schema = config->target.schema,
+	                                  .stream = config->stream.name,
+	                                  .options = comparison->options,
+	                                  .synced_at = config->target.synced_at,
+	                                  .is_deleted = config->target.is_deleted,
+	                                  .deleted_at = config->target.deleted_at}};
+	struct error *error = error_wrap(pg_connect(config->target.dsn, "check_target", &repair.writer), "target.dsn");
+
+	if (error == NULL)
+		error = catalog_may_set_replication_role(repair.writer, &repair.replica);
+	for (size_t i = 0; error == NULL && i < tables->count && !signals_stop_requested(); i++)
+		error = repair_table(&repair, &tables->tables[i], dry_run);
+	pg_disconnect(repair.writer);
+	return error;
+}

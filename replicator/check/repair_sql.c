@@ -1,0 +1,486 @@
+/*
+ * repair_sql.c - see the header.
+ *
+ * NOTES
+ *   Values travel as text[] parameters, a parameter a column, and are cast row by row to the target's types, without type
+ *   modifiers: the assignment refuses what does not fit, where a cast would cut it.
+ */
+#include "check/repair_sql.h"
+
+#include "base/memory.h"
+#include "check/rows.h"
+#include "pg/sql.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The target's column for a column of the source when it is written, else NULL. */
+static const struct column_image *written(const struct check_table *table, size_t i)
+{
+	const struct column_image *column =
+	    check_column_of(table->images[SIDE_TARGET], table->images[SIDE_SOURCE]->columns[i].name);
+
+	return column == NULL || column->generated ? NULL : column;
+}
+
+static size_t source_columns(const struct check_table *table)
+{
+	return table->images[SIDE_SOURCE]->column_count;
+}
+
+static void append_written_texts(struct buffer *sql, const struct check_table *table)
+{
+	for (size_t i = 0; i < source_columns(table); i++)
+		if (written(table, i) != NULL) {
+			buffer_append_text(sql, ", t.");
+			sql_append_identifier(sql, table->images[SIDE_SOURCE]->columns[i].name);
+			buffer_append_text(sql, "::text");
+		}
+}
+
+/* Without a key: one row of each hash, and how many there are. */
+static void append_hash_sql(struct buffer *sql, const struct check_table *table, enum side which,
+                            const struct expression_options *options)
+{
+	/* Long names: the table's own columns stand beside them. */
+	buffer_append_text(sql, "SELECT t.replicator_hash, t.replicator_count, s.n");
+	if (which == SIDE_SOURCE)
+		append_written_texts(sql, table);
+	else
+		buffer_append_text(sql, ", 1");
+	buffer_append_text(sql, " FROM unnest($1::bigint[]) WITH ORDINALITY AS s (k, n) JOIN (SELECT count(*) OVER w AS"
+	                        " replicator_count, row_number() OVER w AS replicator_number, q.* FROM (SELECT ");
+	expression_append_row_hash(sql, table, which, options);
+	buffer_append_text(sql, " AS replicator_hash, t.* FROM ");
+	expression_append_from(sql, table, which);
+	buffer_append_text(sql, " WHERE true");
+	expression_append_alive(sql, table, which, options);
+	buffer_append_text(sql, " OFFSET 0) AS q WHERE q.replicator_hash = ANY ($1::bigint[])"
+	                        " WINDOW w AS (PARTITION BY q.replicator_hash)) AS t"
+	                        " ON t.replicator_hash = s.k AND t.replicator_number = 1");
+}
+
+void repair_append_source_sql(struct buffer *sql, const struct check_table *table,
+                              const struct expression_options *options)
+{
+	if (table->key == NULL) {
+		append_hash_sql(sql, table, SIDE_SOURCE, options);
+		return;
+	}
+	buffer_append_text(sql, "SELECT ");
+	expression_append_row_hash(sql, table, SIDE_SOURCE, options);
+	buffer_append_text(sql, ", t.xmin, s.n");
+	append_written_texts(sql, table);
+	buffer_append_text(sql, " FROM ");
+	rows_append_key_list(sql, table, "s");
+	buffer_append_text(sql, ", ");
+	expression_append_from(sql, table, SIDE_SOURCE);
+	buffer_append_text(sql, " WHERE ");
+	rows_append_key_join(sql, table, SIDE_SOURCE, "s");
+}
+
+void repair_append_target_sql(struct buffer *sql, const struct check_table *table,
+                              const struct expression_options *options)
+{
+	if (table->key == NULL) {
+		append_hash_sql(sql, table, SIDE_TARGET, options);
+		return;
+	}
+	buffer_append_text(sql, "SELECT ");
+	expression_append_row_hash(sql, table, SIDE_TARGET, options);
+	buffer_append_text(sql, ", t.xmin, s.n, (true");
+	expression_append_alive(sql, table, SIDE_TARGET, options);
+	buffer_append_text(sql, ")::int FROM ");
+	rows_append_key_list(sql, table, "s");
+	buffer_append_text(sql, ", ");
+	expression_append_from(sql, table, SIDE_TARGET);
+	buffer_append_text(sql, " WHERE ");
+	rows_append_key_join(sql, table, SIDE_TARGET, "s");
+}
+
+/* --- parameters: an array a column ---------------------------------------------------------------------------------- */
+
+struct parameters {
+	const char **values;
+	size_t count;
+};
+
+static void add_parameter(struct parameters *parameters, struct buffer *array)
+{
+	buffer_append_byte(array, '}');
+	parameters->values[parameters->count++] = buffer_steal(array);
+}
+
+static void add_keys(struct parameters *parameters, const struct check_table *table, const struct repair_row *rows,
+                     size_t count)
+{
+	for (size_t k = 0; k < table->key->column_count; k++) {
+		struct buffer array = {0};
+
+		for (size_t i = 0; i < count; i++) {
+			buffer_append_byte(&array, i == 0 ? '{' : ',');
+			sql_append_array_element(&array, rows[i].row->key[k], strlen(rows[i].row->key[k]));
+		}
+		add_parameter(parameters, &array);
+	}
+}
+
+/* Without a key: the hashes, and how often each. */
+static void add_hashes(struct parameters *parameters, const struct repair_row *rows, size_t count)
+{
+	struct buffer hashes = {0}, times = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		buffer_append_format(&hashes, "%c%s", i == 0 ? '{' : ',', rows[i].row->key[0]);
+		buffer_append_format(&times, "%c%" PRId64, i == 0 ? '{' : ',', rows[i].times);
+	}
+	add_parameter(parameters, &hashes);
+	add_parameter(parameters, &times);
+}
+
+static void add_values(struct parameters *parameters, const struct check_table *table, const struct pg_result *source,
+                       const struct repair_row *rows, size_t count)
+{
+	for (size_t i = 0, at = 3; i < source_columns(table); i++) {
+		struct buffer array = {0};
+
+		if (written(table, i) == NULL)
+			continue;
+		for (size_t r = 0; r < count; r++)
+			for (int64_t time = 0; time < rows[r].times; time++) {
+				const char *text = pg_result_text(source, rows[r].source_row, at);
+
+				buffer_append_byte(&array, array.length == 0 ? '{' : ',');
+				if (pg_result_is_null(source, rows[r].source_row, at))
+					buffer_append_text(&array, "NULL");
+				else
+					sql_append_array_element(&array, text, strlen(text));
+			}
+		add_parameter(parameters, &array);
+		at++;
+	}
+}
+
+static struct error *run(struct pg_connection *target, const struct buffer *sql, struct parameters *parameters)
+{
+	struct error *error = pg_query(target, sql->data, parameters->count, parameters->values, NULL);
+
+	for (size_t i = 0; i < parameters->count; i++)
+		free((void *)(uintptr_t)parameters->values[i]);
+	free(parameters->values);
+	*parameters = (struct parameters){0};
+	return error;
+}
+
+static struct parameters new_parameters(const struct check_table *table)
+{
+	return (struct parameters){memory_alloc((2 * source_columns(table) + 4) * sizeof(char *)), 0};
+}
+
+/* --- statements ----------------------------------------------------------------------------------------------------- */
+
+static void append_log(struct buffer *sql, const struct repair_names *names, const struct check_table *table,
+                       const char *action)
+{
+	buffer_append_text(sql, "INSERT INTO ");
+	sql_append_qualified(sql, names->state_schema, "repair_log");
+	buffer_append_text(sql, " (stream, schema_name, table_name, action, key, before) SELECT ");
+	sql_append_literal(sql, names->stream);
+	buffer_append_text(sql, ", ");
+	sql_append_literal(sql, table->schema);
+	buffer_append_text(sql, ", ");
+	sql_append_literal(sql, table->name);
+	buffer_append_format(sql, ", '%s', ", action);
+}
+
+static void append_key_array(struct buffer *sql, const struct check_table *table)
+{
+	buffer_append_text(sql, "ARRAY[");
+	for (size_t k = 0; k < table->key->column_count; k++)
+		buffer_append_format(sql, "%ss.k%zu", k > 0 ? ", " : "", k);
+	buffer_append_byte(sql, ']');
+}
+
+/* " FROM|USING unnest(keys) AS s, [table AS t] WHERE join" */
+static void append_keys_and_table(struct buffer *sql, const struct check_table *table, const char *word,
+                                  bool with_table)
+{
+	buffer_append_text(sql, word);
+	rows_append_key_list(sql, table, "s");
+	if (with_table) {
+		buffer_append_text(sql, ", ");
+		expression_append_from(sql, table, SIDE_TARGET);
+	}
+	buffer_append_text(sql, " WHERE ");
+	rows_append_key_join(sql, table, SIDE_TARGET, "s");
+}
+
+/* Records the rows as they are in the target. */
+static struct error *log_rows(struct pg_connection *target, const struct repair_names *names,
+                              const struct check_table *table, const struct repair_row *rows, size_t count,
+                              const char *action)
+{
+	struct parameters parameters = new_parameters(table);
+	struct buffer sql = {0};
+	struct error *error;
+
+	append_log(&sql, names, table, action);
+	append_key_array(&sql, table);
+	buffer_append_text(&sql, ", to_jsonb(t.*)");
+	append_keys_and_table(&sql, table, " FROM ", true);
+	add_keys(&parameters, table, rows, count);
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	return error;
+}
+
+static bool has_extra(const struct check_table *table, const char *name)
+{
+	return name != NULL && name[0] != '\0' && check_column_of(table->images[SIDE_TARGET], name) != NULL &&
+	       check_column_of(table->images[SIDE_SOURCE], name) == NULL;
+}
+
+/* "is_deleted = …, deleted_at = …, synced_at = now()", those that the target has. */
+static void append_extra(struct buffer *sql, const struct repair_names *names, const struct check_table *table,
+                         bool deleted, bool first)
+{
+	const char *const columns[] = {names->synced_at, names->is_deleted, names->deleted_at};
+	const char *const values[] = {"now()", deleted ? "true" : "false", deleted ? "now()" : "NULL"};
+
+	for (size_t i = 0; i < 3; i++) {
+		if (!has_extra(table, columns[i]))
+			continue;
+		if (!first)
+			buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, columns[i]);
+		buffer_append_format(sql, " = %s", values[i]);
+		first = false;
+	}
+}
+
+static void append_delete(struct buffer *sql, const struct repair_names *names, const struct check_table *table)
+{
+	bool soft = table->rule->delete_mode == DELETE_SOFT && has_extra(table, names->is_deleted);
+
+	buffer_append_text(sql, soft ? "UPDATE " : "DELETE FROM ");
+	expression_append_from(sql, table, SIDE_TARGET);
+	if (soft) {
+		buffer_append_text(sql, " SET ");
+		append_extra(sql, names, table, true, true);
+	}
+	if (table->key != NULL)
+		append_keys_and_table(sql, table, soft ? " FROM " : " USING ", false);
+	else
+		buffer_append_text(sql, soft ? " FROM d" : " USING d");
+}
+
+/* As many rows of each hash as there are too many. */
+static struct error *delete_by_hash(struct pg_connection *target, const struct repair_names *names,
+                                    const struct check_table *table, const struct repair_row *rows, size_t count)
+{
+	struct parameters parameters = new_parameters(table);
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "WITH d AS (SELECT q.place, q.part, q.image FROM (SELECT h, place, part, image,"
+	                         " row_number() OVER (PARTITION BY h) AS r FROM (SELECT ");
+	expression_append_row_hash(&sql, table, SIDE_TARGET, &names->options);
+	buffer_append_text(&sql, " AS h, t.ctid AS place, t.tableoid AS part, to_jsonb(t.*) AS image FROM ");
+	expression_append_from(&sql, table, SIDE_TARGET);
+	buffer_append_text(&sql, " WHERE true");
+	expression_append_alive(&sql, table, SIDE_TARGET, &names->options);
+	buffer_append_text(&sql,
+	                   " OFFSET 0) AS p WHERE h = ANY ($1::bigint[])) AS q"
+	                   " JOIN unnest($1::bigint[], $2::bigint[]) AS s (k, times) ON s.k = q.h AND q.r <= s.times),"
+	                   " l AS (");
+	append_log(&sql, names, table, "delete");
+	buffer_append_text(&sql, "NULL, image FROM d) ");
+	append_delete(&sql, names, table);
+	buffer_append_text(&sql, " WHERE t.ctid = d.place AND t.tableoid = d.part");
+	add_hashes(&parameters, rows, count);
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	return error;
+}
+
+struct error *repair_delete(struct pg_connection *target, const struct repair_names *names,
+                            const struct check_table *table, const struct repair_row *rows, size_t count)
+{
+	struct parameters parameters;
+	struct buffer sql = {0};
+	struct error *error;
+
+	if (count == 0)
+		return NULL;
+	if (table->key == NULL)
+		return delete_by_hash(target, names, table, rows, count);
+	TRY(log_rows(target, names, table, rows, count, "delete"));
+	append_delete(&sql, names, table);
+	parameters = new_parameters(table);
+	add_keys(&parameters, table, rows, count);
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	return error;
+}
+
+/* unnest($first::text[], …) AS v (c0, c1, …, n): the written columns. */
+static void append_values(struct buffer *sql, const struct check_table *table, size_t first)
+{
+	size_t number = first;
+
+	buffer_append_text(sql, "unnest(");
+	for (size_t i = 0; i < source_columns(table); i++)
+		if (written(table, i) != NULL) {
+			buffer_append_format(sql, "%s$%zu::text[]", number > first ? ", " : "", number);
+			number++;
+		}
+	buffer_append_text(sql, ") WITH ORDINALITY AS v (");
+	for (size_t i = 0; i < source_columns(table); i++)
+		if (written(table, i) != NULL)
+			buffer_append_format(sql, "c%zu, ", i);
+	buffer_append_text(sql, "n)");
+}
+
+static struct error *insert_rows(struct pg_connection *target, const struct repair_names *names,
+                                 const struct check_table *table, const struct pg_result *source,
+                                 const struct repair_row *rows, size_t count)
+{
+	const char *const extra[] = {names->synced_at, names->is_deleted, names->deleted_at};
+	static const char *const extra_values[] = {"now()", "false", "NULL"};
+	struct parameters parameters = new_parameters(table);
+	struct buffer sql = {0}, values = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "INSERT INTO ");
+	sql_append_qualified(&sql, table->schema, table->name);
+	for (size_t i = 0; i < source_columns(table); i++)
+		if (written(table, i) != NULL) {
+			buffer_append_text(&sql, values.length == 0 ? " (" : ", ");
+			sql_append_identifier(&sql, written(table, i)->name);
+			buffer_append_format(&values, "%sv.c%zu::%s", values.length > 0 ? ", " : "", i,
+			                     written(table, i)->cast_name);
+		}
+	for (size_t i = 0; i < 3; i++)
+		if (has_extra(table, extra[i])) {
+			buffer_append_text(&sql, ", ");
+			sql_append_identifier(&sql, extra[i]);
+			buffer_append_format(&values, ", %s", extra_values[i]);
+		}
+	buffer_append_format(&sql, ") OVERRIDING SYSTEM VALUE SELECT %s FROM ", values.data);
+	append_values(&sql, table, 1);
+	add_values(&parameters, table, source, rows, count);
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	buffer_free(&values);
+	return error;
+}
+
+struct error *repair_insert(struct pg_connection *target, const struct repair_names *names,
+                            const struct check_table *table, const struct pg_result *source,
+                            const struct repair_row *rows, size_t count)
+{
+	struct parameters parameters;
+	struct buffer sql = {0};
+	struct error *error;
+
+	if (count == 0)
+		return NULL;
+	parameters = new_parameters(table);
+	append_log(&sql, names, table, "insert");
+	if (table->key != NULL) {
+		append_key_array(&sql, table);
+		buffer_append_text(&sql, ", NULL FROM ");
+		rows_append_key_list(&sql, table, "s");
+		add_keys(&parameters, table, rows, count);
+	} else {
+		buffer_append_text(&sql, "NULL, NULL FROM unnest($1::bigint[], $2::bigint[]) AS s (k, times),"
+		                         " generate_series(1, s.times)");
+		add_hashes(&parameters, rows, count);
+	}
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	return error != NULL ? error : insert_rows(target, names, table, source, rows, count);
+}
+
+static struct error *delete_plainly(struct pg_connection *target, const struct check_table *table,
+                                    const struct repair_row *rows, size_t count)
+{
+	struct parameters parameters = new_parameters(table);
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "DELETE FROM ");
+	expression_append_from(&sql, table, SIDE_TARGET);
+	append_keys_and_table(&sql, table, " USING ", false);
+	add_keys(&parameters, table, rows, count);
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	return error;
+}
+
+static struct error *update_rows(struct pg_connection *target, const struct repair_names *names,
+                                 const struct check_table *table, const struct pg_result *source,
+                                 const struct repair_row *rows, size_t count)
+{
+	struct parameters parameters = new_parameters(table);
+	struct buffer sql = {0};
+	struct error *error;
+	bool first = true;
+
+	buffer_append_text(&sql, "UPDATE ");
+	expression_append_from(&sql, table, SIDE_TARGET);
+	buffer_append_text(&sql, " SET ");
+	for (size_t i = 0; i < source_columns(table); i++) {
+		const struct column_image *column = written(table, i);
+
+		if (column == NULL || column->identity_always)
+			continue;
+		if (!first)
+			buffer_append_text(&sql, ", ");
+		sql_append_identifier(&sql, column->name);
+		buffer_append_format(&sql, " = v.c%zu::%s", i, column->cast_name);
+		first = false;
+	}
+	append_extra(&sql, names, table, false, first);
+	buffer_append_text(&sql, " FROM ");
+	rows_append_key_list(&sql, table, "s");
+	buffer_append_text(&sql, ", ");
+	append_values(&sql, table, table->key->column_count + 1);
+	buffer_append_text(&sql, " WHERE v.n = s.n AND ");
+	rows_append_key_join(&sql, table, SIDE_TARGET, "s");
+	add_keys(&parameters, table, rows, count);
+	add_values(&parameters, table, source, rows, count);
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	return error;
+}
+
+struct error *repair_update(struct pg_connection *target, const struct repair_names *names,
+                            const struct check_table *table, const struct pg_result *source,
+                            const struct repair_row *rows, size_t count, bool by_insert)
+{
+	if (count == 0)
+		return NULL;
+	TRY(log_rows(target, names, table, rows, count, "update"));
+	if (!by_insert)
+		return update_rows(target, names, table, source, rows, count);
+	TRY(delete_plainly(target, table, rows, count));
+	return insert_rows(target, names, table, source, rows, count);
+}
+
+bool repair_may_replace(const struct check_table *table, const struct repair_names *names)
+{
+	const struct table_image *target = table->images[SIDE_TARGET];
+
+	for (size_t i = 0; i < target->column_count; i++) {
+		const char *name = target->columns[i].name;
+
+		if (check_column_of(table->images[SIDE_SOURCE], name) == NULL && !target->columns[i].generated &&
+		    (names->synced_at == NULL || strcmp(name, names->synced_at) != 0) &&
+		    (names->is_deleted == NULL || strcmp(name, names->is_deleted) != 0) &&
+		    (names->deleted_at == NULL || strcmp(name, names->deleted_at) != 0))
+			return false;
+	}
+	return true;
+}
