@@ -17,10 +17,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/signals.h"
-#include "pg/catalog.h"
 #include "pg/retry.h"
 #include "target/batch.h"
 #include "target/checkpoint.h"
+#include "target/quarantine.h"
+#include "target/session.h"
 #include "target/stream_lock.h"
 
 #include <inttypes.h>
@@ -40,6 +41,7 @@ struct applier {
 	struct binding_cache *bindings;
 	struct plan *plan;
 	struct row_sender *sender;
+	struct quarantine *quarantine;
 	int64_t epoch;
 	char *cluster_id;
 	uint64_t until_lsn;
@@ -52,29 +54,13 @@ struct applier {
 	struct retry retry;
 	struct {
 		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
-		    last_commit_lsn;
+		    quarantined, last_commit_lsn;
 	} state;
 };
 
 static struct error *set_session(struct applier *applier)
 {
-	const struct config *config = applier->config;
-	char *sql =
-	    memory_format("SET synchronous_commit = %s; SET statement_timeout = %" PRId64
-	                  "; SET idle_in_transaction_session_timeout = '5min'; SET lc_monetary = 'C';"
-	                  " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
-	                  " SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
-	                  config->target.synchronous_commit ? "on" : "off", config->target.statement_timeout_ms);
-	struct error *error = pg_execute(applier->connection, sql);
-	bool may = false;
-
-	free(sql);
-	TRY(error);
-	TRY(catalog_may_set_replication_role(applier->connection, &may));
-	if (may)
-		TRY(pg_execute(applier->connection, "SET session_replication_role = replica"));
-	binding_cache_forget(applier->bindings, may);
-	return NULL;
+	return session_set_up(applier->connection, applier->config, applier->bindings);
 }
 
 static struct error *start(struct applier *applier, struct checkpoint *checkpoint)
@@ -83,6 +69,7 @@ static struct error *start(struct applier *applier, struct checkpoint *checkpoin
 	TRY(checkpoint_check_schema(applier->connection, applier->config->target.schema));
 	TRY(checkpoint_claim(applier->connection, applier->config, checkpoint, &applier->epoch));
 	TRY(set_session(applier));
+	TRY(quarantine_load(applier->quarantine, applier->connection));
 	return checkpoint_write_state(applier->connection, applier->config, applier->epoch, "running", NULL);
 }
 
@@ -98,6 +85,7 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 	applier->bindings = binding_cache_new(config);
 	applier->plan = plan_new();
 	applier->sender = row_sender_new();
+	applier->quarantine = quarantine_new(config);
 	retry_init(&applier->retry, FIRST_RETRY_MS, LONGEST_RETRY_MS);
 	error = start(applier, checkpoint);
 	if (error != NULL) {
@@ -114,6 +102,7 @@ void applier_free(struct applier *applier)
 {
 	if (applier == NULL)
 		return;
+	quarantine_free(applier->quarantine);
 	row_sender_free(applier->sender);
 	plan_free(applier->plan);
 	binding_cache_free(applier->bindings);
@@ -145,6 +134,7 @@ struct applier_state applier_state(const struct applier *applier)
 	    .retries = atomic_load(&applier->state.retries),
 	    .deletes_missing = atomic_load(&applier->state.deletes_missing),
 	    .ignored = atomic_load(&applier->state.ignored),
+	    .quarantined = atomic_load(&applier->state.quarantined),
 	    .last_commit_lsn = atomic_load(&applier->state.last_commit_lsn),
 	};
 }
@@ -434,6 +424,7 @@ static struct error *reconnect(struct applier *applier, struct checkpoint *check
 	applier->connection = NULL;
 	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
 	TRY(checkpoint_reclaim(applier->connection, applier->config, applier->epoch, checkpoint));
+	TRY(quarantine_load(applier->quarantine, applier->connection));
 	return set_session(applier);
 }
 
@@ -486,6 +477,66 @@ static struct error *roll_back(struct applier *applier)
 	return pg_execute(applier->connection, "ROLLBACK");
 }
 
+/* The transaction goes to the quarantine instead of its tables, and the checkpoint past it. `reason` NULL: it follows. */
+static struct error *set_aside(struct applier *applier, const struct transaction *transaction,
+                               const struct error *reason)
+{
+	struct batch_counts counts = {0};
+
+	TRY(quarantine_put(applier->quarantine, applier->connection, applier->partitions, transaction, reason));
+	TRY(commit(applier, transaction, 1));
+	count_applied(applier, transaction, 1, &counts);
+	atomic_fetch_add(&applier->state.quarantined, 1);
+	log_error("transaction %llu was set aside (`replicator quarantine list`): %s",
+	          (unsigned long long)transaction->tx_id,
+	          reason != NULL ? reason->message : "it changes rows of transactions that wait there");
+	return NULL;
+}
+
+/* The head touches rows of what waits, as far as we know. *followed: it was set aside; false: nothing waits there now. */
+static struct error *follow(struct applier *applier, const struct transaction *head, bool *followed)
+{
+	TRY(begin(applier));
+	TRY(quarantine_lock(applier->quarantine, applier->connection));
+	*followed = quarantine_clear_run(applier->quarantine, head) == 0;
+	return *followed ? set_aside(applier, head, NULL) : roll_back(applier);
+}
+
+/* Whether this error of one transaction alone sends it to the quarantine. */
+static bool is_poison(const struct applier *applier, const struct transaction *transaction, const struct error *error)
+{
+	return applier->config->stream.on_error == ON_ERROR_QUARANTINE && transaction->change_count > 0 &&
+	       !pg_is_broken(applier->connection) &&
+	       (error->class == ERROR_CONSTRAINT || error->class == ERROR_TARGET || error->class == ERROR_EVENT);
+}
+
+static struct error *apply_head(struct applier *applier, const struct transaction *head)
+{
+	struct error *error = apply_strictly(applier, head);
+	struct error *failure;
+
+	if (error == NULL || !is_poison(applier, head, error))
+		return error;
+	failure = roll_back(applier);
+	if (failure == NULL)
+		failure = begin(applier);
+	if (failure == NULL)
+		failure = set_aside(applier, head, error);
+	error_free(error);
+	return failure;
+}
+
+/* A set-wise batch failed: what its transactions do is found out one by one. */
+static struct error *turn_strict(struct applier *applier, struct error *reason)
+{
+	log_info("a batch is replayed change by change: %s", reason->message);
+	error_free(reason);
+	if (pg_is_broken(applier->connection))
+		return error_new(ERROR_TRANSIENT, "the connection was lost");
+	TRY(roll_back(applier));
+	return set_session(applier);
+}
+
 /* One step: some transactions from the head of *pending are applied, or the error says why none is. */
 static struct error *step(struct applier *applier, struct transaction **pending, size_t *strict)
 {
@@ -501,25 +552,66 @@ static struct error *step(struct applier *applier, struct transaction **pending,
 		if (error != NULL && error->class != ERROR_CONSTRAINT && error->class != ERROR_TARGET &&
 		    error->class != ERROR_EVENT)
 			return error;
+		*strict = 1;
 		if (error != NULL) {
-			log_info("a batch is replayed change by change: %s", error->message);
-			error_free(error);
-			if (pg_is_broken(applier->connection))
-				return error_new(ERROR_TRANSIENT, "the connection was lost");
-			TRY(roll_back(applier));
-			binding_cache_forget(applier->bindings, false);
-			TRY(set_session(applier));
-			for (const struct transaction *t = *pending; t != NULL; t = t->next)
+			TRY(turn_strict(applier, error));
+			for (const struct transaction *t = (*pending)->next; t != NULL; t = t->next)
 				(*strict)++;
-		} else {
-			*strict = 1;
 		}
 	}
-	error = apply_strictly(applier, *pending);
+	error = apply_head(applier, *pending);
 	if (error == NULL) {
 		*pending = drop_applied(*pending, 1);
 		(*strict)--;
 	}
+	return error;
+}
+
+/* Cuts the list behind `count` transactions; the rest. */
+static struct transaction *cut_behind(struct transaction *first, size_t count)
+{
+	struct transaction *rest;
+
+	for (; count > 1 && first->next != NULL; count--)
+		first = first->next;
+	rest = first->next;
+	first->next = NULL;
+	return rest;
+}
+
+static struct transaction *join(struct transaction *first, struct transaction *rest)
+{
+	struct transaction *last = first;
+
+	if (first == NULL)
+		return rest;
+	while (last->next != NULL)
+		last = last->next;
+	last->next = rest;
+	return first;
+}
+
+/* As step, but not beyond a transaction that touches rows of the quarantine. */
+static struct error *step_past_quarantine(struct applier *applier, struct transaction **pending, size_t *strict)
+{
+	size_t clear = quarantine_clear_run(applier->quarantine, *pending);
+	struct transaction *rest;
+	struct error *error;
+	bool followed = false;
+
+	if (clear == 0) {
+		TRY(follow(applier, *pending, &followed));
+		if (followed) {
+			*pending = drop_applied(*pending, 1);
+			*strict -= *strict > 0 ? 1 : 0;
+		}
+		return NULL;
+	}
+	if (clear == SIZE_MAX)
+		return step(applier, pending, strict);
+	rest = cut_behind(*pending, clear);
+	error = step(applier, pending, strict);
+	*pending = join(*pending, rest);
 	return error;
 }
 
@@ -528,7 +620,7 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 	size_t strict = 0;
 
 	while (*pending != NULL) {
-		struct error *error = step(applier, pending, &strict);
+		struct error *error = step_past_quarantine(applier, pending, &strict);
 
 		if (error == NULL) {
 			retry_reset(&applier->retry);
