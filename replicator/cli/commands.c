@@ -26,7 +26,8 @@ const struct command commands[] = {
      "what could not be applied and was set aside (on_error = \"quarantine\")",
      "list   the transactions that were set aside, with their errors\n"
      "show   all that is kept of one, its events with all values too\n"
-     "retry  apply the waiting ones in order, or the one with that ID; also while the daemon runs. Exit code 5: some wait\n"
+     "retry  apply the waiting ones in order, or the one with that ID; also while the daemon runs. Exit code 5: some "
+     "wait\n"
      "       still (one that changes rows of an earlier one waits for that)\n"
      "skip   drop one; it stays in the table as skipped, with the reason. check_target will show its rows",
      command_quarantine},

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "event/change_json.h"
 #include "pg/sql.h"
+#include "stream/spill.h"
 #include "target/state.h"
 
 #include <inttypes.h>
@@ -25,6 +26,8 @@
 
 #define MOST_CHANGES 200000
 #define MOST_BYTES ((size_t)64 << 20)
+#define PIECE_ROWS 4000
+#define PIECE_BYTES ((size_t)4 << 20)
 
 struct quarantine {
 	const struct config *config;
@@ -146,15 +149,47 @@ static bool touches(struct map *keys, const struct change *change)
 	return table && (all || concerns_all_rows(change) || visit_keys(change, is_known, keys));
 }
 
-size_t quarantine_clear_run(const struct quarantine *quarantine, const struct transaction *first)
+static bool any_touches(struct map *keys, const struct transaction *transaction)
 {
-	if (map_count(quarantine->keys) == 0)
-		return SIZE_MAX;
-	for (size_t run = 0; first != NULL; run++, first = first->next)
-		for (size_t i = 0; i < first->change_count; i++)
-			if (touches(quarantine->keys, first->changes[i]))
-				return run;
-	return SIZE_MAX;
+	for (size_t i = 0; i < transaction->change_count; i++)
+		if (touches(keys, transaction->changes[i]))
+			return true;
+	return false;
+}
+
+/* A large transaction lies in a file. */
+static struct error *spill_touches(struct map *keys, const struct transaction *large, bool *any)
+{
+	uint64_t next = 0;
+
+	for (*any = false; !*any;) {
+		struct transaction *piece = transaction_new(TRANSACTION_STREAMED);
+		struct error *error = spill_read(large->spill, &next, PIECE_ROWS, PIECE_BYTES, piece);
+		bool ended = piece->change_count == 0;
+
+		*any = error == NULL && any_touches(keys, piece);
+		transaction_free(piece);
+		TRY(error);
+		if (ended)
+			return NULL;
+	}
+	return NULL;
+}
+
+struct error *quarantine_clear_run(const struct quarantine *quarantine, const struct transaction *first, size_t *run)
+{
+	for (*run = 0; map_count(quarantine->keys) > 0 && first != NULL; (*run)++, first = first->next) {
+		bool any = false;
+
+		if (first->spill != NULL)
+			TRY(spill_touches(quarantine->keys, first, &any));
+		else
+			any = any_touches(quarantine->keys, first);
+		if (any)
+			return NULL;
+	}
+	*run = SIZE_MAX;
+	return NULL;
 }
 
 struct error *quarantine_lock(struct quarantine *quarantine, struct pg_connection *connection)
@@ -270,10 +305,12 @@ struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection
 	char *events = NULL;
 	struct error *error;
 
-	if (transaction->change_count > MOST_CHANGES || transaction->bytes > MOST_BYTES)
+	if (transaction->spill != NULL || transaction->change_count > MOST_CHANGES || transaction->bytes > MOST_BYTES)
 		return error_new(ERROR_TARGET, "transaction %llu is too large to be set aside (%zu changes): %s",
 		                 (unsigned long long)transaction->tx_id, transaction->change_count,
-		                 reason != NULL ? reason->message : "it changes rows of transactions that wait there");
+		                 reason != NULL ? reason->message
+		                                : "it changes rows of transactions that wait in the quarantine; "
+		                                  "retry or skip these first (`replicator quarantine list`)");
 	error = change_json_write(transaction->changes, transaction->change_count, &places, &events);
 	if (error == NULL)
 		error = insert(quarantine, connection, partitions, transaction, reason, events);
