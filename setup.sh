@@ -26,10 +26,11 @@ usage: ./setup.sh [--native|--docker] [COMMAND]
   test [--all]          build and run the tests on servers and ports of their own
   bench                 the benchmark against PostgreSQL's own logical replication
 
-  --native              the servers as processes of this machine (chosen by itself for now)
-  --docker              the servers in containers: comes with a later release
+  --native              the servers as processes of this machine
+  --docker              the servers in containers; chosen by itself where a Docker engine answers
+                        (status, down and the others follow what up did)
 
-Ports and passwords: .env. Downloads: .stack/ (or $REPLICATOR_STACK_DIR).
+Ports and passwords: .env. Downloads: .stack/ (or $REPLICATOR_STACK_DIR), or the engine's images and volumes.
 TEXT
 }
 
@@ -38,31 +39,55 @@ locked() {
   local status=0
   if [ -z "${REPLICATOR_SETUP_LOCKED:-}" ]; then
     mkdir -p "$REPO_ROOT/.run"
-    REPLICATOR_SETUP_LOCKED=1 flock -n -o -E 99 "$REPO_ROOT/.run/lock" "$REPO_ROOT/setup.sh" "$@" || status=$?
+    REPLICATOR_SETUP_LOCKED=1 flock -n -o -E 99 "$REPO_ROOT/.run/lock" "$REPO_ROOT/setup.sh" "--$mode" "$@" || status=$?
     [ "$status" -ne 99 ] || die "another ./setup.sh is at work here; wait for it or stop it"
     exit "$status"
   fi
 }
 
-mode=native
-case ${1:-} in
-  --native) shift ;;
-  --docker) mode=docker; shift ;;
-esac
-[ "$mode" = native ] || die "--docker comes with a later release; ./setup.sh --native runs the same without containers"
+# mode_choose: the mode of the demo that is there; for a new one, Docker where an engine answers.
+mode_choose() {
+  DEMO_MODE=$REPO_ROOT/.run/mode
+  if [ -n "$mode" ]; then return 0
+  elif [ -s "$DEMO_MODE" ]; then mode=$(cat "$DEMO_MODE")
+  elif [ "$(cat "$(services_home demo)/clone" 2>/dev/null)" = "$REPO_ROOT" ]; then mode=native
+  else
+    . "$STACK_LIB/docker.sh"
+    if docker_usable; then mode=docker; else mode=native; fi
+  fi
+}
 
+# mode_load NATIVE-FILE: the verbs of the mode.
+mode_load() {
+  if [ "$mode" = docker ]; then
+    . "$STACK_LIB/docker.sh"
+    docker_environment
+    docker_engine || exit 1
+    [ "$1" != up ] || . "$STACK_LIB/docker_up.sh"
+  else
+    . "$STACK_LIB/$1.sh"
+  fi
+}
+
+mode=
+case ${1:-} in
+  --native | --docker) mode=${1#--}; shift ;;
+esac
 command=${1:-up}
 [ $# -eq 0 ] || shift
-demo_environment "$command"
 case $command in
   up | down | reset) [ $# -eq 0 ] || { usage >&2; exit 2; } ;;&
-  up) locked up; . "$STACK_LIB/up.sh"; up_all ;;
-  down) locked down; . "$STACK_LIB/down.sh"; down_all ;;
-  reset) locked reset; . "$STACK_LIB/down.sh"; reset_all ;;
-  status) . "$STACK_LIB/status.sh"; status_all || exit 1 ;;
-  logs) . "$STACK_LIB/status.sh"; logs_show "$@" ;;
-  demo) . "$STACK_LIB/tour.sh"; tour_command "$@" ;;
-  load) . "$STACK_LIB/load.sh"; load_command "$@" ;;
+  up | down | reset | status | logs | demo | load) mode_choose ;;
+esac
+demo_environment "$command"
+case $command in
+  up) locked up; mode_load up; mkdir -p "$REPO_ROOT/.run"; echo "$mode" >"$DEMO_MODE"; up_all ;;
+  down) locked down; mode_load down; down_all ;;
+  reset) locked reset; mode_load down; reset_all; rm -f "$DEMO_MODE" ;;
+  status) mode_load status; status_all || exit 1 ;;
+  logs) mode_load status; logs_show "$@" ;;
+  demo) . "$STACK_LIB/tour.sh"; mode_load load; tour_command "$@" ;;
+  load) . "$STACK_LIB/load.sh"; mode_load load; load_command "$@" ;;
   test) . "$STACK_LIB/packages.sh"; packages_ensure test "$@"; exec "$REPO_ROOT/tests/run" "$@" ;;
   bench) . "$STACK_LIB/packages.sh"; packages_ensure test; exec "$REPO_ROOT/bench/run" "$@" ;;
   -h | --help | help) usage ;;

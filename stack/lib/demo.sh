@@ -10,11 +10,15 @@ demo_environment() {
   PG_PASSWORD=$POSTGRES_PASSWORD
   DEMO_CONF=$REPO_ROOT/.run/demo.conf
   DEMO_CONNECTOR=postgres-connector
+  LOAD_SCRIPTS=$REPO_ROOT/stack/load
   BROKER=127.0.0.1:$KAFKA_PORT
   CONNECT_URL=http://127.0.0.1:$CONNECT_PORT
+  SOURCE_HOST=127.0.0.1 TARGET_HOST=127.0.0.1
   export CONNECT_GROUP=connect-demo
   REPLICATOR=$REPO_ROOT/bin/replicator
   CHECK_TARGET=$REPO_ROOT/bin/check_target
+  CHECK_TARGET_HINT="bin/check_target -c .run/demo.conf"
+  SOURCE_HINT="PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -p $SOURCE_PORT -U postgres source"
 }
 
 # demo_read FILE: sets and exports what is not set yet.
@@ -27,8 +31,35 @@ demo_read() {
   done <"$1"
 }
 
+# --- what the verbs do with the servers; docker.sh has the same names for containers ---------------------------------
+
 source_sql() { pg_psql "$SOURCE_PORT" source "$@"; }
 target_sql() { pg_psql "$TARGET_PORT" target "$@"; }
+demo_check_target() { "$CHECK_TARGET" -c "$DEMO_CONF" "$@"; }
+demo_kcat() { kcat -b "$BROKER" "$@"; }
+demo_connector_state() { connector_state "$CONNECT_URL" "$DEMO_CONNECTOR"; }
+demo_connector_trace() { connector_trace "$CONNECT_URL" "$DEMO_CONNECTOR"; }
+
+# demo_pgbench ARGUMENT…: on the source; LOAD_SCRIPTS is the folder of its scripts.
+demo_pgbench() {
+  local bin
+  bin=$(pg_bindir) || return 1
+  PGPASSWORD=$POSTGRES_PASSWORD "$bin/pgbench" -h 127.0.0.1 -p "$SOURCE_PORT" -U postgres "$@" source
+}
+
+replicator_alive() { process_pid "$DEMO_HOME/replicator" >/dev/null; }
+replicator_blame() { process_blame "$DEMO_HOME/replicator" "$1"; }
+
+# replicator_kill: kill -9; prints who that was.
+replicator_kill() {
+  local pid
+  pid=$(process_pid "$DEMO_HOME/replicator") || return 1
+  kill -KILL "$pid"
+  wait_until 10 process_gone "$DEMO_HOME/replicator"
+  echo "pid $pid"
+}
+
+# --- the native demo -------------------------------------------------------------------------------------------------
 
 # The data folder belongs to one clone at a time. With a second one on this machine they would take turns at breaking
 # each other's connector.
@@ -54,11 +85,21 @@ demo_running() {
 
 demo_required() { demo_running || die "the demo is not running (or not all of it); start it with ./setup.sh"; }
 
-# The connector's configuration as the user edits it, with the ports and the password of .env put in.
+# The connector's configuration as the user edits it, with the address of the source and the password of .env put in.
 demo_connector_json() {
-  jq --arg port "$SOURCE_PORT" --arg password "$CONNECTOR_PASSWORD" \
-    '.config["database.port"] = $port | .config["database.password"] = $password' \
+  jq --arg host "$SOURCE_HOST" --arg port "$SOURCE_PORT" --arg password "$CONNECTOR_PASSWORD" \
+    '.config["database.hostname"] = $host | .config["database.port"] = $port | .config["database.password"] = $password' \
     "$REPO_ROOT/connectors/postgres-connector.json"
+}
+
+# demo_register FILE: the connector, by way of FILE, and the topic of the transactions.
+demo_register() {
+  (umask 077; demo_connector_json >"$1") || return 1
+  connector_register "$CONNECT_URL" "$1" || return 1
+  connector_wait_running "$CONNECT_URL" "$DEMO_CONNECTOR" || return 1
+  # Kafka makes a topic when it is first asked for it. The transaction topic would come with the first transaction, and
+  # the replicator would notice it some seconds after that: the tour would begin with a wait.
+  kcat -L -b "$BROKER" -t dbserver1.transaction >/dev/null
 }
 
 # How the connector writes values, which plain JSON does not say: the replicator's setting for each that the connector has.
@@ -74,8 +115,8 @@ demo_write_conf() {
   (umask 077; cat >"$DEMO_CONF.new" <<CONF
 # Written by setup.sh from .env; changes are lost at the next ./setup.sh.
 stream = { name = "$DEMO_CONNECTOR"; };
-source = { dsn = "host=127.0.0.1 port=$SOURCE_PORT dbname=source user=postgres password=$POSTGRES_PASSWORD"; };
-target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=target user=replicator password=$REPLICATOR_PASSWORD"; };
+source = { dsn = "host=$SOURCE_HOST port=$SOURCE_PORT dbname=source user=postgres password=$POSTGRES_PASSWORD"; };
+target = { dsn = "host=$TARGET_HOST port=$TARGET_PORT dbname=target user=replicator password=$REPLICATOR_PASSWORD"; };
 kafka = { brokers = "$BROKER"; topic_prefix = "dbserver1"; };
 connect = { url = "$CONNECT_URL"; connector = "$DEMO_CONNECTOR"; };
 decoding = { $(demo_decoding) };

@@ -6,8 +6,9 @@ KILLS=${KILLS:-8}
 KILL_RATE=${KILL_RATE:-150}
 
 kill_demo() {
-  local dir=$DEMO_HOME/replicator load watcher round pid pause start halves reads status=0
+  local dir=$DEMO_HOME/replicator load watcher round who pause start halves reads status=0
   local seconds=$((KILLS * 2 + 4))
+  mkdir -p "$dir"
   start=$(source_sql -At -c 'SELECT now()')
   step "$KILL_RATE transactions a second for $seconds s, and $KILLS times kill -9"
   load_run "$KILL_RATE" "$seconds" >"$dir/load.log" 2>&1 &
@@ -17,10 +18,8 @@ kill_demo() {
   for ((round = 1; round <= KILLS; round++)); do
     pause=$((RANDOM % 2000 + 300))
     sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
-    pid=$(process_pid "$dir") || die "the replicator is not running; see ./setup.sh logs"
-    kill -KILL "$pid"
-    wait_until 10 process_gone "$dir"
-    note "kill $round: pid $pid after $pause ms, the target at $(kill_position)"
+    who=$(replicator_kill) || die "the replicator is not running; see ./setup.sh logs"
+    note "kill $round: $who after $pause ms, the target at $(kill_position)"
     replicator_start || exit 1
   done
   wait "$load" || { tail -n 5 "$dir/load.log" >&2; die "the load stopped early"; }
@@ -28,7 +27,7 @@ kill_demo() {
   wait "$watcher" || true
   reads=$(wc -l <"$dir/watch.log") halves=$(awk '$1 != 0' "$dir/watch.log" | wc -l)
   step "The proof"
-  "$CHECK_TARGET" -c "$DEMO_CONF" || status=$?
+  demo_check_target || status=$?
   say "    a reader looked $reads times and saw half a transaction or an order without its user $halves times"
   if [ "$status" -ne 0 ] || [ "$halves" -ne 0 ]; then die "the target is not what the source is"; fi
   good "nothing lost, nothing twice, nothing torn, after $KILLS times kill -9"

@@ -3,12 +3,10 @@
 
 # load_run RATE SECONDS [pgbench's arguments…]: transactions on four connections, weighted.
 load_run() {
-  local rate=$1 seconds=$2 bin
+  local rate=$1 seconds=$2
   shift 2
-  bin=$(pg_bindir) || return 1
-  PGPASSWORD=$POSTGRES_PASSWORD "$bin/pgbench" -n -M prepared -h 127.0.0.1 -p "$SOURCE_PORT" -U postgres -c 4 -j 1 \
-    -R "$rate" -T "$seconds" -f "$REPO_ROOT/stack/load/order.pgbench@6" -f "$REPO_ROOT/stack/load/ship.pgbench@2" \
-    -f "$REPO_ROOT/stack/load/visitor.pgbench@1" -f "$REPO_ROOT/stack/load/leave.pgbench@1" "$@" source
+  demo_pgbench -n -M prepared -c 4 -j 1 -R "$rate" -T "$seconds" -f "$LOAD_SCRIPTS/order.pgbench@6" \
+    -f "$LOAD_SCRIPTS/ship.pgbench@2" -f "$LOAD_SCRIPTS/visitor.pgbench@1" -f "$LOAD_SCRIPTS/leave.pgbench@1" "$@"
 }
 
 # load_command [--rate N] [--seconds S]
@@ -26,5 +24,5 @@ load_command() {
   step "$rate transactions a second for $seconds s"
   load_run "$rate" "$seconds" -P 5 2>&1 | grep --line-buffered -E '^progress|^number of transactions|^number of failed|error:' ||
     die "pgbench failed"
-  note "compare with: bin/check_target -c ${DEMO_CONF#"$REPO_ROOT/"}"
+  note "compare with: $CHECK_TARGET_HINT"
 }

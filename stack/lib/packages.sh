@@ -1,9 +1,15 @@
 # shellcheck shell=bash
 # Debian packages: which are missing, how much that is, and their installation (root or sudo).
 
+# packages_build: prints what compiling the programs needs; the Dockerfile asks this, too.
+packages_build() {
+  echo gcc libc6-dev make pkg-config
+  echo librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev libcurl4-openssl-dev
+}
+
 # packages_wanted [test [--all]]: prints the packages that this needs; those whose program is here by other means are left out.
 packages_wanted() {
-  echo gcc libc6-dev make pkg-config librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev libcurl4-openssl-dev
+  packages_build
   echo ca-certificates curl jq kcat
   pg_bindir >/dev/null 2>&1 || echo postgresql postgresql-client
   command -v mvn >/dev/null || echo maven

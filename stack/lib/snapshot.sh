@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Waits for the first copy of the tables, with a table of rows that fills.
+# How `up` ends: a wait for the first copy of the tables, with a table of rows that fills, and check_target's verdict.
 
 # snapshot_wait: until every captured table has the same number of live rows on both sides. Gives up when the
 # replicator stops or when nothing has moved for a minute. While somebody writes to the source all the time the counts
@@ -8,9 +8,8 @@ snapshot_wait() {
   local rows='' before='' moved=$SECONDS began=$SECONDS drawn=0
   step "Waiting for the snapshot"
   while :; do
-    process_pid "$DEMO_HOME/replicator" >/dev/null || { process_blame "$DEMO_HOME/replicator" "the replicator stopped"; return 1; }
-    [ "$(connector_state "$CONNECT_URL" "$DEMO_CONNECTOR")" != FAILED ] ||
-      { fail "the connector failed: $(connector_trace "$CONNECT_URL" "$DEMO_CONNECTOR")"; return 1; }
+    replicator_alive || { replicator_blame "the replicator stopped"; return 1; }
+    [ "$(demo_connector_state)" != FAILED ] || { fail "the connector failed: $(demo_connector_trace)"; return 1; }
     rows=$(snapshot_rows) || rows=$before
     if [ "$rows" != "$before" ]; then
       snapshot_draw "$rows" "$drawn"
@@ -49,4 +48,22 @@ snapshot_draw() {
   if [ "$2" -eq 0 ]; then printf '    %-24s %10s %10s %6s\n' table source target '%'
   elif [ -t 1 ]; then printf '\e[%dA' "$2"; fi
   awk -F '|' '{ printf "    %-24s %10d %10d %5d%%\n", $1, $2, ($3 < 0 ? 0 : $3), ($2 > 0 ? 100 * ($3 < 0 ? 0 : $3) / $2 : 100) }' <<<"$1"
+}
+
+# The last word is check_target's. up_verdict SECOND-OF-BEGIN
+up_verdict() {
+  local status=0
+  step "Comparing source and target"
+  demo_check_target || status=$?
+  [ "$status" -eq 0 ] || die "check_target says no (exit $status); see ./setup.sh status and ./setup.sh logs"
+  say
+  say "${GREEN}The demo runs${PLAIN} (this took $((SECONDS - $1)) s). Try:"
+  cat <<TEXT
+  ./setup.sh demo               a tour with the times of each stage
+  ./setup.sh demo kill          kill -9 under load, and the proof
+  ./setup.sh load --rate 200    random changes; beside it: ./setup.sh status
+  $CHECK_TARGET_HINT --show public.users --limit 5
+  $SOURCE_HINT     change something yourself
+  ./setup.sh down               stop; ./setup.sh reset also removes the data
+TEXT
 }

@@ -44,7 +44,7 @@ DELETE FROM users WHERE id = $user" \
     "SELECT u.id, u.email, u.is_deleted, u.deleted_at, (SELECT count(*) FROM orders WHERE user_id = u.id) AS orders FROM users u WHERE id = $user"
 
   step "The proof: both sides compared"
-  "$CHECK_TARGET" -c "$DEMO_CONF"
+  demo_check_target
 }
 
 # tour_step TITLE CHANGES QUESTION: commits the changes as one transaction, waits for it in the target and asks there.
@@ -73,7 +73,7 @@ tour_applied() {
 # tour_times XID COMMITTED: the END of the transaction carries the broker's time, the stream's row that of the apply.
 tour_times() {
   local in_kafka applied
-  in_kafka=$(kcat -C -q -e -b "$BROKER" -t dbserver1.transaction -o -50 -f '%T %s\n' 2>/dev/null |
+  in_kafka=$(demo_kcat -C -q -e -t dbserver1.transaction -o -50 -f '%T %s\n' 2>/dev/null |
     awk -v id="\"id\":\"$1:" 'index($0, "\"END\"") && index($0, id) { print $1 }' | tail -n 1)
   applied=$(target_sql -At -c "SELECT extract(epoch FROM applied_at) * 1000 FROM replicator.stream
     WHERE name = '$DEMO_CONNECTOR' AND last_tx_id = $1")

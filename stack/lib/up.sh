@@ -112,12 +112,7 @@ up_database() {
 up_connector() {
   local file=$DEMO_HOME/connector.json
   step "Registering the connector"
-  (umask 077; demo_connector_json >"$file") || exit 1
-  connector_register "$CONNECT_URL" "$file" || exit 1
-  connector_wait_running "$CONNECT_URL" "$DEMO_CONNECTOR" || exit 1
-  # Kafka makes a topic when it is first asked for it. The transaction topic would come with the first transaction, and
-  # the replicator would notice it some seconds after that: the tour would begin with a wait.
-  kcat -L -b "$BROKER" -t dbserver1.transaction >/dev/null || exit 1
+  demo_register "$file" || exit 1
   good "$DEMO_CONNECTOR reads $(jq -r '.config["table.include.list"]' "$file")"
 }
 
@@ -125,22 +120,4 @@ up_replicator() {
   step "Starting the replicator"
   replicator_start || exit 1
   good "pid $(process_pid "$DEMO_HOME/replicator" || echo -), log in $DEMO_HOME/replicator/log"
-}
-
-# The last word is check_target's.
-up_verdict() {
-  local status=0
-  step "Comparing source and target"
-  "$CHECK_TARGET" -c "$DEMO_CONF" || status=$?
-  [ "$status" -eq 0 ] || die "check_target says no (exit $status); see ./setup.sh status and ./setup.sh logs"
-  say
-  say "${GREEN}The demo runs${PLAIN} (this took $((SECONDS - $1)) s). Try:"
-  cat <<TEXT
-  ./setup.sh demo               a tour with the times of each stage
-  ./setup.sh demo kill          kill -9 under load, and the proof
-  ./setup.sh load --rate 200    random changes; beside it: ./setup.sh status
-  bin/check_target -c .run/demo.conf --show public.users --limit 5
-  PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -p $SOURCE_PORT -U postgres source     change something yourself
-  ./setup.sh down               stop; ./setup.sh reset also removes the data
-TEXT
 }
