@@ -59,6 +59,7 @@ int command_run(const struct invocation *invocation);
 int command_check_config(const struct invocation *invocation);
 int command_init(const struct invocation *invocation);
 int command_status(const struct invocation *invocation);
+int command_quarantine(const struct invocation *invocation);
 int command_wait(const struct invocation *invocation);
 int command_version(const struct invocation *invocation);
 int command_config_example(const struct invocation *invocation);

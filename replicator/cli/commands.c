@@ -22,6 +22,15 @@ const struct command commands[] = {
      "--timeout SECONDS  how long (60). Exit code 0: it is visible; 1: the time is over.\n"
      "In SQL, on the target: SELECT replicator.wait_for(LSN, '10 s')",
      command_wait},
+    {"quarantine", "list | show ID | retry [ID] | skip ID --reason TEXT",
+     "what could not be applied and was set aside (on_error = \"quarantine\")",
+     "list   the transactions that were set aside, with their errors\n"
+     "show   all that is kept of one, its events with all values too\n"
+     "retry  apply the waiting ones in order, or the one with that ID; also while the daemon runs. Exit code 5: some "
+     "wait\n"
+     "       still (one that changes rows of an earlier one waits for that)\n"
+     "skip   drop one; it stays in the table as skipped, with the reason. check_target will show its rows",
+     command_quarantine},
     {"version", "", "show the version", NULL, command_version},
     {"config-example", "", NULL, NULL, command_config_example},
     {"config-reference", "", NULL, NULL, command_config_reference},

@@ -11,20 +11,16 @@
  *   was lost took place. A row that stands before what was confirmed to us (a crash with synchronous_commit off, a promoted
  *   standby) ends the applier with ERROR_TRANSIENT: the whole stream is read again from that row.
  */
-#include "target/applier.h"
+#include "target/applier_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/signals.h"
-#include "pg/catalog.h"
-#include "pg/retry.h"
-#include "target/batch.h"
-#include "target/checkpoint.h"
+#include "target/session.h"
 #include "target/stream_lock.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #define WAIT_MS 200
@@ -32,49 +28,9 @@
 #define LONGEST_RETRY_MS 15000
 #define PROGRESS_US INT64_C(10000000) /* of a large transaction */
 
-struct applier {
-	const struct config *config;
-	struct partition_list *partitions;
-	struct transaction_queue *queue;
-	struct pg_connection *connection;
-	struct binding_cache *bindings;
-	struct plan *plan;
-	struct row_sender *sender;
-	int64_t epoch;
-	char *cluster_id;
-	uint64_t until_lsn;
-	struct position *positions; /* of the update at hand */
-	size_t position_capacity;
-	int64_t *confirmed; /* by partition: next offset + 1 of the last commit that was answered; 0: none */
-	uint32_t confirmed_count;
-	bool commit_sent;     /* the answer to a COMMIT is not known */
-	int64_t last_sign_us; /* of life, in the stream's row */
-	struct retry retry;
-	struct {
-		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
-		    last_commit_lsn;
-	} state;
-};
-
-static struct error *set_session(struct applier *applier)
+struct error *applier_set_session(struct applier *applier)
 {
-	const struct config *config = applier->config;
-	char *sql =
-	    memory_format("SET synchronous_commit = %s; SET statement_timeout = %" PRId64
-	                  "; SET idle_in_transaction_session_timeout = '5min'; SET lc_monetary = 'C';"
-	                  " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
-	                  " SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
-	                  config->target.synchronous_commit ? "on" : "off", config->target.statement_timeout_ms);
-	struct error *error = pg_execute(applier->connection, sql);
-	bool may = false;
-
-	free(sql);
-	TRY(error);
-	TRY(catalog_may_set_replication_role(applier->connection, &may));
-	if (may)
-		TRY(pg_execute(applier->connection, "SET session_replication_role = replica"));
-	binding_cache_forget(applier->bindings, may);
-	return NULL;
+	return session_set_up(applier->connection, applier->config, applier->bindings);
 }
 
 static struct error *start(struct applier *applier, struct checkpoint *checkpoint)
@@ -82,7 +38,8 @@ static struct error *start(struct applier *applier, struct checkpoint *checkpoin
 	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
 	TRY(checkpoint_check_schema(applier->connection, applier->config->target.schema));
 	TRY(checkpoint_claim(applier->connection, applier->config, checkpoint, &applier->epoch));
-	TRY(set_session(applier));
+	TRY(applier_set_session(applier));
+	TRY(quarantine_load(applier->quarantine, applier->connection));
 	return checkpoint_write_state(applier->connection, applier->config, applier->epoch, "running", NULL);
 }
 
@@ -98,6 +55,7 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 	applier->bindings = binding_cache_new(config);
 	applier->plan = plan_new();
 	applier->sender = row_sender_new();
+	applier->quarantine = quarantine_new(config);
 	retry_init(&applier->retry, FIRST_RETRY_MS, LONGEST_RETRY_MS);
 	error = start(applier, checkpoint);
 	if (error != NULL) {
@@ -114,6 +72,7 @@ void applier_free(struct applier *applier)
 {
 	if (applier == NULL)
 		return;
+	quarantine_free(applier->quarantine);
 	row_sender_free(applier->sender);
 	plan_free(applier->plan);
 	binding_cache_free(applier->bindings);
@@ -145,88 +104,9 @@ struct applier_state applier_state(const struct applier *applier)
 	    .retries = atomic_load(&applier->state.retries),
 	    .deletes_missing = atomic_load(&applier->state.deletes_missing),
 	    .ignored = atomic_load(&applier->state.ignored),
+	    .quarantined = atomic_load(&applier->state.quarantined),
 	    .last_commit_lsn = atomic_load(&applier->state.last_commit_lsn),
 	};
-}
-
-/* What `count` transactions from `first` on move. */
-static void collect_update(struct applier *applier, const struct transaction *first, size_t count,
-                           struct checkpoint_update *update)
-{
-	*update = (struct checkpoint_update){.epoch = applier->epoch, .cluster_id = applier->cluster_id};
-	for (size_t i = 0; i < count; i++, first = first->next) {
-		if (first->kind == TRANSACTION_STREAMED && first->commit_lsn != 0) {
-			update->last_commit_lsn = first->commit_lsn;
-			update->last_tx_id = first->tx_id;
-			update->source_us = first->source_us;
-		}
-		if (first->generation.lsn != 0) {
-			update->generation = first->generation;
-			update->generation_open = !first->generation_ends;
-			update->snapshot_rows += first->change_count;
-		}
-		for (size_t j = 0; j < first->position_count; j++) {
-			if (update->position_count == applier->position_capacity) {
-				applier->position_capacity =
-				    applier->position_capacity == 0 ? 64 : applier->position_capacity * 2;
-				applier->positions = memory_grow(applier->positions, applier->position_capacity,
-				                                 sizeof(*applier->positions));
-			}
-			applier->positions[update->position_count++] = first->positions[j];
-		}
-	}
-	update->positions = applier->positions;
-}
-
-static void note_fence(void *context, size_t number, uint64_t rows)
-{
-	(void)number;
-	*(uint64_t *)context = rows;
-}
-
-/* The answer to COMMIT came. */
-static void note_confirmed(struct applier *applier, const struct checkpoint_update *update)
-{
-	applier->commit_sent = false;
-	applier->last_sign_us = clock_monotonic_us();
-	for (size_t i = 0; i < update->position_count; i++) {
-		uint32_t partition = update->positions[i].partition;
-
-		if (partition >= applier->confirmed_count) {
-			uint32_t count = partition + 64;
-
-			applier->confirmed = memory_grow(applier->confirmed, count, sizeof(*applier->confirmed));
-			memset(applier->confirmed + applier->confirmed_count, 0,
-			       (count - applier->confirmed_count) * sizeof(*applier->confirmed));
-			applier->confirmed_count = count;
-		}
-		applier->confirmed[partition] = update->positions[i].next_offset + 1;
-	}
-}
-
-static struct error *commit(struct applier *applier, const struct transaction *first, size_t count)
-{
-	struct checkpoint_update update;
-	uint64_t fence = 0;
-	struct error *error;
-	struct error *finished;
-
-	collect_update(applier, first, count, &update);
-	TRY(pg_pipeline_begin(applier->connection));
-	error = checkpoint_send(applier->connection, applier->config, applier->partitions, &update);
-	finished = pg_pipeline_finish(applier->connection, note_fence, &fence, NULL);
-	if (error != NULL)
-		error_free(finished);
-	else
-		error = finished;
-	TRY(error);
-	if (fence != 1)
-		return error_new(ERROR_FENCED, "another instance took the stream %s over; this one leaves",
-		                 applier->config->stream.name);
-	applier->commit_sent = true;
-	TRY(pg_execute(applier->connection, "COMMIT"));
-	note_confirmed(applier, &update);
-	return NULL;
 }
 
 /* Snapshot generations are told apart in the checkpoint: a batch holds rows of one, and ends with its last row. */
@@ -243,27 +123,6 @@ static size_t same_generation_run(const struct transaction *first, size_t count)
 			break;
 	}
 	return run;
-}
-
-static void count_applied(struct applier *applier, const struct transaction *first, size_t count,
-                          const struct batch_counts *counts)
-{
-	atomic_fetch_add(&applier->state.batches, 1);
-	atomic_fetch_add(&applier->state.deletes_missing, counts->deletes_missing);
-	atomic_fetch_add(&applier->state.ignored, counts->ignored);
-	for (size_t i = 0; i < count; i++, first = first->next) {
-		atomic_fetch_add(&applier->state.rows, first->change_count);
-		if (first->kind != TRANSACTION_STREAMED)
-			continue;
-		atomic_fetch_add(&applier->state.transactions, 1);
-		if (first->commit_lsn != 0)
-			atomic_store(&applier->state.last_commit_lsn, first->commit_lsn);
-	}
-}
-
-static struct error *begin(struct applier *applier)
-{
-	return pg_execute(applier->connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
 }
 
 /* One piece of a large transaction, inside the target transaction at hand. */
@@ -321,10 +180,10 @@ static struct error *apply_large(struct applier *applier, const struct transacti
 {
 	struct batch_counts counts = {0};
 
-	TRY(begin(applier));
+	TRY(applier_begin(applier));
 	TRY(apply_pieces(applier, large, strictly, &counts));
-	TRY(commit(applier, large, 1));
-	count_applied(applier, large, 1, &counts);
+	TRY(applier_commit(applier, large, 1));
+	applier_count(applier, large, 1, &counts);
 	return NULL;
 }
 
@@ -335,11 +194,11 @@ static struct error *apply_strictly(struct applier *applier, const struct transa
 	atomic_fetch_add(&applier->state.strict_batches, 1);
 	if (transaction->spill != NULL)
 		return apply_large(applier, transaction, true);
-	TRY(begin(applier));
+	TRY(applier_begin(applier));
 	TRY(batch_apply_strictly(applier->sender, applier->connection, applier->bindings, applier->partitions,
 	                         transaction, &counts));
-	TRY(commit(applier, transaction, 1));
-	count_applied(applier, transaction, 1, &counts);
+	TRY(applier_commit(applier, transaction, 1));
+	applier_count(applier, transaction, 1, &counts);
 	return NULL;
 }
 
@@ -373,117 +232,75 @@ static struct error *apply_planned(struct applier *applier, const struct transac
 	}
 	if (covered == 0)
 		return NULL;
-	TRY(begin(applier));
+	TRY(applier_begin(applier));
 	TRY(batch_apply_plan(applier->sender, applier->connection, applier->plan, applier->bindings, &counts));
-	TRY(commit(applier, first, covered));
-	count_applied(applier, first, covered, &counts);
+	TRY(applier_commit(applier, first, covered));
+	applier_count(applier, first, covered, &counts);
 	*applied = covered;
 	return NULL;
 }
 
-static struct transaction *drop_applied(struct transaction *first, size_t count)
+/* The transaction goes to the quarantine instead of its tables, and the checkpoint past it. `reason` NULL: it follows. */
+static struct error *set_aside(struct applier *applier, const struct transaction *transaction,
+                               const struct error *reason)
 {
-	for (; count > 0; count--) {
-		struct transaction *next = first->next;
+	struct batch_counts counts = {0};
 
-		transaction_free(first);
-		first = next;
-	}
-	return first;
-}
-
-static bool covers(const struct applier *applier, const struct checkpoint *checkpoint, uint32_t partition,
-                   int64_t next_offset)
-{
-	const struct partition_name *name = partition_list_get(applier->partitions, partition);
-
-	for (size_t i = 0; i < checkpoint->offset_count; i++)
-		if (strcmp(checkpoint->offsets[i].topic, name->topic) == 0 &&
-		    checkpoint->offsets[i].partition == name->id)
-			return checkpoint->offsets[i].next_offset >= next_offset;
-	return false;
-}
-
-/* Whether the checkpoint covers the transaction: its COMMIT took place though its answer was lost. */
-static bool is_applied(const struct applier *applier, const struct checkpoint *checkpoint,
-                       const struct transaction *transaction)
-{
-	for (size_t i = 0; i < transaction->position_count; i++)
-		if (!covers(applier, checkpoint, transaction->positions[i].partition,
-		            transaction->positions[i].next_offset))
-			return false;
-	return transaction->position_count > 0;
-}
-
-/* What it had confirmed the server may have lost. We hold nothing of that any more: it must be read again. */
-static struct error *check_confirmed(const struct applier *applier, const struct checkpoint *checkpoint)
-{
-	for (uint32_t i = 0; i < applier->confirmed_count; i++)
-		if (applier->confirmed[i] != 0 && !covers(applier, checkpoint, i, applier->confirmed[i] - 1))
-			return error_new(
-			    ERROR_TRANSIENT,
-			    "the target came back without transactions that it had confirmed (a crash with "
-			    "synchronous_commit = false, or a standby that was behind): they are read again from "
-			    "Kafka");
+	TRY(quarantine_put(applier->quarantine, applier->connection, applier->partitions, transaction, reason));
+	TRY(applier_commit(applier, transaction, 1));
+	applier_count(applier, transaction, 1, &counts);
+	atomic_fetch_add(&applier->state.quarantined, 1);
+	log_error("transaction %llu was set aside (`replicator quarantine list`): %s",
+	          (unsigned long long)transaction->tx_id,
+	          reason != NULL ? reason->message : "it changes rows of transactions that wait there");
 	return NULL;
 }
 
-static struct error *reconnect(struct applier *applier, struct checkpoint *checkpoint)
+/* The head touches rows of what waits, as far as we know. *followed: it was set aside; false: nothing waits there now. */
+static struct error *follow(struct applier *applier, const struct transaction *head, bool *followed)
 {
-	pg_disconnect(applier->connection);
-	applier->connection = NULL;
-	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
-	TRY(checkpoint_reclaim(applier->connection, applier->config, applier->epoch, checkpoint));
-	return set_session(applier);
+	size_t clear;
+
+	TRY(applier_begin(applier));
+	TRY(quarantine_lock(applier->quarantine, applier->connection));
+	TRY(quarantine_clear_run(applier->quarantine, head, &clear));
+	*followed = clear == 0;
+	return *followed ? set_aside(applier, head, NULL) : applier_roll_back(applier);
 }
 
-/* Waits, reconnects and drops what turns out to be applied; gives what is left. */
-static struct error *recover(struct applier *applier, struct transaction **pending)
+/* Whether this error of one transaction alone sends it to the quarantine. */
+static bool is_poison(const struct applier *applier, const struct transaction *transaction, const struct error *error)
 {
-	struct checkpoint checkpoint = {0};
-	struct error *error;
+	return applier->config->stream.on_error == ON_ERROR_QUARANTINE && transaction->change_count > 0 &&
+	       !pg_is_broken(applier->connection) &&
+	       (error->class == ERROR_CONSTRAINT || error->class == ERROR_TARGET || error->class == ERROR_EVENT);
+}
 
-	for (;;) {
-		int wait_ms = retry_next_ms(&applier->retry);
+static struct error *apply_head(struct applier *applier, const struct transaction *head)
+{
+	struct error *error = apply_strictly(applier, head);
+	struct error *failure;
 
-		atomic_fetch_add(&applier->state.retries, 1);
-		log_warning("attempt %u to reach the target again in %.1f s", applier->retry.attempts,
-		            wait_ms / 1000.0);
-		for (int waited = 0; waited < wait_ms && !signals_stop_requested(); waited += 100)
-			clock_sleep_ms(wait_ms - waited < 100 ? wait_ms - waited : 100);
-		if (signals_stop_requested())
-			return error_new(ERROR_INTERRUPTED, "asked to stop while the target was away");
-		error = reconnect(applier, &checkpoint);
-		if (error == NULL)
-			break;
-		if (error->class != ERROR_TRANSIENT && error->class != ERROR_AUTHENTICATION)
-			return error;
-		log_warning("%s", error->message);
-		error_free(error);
-		checkpoint_free(&checkpoint);
-		checkpoint = (struct checkpoint){0};
-	}
-	error = check_confirmed(applier, &checkpoint);
-	if (error != NULL) {
-		checkpoint_free(&checkpoint);
+	if (error == NULL || !is_poison(applier, head, error))
 		return error;
-	}
-	while (applier->commit_sent && *pending != NULL && is_applied(applier, &checkpoint, *pending)) {
-		struct batch_counts counts = {0};
-
-		count_applied(applier, *pending, 1, &counts);
-		*pending = drop_applied(*pending, 1);
-	}
-	applier->commit_sent = false;
-	checkpoint_free(&checkpoint);
-	log_info("the target is back");
-	return NULL;
+	failure = applier_roll_back(applier);
+	if (failure == NULL)
+		failure = applier_begin(applier);
+	if (failure == NULL)
+		failure = set_aside(applier, head, error);
+	error_free(error);
+	return failure;
 }
 
-static struct error *roll_back(struct applier *applier)
+/* A set-wise batch failed: what its transactions do is found out one by one. */
+static struct error *turn_strict(struct applier *applier, struct error *reason)
 {
-	applier->commit_sent = false;
-	return pg_execute(applier->connection, "ROLLBACK");
+	log_info("a batch is replayed change by change: %s", reason->message);
+	error_free(reason);
+	if (pg_is_broken(applier->connection))
+		return error_new(ERROR_TRANSIENT, "the connection was lost");
+	TRY(applier_roll_back(applier));
+	return applier_set_session(applier);
 }
 
 /* One step: some transactions from the head of *pending are applied, or the error says why none is. */
@@ -495,31 +312,73 @@ static struct error *step(struct applier *applier, struct transaction **pending,
 	if (*strict == 0) {
 		error = apply_planned(applier, *pending, &applied);
 		if (error == NULL && applied > 0) {
-			*pending = drop_applied(*pending, applied);
+			*pending = applier_drop(*pending, applied);
 			return NULL;
 		}
 		if (error != NULL && error->class != ERROR_CONSTRAINT && error->class != ERROR_TARGET &&
 		    error->class != ERROR_EVENT)
 			return error;
+		*strict = 1;
 		if (error != NULL) {
-			log_info("a batch is replayed change by change: %s", error->message);
-			error_free(error);
-			if (pg_is_broken(applier->connection))
-				return error_new(ERROR_TRANSIENT, "the connection was lost");
-			TRY(roll_back(applier));
-			binding_cache_forget(applier->bindings, false);
-			TRY(set_session(applier));
-			for (const struct transaction *t = *pending; t != NULL; t = t->next)
+			TRY(turn_strict(applier, error));
+			for (const struct transaction *t = (*pending)->next; t != NULL; t = t->next)
 				(*strict)++;
-		} else {
-			*strict = 1;
 		}
 	}
-	error = apply_strictly(applier, *pending);
+	error = apply_head(applier, *pending);
 	if (error == NULL) {
-		*pending = drop_applied(*pending, 1);
+		*pending = applier_drop(*pending, 1);
 		(*strict)--;
 	}
+	return error;
+}
+
+/* Cuts the list behind `count` transactions; the rest. */
+static struct transaction *cut_behind(struct transaction *first, size_t count)
+{
+	struct transaction *rest;
+
+	for (; count > 1 && first->next != NULL; count--)
+		first = first->next;
+	rest = first->next;
+	first->next = NULL;
+	return rest;
+}
+
+static struct transaction *join(struct transaction *first, struct transaction *rest)
+{
+	struct transaction *last = first;
+
+	if (first == NULL)
+		return rest;
+	while (last->next != NULL)
+		last = last->next;
+	last->next = rest;
+	return first;
+}
+
+/* As step, but not beyond a transaction that touches rows of the quarantine. */
+static struct error *step_past_quarantine(struct applier *applier, struct transaction **pending, size_t *strict)
+{
+	struct transaction *rest;
+	struct error *error;
+	bool followed = false;
+	size_t clear;
+
+	TRY(quarantine_clear_run(applier->quarantine, *pending, &clear));
+	if (clear == 0) {
+		TRY(follow(applier, *pending, &followed));
+		if (followed) {
+			*pending = applier_drop(*pending, 1);
+			*strict -= *strict > 0 ? 1 : 0;
+		}
+		return NULL;
+	}
+	if (clear == SIZE_MAX)
+		return step(applier, pending, strict);
+	rest = cut_behind(*pending, clear);
+	error = step(applier, pending, strict);
+	*pending = join(*pending, rest);
 	return error;
 }
 
@@ -528,7 +387,7 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 	size_t strict = 0;
 
 	while (*pending != NULL) {
-		struct error *error = step(applier, pending, &strict);
+		struct error *error = step_past_quarantine(applier, pending, &strict);
 
 		if (error == NULL) {
 			retry_reset(&applier->retry);
@@ -542,7 +401,7 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 		log_warning("%s", error->message);
 		error_free(error);
 		strict = 0;
-		TRY(recover(applier, pending));
+		TRY(applier_recover(applier, pending));
 	}
 	return NULL;
 }
@@ -560,7 +419,7 @@ static struct error *give_sign(struct applier *applier, struct transaction **pen
 		return error;
 	log_warning("%s", error->message);
 	error_free(error);
-	return recover(applier, pending);
+	return applier_recover(applier, pending);
 }
 
 static struct error *run(struct applier *applier, struct transaction **pending)
@@ -585,7 +444,7 @@ struct error *applier_run(struct applier *applier)
 	struct error *error = run(applier, &pending);
 
 	while (pending != NULL)
-		pending = drop_applied(pending, 1);
+		pending = applier_drop(pending, 1);
 	if (error != NULL && error->class == ERROR_INTERRUPTED) {
 		error_free(error);
 		error = NULL;
@@ -601,7 +460,7 @@ void applier_write_end(struct applier *applier, const struct error *outcome)
 	if (applier->connection == NULL || pg_is_broken(applier->connection) ||
 	    (failed && (outcome->class == ERROR_FENCED || outcome->class == ERROR_TRANSIENT)))
 		return;
-	error = roll_back(applier);
+	error = applier_roll_back(applier);
 	if (error == NULL)
 		error = checkpoint_write_state(applier->connection, applier->config, applier->epoch,
 		                               failed ? "failed" : "stopped", failed ? outcome->message : NULL);

@@ -7,6 +7,8 @@
  *   batch is planned as a net effect and applied set-wise; when that does not do what was planned it is rolled back and
  *   replayed change by change in source order (law 9).
  *
+ *   A transaction that fails by itself then stops the stream, or is set aside (quarantine.h), as configured.
+ *
  *   Transient errors are retried for ever with backoff. After a lost connection the checkpoint row says whether the last
  *   COMMIT took place.
  *
@@ -50,6 +52,7 @@ struct applier_state {
 	uint64_t retries;
 	uint64_t deletes_missing; /* deletes of rows that were not there */
 	uint64_t ignored;         /* changes left out by a rule of the user */
+	uint64_t quarantined;     /* transactions set aside */
 	uint64_t last_commit_lsn;
 };
 

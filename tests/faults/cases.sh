@@ -119,3 +119,58 @@ case_stopped_holder() {
   grep -q 'gave no sign of life' "$T"/d*/log || die "no session was ended: the case tests nothing"
   seed_exits
 }
+
+# A transaction that the target refuses is set aside whole; what touches its rows follows it, also after a restart; the rest
+# goes on. Retried in order once the reason is gone.
+case_quarantine() {
+  case_begin
+  sed -i '1i on_error = "quarantine";' "$T/replicator.conf"
+  kill -TERM "$(cat "$T/d1/daemon.pid")"
+  target_sql -c 'ALTER TABLE ord ADD CONSTRAINT small CHECK (total < 1000)'
+  source_sql -c "BEGIN; INSERT INTO ord VALUES (900001, 1, 5000, 'refused'); UPDATE account SET balance = 1 WHERE id = 1; COMMIT"
+  source_sql -c 'UPDATE account SET balance = 2 WHERE id = 1'
+  source_sql -c 'UPDATE account SET balance = 22 WHERE id = 2'
+  source_sql -c "UPDATE ord SET note = 'later' WHERE id = 900001"
+  case_passed
+  expect_waiting 3
+  expect_target 'SELECT balance FROM account WHERE id = 1' 1000
+  expect_target 'SELECT balance FROM account WHERE id = 2' 22
+  kill -KILL "$(cat "$T/d1/daemon.pid")"
+  source_sql -c 'UPDATE account SET balance = 3 WHERE id = 1'
+  case_passed
+  expect_waiting 4
+  quarantine retry && die "the first one cannot be applied yet, but retry says so"
+  grep -q '^1  waits: .*violates check constraint "small"' "$T/quarantine" || die "retry: $(head -n 1 "$T/quarantine")"
+  [ "$(grep -c 'an earlier one of the same rows' "$T/quarantine")" = 3 ] || die "the others do not wait for the first"
+  quarantine retry 4 && die "retry 4 went before 1"
+  ! grep -q 5000 "$T/d1/log" "$T/quarantine" || die "a row's value is in the log"
+  target_sql -c 'ALTER TABLE ord DROP CONSTRAINT small'
+  quarantine retry || die "retry: $(cat "$T/quarantine")"
+  expect_waiting 0
+  source_sql -c "UPDATE account SET balance = 4 WHERE id = 1; UPDATE ord SET note = 'good' WHERE id = 900001"
+  case_passed
+  expect_waiting 0
+  rows_equal
+  target_sql -c 'ALTER TABLE ord ADD CONSTRAINT small CHECK (total < 1000) NOT VALID'
+  source_sql -c "INSERT INTO ord VALUES (900002, 1, 5000, 'refused')"
+  case_passed
+  quarantine skip 5 || true
+  grep -q 'reason' "$T/quarantine" || die "skip takes no reason"
+  quarantine skip 5 --reason 'the test says so' || die "skip: $(cat "$T/quarantine")"
+  expect_waiting 0
+  expect_target "SELECT state || ', ' || reason FROM replicator.quarantine WHERE id = 5" 'skipped, the test says so'
+  quarantine list
+  grep -q 'skipped: the test says so' "$T/quarantine" || die "list: $(cat "$T/quarantine")"
+  source_sql -c 'DELETE FROM ord WHERE id = 900002'
+  case_passed
+  rows_equal
+  seed_exits
+}
+
+case_passed() {
+  local n
+  n=$(case_mark)
+  wait_until 20 caught_up "$n" || die "the target is at $(target_ask 'SELECT n FROM counter') of $n: $(tail -n 1 "$T/d1/log")"
+}
+quarantine() { "$REPLICATOR" quarantine "$@" -c "$T/replicator.conf" >"$T/quarantine" 2>&1; }
+expect_waiting() { expect_target "SELECT count(*) FROM replicator.quarantine WHERE state = 'waiting'" "$1"; }

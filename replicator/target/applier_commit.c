@@ -1,0 +1,117 @@
+/*
+ * applier_commit.c - the end of a target transaction: the checkpoint as its last statement, whose answer is looked at before
+ * COMMIT (no row: another instance took the stream over), and what the answer to COMMIT tells.
+ */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "target/applier_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What `count` transactions from `first` on move. */
+static void collect_update(struct applier *applier, const struct transaction *first, size_t count,
+                           struct checkpoint_update *update)
+{
+	*update = (struct checkpoint_update){.epoch = applier->epoch, .cluster_id = applier->cluster_id};
+	for (size_t i = 0; i < count; i++, first = first->next) {
+		if (first->kind == TRANSACTION_STREAMED && first->commit_lsn != 0) {
+			update->last_commit_lsn = first->commit_lsn;
+			update->last_tx_id = first->tx_id;
+			update->source_us = first->source_us;
+		}
+		if (first->generation.lsn != 0) {
+			update->generation = first->generation;
+			update->generation_open = !first->generation_ends;
+			update->snapshot_rows += first->change_count;
+		}
+		for (size_t j = 0; j < first->position_count; j++) {
+			if (update->position_count == applier->position_capacity) {
+				applier->position_capacity =
+				    applier->position_capacity == 0 ? 64 : applier->position_capacity * 2;
+				applier->positions = memory_grow(applier->positions, applier->position_capacity,
+				                                 sizeof(*applier->positions));
+			}
+			applier->positions[update->position_count++] = first->positions[j];
+		}
+	}
+	update->positions = applier->positions;
+}
+
+static void note_fence(void *context, size_t number, uint64_t rows)
+{
+	(void)number;
+	*(uint64_t *)context = rows;
+}
+
+/* The answer to COMMIT came. */
+static void note_confirmed(struct applier *applier, const struct checkpoint_update *update)
+{
+	applier->commit_sent = false;
+	applier->last_sign_us = clock_monotonic_us();
+	for (size_t i = 0; i < update->position_count; i++) {
+		uint32_t partition = update->positions[i].partition;
+
+		if (partition >= applier->confirmed_count) {
+			uint32_t count = partition + 64;
+
+			applier->confirmed = memory_grow(applier->confirmed, count, sizeof(*applier->confirmed));
+			memset(applier->confirmed + applier->confirmed_count, 0,
+			       (count - applier->confirmed_count) * sizeof(*applier->confirmed));
+			applier->confirmed_count = count;
+		}
+		applier->confirmed[partition] = update->positions[i].next_offset + 1;
+	}
+}
+
+struct error *applier_commit(struct applier *applier, const struct transaction *first, size_t count)
+{
+	struct checkpoint_update update;
+	uint64_t fence = 0;
+	struct error *error;
+	struct error *finished;
+
+	collect_update(applier, first, count, &update);
+	TRY(pg_pipeline_begin(applier->connection));
+	error = checkpoint_send(applier->connection, applier->config, applier->partitions, &update);
+	finished = pg_pipeline_finish(applier->connection, note_fence, &fence, NULL);
+	if (error != NULL)
+		error_free(finished);
+	else
+		error = finished;
+	TRY(error);
+	if (fence != 1)
+		return error_new(ERROR_FENCED, "another instance took the stream %s over; this one leaves",
+		                 applier->config->stream.name);
+	applier->commit_sent = true;
+	TRY(pg_execute(applier->connection, "COMMIT"));
+	note_confirmed(applier, &update);
+	return NULL;
+}
+
+struct error *applier_roll_back(struct applier *applier)
+{
+	applier->commit_sent = false;
+	return pg_execute(applier->connection, "ROLLBACK");
+}
+
+void applier_count(struct applier *applier, const struct transaction *first, size_t count,
+                   const struct batch_counts *counts)
+{
+	atomic_fetch_add(&applier->state.batches, 1);
+	atomic_fetch_add(&applier->state.deletes_missing, counts->deletes_missing);
+	atomic_fetch_add(&applier->state.ignored, counts->ignored);
+	for (size_t i = 0; i < count; i++, first = first->next) {
+		atomic_fetch_add(&applier->state.rows, first->change_count);
+		if (first->kind != TRANSACTION_STREAMED)
+			continue;
+		atomic_fetch_add(&applier->state.transactions, 1);
+		if (first->commit_lsn != 0)
+			atomic_store(&applier->state.last_commit_lsn, first->commit_lsn);
+	}
+}
+
+struct error *applier_begin(struct applier *applier)
+{
+	return pg_execute(applier->connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
+}

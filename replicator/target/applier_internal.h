@@ -1,0 +1,66 @@
+/*
+ * applier_internal.h - what the files of the applier share. Nobody else includes it.
+ *
+ *   applier.c          life, the loop, which way a transaction goes
+ *   applier_commit.c   the end of a target transaction: checkpoint, COMMIT, counters
+ *   applier_recover.c  the target was away: reconnect, and find out what it has
+ *
+ * Thread: all of it is the applier's thread (applier_new: main's, before there is one).
+ */
+#ifndef REPLICATOR_TARGET_APPLIER_INTERNAL_H
+#define REPLICATOR_TARGET_APPLIER_INTERNAL_H
+
+#include "pg/retry.h"
+#include "target/applier.h"
+#include "target/batch.h"
+#include "target/checkpoint.h"
+#include "target/quarantine.h"
+
+#include <stdatomic.h>
+
+struct applier {
+	const struct config *config;
+	struct partition_list *partitions;
+	struct transaction_queue *queue;
+	struct pg_connection *connection;
+	struct binding_cache *bindings;
+	struct plan *plan;
+	struct row_sender *sender;
+	struct quarantine *quarantine;
+	int64_t epoch;
+	char *cluster_id;
+	uint64_t until_lsn;
+	struct position *positions; /* of the update at hand */
+	size_t position_capacity;
+	int64_t *confirmed; /* by partition: next offset + 1 of the last commit that was answered; 0: none */
+	uint32_t confirmed_count;
+	bool commit_sent;     /* the answer to a COMMIT is not known */
+	int64_t last_sign_us; /* of life, in the stream's row */
+	struct retry retry;
+	struct {
+		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
+		    quarantined, last_commit_lsn;
+	} state;
+};
+
+/* Sets the session up; the bindings are made anew. */
+struct error *applier_set_session(struct applier *applier);
+
+/* applier_commit.c */
+struct error *applier_begin(struct applier *applier);
+struct error *applier_roll_back(struct applier *applier);
+/* The checkpoint of `count` transactions from `first` on, and COMMIT. ERROR_FENCED: another instance took the stream. */
+struct error *applier_commit(struct applier *applier, const struct transaction *first, size_t count);
+void applier_count(struct applier *applier, const struct transaction *first, size_t count,
+                   const struct batch_counts *counts);
+
+/* applier_recover.c */
+/* Frees `count` transactions from `first` on; the next one. */
+struct transaction *applier_drop(struct transaction *first, size_t count);
+/*
+ * Waits, reconnects, as often as it takes, and drops from *pending what turns out to be applied. ERROR_INTERRUPTED,
+ * ERROR_FENCED; ERROR_TRANSIENT: the target lost what it had confirmed (applier_run).
+ */
+struct error *applier_recover(struct applier *applier, struct transaction **pending);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * applier_recover.c - the target was away: reconnect, and find out what it has.
+ *
+ * NOTES
+ *   The checkpoint row decides, never a guess: a COMMIT whose answer was lost is in it or never will be (checkpoint_reclaim
+ *   ends our old session first). A row that stands before what was confirmed to us (a crash with synchronous_commit off, a
+ *   promoted standby that was behind) means that transactions which we hold no more must be read again.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "target/applier_internal.h"
+
+#include <string.h>
+
+struct transaction *applier_drop(struct transaction *first, size_t count)
+{
+	for (; count > 0; count--) {
+		struct transaction *next = first->next;
+
+		transaction_free(first);
+		first = next;
+	}
+	return first;
+}
+
+static bool covers(const struct applier *applier, const struct checkpoint *checkpoint, uint32_t partition,
+                   int64_t next_offset)
+{
+	const struct partition_name *name = partition_list_get(applier->partitions, partition);
+
+	for (size_t i = 0; i < checkpoint->offset_count; i++)
+		if (strcmp(checkpoint->offsets[i].topic, name->topic) == 0 &&
+		    checkpoint->offsets[i].partition == name->id)
+			return checkpoint->offsets[i].next_offset >= next_offset;
+	return false;
+}
+
+/* Whether the checkpoint covers the transaction: its COMMIT took place though its answer was lost. */
+static bool is_applied(const struct applier *applier, const struct checkpoint *checkpoint,
+                       const struct transaction *transaction)
+{
+	for (size_t i = 0; i < transaction->position_count; i++)
+		if (!covers(applier, checkpoint, transaction->positions[i].partition,
+		            transaction->positions[i].next_offset))
+			return false;
+	return transaction->position_count > 0;
+}
+
+/* What it had confirmed the server may have lost. We hold nothing of that any more: it must be read again. */
+static struct error *check_confirmed(const struct applier *applier, const struct checkpoint *checkpoint)
+{
+	for (uint32_t i = 0; i < applier->confirmed_count; i++)
+		if (applier->confirmed[i] != 0 && !covers(applier, checkpoint, i, applier->confirmed[i] - 1))
+			return error_new(
+			    ERROR_TRANSIENT,
+			    "the target came back without transactions that it had confirmed (a crash with "
+			    "synchronous_commit = false, or a standby that was behind): they are read again from "
+			    "Kafka");
+	return NULL;
+}
+
+static struct error *reconnect(struct applier *applier, struct checkpoint *checkpoint)
+{
+	pg_disconnect(applier->connection);
+	applier->connection = NULL;
+	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
+	TRY(checkpoint_reclaim(applier->connection, applier->config, applier->epoch, checkpoint));
+	TRY(quarantine_load(applier->quarantine, applier->connection));
+	return applier_set_session(applier);
+}
+
+/* Waits, reconnects and drops what turns out to be applied; gives what is left. */
+struct error *applier_recover(struct applier *applier, struct transaction **pending)
+{
+	struct checkpoint checkpoint = {0};
+	struct error *error;
+
+	for (;;) {
+		int wait_ms = retry_next_ms(&applier->retry);
+
+		atomic_fetch_add(&applier->state.retries, 1);
+		log_warning("attempt %u to reach the target again in %.1f s", applier->retry.attempts,
+		            wait_ms / 1000.0);
+		for (int waited = 0; waited < wait_ms && !signals_stop_requested(); waited += 100)
+			clock_sleep_ms(wait_ms - waited < 100 ? wait_ms - waited : 100);
+		if (signals_stop_requested())
+			return error_new(ERROR_INTERRUPTED, "asked to stop while the target was away");
+		error = reconnect(applier, &checkpoint);
+		if (error == NULL)
+			break;
+		if (error->class != ERROR_TRANSIENT && error->class != ERROR_AUTHENTICATION)
+			return error;
+		log_warning("%s", error->message);
+		error_free(error);
+		checkpoint_free(&checkpoint);
+		checkpoint = (struct checkpoint){0};
+	}
+	error = check_confirmed(applier, &checkpoint);
+	if (error != NULL) {
+		checkpoint_free(&checkpoint);
+		return error;
+	}
+	while (applier->commit_sent && *pending != NULL && is_applied(applier, &checkpoint, *pending)) {
+		struct batch_counts counts = {0};
+
+		applier_count(applier, *pending, 1, &counts);
+		*pending = applier_drop(*pending, 1);
+	}
+	applier->commit_sent = false;
+	checkpoint_free(&checkpoint);
+	log_info("the target is back");
+	return NULL;
+}
