@@ -59,7 +59,7 @@ TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES)) $(ALL_LIBS)
 ROOMS ?= base config event stream schema pg target check connect ops cli
 MAINS := replicator/main.c replicator/check/main.c
 SOURCES := $(sort $(filter-out $(MAINS),$(foreach room,$(ROOMS),$(wildcard replicator/$(room)/*.c))))
-EMBEDDED := $(sort $(wildcard sql/source/*.sql) $(wildcard sql/target/*.sql))
+EMBEDDED := $(sort $(wildcard sql/source/*.sql) $(wildcard sql/target/[0-9]*.sql) $(wildcard sql/checks/*.sql))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 LIBRARY := $(BUILD)/libreplicator.a
 

@@ -19,7 +19,7 @@ declare -A may=(
   [target]="base config event stream schema pg"
   [check]="base config event stream schema pg target"
   [connect]="base config event stream schema pg target"
-  [ops]="base config event stream schema pg target"
+  [ops]="base config event stream schema pg target connect"
   [cli]="base config event stream schema pg target check connect ops"
   [main]="base config event stream schema pg target check connect ops cli"
 )

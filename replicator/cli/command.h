@@ -58,6 +58,7 @@ int command_fail(struct error *error);
 int command_run(const struct invocation *invocation);
 int command_check_config(const struct invocation *invocation);
 int command_init(const struct invocation *invocation);
+int command_connector(const struct invocation *invocation);
 int command_status(const struct invocation *invocation);
 int command_quarantine(const struct invocation *invocation);
 int command_wait(const struct invocation *invocation);

@@ -16,6 +16,20 @@ const struct command commands[] = {
      "--remove     drop the schema; in the target the stream then forgets where it stands\n"
      "--role ROLE  with source: ROLE, the connector's or one that it is a member of, becomes the tables' owner",
      command_init},
+    {"connector", "VERB [NAME | FILE] [OPTION]…", "the connector at Kafka Connect",
+     "list                     all connectors of the worker\n"
+     "create [FILE]            from a file like connectors/postgres-connector.json, or from the settings; the source "
+     "is\n"
+     "                         looked at before (--no-checks: not; --print: show what would be created)\n"
+     "update [FILE]            give it this definition, and tell what changed\n"
+     "validate [FILE]          let Connect and the source check the definition\n"
+     "config, status [NAME]    what it is told to do, and what it does\n"
+     "pause, resume, stop [NAME]\n"
+     "restart [NAME] [--all]   what failed of it, or all\n"
+     "delete [NAME] [--with-slot]  --with-slot: with slot, publication and offsets, for a new start\n"
+     "offsets [NAME] [--reset] how far it read; --reset forgets it (the connector must be stopped)\n"
+     "NAME is connect.connector when it is left out.",
+     command_connector},
     {"status", "[--json]", "show where the stream stands and how far it is behind", NULL, command_status},
     {"wait", "--lsn LSN [--timeout SECONDS]", "wait until the target shows what the source had committed at LSN",
      "Read your writes: take the position at the source after the commit (SELECT pg_current_wal_insert_lsn()).\n"

@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "config/secrets.h"
 #include "config/settings.h"
 
 struct loaded_config {
@@ -338,6 +339,15 @@ static struct error *parse_file(const char *path, config_t *parsed)
 	return error;
 }
 
+static void read_secrets(struct loader *loader)
+{
+	struct error *error = secrets_read(&loader->loaded->config, loader->loaded->arena);
+
+	if (error != NULL)
+		add_problem(loader, NULL, "%s", error->message);
+	error_free(error);
+}
+
 static struct loaded_config *new_loaded(const char *path)
 {
 	struct loaded_config *loaded = memory_alloc(sizeof(*loaded));
@@ -361,6 +371,7 @@ static struct error *load_file(const char *path, struct config **config)
 		read_root(&loader, config_root_setting(&parsed));
 		check_missing(&loader);
 		check_combinations(&loader, &parsed);
+		read_secrets(&loader);
 		if (loader.problems.length > 0)
 			error = error_new(ERROR_CONFIGURATION, "%s", loader.problems.data);
 	}

@@ -47,11 +47,14 @@ struct config {
 		int64_t holder_timeout_ms;
 	} stream;
 	struct {
-		const char *dsn; /* libpq connection string; only check-config and check_target connect to the source */
+		const char *
+		    dsn; /* libpq connection string, with the password of password_file; not used by the stream itself */
+		const char *password_file; /* or NULL */
 	} source;
 	struct {
-		const char *dsn;
-		const char *schema; /* of the state tables */
+		const char *dsn;           /* with the password of password_file */
+		const char *password_file; /* or NULL */
+		const char *schema;        /* of the state tables */
 		bool synchronous_commit;
 		const char *synced_at; /* names of the extra columns; set where a table has them */
 		const char *is_deleted;
@@ -69,10 +72,23 @@ struct config {
 		const char *transaction_topic; /* NULL: PREFIX.transaction */
 		const char *const *properties; /* librdkafka's own, "key=value" */
 		size_t property_count;
+		const char *password_file; /* of sasl.password, which is then among the properties; or NULL */
 	} kafka;
 	struct {
 		const char *url; /* of Kafka Connect's REST interface, or NULL */
 		const char *connector;
+		const char *user; /* basic authentication, or NULL */
+		const char *password_file;
+		const char *password; /* what the file holds, or NULL */
+		const char *ca_file;  /* authorities of an https url, or NULL: the system's */
+		/* What `connector create` generates. */
+		const char *source_user; /* the connector's own user in the source; NULL: that of source.dsn */
+		const char *source_password_file;
+		const char *source_password; /* what the file holds, or NULL */
+		const char *slot;
+		const char *publication;
+		const char *const *tables; /* table.include.list */
+		size_t table_count;
 	} connect;
 	struct {
 		const char *unavailable_placeholder; /* the connector's unavailable.value.placeholder, or NULL */

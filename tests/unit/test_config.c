@@ -1,4 +1,5 @@
 /* test_config.c - reading the configuration: values, defaults, every kind of problem, and the pages made from the table. */
+#include "base/memory.h"
 #include "config/config.h"
 #include "config/settings.h"
 
@@ -392,8 +393,62 @@ START_TEST(test_pages_are_up_to_date)
 }
 END_TEST
 
+/* Where systemd would put credentials: each password file of the example holds the same. */
+static const char *make_credentials(const char *password)
+{
+	static const char *const names[] = {"source", "target", "kafka", "connect", "debezium"};
+	static char folder[64];
+	char file[128];
+
+	snprintf(folder, sizeof(folder), "/tmp/replicator-test-credentials-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		FILE *out;
+
+		snprintf(file, sizeof(file), "%s/%s_password", folder, names[i]);
+		out = fopen(file, "w");
+		ck_assert_ptr_nonnull(out);
+		fprintf(out, "%s\n", password);
+		fclose(out);
+	}
+	setenv("CREDENTIALS_DIRECTORY", folder, 1);
+	return folder;
+}
+
+static void remove_credentials(const char *folder)
+{
+	char *command = memory_format("rm -r %s", folder);
+
+	ck_assert_int_eq(system(command), 0);
+	free(command);
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+START_TEST(test_password_files)
+{
+	const char *folder = make_credentials("it's");
+	struct config *config =
+	    load_good("source = { dsn = \"host=a\"; password_file = \"source_password\"; };\n"
+	              "target = { dsn = \"postgresql://u@b/c\"; password_file = \"target_password\"; };\n"
+	              "kafka = { brokers = \"k\"; topic_prefix = \"p\"; password_file = \"kafka_password\"; };\n"
+	              "connect = { url = \"http://c\"; user = \"u\"; password_file = \"connect_password\"; };\n");
+
+	ck_assert_str_eq(config->source.dsn, "host=a password='it\\'s'");
+	ck_assert_str_eq(config->target.dsn, "postgresql://u@b/c?password=it%27s");
+	ck_assert_uint_eq(config->kafka.property_count, 1);
+	ck_assert_str_eq(config->kafka.properties[0], "sasl.password=it's");
+	ck_assert_str_eq(config->connect.password, "it's");
+	config_free(config);
+	remove_credentials(folder);
+	expect_problem("target = { dsn = \"host=a\"; password_file = \"/nowhere\"; };\n"
+	               "kafka = { brokers = \"k\"; topic_prefix = \"p\"; };\n",
+	               0, "target.password_file: /nowhere cannot be read (No such file or directory)");
+}
+END_TEST
+
 START_TEST(test_example_is_valid)
 {
+	const char *folder = make_credentials("secret");
 	char *text = print(config_print_example);
 	struct config *config = load_good(text);
 
@@ -409,6 +464,7 @@ START_TEST(test_example_is_valid)
 	ck_assert_uint_eq(config->table_count, 2);
 	config_free(config);
 	free(text);
+	remove_credentials(folder);
 }
 END_TEST
 
@@ -460,6 +516,7 @@ int main(void)
 	tcase_add_test(tests, test_patterns);
 	tcase_add_test(tests, test_distance);
 	tcase_add_test(tests, test_pages_are_up_to_date);
+	tcase_add_test(tests, test_password_files);
 	tcase_add_test(tests, test_example_is_valid);
 	tcase_add_test(tests, test_table_of_settings_is_sound);
 	suite_add_tcase(suite, tests);

@@ -1,0 +1,386 @@
+/*
+ * connector.c - `replicator connector VERB`: the connector at Kafka Connect.
+ *
+ * NOTES
+ *   The verbs are Connect's own, so that its documentation holds. What is ours: a connector can be made from the
+ *   configuration, the source is looked at before, a deletion can take slot and publication along, and no secret is shown.
+ */
+#include "cli/connector.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/exit_code.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "connect/client.h"
+#include "connect/connector.h"
+#include "connect/preflight.h"
+
+#define STOP_PATIENCE_US INT64_C(30000000)
+#define SLOT_PATIENCE_US INT64_C(20000000)
+
+/* The definition that a verb works with: of the file, else made from the settings. */
+static struct error *take_definition(const struct connector_request *request, struct connector_definition *definition)
+{
+	struct pg_connection *source = NULL;
+	struct pg_result *result = NULL;
+	const char *parameters[1] = {NULL};
+	struct error *error;
+	bool managed;
+
+	if (request->file != NULL)
+		return definition_read(request->file, definition);
+	if (request->config->source.dsn == NULL)
+		return definition_generate(request->config, false, definition); /* says what is missing */
+	TRY(pg_connect(request->config->source.dsn, "replicator connector", &source));
+	parameters[0] = config_source_schema;
+	error = pg_query(source,
+	                 "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	                 " WHERE n.nspname = $1 AND c.relname IN ('heartbeat', 'signal') HAVING count(*) = 2",
+	                 1, parameters, &result);
+	managed = error == NULL && pg_result_rows(result) > 0;
+	pg_result_free(result);
+	pg_disconnect(source);
+	TRY(error);
+	return definition_generate(request->config, managed, definition);
+}
+
+static void tell(const struct connector_finding *finding, void *context)
+{
+	size_t *problems = context;
+
+	fprintf(stderr, "%s: %s\n         %s\n", finding->problem ? "problem" : "warning", finding->text,
+	        finding->remedy);
+	*problems += finding->problem ? 1 : 0;
+}
+
+/* The source is asked before Connect is. */
+static struct error *check_source(const struct connector_request *request,
+                                  const struct connector_definition *definition)
+{
+	struct pg_connection *source = NULL;
+	struct error *error;
+	size_t problems = 0;
+
+	if (request->unchecked)
+		return NULL;
+	if (request->config->source.dsn == NULL) {
+		fprintf(stderr, "warning: source.dsn is not set: the source was not checked\n");
+		return NULL;
+	}
+	TRY(pg_connect(request->config->source.dsn, "replicator connector", &source));
+	error = connector_preflight(source, definition, tell, &problems);
+	pg_disconnect(source);
+	TRY(error);
+	if (problems > 0)
+		return error_new(
+		    ERROR_CONFIGURATION,
+		    "connector %s was not created: %zu problem%s at the source; mend them, or go on all the "
+		    "same with --no-checks",
+		    definition->name, problems, problems == 1 ? "" : "s");
+	return NULL;
+}
+
+static struct error *create(const struct connector_request *request)
+{
+	struct connector_definition definition;
+	struct error *error;
+	json_t *body;
+
+	TRY(take_definition(request, &definition));
+	if (request->print) {
+		connector_print_config(definition.config);
+		definition_free(&definition);
+		return NULL;
+	}
+	error = check_source(request, &definition);
+	if (error == NULL) {
+		body = json_pack("{s:s,s:O}", "name", definition.name, "config", definition.config);
+		error = connect_call(request->config, "POST", "/connectors", body, NULL);
+		json_decref(body);
+	}
+	if (error == NULL)
+		printf("connector %s is created; `replicator connector status` says when it runs\n", definition.name);
+	definition_free(&definition);
+	return error;
+}
+
+/* Connect checks the whole again; the tasks are restarted with it. */
+static struct error *update(const struct connector_request *request)
+{
+	struct connector_definition definition;
+	struct error *error;
+	json_t *now = NULL;
+
+	TRY(take_definition(request, &definition));
+	error = connector_call(request->config, "GET", definition.name, "/config", NULL, &now);
+	if (error == NULL)
+		error = connector_call(request->config, "PUT", definition.name, "/config", definition.config, NULL);
+	if (error == NULL)
+		connector_print_difference(definition.name, now, definition.config);
+	json_decref(now);
+	definition_free(&definition);
+	return error;
+}
+
+static struct error *show_config(const struct connector_request *request)
+{
+	json_t *answer = NULL;
+
+	TRY(connector_call(request->config, "GET", request->name, "/config", NULL, &answer));
+	connector_print_config(answer);
+	json_decref(answer);
+	return NULL;
+}
+
+static struct error *validate(const struct connector_request *request)
+{
+	struct connector_definition definition;
+	struct buffer path = {0};
+	json_t *answer = NULL;
+	struct error *error;
+	size_t problems = 0;
+
+	TRY(take_definition(request, &definition));
+	buffer_append_text(&path, "/connector-plugins/");
+	connect_append_name(&path, definition_get(&definition, "connector.class", ""));
+	buffer_append_text(&path, "/config/validate");
+	json_object_set_new(definition.config, "name", json_string(definition.name));
+	error = connect_call(request->config, "PUT", path.data, definition.config, &answer);
+	buffer_free(&path);
+	if (error == NULL)
+		problems = connector_print_validation(definition.name, answer);
+	json_decref(answer);
+	if (error == NULL && problems > 0)
+		error = error_new(ERROR_CONFIGURATION, "Connect would refuse connector %s: %zu problem%s",
+		                  definition.name, problems, problems == 1 ? "" : "s");
+	if (error == NULL)
+		error = check_source(request, &definition);
+	definition_free(&definition);
+	return error;
+}
+
+static struct error *list(const struct connector_request *request)
+{
+	json_t *answer = NULL;
+
+	TRY(connect_call(request->config, "GET", "/connectors?expand=status&expand=info", NULL, &answer));
+	connector_print_list(answer);
+	json_decref(answer);
+	return NULL;
+}
+
+static struct error *show_status(const struct connector_request *request)
+{
+	struct connector_status status;
+
+	TRY(connector_read_status(request->config, request->name, 0, &status));
+	if (!status.exists)
+		return error_new(
+		    ERROR_CONFIGURATION,
+		    "Kafka Connect has no connector %s; `replicator connector list` names those that there "
+		    "are, `connector create` makes it",
+		    request->name);
+	connector_print_status(request->name, &status);
+	connector_status_free(&status);
+	return NULL;
+}
+
+static struct error *put(const struct connector_request *request, const char *rest, const char *done)
+{
+	TRY(connector_call(request->config, "PUT", request->name, rest, NULL, NULL));
+	printf("connector %s %s\n", request->name, done);
+	return NULL;
+}
+
+static struct error *pause_it(const struct connector_request *request)
+{
+	return put(request, "/pause", "pauses: its slot keeps WAL on the source until it resumes");
+}
+
+static struct error *resume(const struct connector_request *request)
+{
+	return put(request, "/resume", "resumes");
+}
+
+static struct error *stop(const struct connector_request *request)
+{
+	return put(request, "/stop", "stops: its tasks end, its slot keeps WAL on the source until it resumes");
+}
+
+static struct error *restart(const struct connector_request *request)
+{
+	TRY(connector_restart(request->config, request->name, !request->all));
+	printf("connector %s: %s\n", request->name,
+	       request->all ? "connector and tasks restart" : "what failed of it restarts (--all: everything)");
+	return NULL;
+}
+
+/* The connector's walsender may take a moment to notice that it is gone. */
+static struct error *drop_slot(struct pg_connection *source, const char *slot)
+{
+	int64_t until = clock_monotonic_us() + SLOT_PATIENCE_US;
+
+	for (;;) {
+		struct error *error = pg_query(
+		    source, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
+		    1, &slot, NULL);
+
+		/* 55006: it is active */
+		if (error == NULL || strcmp(error->sqlstate, "55006") != 0 || clock_monotonic_us() > until)
+			return error_wrap(error, "slot %s", slot);
+		error_free(error);
+		clock_sleep_ms(200);
+	}
+}
+
+static struct error *drop_from_source(const struct connector_request *request,
+                                      const struct connector_definition *definition)
+{
+	struct pg_connection *source = NULL;
+	const char *slot = definition_get(definition, "slot.name", "debezium");
+	const char *publication = definition_get(definition, "publication.name", "dbz_publication");
+	struct buffer sql = {0};
+	struct error *error;
+
+	TRY(pg_connect(request->config->source.dsn, "replicator connector", &source));
+	error = drop_slot(source, slot);
+	buffer_append_text(&sql, "DROP PUBLICATION IF EXISTS ");
+	sql_append_identifier(&sql, publication);
+	if (error == NULL)
+		error = pg_execute(source, sql.data);
+	if (error == NULL)
+		printf("slot %s and publication %s are dropped at the source, its offsets forgotten\n", slot,
+		       publication);
+	buffer_free(&sql);
+	pg_disconnect(source);
+	return error;
+}
+
+/*
+ * Without its slot a connector of this name could not go on from where the old one was, so its offsets go with the slot.
+ * Connect takes them away from a stopped connector only, which takes a moment to become one (status 400 until then).
+ */
+static struct error *forget_offsets(const struct connector_request *request)
+{
+	int64_t until = clock_monotonic_us() + STOP_PATIENCE_US;
+
+	TRY(connector_call(request->config, "PUT", request->name, "/stop", NULL, NULL));
+	for (;;) {
+		struct error *error = connector_call(request->config, "DELETE", request->name, "/offsets", NULL, NULL);
+
+		if (error == NULL || error->class == ERROR_INTERRUPTED || clock_monotonic_us() > until)
+			return error;
+		error_free(error);
+		clock_sleep_ms(500);
+	}
+}
+
+static struct error *delete_it(const struct connector_request *request)
+{
+	struct connector_definition definition = {0};
+	struct error *error;
+
+	if (request->with_slot && request->config->source.dsn == NULL)
+		return error_new(ERROR_CONFIGURATION, "--with-slot needs source.dsn, where the slot is");
+	error = connector_call(request->config, "GET", request->name, "/config", NULL, &definition.config);
+	if (error == NULL && request->with_slot)
+		error = forget_offsets(request);
+	if (error == NULL)
+		error = connector_call(request->config, "DELETE", request->name, "", NULL, NULL);
+	if (error == NULL)
+		printf("connector %s is deleted%s\n", request->name,
+		       request->with_slot ? "" : "; its slot is still there and keeps WAL (--with-slot drops it)");
+	if (error == NULL && request->with_slot)
+		error = drop_from_source(request, &definition);
+	definition_free(&definition);
+	return error;
+}
+
+static struct error *offsets(const struct connector_request *request)
+{
+	json_t *answer = NULL;
+
+	TRY(connector_call(request->config, request->reset ? "DELETE" : "GET", request->name, "/offsets", NULL,
+	                   &answer));
+	json_dumpf(answer, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(answer);
+	return NULL;
+}
+
+static const struct connector_verb verbs[] = {
+    {"list", list, NAME_NONE},
+    {"create", create, NAME_FILE},
+    {"update", update, NAME_FILE},
+    {"validate", validate, NAME_FILE},
+    {"config", show_config, NAME_CONNECTOR},
+    {"status", show_status, NAME_CONNECTOR},
+    {"pause", pause_it, NAME_CONNECTOR},
+    {"resume", resume, NAME_CONNECTOR},
+    {"restart", restart, NAME_CONNECTOR},
+    {"stop", stop, NAME_CONNECTOR},
+    {"delete", delete_it, NAME_CONNECTOR},
+    {"offsets", offsets, NAME_CONNECTOR},
+};
+
+static const struct connector_verb *find_verb(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+static int run_verb(const struct connector_verb *verb, struct connector_request *request, const char *word)
+{
+	struct error *error;
+
+	if (verb->takes == NAME_FILE)
+		request->file = word;
+	else
+		request->name = word != NULL ? word : request->config->connect.connector;
+	if (verb->takes == NAME_CONNECTOR && request->name == NULL)
+		error =
+		    error_new(ERROR_CONFIGURATION, "%s: connect.connector is not set; set it, or name the connector",
+		              request->config->file);
+	else
+		error = verb->run(request);
+	return error == NULL ? EXIT_OK : command_fail(error);
+}
+
+int command_connector(const struct invocation *invocation)
+{
+	struct connector_request request = {0};
+	const struct command_option options[] = {{"--print", &request.print, NULL},
+	                                         {"--no-checks", &request.unchecked, NULL},
+	                                         {"--all", &request.all, NULL},
+	                                         {"--with-slot", &request.with_slot, NULL},
+	                                         {"--reset", &request.reset, NULL},
+	                                         {0}};
+	const struct connector_verb *verb = find_verb(invocation->argument_count > 0 ? invocation->arguments[0] : NULL);
+	struct invocation rest = *invocation;
+	const char *word = NULL;
+	struct config *config;
+	int code;
+
+	if (verb == NULL) {
+		command_usage_error(invocation->command, "connector needs one of its verbs");
+		return EXIT_UNCHECKED;
+	}
+	rest.arguments++;
+	rest.argument_count--;
+	if (!command_parse(&rest, options, verb->takes == NAME_NONE ? NULL : &word))
+		return EXIT_UNCHECKED;
+	config = command_load_config(invocation);
+	if (config == NULL)
+		return EXIT_CONFIGURATION;
+	request.config = config;
+	code = run_verb(verb, &request, word);
+	config_free(config);
+	return code;
+}

@@ -1,0 +1,130 @@
+/*
+ * secrets.c - see secrets.h
+ *
+ * NOTES
+ *   A password in the configuration is read by everybody who may read that; one on a command line by everybody on the
+ *   machine. So each may stand in a file of its own, among them those that systemd hands over (LoadCredential=).
+ */
+#include "config/secrets.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+
+#define SECRET_BYTES 4096
+
+static const char *secret_path(const struct config *config, struct arena *arena, const char *path)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	const char *slash = strrchr(config->file, '/');
+
+	if (*path == '/')
+		return path;
+	if (folder != NULL && *folder != '\0')
+		return arena_format(arena, "%s/%s", folder, path);
+	if (slash == NULL)
+		return path;
+	return arena_format(arena, "%.*s/%s", (int)(slash - config->file), config->file, path);
+}
+
+/* The first line of the file; *secret NULL when the setting is not set. */
+static struct error *read_secret(const struct config *config, struct arena *arena, const char *setting,
+                                 const char *path, const char **secret)
+{
+	char line[SECRET_BYTES] = "";
+	FILE *file;
+
+	*secret = NULL;
+	if (path == NULL)
+		return NULL;
+	path = secret_path(config, arena, path);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return error_new(ERROR_CONFIGURATION, "%s: %s cannot be read (%s); check the path and its rights",
+		                 setting, path, strerror(errno));
+	if (fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
+	fclose(file);
+	line[strcspn(line, "\r\n")] = '\0';
+	if (line[0] != '\0')
+		*secret = arena_copy(arena, line, strlen(line));
+	explicit_bzero(line, sizeof(line));
+	if (*secret == NULL)
+		return error_new(ERROR_CONFIGURATION, "%s: the first line of %s is empty; put the password there",
+		                 setting, path);
+	return NULL;
+}
+
+static void append_percent_encoded(struct buffer *uri, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (isalnum((unsigned char)*text))
+			buffer_append_byte(uri, *text);
+		else
+			buffer_append_format(uri, "%%%02X", (unsigned)(unsigned char)*text);
+	}
+}
+
+static void append_keyword_value(struct buffer *dsn, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\'' || *text == '\\')
+			buffer_append_byte(dsn, '\\');
+		buffer_append_byte(dsn, *text);
+	}
+}
+
+/* The connection string with the password at its end, where it wins. */
+static const char *with_password(struct arena *arena, const char *dsn, const char *password)
+{
+	struct buffer text = {0};
+	const char *whole;
+
+	if (strncmp(dsn, "postgres://", 11) == 0 || strncmp(dsn, "postgresql://", 13) == 0) {
+		buffer_append_format(&text, "%s%cpassword=", dsn, strchr(dsn, '?') == NULL ? '?' : '&');
+		append_percent_encoded(&text, password);
+	} else {
+		buffer_append_format(&text, "%s password='", dsn);
+		append_keyword_value(&text, password);
+		buffer_append_byte(&text, '\'');
+	}
+	whole = arena_copy(arena, text.data, text.length);
+	explicit_bzero(text.data, text.length);
+	buffer_free(&text);
+	return whole;
+}
+
+static void add_property(struct config *config, struct arena *arena, const char *name, const char *value)
+{
+	size_t count = config->kafka.property_count;
+	const char **properties = arena_alloc_zeroed(arena, (count + 1) * sizeof(*properties));
+
+	for (size_t i = 0; i < count; i++)
+		properties[i] = config->kafka.properties[i];
+	properties[count] = arena_format(arena, "%s=%s", name, value);
+	config->kafka.properties = properties;
+	config->kafka.property_count = count + 1;
+}
+
+struct error *secrets_read(struct config *config, struct arena *arena)
+{
+	const char *secret;
+
+	TRY(read_secret(config, arena, "source.password_file", config->source.password_file, &secret));
+	if (secret != NULL && config->source.dsn != NULL)
+		config->source.dsn = with_password(arena, config->source.dsn, secret);
+	TRY(read_secret(config, arena, "target.password_file", config->target.password_file, &secret));
+	if (secret != NULL && config->target.dsn != NULL)
+		config->target.dsn = with_password(arena, config->target.dsn, secret);
+	TRY(read_secret(config, arena, "kafka.password_file", config->kafka.password_file, &secret));
+	if (secret != NULL)
+		add_property(config, arena, "sasl.password", secret);
+	TRY(read_secret(config, arena, "connect.password_file", config->connect.password_file,
+	                &config->connect.password));
+	return read_secret(config, arena, "connect.source_password_file", config->connect.source_password_file,
+	                   &config->connect.source_password);
+}
