@@ -28,7 +28,8 @@ enum value_kind {
 	VALUE_STRING,    /* a JSON string, unescaped: UTF-8 without NUL */
 	VALUE_NUMBER,    /* the token as written: -12.50e3 */
 	VALUE_BOOLEAN,   /* "true" or "false" */
-	VALUE_JSON       /* an array or object, as the JSON text that stood there */
+	VALUE_JSON,      /* an array or object, as the JSON text that stood there */
+	VALUE_NATIVE     /* PostgreSQL's own text, read from the target; in no event */
 };
 
 struct value {

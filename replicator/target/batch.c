@@ -1,10 +1,9 @@
 /*
- * batch.c - the two ways to apply: set-wise, and change by change.
+ * batch.c - a plan, set-wise.
  */
 #include "target/batch.h"
 
 #include "base/memory.h"
-#include "pg/sql.h"
 
 #include <stdlib.h>
 
@@ -24,7 +23,6 @@ struct run {
 	size_t capacity;
 	struct batch_counts *counts;
 	const struct binding *broken; /* did not do what was planned */
-	uint64_t last_rows;
 };
 
 static void expect(struct run *run, const struct binding *binding, uint64_t rows, bool exact)
@@ -41,7 +39,6 @@ static void take_answer(void *context, size_t number, uint64_t rows)
 	struct run *run = context;
 	const struct expectation *expected = &run->expected[number];
 
-	run->last_rows = rows;
 	if (rows == expected->rows)
 		return;
 	if (expected->exact || rows > expected->rows)
@@ -220,182 +217,4 @@ struct error *batch_apply_plan(struct row_sender *sender, struct pg_connection *
 	}
 	free(groups);
 	return error;
-}
-
-/* Change by change. */
-
-static struct error *send_one(struct row_sender *sender, struct pg_connection *connection, struct binding *binding,
-                              enum statement_kind kind, const bool *mask, const struct row_image *row, uint64_t *rows)
-{
-	struct batch_counts ignored = {0};
-	struct run run = {.counts = &ignored};
-	struct error *error;
-
-	TRY(pg_pipeline_begin(connection));
-	expect(&run, binding, UINT64_MAX, false);
-	error = row_sender_send(sender, connection, binding, kind, mask, row, 1);
-	error = finish_run(&run, connection, error);
-	*rows = run.last_rows;
-	return error;
-}
-
-static struct error *strict_upsert(struct row_sender *sender, struct pg_connection *connection, struct binding *binding,
-                                   const struct change *change)
-{
-	struct row_image row = {change->after, NULL, change};
-	bool *mask = memory_alloc(binding->column_count + 1);
-	struct error *error = NULL;
-	bool whole = true;
-	uint64_t rows = 0;
-
-	mask_of(binding, change->after, mask);
-	for (size_t i = 0; i < binding->column_count; i++)
-		whole = whole && mask[i];
-	if (binding->key_count > 0 && (change->operation == CHANGE_UPDATE || !whole || !binding->upsert)) {
-		bool move = change->operation == CHANGE_INSERT && change->other_key != NULL && !whole;
-
-		row.old_key = move ? change->other_key : NULL;
-		error =
-		    send_one(sender, connection, binding, move ? STATEMENT_MOVE : STATEMENT_UPDATE, mask, &row, &rows);
-		row.old_key = NULL;
-	}
-	if (error == NULL && rows == 0 && !whole)
-		error = error_new(
-		    ERROR_TARGET,
-		    "table %s.%s: the row to update is not in the target, and the event does not carry all of its "
-		    "values (TOAST); copy the row again (check_target names it)",
-		    binding->image->schema, binding->image->name);
-	else if (error == NULL && rows == 0)
-		error = send_one(sender, connection, binding, STATEMENT_INSERT, NULL, &row, &rows);
-	free(mask);
-	return error;
-}
-
-/* The second half of a key change whose placeholders live in the target's old row: that row must not be deleted first. */
-static bool delete_belongs_to_move(const struct binding *binding, const struct transaction *transaction, size_t number)
-{
-	const struct change *next = number + 1 < transaction->change_count ? transaction->changes[number + 1] : NULL;
-
-	if (next == NULL || next->relation != binding->relation || next->operation != CHANGE_INSERT ||
-	    next->other_key == NULL)
-		return false;
-	for (size_t i = 0; i < binding->column_count; i++)
-		if (next->after[binding->columns[i].source].kind == VALUE_UNCHANGED)
-			return true;
-	return false;
-}
-
-static struct error *check_key_change(const struct transaction *transaction, size_t number)
-{
-	const struct change *change = transaction->changes[number];
-	const struct change *next = number + 1 < transaction->change_count ? transaction->changes[number + 1] : NULL;
-
-	if (change->other_key == NULL || (next != NULL && next->relation->collection == change->relation->collection &&
-	                                  next->operation == CHANGE_INSERT))
-		return NULL;
-	return error_new(ERROR_EVENT, "the delete is the first half of a key change whose second half never came (the "
-	                              "connector lost it at a restart); resync the table");
-}
-
-static struct error *strict_delete(struct row_sender *sender, struct pg_connection *connection, struct binding *binding,
-                                   const struct transaction *transaction, size_t number, struct batch_counts *counts)
-{
-	const struct change *change = transaction->changes[number];
-	struct row_image row = {change->before, NULL, change};
-	uint64_t rows = 0;
-
-	TRY(check_key_change(transaction, number));
-	if (binding->rule->delete_mode == DELETE_IGNORE) {
-		counts->ignored++;
-		return NULL;
-	}
-	if (change->before == NULL)
-		return error_new(ERROR_EVENT, "a delete without the old row; set REPLICA IDENTITY FULL at the source");
-	if (delete_belongs_to_move(binding, transaction, number))
-		return NULL;
-	TRY(send_one(sender, connection, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE,
-	             NULL, &row, &rows));
-	counts->deletes_missing += rows == 0 ? 1 : 0;
-	return NULL;
-}
-
-static struct error *strict_truncate(struct pg_connection *connection, const struct binding *binding,
-                                     struct batch_counts *counts, const char *is_deleted)
-{
-	struct buffer sql = {0};
-	struct error *error;
-
-	if (binding->rule->truncate_mode == TRUNCATE_IGNORE) {
-		counts->ignored++;
-		return NULL;
-	}
-	if (binding->rule->truncate_mode == TRUNCATE_SOFT && is_deleted != NULL) {
-		buffer_append_text(&sql, "UPDATE ");
-		sql_append_qualified(&sql, binding->image->schema, binding->image->name);
-		buffer_append_text(&sql, " SET ");
-		sql_append_identifier(&sql, is_deleted);
-		buffer_append_text(&sql, " = true");
-	} else {
-		/* Each truncated table has an event of its own; its neighbours by foreign keys must not go unasked. */
-		buffer_append_text(&sql, "DELETE FROM ");
-		sql_append_qualified(&sql, binding->image->schema, binding->image->name);
-	}
-	error = pg_execute(connection, sql.data);
-	buffer_free(&sql);
-	return error;
-}
-
-static struct error *strict_change(struct row_sender *sender, struct pg_connection *connection, struct binding *binding,
-                                   const struct transaction *transaction, size_t number, struct batch_counts *counts)
-{
-	const struct change *change = transaction->changes[number];
-
-	switch ((enum change_operation)change->operation) {
-	case CHANGE_DELETE:
-		return strict_delete(sender, connection, binding, transaction, number, counts);
-	case CHANGE_TRUNCATE:
-		return strict_truncate(connection, binding, counts, binding->is_deleted);
-	case CHANGE_UPDATE:
-		if (binding->key_count == 0) {
-			struct row_image old = {change->before, NULL, change};
-			uint64_t rows;
-
-			if (change->before == NULL)
-				return error_new(ERROR_EVENT,
-				                 "an update of a table without a key carries no old row; set "
-				                 "REPLICA IDENTITY FULL at the source (flattened events never have "
-				                 "the old row: give the table a key, or exclude it)");
-			TRY(send_one(sender, connection, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
-		}
-		break;
-	default:
-		break;
-	}
-	if (change->after == NULL)
-		return error_new(ERROR_EVENT, "the event has no new row (`after`)");
-	return strict_upsert(sender, connection, binding, change);
-}
-
-struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connection *connection,
-                                   struct binding_cache *cache, const struct partition_list *partitions,
-                                   const struct transaction *transaction, struct batch_counts *counts)
-{
-	for (size_t i = 0; i < transaction->change_count; i++) {
-		const struct change *change = transaction->changes[i];
-		const struct partition_name *name = partition_list_get(partitions, change->partition);
-		struct binding *binding;
-		struct error *error;
-
-		if (change->operation == CHANGE_MESSAGE) {
-			counts->ignored++;
-			continue;
-		}
-		error = binding_find(cache, connection, change->relation, &binding);
-		if (error == NULL)
-			error = strict_change(sender, connection, binding, transaction, i, counts);
-		TRY(error_wrap(error, "%s[%d]@%lld, transaction %llu, table %s.%s", name->topic, (int)name->id,
-		               (long long)change->offset, (unsigned long long)change->tx_id, change->relation->schema,
-		               change->relation->table));
-	}
-	return NULL;
 }

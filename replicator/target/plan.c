@@ -169,8 +169,8 @@ static bool fold_delete(struct planned_row *row, const struct change *change)
 {
 	if (row->values == NULL)
 		row->existed = true;
-	else if (!row->existed && row->binding->rule->delete_mode == DELETE_SOFT)
-		return false; /* the row must be made first, then marked */
+	else if (row->binding->rule->delete_mode == DELETE_SOFT)
+		return false; /* the row must get its last values first, then the mark */
 	row->values = change->before;
 	row->effect = ROW_DELETE;
 	row->placeholders = false;

@@ -47,7 +47,7 @@ static struct error *convert(struct row_sender *sender, const struct binding *bi
 	const struct bound_column *bound = &binding->columns[column];
 
 	*converted = *value;
-	if (bound->conversion == NULL || value->kind == VALUE_NULL)
+	if (bound->conversion == NULL || value->kind == VALUE_NULL || value->kind == VALUE_NATIVE)
 		return NULL;
 	return error_wrap(conversion_apply(bound->conversion, value, sender->arena, converted),
 	                  "table %s.%s, column %s", binding->image->schema, binding->image->name, bound->image->name);
@@ -85,7 +85,8 @@ static void reserve_arrays(struct row_sender *sender, size_t count)
 static struct error *build_arrays(struct row_sender *sender, const struct binding *binding, enum statement_kind kind,
                                   const bool *mask, const struct row_image *row, size_t *count)
 {
-	bool keys = kind == STATEMENT_DELETE || kind == STATEMENT_UPDATE || kind == STATEMENT_MOVE;
+	bool keys_only = kind == STATEMENT_DELETE || kind == STATEMENT_READ;
+	bool keys = keys_only || kind == STATEMENT_UPDATE || kind == STATEMENT_MOVE;
 	bool key_columns_too = kind != STATEMENT_UPDATE;
 	size_t number = 0;
 
@@ -95,7 +96,7 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
 
 		TRY(append_element(sender, binding, binding->key[i], value, &sender->arrays[number++]));
 	}
-	for (size_t i = 0; kind != STATEMENT_DELETE && i < binding->column_count; i++) {
+	for (size_t i = 0; !keys_only && i < binding->column_count; i++) {
 		const struct bound_column *column = &binding->columns[i];
 
 		if ((mask != NULL && !mask[i]) || (column->key && !key_columns_too))
@@ -106,26 +107,62 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
 	return NULL;
 }
 
+/* Fills sender->sql and sender->parameters. */
+static struct error *build(struct row_sender *sender, const struct binding *binding, enum statement_kind kind,
+                           const bool *mask, const struct row_image *rows, size_t count, size_t *parameters)
+{
+	arena_reset(sender->arena);
+	reserve_arrays(sender, binding->key_count + binding->column_count + 1);
+	for (size_t i = 0; i < count; i++)
+		TRY(build_arrays(sender, binding, kind, mask, &rows[i], parameters));
+	for (size_t i = 0; i < *parameters; i++) {
+		buffer_append_byte(&sender->arrays[i], '}');
+		sender->parameters[i] = sender->arrays[i].data;
+	}
+	buffer_reset(&sender->sql);
+	statement_build(&sender->sql, binding, kind, mask);
+	return NULL;
+}
+
 struct error *row_sender_send(struct row_sender *sender, struct pg_connection *connection,
                               const struct binding *binding, enum statement_kind kind, const bool *mask,
                               const struct row_image *rows, size_t count)
 {
 	size_t parameters = 0;
 
-	arena_reset(sender->arena);
-	reserve_arrays(sender, binding->key_count + binding->column_count + 1);
-	for (size_t i = 0; i < count; i++)
-		TRY(build_arrays(sender, binding, kind, mask, &rows[i], &parameters));
-	for (size_t i = 0; i < parameters; i++) {
-		buffer_append_byte(&sender->arrays[i], '}');
-		sender->parameters[i] = sender->arrays[i].data;
-	}
-	buffer_reset(&sender->sql);
-	statement_build(&sender->sql, binding, kind, mask);
+	TRY(build(sender, binding, kind, mask, rows, count, &parameters));
 	TRY(pg_pipeline_send(connection,
 	                     pg_statement_of(connection, (struct slice){sender->sql.data, sender->sql.length}),
 	                     parameters, sender->parameters));
 	return pg_pipeline_flush(connection);
+}
+
+struct error *row_sender_read(struct row_sender *sender, struct pg_connection *connection,
+                              const struct binding *binding, const struct value *key, struct arena *arena,
+                              struct value **values)
+{
+	const struct row_image row = {key, NULL, NULL};
+	struct pg_result *result = NULL;
+	size_t parameters = 0;
+
+	*values = NULL;
+	TRY(build(sender, binding, STATEMENT_READ, NULL, &row, 1, &parameters));
+	TRY(pg_query(connection, sender->sql.data, parameters, sender->parameters, &result));
+	if (pg_result_rows(result) > 0) {
+		*values = arena_alloc_zeroed(arena, (binding->relation->column_count + 1) * sizeof(**values));
+		for (size_t i = 0; i < binding->column_count; i++) {
+			struct value *value = &(*values)[binding->columns[i].source];
+			const char *text = pg_result_text(result, 0, i);
+
+			if (pg_result_is_null(result, 0, i))
+				continue;
+			value->length = (uint32_t)strlen(text);
+			value->data = arena_copy(arena, text, value->length);
+			value->kind = VALUE_NATIVE;
+		}
+	}
+	pg_result_free(result);
+	return NULL;
 }
 
 static struct error *append_copy_line(struct row_sender *sender, const struct binding *binding,

@@ -26,6 +26,14 @@ struct error *row_sender_send(struct row_sender *sender, struct pg_connection *c
                               const struct binding *binding, enum statement_kind kind, const bool *mask,
                               const struct row_image *rows, size_t count);
 
+/*
+ * The row, not marked as deleted, with the key that `key` holds (by the relation's columns): by the relation's columns, VALUE_NATIVE or NULL; in
+ * `arena`. *values NULL: there is none. Not within a pipeline.
+ */
+struct error *row_sender_read(struct row_sender *sender, struct pg_connection *connection,
+                              const struct binding *binding, const struct value *key, struct arena *arena,
+                              struct value **values);
+
 /* COPY of all rows, not within a pipeline. */
 struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection,
                               const struct binding *binding, const struct row_image *rows, size_t count);

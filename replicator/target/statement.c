@@ -123,6 +123,21 @@ static void build_delete(struct buffer *sql, const struct binding *binding)
 	append_key_join(sql, binding);
 }
 
+/* … AND NOT EXISTS (a row that has the new key). */
+static void append_no_row_there(struct buffer *sql, const struct binding *binding)
+{
+	buffer_append_text(sql, " AND NOT EXISTS (SELECT FROM ");
+	append_table(sql, binding);
+	buffer_append_text(sql, " AS n");
+	for (size_t i = 0; i < binding->key_count; i++) {
+		buffer_append_text(sql, i == 0 ? " WHERE n." : " AND n.");
+		sql_append_identifier(sql, binding->columns[binding->key[i]].image->name);
+		buffer_append_text(sql, " = ");
+		append_value(sql, binding, binding->key[i]);
+	}
+	buffer_append_text(sql, ")");
+}
+
 static void build_update(struct buffer *sql, const struct binding *binding, const bool *mask, bool move)
 {
 	bool first = true;
@@ -150,6 +165,27 @@ static void build_update(struct buffer *sql, const struct binding *binding, cons
 	buffer_append_text(sql, " FROM ");
 	append_unnest(sql, binding, true, true, mask, move);
 	append_key_join(sql, binding);
+	if (move)
+		append_no_row_there(sql, binding);
+}
+
+static void build_read(struct buffer *sql, const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->column_count; i++) {
+		buffer_append_text(sql, i == 0 ? "SELECT t." : ", t.");
+		sql_append_identifier(sql, binding->columns[i].image->name);
+		buffer_append_text(sql, "::text");
+	}
+	buffer_append_text(sql, " FROM ");
+	append_table(sql, binding);
+	buffer_append_text(sql, " AS t, ");
+	append_unnest(sql, binding, true, false, NULL, false);
+	append_key_join(sql, binding);
+	if (binding->is_deleted != NULL) {
+		buffer_append_text(sql, " AND t.");
+		sql_append_identifier(sql, binding->is_deleted);
+		buffer_append_text(sql, " IS NOT TRUE");
+	}
 }
 
 static void append_column_names(struct buffer *sql, const struct binding *binding)
@@ -259,6 +295,9 @@ void statement_build(struct buffer *sql, const struct binding *binding, enum sta
 		break;
 	case STATEMENT_MOVE:
 		build_update(sql, binding, mask, true);
+		break;
+	case STATEMENT_READ:
+		build_read(sql, binding);
 		break;
 	case STATEMENT_INSERT:
 		build_insert(sql, binding);

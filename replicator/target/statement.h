@@ -16,7 +16,12 @@ enum statement_kind {
 	STATEMENT_INSERT,     /* parameters: all columns; ON CONFLICT DO UPDATE where a key allows it */
 	STATEMENT_COPY,       /* COPY … FROM STDIN of all columns and the extra ones */
 	STATEMENT_DELETE_ONE, /* of a table without a key: one row equal to the image; parameters: all columns */
-	STATEMENT_MOVE /* a key change: parameters: the old key's columns, then the columns of the mask, key included */
+	/*
+	 * A key change, where no row has the new key yet; parameters: the old key's columns, then the columns of the
+	 * mask, key included.
+	 */
+	STATEMENT_MOVE,
+	STATEMENT_READ, /* parameters: the key's columns; gives the binding's columns as text */
 };
 
 /* `mask`: which of the binding's columns are set, by index; NULL: all. Of STATEMENT_UPDATE and STATEMENT_MOVE. */

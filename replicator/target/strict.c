@@ -1,0 +1,418 @@
+/*
+ * strict.c - change by change, in the source's order.
+ *
+ * NOTES
+ *   A key change comes as the delete of the old key and the insert of the new one. It is applied as what it was, an
+ *   UPDATE of the key: placeholders and the target's own columns keep their values, and references that cascade follow.
+ *   Where deletes are soft or ignored the old row has to stay, so the new one becomes a copy of it.
+ *
+ *   A deferrable key lets rows change places within a statement: 1 → 2, 2 → 1. One after the other, the second would take
+ *   the row that the first has just moved. Such a run of key changes is taken apart: all old rows are read and removed,
+ *   then all new ones written.
+ */
+#include "target/batch.h"
+
+#include "base/memory.h"
+#include "pg/sql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct strict {
+	struct row_sender *sender;
+	struct pg_connection *connection;
+	const struct transaction *transaction;
+	struct batch_counts *counts;
+	struct arena *arena; /* values read from the target */
+};
+
+static void take_rows(void *context, size_t number, uint64_t rows)
+{
+	(void)number;
+	*(uint64_t *)context = rows;
+}
+
+static struct error *send_one(const struct strict *strict, struct binding *binding, enum statement_kind kind,
+                              const bool *mask, const struct row_image *row, uint64_t *rows)
+{
+	struct error *error;
+	struct error *finished;
+
+	*rows = 0;
+	TRY(pg_pipeline_begin(strict->connection));
+	error = row_sender_send(strict->sender, strict->connection, binding, kind, mask, row, 1);
+	finished = pg_pipeline_finish(strict->connection, take_rows, rows, NULL);
+	if (error == NULL)
+		return finished;
+	error_free(finished);
+	return error;
+}
+
+/* Which columns the image has; true: all. */
+static bool mask_of(const struct binding *binding, const struct value *values, bool *mask)
+{
+	bool whole = true;
+
+	for (size_t i = 0; i < binding->column_count; i++) {
+		mask[i] = values[binding->columns[i].source].kind != VALUE_UNCHANGED;
+		whole = whole && mask[i];
+	}
+	return whole;
+}
+
+static struct error *row_is_missing(const struct binding *binding)
+{
+	return error_new(ERROR_TARGET,
+	                 "table %s.%s: the row to update is not in the target, and the event does not carry all of its "
+	                 "values (TOAST); copy the row again (check_target names it)",
+	                 binding->image->schema, binding->image->name);
+}
+
+/* `insert`: no row should be there, so that an upsert is the shortest way. */
+static struct error *write_row(const struct strict *strict, struct binding *binding, const struct change *change,
+                               const struct value *values, bool insert)
+{
+	struct row_image row = {values, NULL, change};
+	bool *mask = memory_alloc(binding->column_count + 1);
+	bool whole = mask_of(binding, values, mask);
+	struct error *error = NULL;
+	uint64_t rows = 0;
+
+	if (binding->key_count > 0 && (!insert || !whole || !binding->upsert))
+		error = send_one(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
+	free(mask);
+	TRY(error);
+	if (rows > 0)
+		return NULL;
+	return whole ? send_one(strict, binding, STATEMENT_INSERT, NULL, &row, &rows) : row_is_missing(binding);
+}
+
+static struct error *remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
+                                bool *found)
+{
+	struct row_image row = {change->before, NULL, change};
+	uint64_t rows = 0;
+
+	*found = false;
+	if (binding->rule->delete_mode == DELETE_IGNORE) {
+		strict->counts->ignored++;
+		*found = true;
+		return NULL;
+	}
+	if (change->before == NULL)
+		return error_new(ERROR_EVENT, "a delete without the old row; set REPLICA IDENTITY FULL at the source");
+	TRY(send_one(strict, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL, &row,
+	             &rows));
+	*found = rows > 0;
+	return NULL;
+}
+
+/* Key changes. */
+
+static bool is_key_change(const struct transaction *transaction, size_t number)
+{
+	const struct change *change = transaction->changes[number];
+	const struct change *next = number + 1 < transaction->change_count ? transaction->changes[number + 1] : NULL;
+
+	return change->operation == CHANGE_DELETE && change->other_key != NULL && change->before != NULL &&
+	       next != NULL && next->relation == change->relation && next->operation == CHANGE_INSERT &&
+	       next->after != NULL;
+}
+
+static bool keys_equal(const struct relation *relation, const struct value *a, const struct value *b)
+{
+	for (uint32_t i = 0; i < relation->key_count; i++) {
+		const struct value *x = &a[relation->key_columns[i]];
+		const struct value *y = &b[relation->key_columns[i]];
+
+		if (x->length != y->length || (x->length > 0 && memcmp(x->data, y->data, x->length) != 0))
+			return false;
+	}
+	return true;
+}
+
+static struct error *move_row(const struct strict *strict, struct binding *binding, const struct change *old,
+                              const struct change *new)
+{
+	const struct relation *relation = binding->relation;
+	struct value *old_key = arena_alloc(strict->arena, (relation->key_count + 1) * sizeof(*old_key));
+	struct row_image row = {new->after, old_key, new};
+	bool *mask = memory_alloc(binding->column_count + 1);
+	struct error *error;
+	uint64_t rows = 0;
+	bool found;
+
+	for (uint32_t i = 0; i < relation->key_count; i++)
+		old_key[i] = old->before[relation->key_columns[i]];
+	mask_of(binding, new->after, mask);
+	error = send_one(strict, binding, STATEMENT_MOVE, mask, &row, &rows);
+	free(mask);
+	TRY(error);
+	if (rows > 0)
+		return NULL;
+	/* The old row is not there, or the new one is: what happened since has been here before. */
+	TRY(remove_row(strict, binding, old, &found));
+	return write_row(strict, binding, new, new->after, false);
+}
+
+/* A row on its way from its old key to a new one. */
+struct moving {
+	const struct change *old; /* NULL: it was not in the target */
+	const struct change *new;
+	struct value *values;
+	size_t moved_at; /* the latest of its moves, by number */
+};
+
+/* Whether a row moves to a key from which another one, that is in the target, moves away later. */
+static struct error *keys_meet(const struct strict *strict, const struct binding *binding, size_t first, size_t end,
+                               bool *meet)
+{
+	struct change **changes = strict->transaction->changes;
+
+	*meet = false;
+	for (size_t i = first; i < end; i += 2)
+		for (size_t j = i + 2; j < end; j += 2) {
+			struct value *row = NULL;
+
+			if (!keys_equal(binding->relation, changes[i + 1]->after, changes[j]->before))
+				continue;
+			TRY(row_sender_read(strict->sender, strict->connection, binding, changes[j]->before,
+			                    strict->arena, &row));
+			if (row != NULL) {
+				*meet = true;
+				return NULL;
+			}
+		}
+	return NULL;
+}
+
+/* `after` with what it lacks taken from `from`, which has a value for each column of the relation. */
+static struct value *complete(const struct strict *strict, const struct relation *relation, const struct value *after,
+                              const struct value *from)
+{
+	struct value *values = arena_alloc(strict->arena, relation->column_count * sizeof(*values));
+
+	for (uint32_t i = 0; i < relation->column_count; i++)
+		values[i] = after[i].kind == VALUE_UNCHANGED && from != NULL ? from[i] : after[i];
+	return values;
+}
+
+static bool has_placeholders(const struct binding *binding, const struct value *values)
+{
+	for (size_t i = 0; i < binding->column_count; i++)
+		if (values[binding->columns[i].source].kind == VALUE_UNCHANGED)
+			return true;
+	return false;
+}
+
+/* The old row stays behind, marked or untouched. */
+static struct error *copy_row(const struct strict *strict, struct binding *binding, const struct change *old,
+                              const struct change *new)
+{
+	struct value *from = NULL;
+	bool found;
+
+	if (has_placeholders(binding, new->after))
+		TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
+	TRY(remove_row(strict, binding, old, &found));
+	return write_row(strict, binding, new, complete(strict, binding->relation, new->after, from), false);
+}
+
+/*
+ * The row that has the key since longest: within one statement, which is where two may have it, keys are those from
+ * before it.
+ */
+static struct moving *moving_with_key(const struct relation *relation, struct moving *moving, size_t count,
+                                      const struct value *key)
+{
+	struct moving *found = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (keys_equal(relation, moving[i].values, key) &&
+		    (found == NULL || moving[i].moved_at < found->moved_at))
+			found = &moving[i];
+	return found;
+}
+
+static bool is_taken(const struct relation *relation, const struct moving *moving, size_t count,
+                     const struct value *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (moving[i].old != NULL && keys_equal(relation, moving[i].old->before, key))
+			return true;
+	return false;
+}
+
+/* Adds one key change to what moves: of a row of the target, or of a row that moved before. */
+static struct error *add_moving(const struct strict *strict, const struct binding *binding, const struct change *old,
+                                const struct change *new, size_t number, struct moving *moving, size_t *count)
+{
+	const struct relation *relation = binding->relation;
+	struct moving *before = NULL;
+	struct value *from = NULL;
+
+	if (!is_taken(relation, moving, *count, old->before))
+		TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
+	if (from == NULL)
+		before = moving_with_key(relation, moving, *count, old->before);
+	if (before != NULL) {
+		before->values = complete(strict, relation, new->after, before->values);
+		before->new = new;
+		before->moved_at = number;
+		return NULL;
+	}
+	moving[(*count)++] =
+	    (struct moving){from != NULL ? old : NULL, new, complete(strict, relation, new->after, from), number};
+	return NULL;
+}
+
+static struct error *exchange_rows(const struct strict *strict, struct binding *binding, size_t first, size_t end)
+{
+	struct change **changes = strict->transaction->changes;
+	struct moving *moving = arena_alloc(strict->arena, (end - first) * sizeof(*moving));
+	size_t count = 0;
+	bool found;
+
+	for (size_t i = first; i < end; i += 2)
+		TRY(add_moving(strict, binding, changes[i], changes[i + 1], i, moving, &count));
+	for (size_t i = 0; i < count; i++)
+		if (moving[i].old != NULL)
+			TRY(remove_row(strict, binding, moving[i].old, &found));
+	for (size_t i = 0; i < count; i++)
+		TRY(write_row(strict, binding, moving[i].new, moving[i].values, false));
+	return NULL;
+}
+
+/* *next: the change behind the run of key changes of this table. */
+static struct error *change_keys(const struct strict *strict, struct binding *binding, size_t first, size_t *next)
+{
+	struct change **changes = strict->transaction->changes;
+	size_t end = first;
+	bool meet;
+
+	while (end < strict->transaction->change_count && changes[end]->relation == binding->relation &&
+	       is_key_change(strict->transaction, end))
+		end += 2;
+	*next = end;
+	TRY(keys_meet(strict, binding, first, end, &meet));
+	if (meet)
+		return exchange_rows(strict, binding, first, end);
+	for (size_t i = first; i < end; i += 2)
+		if (binding->rule->delete_mode == DELETE_HARD)
+			TRY(move_row(strict, binding, changes[i], changes[i + 1]));
+		else
+			TRY(copy_row(strict, binding, changes[i], changes[i + 1]));
+	return NULL;
+}
+
+/* The other changes. */
+
+static struct error *apply_delete(const struct strict *strict, struct binding *binding, const struct change *change)
+{
+	bool found;
+
+	if (change->other_key != NULL)
+		return error_new(ERROR_EVENT,
+		                 "the delete is the first half of a key change whose second half never came "
+		                 "(the connector lost it at a restart); resync the table");
+	TRY(remove_row(strict, binding, change, &found));
+	strict->counts->deletes_missing += found ? 0 : 1;
+	return NULL;
+}
+
+static struct error *apply_update(const struct strict *strict, struct binding *binding, const struct change *change)
+{
+	struct row_image old = {change->before, NULL, change};
+	uint64_t rows;
+
+	if (binding->key_count > 0)
+		return write_row(strict, binding, change, change->after, false);
+	if (change->before == NULL)
+		return error_new(
+		    ERROR_EVENT,
+		    "an update of a table without a key carries no old row; set REPLICA IDENTITY "
+		    "FULL at the source (flattened events never have the old row: give the table a key, or "
+		    "exclude it)");
+	TRY(send_one(strict, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
+	return write_row(strict, binding, change, change->after, true);
+}
+
+static struct error *apply_truncate(const struct strict *strict, const struct binding *binding)
+{
+	struct buffer sql = {0};
+	struct error *error;
+
+	if (binding->rule->truncate_mode == TRUNCATE_IGNORE) {
+		strict->counts->ignored++;
+		return NULL;
+	}
+	if (binding->rule->truncate_mode == TRUNCATE_SOFT && binding->is_deleted != NULL) {
+		buffer_append_text(&sql, "UPDATE ");
+		sql_append_qualified(&sql, binding->image->schema, binding->image->name);
+		buffer_append_text(&sql, " SET ");
+		sql_append_identifier(&sql, binding->is_deleted);
+		buffer_append_text(&sql, " = true");
+	} else {
+		/* Each truncated table has an event of its own; its neighbours by foreign keys must not go unasked. */
+		buffer_append_text(&sql, "DELETE FROM ");
+		sql_append_qualified(&sql, binding->image->schema, binding->image->name);
+	}
+	error = pg_execute(strict->connection, sql.data);
+	buffer_free(&sql);
+	return error;
+}
+
+static struct error *apply_change(const struct strict *strict, struct binding *binding, size_t number, size_t *next)
+{
+	const struct change *change = strict->transaction->changes[number];
+
+	*next = number + 1;
+	if (is_key_change(strict->transaction, number) && binding->key_count > 0)
+		return change_keys(strict, binding, number, next);
+	if (change->operation == CHANGE_DELETE)
+		return apply_delete(strict, binding, change);
+	if (change->operation == CHANGE_TRUNCATE)
+		return apply_truncate(strict, binding);
+	if (change->after == NULL)
+		return error_new(ERROR_EVENT, "the event has no new row (`after`)");
+	if (change->operation == CHANGE_UPDATE)
+		return apply_update(strict, binding, change);
+	return write_row(strict, binding, change, change->after, true);
+}
+
+static struct error *apply_all(const struct strict *strict, struct binding_cache *cache,
+                               const struct partition_list *partitions)
+{
+	size_t next;
+
+	for (size_t i = 0; i < strict->transaction->change_count; i = next) {
+		const struct change *change = strict->transaction->changes[i];
+		const struct partition_name *name = partition_list_get(partitions, change->partition);
+		struct binding *binding;
+		struct error *error;
+
+		next = i + 1;
+		if (change->operation == CHANGE_MESSAGE) {
+			strict->counts->ignored++;
+			continue;
+		}
+		error = binding_find(cache, strict->connection, change->relation, &binding);
+		if (error == NULL)
+			error = apply_change(strict, binding, i, &next);
+		TRY(error_wrap(error, "%s[%d]@%lld, transaction %llu, table %s.%s", name->topic, (int)name->id,
+		               (long long)change->offset, (unsigned long long)change->tx_id, change->relation->schema,
+		               change->relation->table));
+	}
+	return NULL;
+}
+
+struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connection *connection,
+                                   struct binding_cache *cache, const struct partition_list *partitions,
+                                   const struct transaction *transaction, struct batch_counts *counts)
+{
+	struct strict strict = {sender, connection, transaction, counts, arena_new()};
+	struct error *error = apply_all(&strict, cache, partitions);
+
+	arena_free(strict.arena);
+	return error;
+}
