@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 struct strict {
 	struct row_sender *sender;
@@ -131,6 +132,64 @@ static bool keys_equal(const struct relation *relation, const struct value *a, c
 	return true;
 }
 
+/* A row on its way from its old key to a new one. */
+struct moving {
+	struct moving *next;      /* in the chain of its key */
+	const struct change *old; /* NULL: it was not in the target */
+	const struct change *new;
+	const struct value *values; /* its key among them */
+};
+
+/* Rows by their key; those of one key in the order in which they were put there. */
+struct moving_map {
+	const struct relation *relation;
+	struct moving **chains;
+	size_t mask;
+};
+
+static struct moving_map moving_map_new(const struct strict *strict, const struct relation *relation, size_t count)
+{
+	struct moving_map map = {relation, NULL, 1};
+
+	while (map.mask < count)
+		map.mask = map.mask * 2 + 1;
+	map.chains = arena_alloc_zeroed(strict->arena, (map.mask + 1) * sizeof(*map.chains));
+	return map;
+}
+
+static struct moving **moving_chain(const struct moving_map *map, const struct value *key)
+{
+	uint64_t hash = 0;
+
+	for (uint32_t i = 0; i < map->relation->key_count; i++) {
+		const struct value *value = &key[map->relation->key_columns[i]];
+
+		if (value->length > 0)
+			hash = XXH3_64bits_withSeed(value->data, value->length, hash);
+	}
+	return &map->chains[hash & map->mask];
+}
+
+static void moving_map_put(const struct moving_map *map, struct moving *moving)
+{
+	struct moving **link = moving_chain(map, moving->values);
+
+	while (*link != NULL)
+		link = &(*link)->next;
+	moving->next = NULL;
+	*link = moving;
+}
+
+/* The link to the row that has had the key since longest; to NULL when none has it. */
+static struct moving **moving_map_find(const struct moving_map *map, const struct value *key)
+{
+	struct moving **link = moving_chain(map, key);
+
+	while (*link != NULL && !keys_equal(map->relation, (*link)->values, key))
+		link = &(*link)->next;
+	return link;
+}
+
 static struct error *move_row(const struct strict *strict, struct binding *binding, const struct change *old,
                               const struct change *new)
 {
@@ -155,34 +214,31 @@ static struct error *move_row(const struct strict *strict, struct binding *bindi
 	return write_row(strict, binding, new, new->after, false);
 }
 
-/* A row on its way from its old key to a new one. */
-struct moving {
-	const struct change *old; /* NULL: it was not in the target */
-	const struct change *new;
-	struct value *values;
-	size_t moved_at; /* the latest of its moves, by number */
-};
-
-/* Whether a row moves to a key from which another one, that is in the target, moves away later. */
+/*
+ * Whether a row moves to a key that another one has, which moves away later: one that is in the target, or that has
+ * moved there before.
+ */
 static struct error *keys_meet(const struct strict *strict, const struct binding *binding, size_t first, size_t end,
                                bool *meet)
 {
 	struct change **changes = strict->transaction->changes;
+	struct moving_map arrived = moving_map_new(strict, binding->relation, (end - first) / 2);
+	struct moving *moving = arena_alloc_zeroed(strict->arena, (end - first) / 2 * sizeof(*moving));
 
 	*meet = false;
-	for (size_t i = first; i < end; i += 2)
-		for (size_t j = i + 2; j < end; j += 2) {
-			struct value *row = NULL;
+	for (size_t i = first; i < end && !*meet; i += 2, moving++) {
+		struct moving **link = moving_map_find(&arrived, changes[i]->before);
+		struct value *row = NULL;
 
-			if (!keys_equal(binding->relation, changes[i + 1]->after, changes[j]->before))
-				continue;
-			TRY(row_sender_read(strict->sender, strict->connection, binding, changes[j]->before,
+		if (*link != NULL) { /* somebody came to the key that this row leaves */
+			*link = (*link)->next;
+			TRY(row_sender_read(strict->sender, strict->connection, binding, changes[i]->before,
 			                    strict->arena, &row));
-			if (row != NULL) {
-				*meet = true;
-				return NULL;
-			}
+			*meet = row != NULL || *moving_map_find(&arrived, changes[i]->before) != NULL;
 		}
+		moving->values = changes[i + 1]->after;
+		moving_map_put(&arrived, moving);
+	}
 	return NULL;
 }
 
@@ -219,62 +275,45 @@ static struct error *copy_row(const struct strict *strict, struct binding *bindi
 }
 
 /*
- * The row that has the key since longest: within one statement, which is where two may have it, keys are those from
- * before it.
+ * Rows that change places within a statement: each old key means a row from before the statement, so the one that has
+ * had it since longest. First that is the target's own, unless it has moved already.
  */
-static struct moving *moving_with_key(const struct relation *relation, struct moving *moving, size_t count,
-                                      const struct value *key)
-{
-	struct moving *found = NULL;
-
-	for (size_t i = 0; i < count; i++)
-		if (keys_equal(relation, moving[i].values, key) &&
-		    (found == NULL || moving[i].moved_at < found->moved_at))
-			found = &moving[i];
-	return found;
-}
-
-static bool is_taken(const struct relation *relation, const struct moving *moving, size_t count,
-                     const struct value *key)
-{
-	for (size_t i = 0; i < count; i++)
-		if (moving[i].old != NULL && keys_equal(relation, moving[i].old->before, key))
-			return true;
-	return false;
-}
-
-/* Adds one key change to what moves: of a row of the target, or of a row that moved before. */
-static struct error *add_moving(const struct strict *strict, const struct binding *binding, const struct change *old,
-                                const struct change *new, size_t number, struct moving *moving, size_t *count)
-{
-	const struct relation *relation = binding->relation;
-	struct moving *before = NULL;
-	struct value *from = NULL;
-
-	if (!is_taken(relation, moving, *count, old->before))
-		TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
-	if (from == NULL)
-		before = moving_with_key(relation, moving, *count, old->before);
-	if (before != NULL) {
-		before->values = complete(strict, relation, new->after, before->values);
-		before->new = new;
-		before->moved_at = number;
-		return NULL;
-	}
-	moving[(*count)++] =
-	    (struct moving){from != NULL ? old : NULL, new, complete(strict, relation, new->after, from), number};
-	return NULL;
-}
-
 static struct error *exchange_rows(const struct strict *strict, struct binding *binding, size_t first, size_t end)
 {
+	const struct relation *relation = binding->relation;
 	struct change **changes = strict->transaction->changes;
-	struct moving *moving = arena_alloc(strict->arena, (end - first) * sizeof(*moving));
-	size_t count = 0;
+	size_t count = 0, most = (end - first) / 2;
+	struct moving *moving = arena_alloc_zeroed(strict->arena, most * sizeof(*moving));
+	struct moving *leaving = arena_alloc_zeroed(strict->arena, most * sizeof(*leaving));
+	struct moving_map arrived = moving_map_new(strict, relation, most);
+	struct moving_map left = moving_map_new(strict, relation, most);
 	bool found;
 
-	for (size_t i = first; i < end; i += 2)
-		TRY(add_moving(strict, binding, changes[i], changes[i + 1], i, moving, &count));
+	for (size_t i = first; i < end; i += 2) {
+		const struct value *key = changes[i]->before;
+		struct moving *row = NULL;
+		struct value *from = NULL;
+
+		if (*moving_map_find(&left, key) == NULL)
+			TRY(row_sender_read(strict->sender, strict->connection, binding, key, strict->arena, &from));
+		if (from != NULL) {
+			leaving[count].values = key;
+			moving_map_put(&left, &leaving[count]);
+		} else {
+			struct moving **link = moving_map_find(&arrived, key);
+
+			row = *link;
+			if (row != NULL)
+				*link = row->next;
+		}
+		if (row == NULL) {
+			row = &moving[count++];
+			row->old = from != NULL ? changes[i] : NULL;
+		}
+		row->new = changes[i + 1];
+		row->values = complete(strict, relation, row->new->after, from != NULL ? from : row->values);
+		moving_map_put(&arrived, row);
+	}
 	for (size_t i = 0; i < count; i++)
 		if (moving[i].old != NULL)
 			TRY(remove_row(strict, binding, moving[i].old, &found));
