@@ -1,0 +1,393 @@
+/* test_applier.c - what the applier makes of whole transactions on a real server: one commit, faults around it. */
+#include "base/slab.h"
+#include "postgres.h"
+#include "target/applier.h"
+#include "target/checkpoint.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct config config = {
+    .stream = {.name = "s", .holder_timeout_ms = 60000},
+    .target = {.schema = "applier_state",
+               .synchronous_commit = true,
+               .synced_at = "synced_at",
+               .is_deleted = "is_deleted",
+               .deleted_at = "deleted_at",
+               .batch_rows = 100,
+               .batch_bytes = 1 << 20},
+};
+static const struct collection collections[2] = {
+    {.name = "applier.t", .schema = "applier", .table = "t", .number = 0},
+    {.name = "applier.log", .schema = "applier", .table = "log", .number = 1},
+};
+static const struct column columns[3] = {{.name = "id", .schema_name = "", .encoding = ENCODING_NUMBER},
+                                         {.name = "code", .schema_name = "", .encoding = ENCODING_NUMBER},
+                                         {.name = "body", .schema_name = "", .encoding = ENCODING_TEXT}};
+static const uint32_t first_column[1] = {0};
+/* A table with a key and a unique column, and one without a key, where an event applied twice shows. */
+static const struct relation relations[2] = {
+    {.collection = &collections[0],
+     .schema = "applier",
+     .table = "t",
+     .number = 0,
+     .column_count = 3,
+     .columns = columns,
+     .key_count = 1,
+     .key_columns = first_column,
+     .typed = true},
+    {.collection = &collections[1],
+     .schema = "applier",
+     .table = "log",
+     .number = 1,
+     .column_count = 1,
+     .columns = columns,
+     .typed = true},
+};
+
+static struct slab_account account;
+static struct slab_writer writer;
+static struct pg_connection *side; /* another session */
+static struct partition_list *partitions;
+static struct transaction_queue *queue;
+static struct applier *applier;
+static uint32_t partition;
+static int64_t offset;
+
+static void set_up(void)
+{
+	struct checkpoint checkpoint;
+
+	side = postgres_connect();
+	postgres_execute(side, "SET synchronous_commit = local"); /* whatever a failed test left behind */
+	postgres_execute(side, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS applier_state CASCADE;"
+	                       " DROP SCHEMA IF EXISTS applier CASCADE; CREATE SCHEMA applier;"
+	                       " CREATE TABLE applier.t (id int PRIMARY KEY, code int UNIQUE, body text);"
+	                       " CREATE TABLE applier.log (id int)");
+	expect_no_error(checkpoint_install_schema(side, config.target.schema));
+	config.target.dsn = postgres_dsn();
+	config.stream.on_error = ON_ERROR_STOP;
+	slab_writer_init(&writer, &account);
+	partitions = partition_list_new();
+	queue = transaction_queue_new(1000, 1 << 20);
+	partition = partition_list_add(partitions, "p.all", 0);
+	offset = 0;
+	expect_no_error(applier_new(&config, partitions, queue, &applier, &checkpoint));
+	checkpoint_free(&checkpoint);
+	applier_set_cluster_id(applier, "cluster");
+}
+
+static void tear_down(void)
+{
+	applier_free(applier);
+	transaction_queue_free(queue);
+	partition_list_free(partitions);
+	slab_writer_close(&writer);
+	ck_assert_uint_eq(slab_bytes_in_use(&account), 0);
+	pg_disconnect(side);
+}
+
+static struct value text_value(enum value_kind kind, const char *text)
+{
+	return (struct value){text, text != NULL ? (uint32_t)strlen(text) : 0, (uint8_t)kind};
+}
+
+/* Body NULL: unchanged. The texts are constants. */
+static void add(struct transaction *transaction, uint8_t operation, const char *id, const char *code, const char *body)
+{
+	size_t bytes = sizeof(struct change) + 3 * sizeof(struct value);
+	struct change *change = slab_reserve(&writer, bytes);
+	struct value *values = (struct value *)(change + 1);
+
+	*change = (struct change){.relation = &relations[code == NULL ? 1 : 0],
+	                          .operation = operation,
+	                          .partition = partition,
+	                          .offset = offset++,
+	                          .tx_id = transaction->tx_id,
+	                          .total_order = transaction->change_count + 1,
+	                          .bytes = (uint32_t)bytes};
+	values[0] = text_value(VALUE_NUMBER, id);
+	if (code != NULL) {
+		values[1] = text_value(VALUE_NUMBER, code);
+		values[2] = text_value(body != NULL ? VALUE_STRING : VALUE_UNCHANGED, body);
+	}
+	if (operation == CHANGE_DELETE)
+		change->before = values;
+	else
+		change->after = values;
+	change->slab = slab_commit(&writer, bytes);
+	transaction_add_change(transaction, change);
+}
+
+static struct transaction *transaction_of(uint64_t tx_id)
+{
+	struct transaction *transaction = transaction_new(TRANSACTION_STREAMED);
+
+	transaction->tx_id = tx_id;
+	transaction->commit_lsn = tx_id * 100;
+	return transaction;
+}
+
+static void offer(struct transaction *transaction)
+{
+	transaction_add_position(transaction, partition, offset);
+	ck_assert(transaction_queue_offer(queue, transaction));
+}
+
+static void offer_log(uint64_t tx_id, const char *id)
+{
+	struct transaction *transaction = transaction_of(tx_id);
+
+	add(transaction, CHANGE_INSERT, id, NULL, NULL);
+	offer(transaction);
+}
+
+static void *run_thread(void *argument)
+{
+	(void)argument;
+	return applier_run(applier);
+}
+
+static void start(pthread_t *thread)
+{
+	ck_assert_int_eq(pthread_create(thread, NULL, run_thread, NULL), 0);
+}
+
+static struct error *finish(pthread_t thread)
+{
+	void *error;
+
+	transaction_queue_close(queue);
+	pthread_join(thread, &error);
+	return error;
+}
+
+static struct error *run_all(void)
+{
+	transaction_queue_close(queue);
+	return applier_run(applier);
+}
+
+static void expect_value(const char *sql, const char *expected)
+{
+	char *value = postgres_value(side, sql);
+
+	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
+	free(value);
+}
+
+/* Waits until the query gives that. */
+static void await_value(const char *sql, const char *expected)
+{
+	for (int i = 0; i < 200; i++) {
+		char *value = postgres_value(side, sql);
+		bool same = strcmp(value, expected) == 0;
+
+		free(value);
+		if (same)
+			return;
+		clock_sleep_ms(50);
+	}
+	expect_value(sql, expected);
+}
+
+#define APPLIER_SESSION "FROM pg_stat_activity WHERE application_name = 'replicator'"
+
+START_TEST(rows_and_offsets_are_one_transaction)
+{
+	struct transaction *transaction = transaction_of(7);
+
+	add(transaction, CHANGE_INSERT, "1", "10", "one");
+	add(transaction, CHANGE_INSERT, "1", NULL, NULL);
+	offer(transaction);
+	expect_no_error(run_all());
+	expect_value(
+	    "SELECT count(DISTINCT x) FROM (SELECT xmin::text AS x FROM applier.t UNION ALL SELECT xmin::text FROM"
+	    " applier.log UNION ALL SELECT xmin::text FROM applier_state.offsets UNION ALL"
+	    " SELECT xmin::text FROM applier_state.stream) all_rows",
+	    "1");
+	expect_value("SELECT last_commit_lsn || ' ' || next_offset FROM applier_state.stream, applier_state.offsets",
+	             "0/2BC 2");
+}
+END_TEST
+
+START_TEST(replaced_instance_commits_nothing)
+{
+	offer_log(1, "1");
+	postgres_execute(side, "UPDATE applier_state.stream SET epoch = epoch + 1");
+	expect_error(run_all(), ERROR_FENCED, "", "took the stream s over");
+	expect_value("SELECT count(*) FROM applier.log", "0");
+	expect_value("SELECT count(*) FROM applier_state.offsets", "0");
+}
+END_TEST
+
+START_TEST(swapped_unique_values_are_replayed_strictly)
+{
+	struct transaction *rows = transaction_of(1), *swap = transaction_of(2);
+
+	add(rows, CHANGE_INSERT, "1", "10", "one");
+	add(rows, CHANGE_INSERT, "2", "20", "two");
+	offer(rows);
+	add(swap, CHANGE_UPDATE, "1", "-1", "one");
+	add(swap, CHANGE_UPDATE, "2", "10", "two");
+	add(swap, CHANGE_UPDATE, "1", "20", "one");
+	postgres_execute(side, "INSERT INTO applier.t VALUES (1, 10, 'one'), (2, 20, 'two')");
+	offer(swap);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(id || '=' || code, ' ' ORDER BY id) FROM applier.t", "1=20 2=10");
+	ck_assert_uint_gt(applier_state(applier).strict_batches, 0);
+}
+END_TEST
+
+START_TEST(unchanged_value_stays)
+{
+	struct transaction *change = transaction_of(1), *missing = transaction_of(2);
+
+	postgres_execute(side, "INSERT INTO applier.t VALUES (1, 10, 'long text')");
+	add(change, CHANGE_UPDATE, "1", "11", NULL);
+	offer(change);
+	add(missing, CHANGE_UPDATE, "9", "99", NULL);
+	offer(missing);
+	expect_error(run_all(), ERROR_TARGET, NULL, "TOAST");
+	expect_value("SELECT string_agg(concat_ws(' ', id, code, body), ' ') FROM applier.t", "1 11 long text");
+}
+END_TEST
+
+/* The server commits, but cannot say so: it waits for a standby that is not there, and its session is ended. */
+START_TEST(commit_without_an_answer_is_found_done)
+{
+	pthread_t thread;
+
+	postgres_execute(side, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+	postgres_execute(side, "SELECT pg_reload_conf()");
+	clock_sleep_ms(300);
+	offer_log(1, "1");
+	start(&thread);
+	await_value("SELECT count(*) " APPLIER_SESSION " AND wait_event = 'SyncRep'", "1");
+	postgres_execute(side, "ALTER SYSTEM RESET synchronous_standby_names");
+	postgres_execute(side, "SELECT pg_terminate_backend(pid) " APPLIER_SESSION);
+	postgres_execute(side, "SELECT pg_reload_conf()");
+	offer_log(2, "2");
+	await_value("SELECT coalesce(max(next_offset), 0) FROM applier_state.offsets", "2");
+	expect_no_error(finish(thread));
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM applier.log", "1 2");
+	ck_assert_uint_gt(applier_state(applier).retries, 0);
+}
+END_TEST
+
+START_TEST(lost_connection_before_commit_is_done_again)
+{
+	pthread_t thread;
+
+	postgres_execute(side, "BEGIN; LOCK TABLE applier_state.offsets");
+	offer_log(1, "1");
+	start(&thread);
+	await_value("SELECT count(*) " APPLIER_SESSION " AND wait_event_type = 'Lock'", "1");
+	postgres_execute(side, "SELECT pg_terminate_backend(pid) " APPLIER_SESSION "; COMMIT");
+	await_value("SELECT count(*) FROM applier.log", "1");
+	postgres_execute(side, "BEGIN; LOCK TABLE applier_state.offsets");
+	offer_log(2, "2");
+	await_value("SELECT count(*) " APPLIER_SESSION " AND wait_event_type = 'Lock'", "1");
+	postgres_execute(side, "SELECT pg_cancel_backend(pid) " APPLIER_SESSION "; COMMIT");
+	await_value("SELECT count(*) FROM applier.log", "2");
+	expect_no_error(finish(thread));
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM applier.log", "1 2");
+}
+END_TEST
+
+START_TEST(target_without_confirmed_commits_is_noticed)
+{
+	pthread_t thread;
+
+	offer_log(1, "1");
+	offer_log(2, "2");
+	start(&thread);
+	await_value("SELECT count(*) FROM applier.log", "2");
+	await_value("SELECT count(*) " APPLIER_SESSION " AND state = 'idle'", "1");
+	postgres_execute(side,
+	                 "UPDATE applier_state.offsets SET next_offset = 1; DELETE FROM applier.log WHERE id = 2");
+	postgres_execute(side, "SELECT pg_terminate_backend(pid) " APPLIER_SESSION);
+	offer_log(3, "3");
+	expect_error(finish(thread), ERROR_TRANSIENT, "", "that it had confirmed");
+	expect_value("SELECT count(*) FROM applier.log", "1");
+}
+END_TEST
+
+START_TEST(silent_times_have_signs_of_life)
+{
+	pthread_t thread;
+
+	start(&thread);
+	postgres_execute(side, "UPDATE applier_state.stream SET heartbeat_at = NULL");
+	await_value("SELECT count(heartbeat_at) FROM applier_state.stream", "1");
+	postgres_execute(side, "UPDATE applier_state.stream SET epoch = epoch + 1");
+	await_value("SELECT count(*) " APPLIER_SESSION " AND query LIKE '%heartbeat_at%' AND state = 'idle'", "1");
+	clock_sleep_ms(1500);
+	expect_error(finish(thread), ERROR_FENCED, "", "taken over");
+}
+END_TEST
+
+START_TEST(the_end_is_written)
+{
+	struct error *error = error_new(ERROR_GAP, "events are missing");
+
+	applier_write_end(applier, error);
+	expect_value("SELECT state || ': ' || error FROM applier_state.stream", "failed: events are missing");
+	error_free(error);
+	applier_write_end(applier, NULL);
+	expect_value("SELECT state || coalesce(error, '') FROM applier_state.stream", "stopped");
+}
+END_TEST
+
+/* Refused: set aside; of the same row: follows; others: applied. */
+START_TEST(refused_transaction_is_set_aside)
+{
+	struct transaction *refused = transaction_of(1), *follows = transaction_of(2), *other = transaction_of(3);
+
+	config.stream.on_error = ON_ERROR_QUARANTINE;
+	postgres_execute(side,
+	                 "ALTER TABLE applier.t ADD CHECK (code < 100); INSERT INTO applier.t VALUES (1, 1, 'a')");
+	add(refused, CHANGE_UPDATE, "1", "100", "a");
+	add(refused, CHANGE_INSERT, "5", "5", "b");
+	offer(refused);
+	add(follows, CHANGE_DELETE, "5", "5", "b");
+	offer(follows);
+	add(other, CHANGE_INSERT, "6", "6", "c");
+	offer(other);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(id || '=' || code, ' ' ORDER BY id) FROM applier.t", "1=1 6=6");
+	expect_value("SELECT string_agg(tx_id || ' ' || sqlstate, ',' ORDER BY id) FROM applier_state.quarantine",
+	             "1 23514,2 ");
+	expect_value("SELECT next_offset FROM applier_state.offsets", "4");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("applier");
+	TCase *tests = tcase_create("all");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tests, 30);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, rows_and_offsets_are_one_transaction);
+	tcase_add_test(tests, replaced_instance_commits_nothing);
+	tcase_add_test(tests, swapped_unique_values_are_replayed_strictly);
+	tcase_add_test(tests, unchanged_value_stays);
+	tcase_add_test(tests, commit_without_an_answer_is_found_done);
+	tcase_add_test(tests, lost_connection_before_commit_is_done_again);
+	tcase_add_test(tests, target_without_confirmed_commits_is_noticed);
+	tcase_add_test(tests, silent_times_have_signs_of_life);
+	tcase_add_test(tests, the_end_is_written);
+	tcase_add_test(tests, refused_transaction_is_set_aside);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
