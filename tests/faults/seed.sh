@@ -196,6 +196,18 @@ faults() {
 last_number() { source_ask 'SELECT n FROM counter'; }
 caught_up() { [ "$(target_ask 'SELECT n FROM counter' 2>/dev/null)" = "$1" ]; }
 
+# Until the target is there; 1 when it has not moved for 90 s. On a busy machine the connector alone may take minutes.
+await_caught_up() {
+  local now last='' deadline=0
+  until caught_up "$1"; do
+    now=$(target_ask 'SELECT last_commit_lsn FROM replicator.stream' 2>/dev/null) || now=$last
+    [ "$now" = "$last" ] || deadline=$((SECONDS + 90))
+    last=$now
+    [ "$SECONDS" -lt "$deadline" ] || return 1
+    sleep 0.5
+  done
+}
+
 # A daemon may leave because it was asked to (0), killed (137), or taken over (7).
 exits_verdict() { ! grep -nvE '^(0|7|137)$' "$T"/d*/exits; }
 
@@ -249,7 +261,7 @@ seed_test() {
   wait_until 60 connector_runs || die "the connector does not run again: $(connector_trace "$CONNECT_URL" "$NAME" | head -n 2 | tr '\n' ' ')"
   want=$(last_number)
   echo "$want" >"$T/transactions"
-  wait_until 90 caught_up "$want" || { seed_exits; die "the target is at $(target_ask 'SELECT n FROM counter') of $want after 90 s"; }
+  await_caught_up "$want" || { seed_exits; die "the target stands at $(target_ask 'SELECT n FROM counter') of $want since 90 s"; }
   seed_exits
   rows_equal
   reader_verdict >"$T/seen" || die "$(cat "$T/seen")"
