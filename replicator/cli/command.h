@@ -61,6 +61,7 @@ int command_init(const struct invocation *invocation);
 int command_connector(const struct invocation *invocation);
 int command_status(const struct invocation *invocation);
 int command_quarantine(const struct invocation *invocation);
+int command_table(const struct invocation *invocation);
 int command_wait(const struct invocation *invocation);
 int command_version(const struct invocation *invocation);
 int command_config_example(const struct invocation *invocation);

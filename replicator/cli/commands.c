@@ -31,6 +31,12 @@ const struct command commands[] = {
      "NAME is connect.connector when it is left out.",
      command_connector},
     {"status", "[--json]", "show where the stream stands and how far it is behind", NULL, command_status},
+    {"table", "resync TABLE", "read one table anew, with the stream running",
+     "Asks the connector for an incremental snapshot of TABLE (schema.table), then compares the table and repairs "
+     "what\n"
+     "still differs: rows that the source does not have are removed. Exit codes as check_target's. Needs `init "
+     "source`.",
+     command_table},
     {"wait", "--lsn LSN [--timeout SECONDS]", "wait until the target shows what the source had committed at LSN",
      "Read your writes: take the position at the source after the commit (SELECT pg_current_wal_insert_lsn()).\n"
      "--timeout SECONDS  how long (60). Exit code 0: it is visible; 1: the time is over.\n"

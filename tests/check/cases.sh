@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# The cases of tests/check/run; each runs in a shell of its own and fails by its exit code.
+
+case_wait() {
+  local lsn answer
+  source_sql -c "UPDATE t1 SET t = 'read your writes' WHERE id = 1"
+  lsn=$(source_ask 'SELECT pg_current_wal_insert_lsn()')
+  "$REPLICATOR" wait --lsn "$lsn" --timeout 30 -c "$T/replicator.conf" || die "wait: exit $?"
+  expect_target "SELECT t FROM t1 WHERE id = 1" 'read your writes'
+  expect_target "SELECT replicator.wait_for('$lsn', '1 s')" t
+  answer=0
+  "$REPLICATOR" wait --lsn FFFF/0 --timeout 1 -c "$T/replicator.conf" || answer=$?
+  [ "$answer" -eq 1 ] || die "a position of the future: exit $answer"
+}
+
+case_equal() {
+  check "$T/equal" --timeout 60
+  [ "$STATUS" -eq 0 ] || { cat "$T/equal" "$T/equal.err"; die "exit $STATUS"; }
+}
+
+case_faults() {
+  faults_plan "$FAULT_COUNT" >"$T/plan"
+  faults_sql <"$T/plan" | target_sql -v ON_ERROR_STOP=1 -1 -f - || die "the faults could not be planted"
+  faults_expected <"$T/plan" >"$T/expected"
+  check "$T/found.json" --json --limit 500 --timeout 60
+  [ "$STATUS" -eq 1 ] || { cat "$T/found.json.err"; die "exit $STATUS, not 1"; }
+  echo "figure $(jq -r '"looks \(.looks) seconds \(.seconds)"' "$T/found.json")" >>"$T/figures"
+  faults_found "$T/found.json" >"$T/found"
+  diff "$T/expected" "$T/found" || die "found (>) is not what was planted (<)"
+}
+
+case_repair() {
+  check "$T/dry" --repair --dry-run
+  [ "$STATUS" -eq 1 ] || { cat "$T/dry" "$T/dry.err"; die "dry run: exit $STATUS"; }
+  check "$T/repair" --repair
+  [ "$STATUS" -eq 0 ] || { cat "$T/repair" "$T/repair.err"; die "repair: exit $STATUS"; }
+  grep -q repaired: "$T/repair" || die "nothing was repaired"
+  case_equal
+}
+
+case_interrupt() {
+  local pid status=0
+  "$CHECK_TARGET" -c "$T/replicator.conf" --max-rate 500 >"$T/partial" 2>"$T/partial.err" &
+  pid=$!
+  sleep 2
+  kill -INT "$pid"
+  wait "$pid" || status=$?
+  [ "$status" -eq 2 ] || { cat "$T/partial" "$T/partial.err"; die "exit $status, not 2"; }
+  grep -q 'interrupted before it was compared' "$T/partial" || { cat "$T/partial"; die "no partial report"; }
+}
+
+case_resync() {
+  target_sql -c "DELETE FROM t2 WHERE id % 10 = 0" -c "INSERT INTO t2 (id, k, u) VALUES (70000000010, 'extra', gen_random_uuid())"
+  "$REPLICATOR" table resync public.t2 -c "$T/replicator.conf" || die "table resync: exit $?"
+  expect_target "SELECT count(*) FROM t2 WHERE id = 70000000010" 0
+  expect_target "SELECT count(*) FROM t2 WHERE id % 10 = 0 AND id <= $each" $((each / 10))
+}
+
+# A role with SELECT on all tables but one.
+case_rights() {
+  source_sql -c "DROP ROLE IF EXISTS reader" -c "CREATE ROLE reader LOGIN PASSWORD 'reader'" \
+    -c "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader" -c "REVOKE SELECT ON t7 FROM reader"
+  sed "s/^source = .*/source = { dsn = \"host=$PG_HOST port=$SOURCE_PORT dbname=$NAME user=reader password=reader\"; };/" \
+    "$T/replicator.conf" >"$T/reader.conf"
+  STATUS=0
+  "$CHECK_TARGET" -c "$T/reader.conf" >"$T/rights" 2>&1 || STATUS=$?
+  [ "$STATUS" -eq 2 ] || { cat "$T/rights"; die "exit $STATUS, not 2"; }
+  grep -q 'public.t7: .*permission denied' "$T/rights" || { cat "$T/rights"; die "t7 is not named"; }
+  grep -q '19 in sync' "$T/rights" || { cat "$T/rights"; die "the others were not checked"; }
+}
+
+case_lag() {
+  local pid
+  pid=$(process_pid "$T/daemon")
+  kill -STOP "$pid"
+  sleep 1
+  check "$T/lag" --timeout 3
+  kill -CONT "$pid"
+  [ "$STATUS" -eq 2 ] || { cat "$T/lag"; die "exit $STATUS, not 2"; }
+  grep -q 'did not pass the source.s position .* bytes of WAL behind' "$T/lag" || { cat "$T/lag"; die "no figures"; }
+}
+
+case_stopped() {
+  daemon_stop
+  sleep 1
+  check "$T/stopped" --timeout 20
+  [ "$STATUS" -eq 1 ] || { cat "$T/stopped"; die "exit $STATUS, not 1: the source went on"; }
+  grep -q 'the stream is stopped at' "$T/stopped" || { cat "$T/stopped"; die "not said that it is stopped"; }
+  daemon_start
+  check "$T/again" --timeout 60
+  [ "$STATUS" -eq 0 ] || { cat "$T/again"; die "exit $STATUS after the start"; }
+}
