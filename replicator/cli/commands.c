@@ -31,7 +31,7 @@ const struct command commands[] = {
      "NAME is connect.connector when it is left out.",
      command_connector},
     {"status", "[--json]", "show where the stream stands and how far it is behind", NULL, command_status},
-    {"table", "resync TABLE", "read one table anew, with the stream running",
+    {"table", "resync TABLE [--timeout SECONDS]", "read one table anew, with the stream running",
      "Asks the connector for an incremental snapshot of TABLE (schema.table), then compares the table and repairs "
      "what\n"
      "still differs: rows that the source does not have are removed. Exit codes as check_target's. Needs `init "

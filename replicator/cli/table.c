@@ -10,6 +10,7 @@
  */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,12 +29,13 @@
 #define POLL_MS 200
 #define FIRST_CHUNK_US ((int64_t)20 * 1000000) /* until the connector begins */
 #define LAST_CHUNK_US ((int64_t)3 * 1000000)   /* of silence: it is done */
-#define VERIFY_TIMEOUT_US ((int64_t)60 * 1000000)
+#define LONGEST_S INT64_C(1000000000)
 
 struct resync {
 	const struct config *config;
 	const char *schema;
 	const char *table;
+	int64_t timeout_us; /* of the comparison: how long the stream is waited for */
 	struct pg_connection *source;
 };
 
@@ -161,7 +163,7 @@ static struct error *resync_table(struct resync *resync, int *code)
 	const struct verify_options options = {.patterns = patterns,
 	                                       .pattern_count = 1,
 	                                       .jobs = 2,
-	                                       .timeout_us = VERIFY_TIMEOUT_US,
+	                                       .timeout_us = resync->timeout_us,
 	                                       .limit = 10,
 	                                       .repair = true,
 	                                       .progress = isatty(STDERR_FILENO) == 1};
@@ -180,9 +182,20 @@ static struct error *resync_table(struct resync *resync, int *code)
 	return error;
 }
 
-static int run_resync(const struct config *config, char *name, const struct command *command)
+static bool parse_timeout(const char *text, int64_t *timeout_us)
 {
-	struct resync resync = {.config = config};
+	char *end;
+	long long seconds;
+
+	errno = 0;
+	seconds = strtoll(text, &end, 10);
+	*timeout_us = seconds * 1000000;
+	return errno == 0 && end != text && *end == '\0' && seconds >= 0 && seconds <= LONGEST_S;
+}
+
+static int run_resync(const struct config *config, char *name, int64_t timeout_us, const struct command *command)
+{
+	struct resync resync = {.config = config, .timeout_us = timeout_us};
 	struct error *error;
 	int code = EXIT_UNCHECKED;
 
@@ -201,9 +214,10 @@ static int run_resync(const struct config *config, char *name, const struct comm
 
 int command_table(const struct invocation *invocation)
 {
-	static const struct command_option options[] = {{0}};
+	const char *table = NULL, *timeout = "60";
+	const struct command_option options[] = {{"--timeout", NULL, &timeout}, {0}};
 	struct invocation rest = *invocation;
-	const char *table = NULL;
+	int64_t timeout_us = 0;
 	struct config *config;
 	char *name;
 	int code;
@@ -216,15 +230,15 @@ int command_table(const struct invocation *invocation)
 	rest.argument_count--;
 	if (!command_parse(&rest, options, &table))
 		return EXIT_UNCHECKED;
-	if (table == NULL) {
-		command_usage_error(invocation->command, "which table?");
+	if (table == NULL || !parse_timeout(timeout, &timeout_us)) {
+		command_usage_error(invocation->command, "table resync takes the name of a table, and --timeout in whole seconds");
 		return EXIT_UNCHECKED;
 	}
 	config = command_load_config(invocation);
 	if (config == NULL)
 		return EXIT_CONFIGURATION;
 	name = memory_copy_text(table);
-	code = run_resync(config, name, invocation->command);
+	code = run_resync(config, name, timeout_us, invocation->command);
 	free(name);
 	config_free(config);
 	return code;

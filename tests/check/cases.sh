@@ -14,7 +14,7 @@ case_wait() {
 }
 
 case_equal() {
-  check "$T/equal" --timeout 60
+  check "$T/equal" --timeout 180
   [ "$STATUS" -eq 0 ] || { cat "$T/equal" "$T/equal.err"; die "exit $STATUS"; }
 }
 
@@ -22,7 +22,7 @@ case_faults() {
   faults_plan "$FAULT_COUNT" >"$T/plan"
   faults_sql <"$T/plan" | target_sql -v ON_ERROR_STOP=1 -1 -f - || die "the faults could not be planted"
   faults_expected <"$T/plan" >"$T/expected"
-  check "$T/found.json" --json --limit 500 --timeout 60
+  check "$T/found.json" --json --limit 500 --timeout 180
   [ "$STATUS" -eq 1 ] || { cat "$T/found.json.err"; die "exit $STATUS, not 1"; }
   echo "figure $(jq -r '"looks \(.looks) seconds \(.seconds)"' "$T/found.json")" >>"$T/figures"
   faults_found "$T/found.json" >"$T/found"
@@ -30,9 +30,9 @@ case_faults() {
 }
 
 case_repair() {
-  check "$T/dry" --repair --dry-run
+  check "$T/dry" --repair --dry-run --timeout 180
   [ "$STATUS" -eq 1 ] || { cat "$T/dry" "$T/dry.err"; die "dry run: exit $STATUS"; }
-  check "$T/repair" --repair
+  check "$T/repair" --repair --timeout 180
   [ "$STATUS" -eq 0 ] || { cat "$T/repair" "$T/repair.err"; die "repair: exit $STATUS"; }
   grep -q repaired: "$T/repair" || die "nothing was repaired"
   case_equal
@@ -51,7 +51,7 @@ case_interrupt() {
 
 case_resync() {
   target_sql -c "DELETE FROM t2 WHERE id % 10 = 0" -c "INSERT INTO t2 (id, k, u) VALUES (70000000010, 'extra', gen_random_uuid())"
-  "$REPLICATOR" table resync public.t2 -c "$T/replicator.conf" || die "table resync: exit $?"
+  "$REPLICATOR" table resync public.t2 --timeout 180 -c "$T/replicator.conf" || die "table resync: exit $?"
   expect_target "SELECT count(*) FROM t2 WHERE id = 70000000010" 0
   expect_target "SELECT count(*) FROM t2 WHERE id % 10 = 0 AND id <= $each" $((each / 10))
 }
@@ -63,7 +63,7 @@ case_rights() {
   sed "s/^source = .*/source = { dsn = \"host=$PG_HOST port=$SOURCE_PORT dbname=$NAME user=reader password=reader\"; };/" \
     "$T/replicator.conf" >"$T/reader.conf"
   STATUS=0
-  "$CHECK_TARGET" -c "$T/reader.conf" >"$T/rights" 2>&1 || STATUS=$?
+  "$CHECK_TARGET" -c "$T/reader.conf" --timeout 180 >"$T/rights" 2>&1 || STATUS=$?
   [ "$STATUS" -eq 2 ] || { cat "$T/rights"; die "exit $STATUS, not 2"; }
   grep -q 'public.t7: .*permission denied' "$T/rights" || { cat "$T/rights"; die "t7 is not named"; }
   grep -q '19 in sync' "$T/rights" || { cat "$T/rights"; die "the others were not checked"; }
@@ -87,6 +87,6 @@ case_stopped() {
   [ "$STATUS" -eq 1 ] || { cat "$T/stopped"; die "exit $STATUS, not 1: the source went on"; }
   grep -q 'the stream is stopped at' "$T/stopped" || { cat "$T/stopped"; die "not said that it is stopped"; }
   daemon_start
-  check "$T/again" --timeout 60
+  check "$T/again" --timeout 180
   [ "$STATUS" -eq 0 ] || { cat "$T/again"; die "exit $STATUS after the start"; }
 }
