@@ -6,7 +6,8 @@
  *   It reads the table in chunks between the events of the stream; for each it writes a pair of rows into the same table,
  *   by which we see it work, and an end is when no more come. It never deletes. So at the end the table is compared, and
  *   what still differs is repaired: rows that the source does not have go. That comparison is the proof, and alone would
- *   do; a connector that does not listen is a warning therefore.
+ *   do; a connector that does not listen is a warning therefore, and a table without a primary key, of which the connector
+ *   takes no incremental snapshot, is compared and repaired at once.
  */
 #include "cli/command.h"
 
@@ -35,6 +36,7 @@ struct resync {
 	const struct config *config;
 	const char *schema;
 	const char *table;
+	bool keyed;         /* the connector takes no snapshot of a table without a primary key */
 	int64_t timeout_us; /* of the comparison: how long the stream is waited for */
 	struct pg_connection *source;
 };
@@ -74,6 +76,13 @@ static struct error *check_table(struct resync *resync)
 	if (found == 0)
 		return error_new(ERROR_CONFIGURATION, "%s: there is no table %s.%s", pg_description(resync->source),
 		                 resync->schema, resync->table);
+	TRY(ask(resync,
+	        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	        "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2",
+	        resync->schema, resync->table, &found));
+	resync->keyed = found > 0;
+	if (!resync->keyed)
+		return NULL;
 	TRY(ask(resync, "SELECT (to_regclass($1) IS NOT NULL)::int", "replicator.signal", NULL, &found));
 	if (found == 0)
 		return error_new(
@@ -172,7 +181,7 @@ static struct error *resync_table(struct resync *resync, int *code)
 
 	if (error == NULL)
 		error = check_table(resync);
-	if (error == NULL)
+	if (error == NULL && resync->keyed)
 		error = await_snapshot(resync);
 	if (error == NULL)
 		error = verify_pair(resync->config, &options, stdout, &verdict);
@@ -231,7 +240,8 @@ int command_table(const struct invocation *invocation)
 	if (!command_parse(&rest, options, &table))
 		return EXIT_UNCHECKED;
 	if (table == NULL || !parse_timeout(timeout, &timeout_us)) {
-		command_usage_error(invocation->command, "table resync takes the name of a table, and --timeout in whole seconds");
+		command_usage_error(invocation->command,
+		                    "table resync takes the name of a table, and --timeout in whole seconds");
 		return EXIT_UNCHECKED;
 	}
 	config = command_load_config(invocation);

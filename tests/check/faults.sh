@@ -31,7 +31,7 @@ ai@ai = ai || 0
 an@an = an || 0.1
 at@at = ARRAY[$$x$$, $$y z$$, $$NULL$$]
 m@m = $$happy$$
-vb@vb = vb || B$$0$$
+vb@vb = vb || $$0$$::bit(1)
 mo@mo = mo + 0.01::money
 rg@rg = int4range(0, upper(rg))
 t, v@t = v, v = t

@@ -148,6 +148,9 @@ START_TEST(test_usage)
 	ck_assert_int_eq(RUN("status", "-c"), 2);
 	ck_assert_int_eq(RUN("init", "nowhere"), 2);
 	ck_assert_int_eq(RUN("init", "target", "--role", "debezium"), 2);
+	ck_assert_int_eq(RUN("table", "resize", "public.users"), 2);
+	ck_assert_int_eq(RUN("table", "resync"), 2);
+	ck_assert_int_eq(RUN("table", "resync", "public.users", "--timeout", "x"), 2);
 	ck_assert_int_eq(RUN("wait"), 2);
 	ck_assert_int_eq(RUN("wait", "--lsn", "12"), 2);
 	ck_assert_int_eq(RUN("wait", "--lsn", "0/1", "--timeout", "soon"), 2);
@@ -197,6 +200,18 @@ START_TEST(test_init_source)
 	                    "INSERT INTO replicator.signal VALUES ('1', 'execute-snapshot', '{}')");
 	ck_assert_int_eq(RUN("init", "source", "--remove", "-c", config_path), 0);
 	ck_assert_int_eq(RUN("init", "source", "--remove", "-c", config_path), 3);
+}
+END_TEST
+
+START_TEST(test_table_resync_refuses)
+{
+	ck_assert_int_eq(RUN("table", "resync", "users", "-c", config_path), 2);
+	expect_in(err, "name the table with its schema");
+	ck_assert_int_eq(RUN("table", "resync", "public.nowhere", "-c", config_path), 3);
+	expect_in(err, "there is no table public.nowhere");
+	execute(source_dsn, "CREATE TABLE public.users (id int PRIMARY KEY)");
+	ck_assert_int_eq(RUN("table", "resync", "public.users", "-c", config_path), 3);
+	expect_in(err, "run `replicator init source");
 }
 END_TEST
 
@@ -395,6 +410,7 @@ int main(void)
 	tcase_add_test(tests, test_config_file);
 	tcase_add_test(tests, test_init_and_status);
 	tcase_add_test(tests, test_init_source);
+	tcase_add_test(tests, test_table_resync_refuses);
 	tcase_add_test(tests, test_wait);
 	tcase_add_test(tests, test_status_of_a_stream);
 	tcase_add_test(tests, test_check_config_finds_nothing);
