@@ -46,14 +46,17 @@ action_cancel_statements() {
   done
 }
 
-crash() { # DIR UP: the whole server dies at once and is started again
+# crash DIR UP NUMBER: the whole server dies at once and is started again; not twice at the same time.
+crash() {
   local pid
-  pid=$(pg_pid "$1") || return 0
+  mkdir "$T/crash-${1##*/}" 2>/dev/null || return 0
+  pid=$(pg_pid "$1") || { rmdir "$T/crash-${1##*/}"; return 0; }
   kill -QUIT "$pid" 2>/dev/null || true
   wait_until 20 pg_gone "$1" || kill -KILL "$pid"
   wait_until 10 pg_gone "$1"
   pause "$3" 0 3000
   "$2"
+  rmdir "$T/crash-${1##*/}"
 }
 action_target_crash() { crash "$WORK/target" target_up "$1"; }
 action_source_crash() { crash "$WORK/source" source_up "$1"; }

@@ -189,6 +189,7 @@ faults() {
     if [ "${ACTION_PAIRED[i]}" -eq 0 ]; then "action_${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}" &
     else "action_${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}"; fi
   done
+  wait # for those that ran beside others
 }
 
 # --- the verdict ----------------------------------------------------------------------------------------------------
