@@ -20,7 +20,7 @@ SHELL := /bin/bash
 V ?= 0
 Q = $(if $(filter 0,$(V)),@echo "  $(1) $@";)
 
-PACKAGES := rdkafka libpq jansson libconfig libxxhash libcurl
+PACKAGES := rdkafka libpq jansson libconfig libxxhash libcurl libmicrohttpd
 TEST_PACKAGES := check
 
 ifdef SANITIZE
@@ -59,7 +59,7 @@ TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES)) $(ALL_LIBS)
 ROOMS ?= base config event stream schema pg target check connect ops cli
 MAINS := replicator/main.c replicator/check/main.c
 SOURCES := $(sort $(filter-out $(MAINS),$(foreach room,$(ROOMS),$(wildcard replicator/$(room)/*.c))))
-EMBEDDED := $(sort $(wildcard sql/source/*.sql) $(wildcard sql/target/[0-9]*.sql) $(wildcard sql/checks/*.sql))
+EMBEDDED := $(sort $(wildcard sql/source/*.sql) $(wildcard sql/target/[0-9]*.sql) $(wildcard sql/checks/*.sql) $(wildcard replicator/ops/*.html))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 LIBRARY := $(BUILD)/libreplicator.a
 

@@ -30,6 +30,7 @@ declare -A library=(
   [librdkafka/rdkafka.h]="stream" [rdkafka.h]="stream"
   [libpq-fe.h]="pg" [postgresql/libpq-fe.h]="pg"
   [libconfig.h]="config"
+  [microhttpd.h]="ops"
   [jansson.h]="event check connect ops cli"
   [curl/curl.h]="base"
 )

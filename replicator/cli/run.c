@@ -24,6 +24,7 @@
 #include "base/exit_code.h"
 #include "base/lsn.h"
 #include "base/signals.h"
+#include "ops/server.h"
 #include "pg/retry.h"
 #include "stream/source.h"
 #include "target/applier.h"
@@ -44,8 +45,19 @@ struct worker {
 	struct error *error; /* set before the end is announced */
 };
 
+/* What outlives one life of the stream: the HTTP server and the supervision; the server's thread asks for the stream. */
+struct window {
+	const struct config *config;
+	pthread_mutex_t lock;
+	const struct daemon *shown; /* NULL: none is running */
+	int64_t started_wall_us;
+	struct watch *watch;
+	struct ops_server *server;
+};
+
 struct daemon {
 	struct config *config;
+	struct window *window;
 	uint64_t until_lsn; /* 0: none */
 	struct partition_list *partitions;
 	struct transaction_queue *queue;
@@ -59,6 +71,63 @@ struct daemon {
 	int64_t next_progress_us;
 	struct applier_state last_progress;
 };
+
+static void window_show(struct window *window, const struct daemon *daemon)
+{
+	pthread_mutex_lock(&window->lock);
+	window->shown = daemon;
+	pthread_mutex_unlock(&window->lock);
+}
+
+/* The server's thread. */
+static void fill_view(void *context, struct ops_view *view)
+{
+	struct window *window = context;
+
+	view->started_wall_us = window->started_wall_us;
+	watch_read(window->watch, &view->watch);
+	view->state = signals_stop_requested() ? OPS_STOPPING : OPS_WAITING;
+	view->source.lag_messages = -1;
+	pthread_mutex_lock(&window->lock);
+	if (window->shown != NULL) {
+		view->state = signals_stop_requested() ? OPS_STOPPING : OPS_RUNNING;
+		view->applier = applier_state(window->shown->applier);
+		view->source = source_state(window->shown->source);
+		view->queue_rows = transaction_queue_rows(window->shown->queue);
+		view->queue_bytes = transaction_queue_bytes(window->shown->queue);
+	}
+	pthread_mutex_unlock(&window->lock);
+}
+
+/*
+ * The signals are blocked meanwhile, so that the threads made here never take one. That nothing can be served does not
+ * keep the stream from running.
+ */
+static void window_open(struct window *window, const struct config *config)
+{
+	sigset_t blocked, previous;
+	struct error *error;
+
+	*window = (struct window){.config = config, .started_wall_us = clock_wall_us()};
+	pthread_mutex_init(&window->lock, NULL);
+	sigfillset(&blocked);
+	pthread_sigmask(SIG_BLOCK, &blocked, &previous);
+	window->watch = watch_start(config);
+	error = ops_server_start(config, fill_view, window, &window->server);
+	pthread_sigmask(SIG_SETMASK, &previous, NULL);
+	if (error != NULL)
+		log_error("%s; the stream runs without it", error->message);
+	else if (window->server != NULL)
+		log_info("status at http://%s:%lld/", config->status.listen, (long long)config->status.port);
+	error_free(error);
+}
+
+static void window_close(struct window *window)
+{
+	ops_server_stop(window->server);
+	watch_stop(window->watch);
+	pthread_mutex_destroy(&window->lock);
+}
 
 static struct error *run_consumer(struct daemon *daemon)
 {
@@ -335,8 +404,11 @@ static struct error *run_stream(struct daemon *daemon)
 {
 	struct error *error = prepare(daemon);
 
-	if (error == NULL)
+	if (error == NULL) {
+		window_show(daemon->window, daemon);
 		error = run_workers(daemon);
+		window_show(daemon->window, NULL);
+	}
 	if (daemon->applier != NULL)
 		applier_write_end(daemon->applier, error);
 	return error;
@@ -359,20 +431,23 @@ static bool begins_anew(struct error *error, struct retry *retry)
 static int run_daemon(struct config *config, uint64_t until_lsn)
 {
 	struct retry retry;
+	struct window window;
 	struct error *error;
 	int code;
 
 	signals_install();
 	retry_init(&retry, FIRST_WAIT_MS, LONGEST_WAIT_MS);
 	log_info("replicator " REPLICATOR_VERSION ": stream %s, configuration %s", config->stream.name, config->file);
+	window_open(&window, config);
 	for (;;) {
-		struct daemon daemon = {.config = config, .until_lsn = until_lsn};
+		struct daemon daemon = {.config = config, .window = &window, .until_lsn = until_lsn};
 
 		error = run_stream(&daemon);
 		if (!begins_anew(error, &retry)) {
 			code = log_outcome(&daemon, error);
 			error_free(error);
 			release(&daemon);
+			window_close(&window);
 			return code;
 		}
 		release(&daemon);

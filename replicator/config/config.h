@@ -101,6 +101,16 @@ struct config {
 		const char *ca_file;
 	} registry;
 	struct {
+		const char *listen; /* IP address of the HTTP server */
+		int64_t port;       /* 0: none */
+		int64_t ready_lag_ms;
+	} status;
+	struct {
+		int64_t interval_ms;      /* 0: no supervision */
+		int64_t restart_attempts; /* of a failed connector, in a row */
+		int64_t slot_limit;       /* bytes of WAL; 0: none */
+	} supervision;
+	struct {
 		enum log_level level;
 		bool json;
 	} log;

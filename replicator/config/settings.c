@@ -135,6 +135,8 @@ const struct setting_group setting_groups[] = {
     {"connect", "Kafka Connect"},
     {"decoding", "How the connector writes values"},
     {"registry", "The schema registry, when the events are Avro"},
+    {"status", "Metrics, health and the status page"},
+    {"supervision", "Watching connector and slot"},
     {"log", "The log"},
 };
 const size_t setting_group_count = sizeof(setting_groups) / sizeof(*setting_groups);
@@ -452,6 +454,55 @@ const struct setting settings[] = {
      .refuse = refuse_empty,
      .example = "/etc/ssl/certs/company.pem",
      .description = "Certificate authorities that the registry is trusted by, as PEM. Default: the system's."},
+
+    {.key = "status.port",
+     .type = SETTING_INTEGER,
+     FIELD(status.port),
+     .initial = "0",
+     .least = 0,
+     .most = 65535,
+     .description =
+         "The port of the daemon's HTTP server: /metrics (Prometheus), /healthz, /readyz, /status.json and a page\n"
+         "at /. 0: none. 8090 is the demo's."},
+    {.key = "status.listen",
+     .type = SETTING_TEXT,
+     FIELD(status.listen),
+     .initial = "127.0.0.1",
+     .refuse = refuse_empty,
+     .description =
+         "The IP address to listen at. The server only shows, but it knows no passwords: put something in front of\n"
+         "it when others than this machine may reach it."},
+    {.key = "status.ready_lag",
+     .type = SETTING_DURATION,
+     FIELD(status.ready_lag_ms),
+     .initial = "60s",
+     .least = 1,
+     .most = INT32_MAX,
+     .description = "/readyz says no above this lag."},
+
+    {.key = "supervision.interval",
+     .type = SETTING_DURATION,
+     FIELD(supervision.interval_ms),
+     .initial = "10s",
+     .least = 0,
+     .most = INT32_MAX,
+     .description =
+         "How often `run` asks Connect for the connector's state and the source for the slot's lag (where connect and\n"
+         "source.dsn are set). 0: never."},
+    {.key = "supervision.restart_attempts",
+     .type = SETTING_INTEGER,
+     FIELD(supervision.restart_attempts),
+     .initial = "5",
+     .least = 0,
+     .most = 1000,
+     .description = "How often in a row what failed of the connector is restarted, with rising pauses. 0: never."},
+    {.key = "supervision.slot_limit",
+     .type = SETTING_BYTES,
+     FIELD(supervision.slot_limit),
+     .initial = "1GB",
+     .least = 0,
+     .most = INT64_MAX,
+     .description = "A warning is due when the slot keeps more WAL than this on the source. 0: none."},
 
     {.key = "log.level",
      .type = SETTING_CHOICE,

@@ -7,6 +7,8 @@
  */
 #include "stream/source_internal.h"
 
+#include "base/metrics.h"
+
 #define ROUND_MESSAGES 512
 #define ROUND_BYTES (4 << 20)
 #define IDLE_WAIT_MS 100
@@ -40,6 +42,8 @@ static struct error *push(struct source *source, const struct raw_message *raw, 
 {
 	switch (decoded->kind) {
 	case DECODED_CHANGE:
+		metric_add_event(decoded->change->relation->collection->number,
+		                 decoded->change->relation->collection->name, (char)decoded->change->operation);
 		return assembler_push_change(source->assembler, decoded->change);
 	case DECODED_MARK:
 		return assembler_push_mark(source->assembler, decoded->mark);

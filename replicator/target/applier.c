@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "base/signals.h"
 #include "target/session.h"
 #include "target/stream_lock.h"
@@ -106,6 +107,9 @@ struct applier_state applier_state(const struct applier *applier)
 	    .ignored = atomic_load(&applier->state.ignored),
 	    .quarantined = atomic_load(&applier->state.quarantined),
 	    .last_commit_lsn = atomic_load(&applier->state.last_commit_lsn),
+	    .last_source_us = atomic_load(&applier->state.last_source_us),
+	    .pending_source_us = atomic_load(&applier->state.pending_source_us),
+	    .troubled = atomic_load(&applier->state.troubled),
 	};
 }
 
@@ -389,6 +393,7 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 	while (*pending != NULL) {
 		struct error *error = step_past_quarantine(applier, pending, &strict);
 
+		atomic_store(&applier->state.troubled, error != NULL);
 		if (error == NULL) {
 			retry_reset(&applier->retry);
 			if (applier->until_lsn != 0 &&
@@ -399,6 +404,7 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 		if (error->class != ERROR_TRANSIENT && !pg_is_broken(applier->connection))
 			return error;
 		log_warning("%s", error->message);
+		metric_add_retry(error->sqlstate);
 		error_free(error);
 		strict = 0;
 		TRY(applier_recover(applier, pending));
@@ -418,8 +424,20 @@ static struct error *give_sign(struct applier *applier, struct transaction **pen
 	if (error == NULL || (error->class != ERROR_TRANSIENT && !pg_is_broken(applier->connection)))
 		return error;
 	log_warning("%s", error->message);
+	metric_add_retry(error->sqlstate);
 	error_free(error);
-	return applier_recover(applier, pending);
+	atomic_store(&applier->state.troubled, true);
+	TRY(applier_recover(applier, pending));
+	atomic_store(&applier->state.troubled, false);
+	return NULL;
+}
+
+/* When the source committed the first that tells it; 0: none does. */
+static int64_t oldest_source_us(const struct transaction *first)
+{
+	while (first != NULL && first->source_us == 0)
+		first = first->next;
+	return first == NULL ? 0 : first->source_us;
 }
 
 static struct error *run(struct applier *applier, struct transaction **pending)
@@ -433,7 +451,10 @@ static struct error *run(struct applier *applier, struct transaction **pending)
 			return NULL;
 		if (*pending == NULL)
 			TRY(give_sign(applier, pending));
+		if (*pending != NULL)
+			atomic_store(&applier->state.pending_source_us, oldest_source_us(*pending));
 		TRY(apply_pending(applier, pending));
+		atomic_store(&applier->state.pending_source_us, 0);
 	}
 	return NULL;
 }

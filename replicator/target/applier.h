@@ -54,6 +54,9 @@ struct applier_state {
 	uint64_t ignored;         /* changes left out by a rule of the user */
 	uint64_t quarantined;     /* transactions set aside */
 	uint64_t last_commit_lsn;
+	int64_t last_source_us;    /* when the source committed the last applied transaction; 0 unknown */
+	int64_t pending_source_us; /* likewise the oldest one that is being applied; 0: none is */
+	bool troubled;             /* the last attempt failed; it is tried again */
 };
 
 struct applier_state applier_state(const struct applier *applier); /* any thread */

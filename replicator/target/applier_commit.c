@@ -3,6 +3,7 @@
  * COMMIT (no row: another instance took the stream over), and what the answer to COMMIT tells.
  */
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/memory.h"
 #include "target/applier_internal.h"
 
@@ -67,6 +68,7 @@ static void note_confirmed(struct applier *applier, const struct checkpoint_upda
 struct error *applier_commit(struct applier *applier, const struct transaction *first, size_t count)
 {
 	struct checkpoint_update update;
+	int64_t began_us;
 	uint64_t fence = 0;
 	struct error *error;
 	struct error *finished;
@@ -84,7 +86,9 @@ struct error *applier_commit(struct applier *applier, const struct transaction *
 		return error_new(ERROR_FENCED, "another instance took the stream %s over; this one leaves",
 		                 applier->config->stream.name);
 	applier->commit_sent = true;
+	began_us = clock_monotonic_us();
 	TRY(pg_execute(applier->connection, "COMMIT"));
+	metric_observe(METRIC_COMMIT_SECONDS, clock_monotonic_us() - began_us);
 	note_confirmed(applier, &update);
 	return NULL;
 }
@@ -98,17 +102,33 @@ struct error *applier_roll_back(struct applier *applier)
 void applier_count(struct applier *applier, const struct transaction *first, size_t count,
                    const struct batch_counts *counts)
 {
+	uint64_t rows = 0;
+	uint64_t transactions = 0;
+	int64_t source_us = 0;
+
 	atomic_fetch_add(&applier->state.batches, 1);
 	atomic_fetch_add(&applier->state.deletes_missing, counts->deletes_missing);
 	atomic_fetch_add(&applier->state.ignored, counts->ignored);
 	for (size_t i = 0; i < count; i++, first = first->next) {
-		atomic_fetch_add(&applier->state.rows, first->change_count);
+		rows += first->change_count;
 		if (first->kind != TRANSACTION_STREAMED)
 			continue;
-		atomic_fetch_add(&applier->state.transactions, 1);
+		transactions++;
 		if (first->commit_lsn != 0)
 			atomic_store(&applier->state.last_commit_lsn, first->commit_lsn);
+		if (first->source_us != 0)
+			source_us = first->source_us;
 	}
+	atomic_fetch_add(&applier->state.rows, rows);
+	atomic_fetch_add(&applier->state.transactions, transactions);
+	if (rows > 0)
+		metric_observe(METRIC_BATCH_ROWS, (int64_t)rows);
+	if (transactions > 0)
+		metric_observe(METRIC_BATCH_TRANSACTIONS, (int64_t)transactions);
+	if (source_us == 0)
+		return;
+	atomic_store(&applier->state.last_source_us, source_us);
+	metric_observe(METRIC_END_TO_END_SECONDS, clock_wall_us() - source_us);
 }
 
 struct error *applier_begin(struct applier *applier)

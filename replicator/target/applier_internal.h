@@ -40,6 +40,8 @@ struct applier {
 	struct {
 		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
 		    quarantined, last_commit_lsn;
+		atomic_int_fast64_t last_source_us, pending_source_us;
+		atomic_bool troubled;
 	} state;
 };
 

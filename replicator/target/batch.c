@@ -4,6 +4,7 @@
 #include "target/batch.h"
 
 #include "base/memory.h"
+#include "base/metrics.h"
 
 #include <stdlib.h>
 
@@ -123,6 +124,7 @@ static struct error *send_chunks(struct row_sender *sender, struct pg_connection
 		size_t count = selection->count - i < CHUNK_ROWS ? selection->count - i : CHUNK_ROWS;
 
 		expect(run, binding, count, exact);
+		metric_add(METRIC_ROWS_UNNEST, count);
 		TRY(row_sender_send(sender, connection, binding, kind, NULL, selection->rows + i, count));
 	}
 	return NULL;
@@ -143,6 +145,8 @@ static struct error *send_partial(struct row_sender *sender, struct pg_connectio
 	for (size_t i = 0; i < group->partial.count && error == NULL; i++) {
 		mask_of(group->binding, group->partial.rows[i].values, mask);
 		expect(run, group->binding, 1, true);
+		metric_add(METRIC_ROWS_PIPELINE, 1);
+		metric_add(METRIC_PLACEHOLDERS, 1);
 		error = row_sender_send(sender, connection, group->binding, STATEMENT_UPDATE, mask,
 		                        &group->partial.rows[i], 1);
 	}
@@ -181,8 +185,10 @@ static struct error *copy_group(struct row_sender *sender, struct pg_connection 
 
 	TRY(pg_execute(connection, "SAVEPOINT replicator_copy"));
 	error = row_sender_copy(sender, connection, group->binding, group->inserts.rows, group->inserts.count);
-	if (error == NULL)
+	if (error == NULL) {
+		metric_add(METRIC_ROWS_COPY, group->inserts.count);
 		return pg_execute(connection, "RELEASE SAVEPOINT replicator_copy");
+	}
 	if (strcmp(error->sqlstate, "23505") != 0 || group->binding->key_count == 0)
 		return error;
 	error_free(error);

@@ -13,6 +13,7 @@
 #include "target/batch.h"
 
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "pg/sql.h"
 
 #include <stdlib.h>
@@ -41,6 +42,7 @@ static struct error *send_one(const struct strict *strict, struct binding *bindi
 
 	*rows = 0;
 	TRY(pg_pipeline_begin(strict->connection));
+	metric_add(METRIC_ROWS_STRICT, 1);
 	error = row_sender_send(strict->sender, strict->connection, binding, kind, mask, row, 1);
 	finished = pg_pipeline_finish(strict->connection, take_rows, rows, NULL);
 	if (error == NULL)

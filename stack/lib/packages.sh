@@ -4,7 +4,7 @@
 # packages_build: prints what compiling the programs needs; the Dockerfile asks this, too.
 packages_build() {
   echo gcc libc6-dev make pkg-config
-  echo librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev libcurl4-openssl-dev
+  echo librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev libcurl4-openssl-dev libmicrohttpd-dev
 }
 
 # packages_wanted [test [--all]]: prints the packages that this needs; those whose program is here by other means are left out.
@@ -16,7 +16,7 @@ packages_wanted() {
   java_fits || java_package
   echo ca-certificates-java
   [ "${1:-}" != test ] || echo check
-  [ "${2:-}" != --all ] || echo clang-format
+  [ "${2:-}" != --all ] || echo clang-format prometheus chromium
 }
 
 # Kafka's broker needs Java 17.

@@ -11,7 +11,7 @@ REPLICATOR=${REPLICATOR_BIN:-$REPO_ROOT/bin/replicator}
 CHECK_TARGET=${CHECK_TARGET_BIN:-$REPO_ROOT/bin/check_target}
 export CONNECT_GROUP=connect-ops
 
-TESTS='connector_refused connector_created connector_verbs'
+TESTS='connector_refused connector_created connector_verbs endpoints page target_stopped connector_supervised slot_growing alerts secrets'
 
 servers_start() {
   pg_start "$WORK/source" "$SOURCE_PORT" fsync=off max_replication_slots=4

@@ -1,0 +1,282 @@
+/* watch.c - see watch.h */
+#include "ops/watch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/lsn.h"
+#include "base/memory.h"
+#include "connect/connector.h"
+#include "pg/connection.h"
+
+#define CONNECT_TIMEOUT_MS 5000
+#define FIRST_PAUSE_US INT64_C(5000000)
+#define LONGEST_PAUSE_US INT64_C(300000000)
+#define FORGIVEN_AFTER_US INT64_C(900000000)
+
+struct watch {
+	const struct config *config;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of state and stop */
+	pthread_cond_t wake;
+	bool stop;
+	struct watch_state state;
+
+	/* The thread's own. */
+	struct watch_state next;
+	struct pg_connection *source;
+	int64_t restart_not_before_us;
+	int64_t failed_at_us; /* the last time that it was seen so */
+	bool slot_warned;
+};
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from != NULL ? from : "");
+}
+
+static unsigned count_failed(const struct connector_status *status)
+{
+	unsigned failed = 0;
+
+	for (size_t i = 0; i < status->task_count; i++)
+		failed += strcmp(status->tasks[i].state, "FAILED") == 0;
+	return failed;
+}
+
+/* Said when it changes, not at each look. */
+static void say_connector(const struct watch *watch)
+{
+	const struct watch_state *now = &watch->next;
+
+	if (strcmp(now->connector.state, watch->state.connector.state) == 0)
+		return;
+	if (strcmp(now->connector.state, "RUNNING") == 0)
+		log_info("connector %s: RUNNING", watch->config->connect.connector);
+	else
+		log_warning("connector %s: %s%s%s", watch->config->connect.connector, now->connector.state,
+		            now->connector.reason[0] != '\0' ? ": " : "", now->connector.reason);
+}
+
+static int64_t pause_us(unsigned attempts)
+{
+	int64_t pause = FIRST_PAUSE_US;
+
+	for (; attempts > 0 && pause < LONGEST_PAUSE_US; attempts--)
+		pause *= 2;
+	return pause < LONGEST_PAUSE_US ? pause : LONGEST_PAUSE_US;
+}
+
+static void restart_failed(struct watch *watch, int64_t now)
+{
+	struct watch_state *state = &watch->next;
+	unsigned most = (unsigned)watch->config->supervision.restart_attempts;
+	struct error *error;
+
+	watch->failed_at_us = now;
+	if (state->connector.attempts >= most) {
+		if (most > 0 && !state->connector.gave_up)
+			log_error(
+			    "connector %s failed again after %u restarts: no more are tried; mend the cause, then "
+			    "`replicator connector restart`",
+			    watch->config->connect.connector, most);
+		state->connector.gave_up = most > 0;
+		return;
+	}
+	if (now < watch->restart_not_before_us)
+		return;
+	state->connector.attempts++;
+	state->connector.restarts++;
+	watch->restart_not_before_us = now + pause_us(state->connector.attempts);
+	log_warning("connector %s: what failed of it is restarted (attempt %u of %u)", watch->config->connect.connector,
+	            state->connector.attempts, most);
+	error = connector_restart(watch->config, watch->config->connect.connector, true);
+	if (error != NULL)
+		log_warning("%s", error->message);
+	error_free(error);
+}
+
+static void look_at_connector(struct watch *watch, int64_t now)
+{
+	struct watch_state *state = &watch->next;
+	struct connector_status status = {0};
+	struct error *error;
+
+	if (watch->config->connect.url == NULL || watch->config->connect.connector == NULL)
+		return;
+	error = connector_read_status(watch->config, watch->config->connect.connector, CONNECT_TIMEOUT_MS, &status);
+	if (error != NULL && error->class == ERROR_INTERRUPTED) {
+		error_free(error);
+		return;
+	}
+	state->connector.known = error == NULL;
+	copy_text(state->connector.state, sizeof(state->connector.state),
+	          error != NULL ? "UNREACHABLE" : connector_worst_state(&status));
+	copy_text(state->connector.reason, sizeof(state->connector.reason),
+	          error != NULL ? error->message : connector_reason(&status));
+	state->connector.tasks = (unsigned)status.task_count;
+	state->connector.tasks_failed = count_failed(&status);
+	error_free(error);
+	connector_status_free(&status);
+	say_connector(watch);
+	if (strcmp(state->connector.state, "FAILED") == 0) {
+		restart_failed(watch, now);
+	} else if (now - watch->failed_at_us > FORGIVEN_AFTER_US) {
+		state->connector.attempts = 0;
+		state->connector.gave_up = false;
+	}
+}
+
+static struct error *ask_slot(struct watch *watch, struct pg_result **result)
+{
+	static const char sql[] =
+	    "SELECT w.lsn, s.slot_name IS NOT NULL, COALESCE(s.active, false)::int, COALESCE(s.wal_status, ''),"
+	    " COALESCE(pg_wal_lsn_diff(w.lsn, s.restart_lsn), 0)::bigint,"
+	    " COALESCE(pg_wal_lsn_diff(w.lsn, s.confirmed_flush_lsn), 0)::bigint"
+	    "  FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
+	    "        AS lsn) w LEFT JOIN pg_replication_slots s ON s.slot_name = $1";
+	const char *const parameters[1] = {watch->config->connect.slot};
+
+	if (watch->source != NULL && pg_is_broken(watch->source)) {
+		pg_disconnect(watch->source);
+		watch->source = NULL;
+	}
+	if (watch->source == NULL)
+		TRY(pg_connect(watch->config->source.dsn, "replicator supervision", &watch->source));
+	return pg_query(watch->source, sql, 1, parameters, result);
+}
+
+static void say_slot(struct watch *watch)
+{
+	const struct watch_state *state = &watch->next;
+	int64_t limit = watch->config->supervision.slot_limit;
+	bool lost = strcmp(state->slot.wal_status, "lost") == 0 || strcmp(state->slot.wal_status, "unreserved") == 0;
+	bool bad =
+	    state->slot.known && state->slot.exists && (lost || (limit > 0 && state->slot.retained_bytes > limit));
+
+	if (bad && !watch->slot_warned)
+		log_warning(
+		    "slot %s keeps %lld MB of WAL on the source (wal_status %s, %s): see that the connector runs, or "
+		    "the source's disk fills",
+		    watch->config->connect.slot, (long long)(state->slot.retained_bytes >> 20), state->slot.wal_status,
+		    state->slot.active ? "active" : "not active");
+	watch->slot_warned = bad;
+}
+
+static void look_at_slot(struct watch *watch)
+{
+	struct watch_state *state = &watch->next;
+	struct pg_result *result = NULL;
+	struct error *error;
+
+	if (watch->config->source.dsn == NULL)
+		return;
+	error = ask_slot(watch, &result);
+	memset(&state->slot, 0, sizeof(state->slot));
+	if (error != NULL) {
+		copy_text(state->slot.problem, sizeof(state->slot.problem), error->message);
+		error_free(error);
+		return;
+	}
+	state->slot.known = true;
+	lsn_parse(pg_result_text(result, 0, 0), &state->slot.source_lsn);
+	state->slot.exists = strcmp(pg_result_text(result, 0, 1), "t") == 0;
+	state->slot.active = pg_result_integer(result, 0, 2) != 0;
+	copy_text(state->slot.wal_status, sizeof(state->slot.wal_status), pg_result_text(result, 0, 3));
+	state->slot.retained_bytes = pg_result_integer(result, 0, 4);
+	state->slot.unconfirmed_bytes = pg_result_integer(result, 0, 5);
+	pg_result_free(result);
+	say_slot(watch);
+}
+
+/* True: time for another look. False: stop. */
+static bool wait_for_next(struct watch *watch)
+{
+	struct timespec until;
+	bool stop;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += watch->config->supervision.interval_ms / 1000;
+	until.tv_nsec += watch->config->supervision.interval_ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&watch->lock);
+	while (!watch->stop && pthread_cond_timedwait(&watch->wake, &watch->lock, &until) != ETIMEDOUT)
+		;
+	stop = watch->stop;
+	pthread_mutex_unlock(&watch->lock);
+	return !stop;
+}
+
+static void *watch_main(void *argument)
+{
+	struct watch *watch = argument;
+
+	do {
+		int64_t now = clock_monotonic_us();
+
+		look_at_connector(watch, now);
+		look_at_slot(watch);
+		watch->next.looked_us = now;
+		pthread_mutex_lock(&watch->lock);
+		watch->state = watch->next;
+		pthread_mutex_unlock(&watch->lock);
+	} while (wait_for_next(watch));
+	pg_disconnect(watch->source);
+	return NULL;
+}
+
+struct watch *watch_start(const struct config *config)
+{
+	struct watch *watch;
+	pthread_condattr_t attributes;
+	int failed;
+
+	if (config->supervision.interval_ms == 0 || (config->source.dsn == NULL && config->connect.url == NULL))
+		return NULL;
+	watch = memory_alloc(sizeof(*watch));
+	watch->config = config;
+	pthread_mutex_init(&watch->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&watch->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	failed = pthread_create(&watch->thread, NULL, watch_main, watch);
+	if (failed == 0)
+		return watch;
+	log_warning("no thread for the supervision: %s; the stream works without it", strerror(failed));
+	free(watch);
+	return NULL;
+}
+
+void watch_stop(struct watch *watch)
+{
+	if (watch == NULL)
+		return;
+	pthread_mutex_lock(&watch->lock);
+	watch->stop = true;
+	pthread_cond_signal(&watch->wake);
+	pthread_mutex_unlock(&watch->lock);
+	pthread_join(watch->thread, NULL);
+	pthread_cond_destroy(&watch->wake);
+	pthread_mutex_destroy(&watch->lock);
+	free(watch);
+}
+
+void watch_read(struct watch *watch, struct watch_state *state)
+{
+	memset(state, 0, sizeof(*state));
+	if (watch == NULL)
+		return;
+	pthread_mutex_lock(&watch->lock);
+	*state = watch->state;
+	pthread_mutex_unlock(&watch->lock);
+}

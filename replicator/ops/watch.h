@@ -1,0 +1,52 @@
+/*
+ * watch.h - supervision: looks at the connector and its slot from time to time, and restarts what failed of the connector.
+ *
+ * NOTES
+ *   The daemon does its work without knowing of the connector; whether events still come is another question, and this
+ *   thread asks it: Connect for the states of connector and tasks, the source for the WAL that the slot keeps. Either may
+ *   be unset or away; that is a finding, not an error.
+ *
+ *   Failed tasks are restarted with rising pauses, supervision.restart_attempts times in a row at most; a quarter of an hour
+ *   in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the source.
+ *
+ * Thread: a thread of its own; watch_read from any.
+ */
+#ifndef REPLICATOR_OPS_WATCH_H
+#define REPLICATOR_OPS_WATCH_H
+
+#include "config/config.h"
+
+#include <stdint.h>
+
+struct watch_state {
+	int64_t looked_us; /* monotonic, of the last look; 0: none yet */
+	struct {
+		bool known;
+		char state[24];
+		char reason[400]; /* of FAILED, or why Connect is not reached */
+		unsigned tasks;
+		unsigned tasks_failed;
+		uint64_t restarts; /* asked for by us */
+		unsigned attempts; /* in a row */
+		bool gave_up;      /* the cap is reached */
+	} connector;
+	struct {
+		bool known; /* the source answered */
+		bool exists;
+		bool active;
+		char wal_status[16];
+		int64_t retained_bytes;    /* WAL that the slot keeps */
+		int64_t unconfirmed_bytes; /* written since what the connector confirmed */
+		uint64_t source_lsn;
+		char problem[400]; /* "" or why not known */
+	} slot;
+};
+
+struct watch;
+
+/* Starts the thread; NULL when there is nothing to look at (no source.dsn, no connect.url) or the interval is 0. */
+struct watch *watch_start(const struct config *config);
+void watch_stop(struct watch *watch);                            /* NULL is allowed */
+void watch_read(struct watch *watch, struct watch_state *state); /* zeroes when `watch` is NULL */
+
+#endif
