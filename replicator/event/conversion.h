@@ -26,6 +26,7 @@ convert_function convert_decimal;          /* base64 with conversion->scale */
 convert_function convert_variable_decimal; /* {"scale":2,"value":base64} */
 convert_function convert_untold_decimal;   /* either of these, or a number */
 convert_function convert_numeric_text;     /* a number or the name of a special value */
+convert_function convert_money;            /* a number, also with an exponent */
 
 /* value_time.c */
 convert_function convert_days;

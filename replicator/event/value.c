@@ -208,7 +208,7 @@ static bool needs_zone(const struct target_type *target)
 static void choose_decimal(struct conversion *made, const struct target_type *target, enum decimal_mode mode)
 {
 	if (mode != DECIMAL_MODE_PRECISE) {
-		made->convert = convert_numeric_text;
+		made->convert = is(target, "money") ? convert_money : convert_numeric_text;
 		return;
 	}
 	made->convert = convert_untold_decimal;
@@ -287,7 +287,9 @@ static void choose_text(struct conversion *made, const struct target_type *targe
 {
 	if (target->array)
 		return;
-	if (is(target, "numeric") || is(target, "money"))
+	if (is(target, "money"))
+		made->convert = convert_money;
+	else if (is(target, "numeric"))
 		made->convert = convert_numeric_text;
 	else if (is(target, "hstore"))
 		made->convert = convert_hstore;
@@ -377,6 +379,9 @@ static void choose_told(struct conversion *made, const struct column *column, co
 		made->name = column->schema_name;
 		return;
 	case ENCODING_NUMBER:
+		if (is(target, "money"))
+			made->convert = convert_money;
+		return;
 	case ENCODING_ISO_TIME:
 	case ENCODING_ZONED_TIME:
 	case ENCODING_DURATION_ISO:

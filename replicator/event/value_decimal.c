@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#define MONEY_DIGITS 64
+
 #define DECIMAL_BYTES 65536
 #define SCALE_LIMIT 200000
 #define WORD_DIGITS 9
@@ -225,5 +227,73 @@ struct error *convert_numeric_text(const struct conversion *conversion, const st
 		converted_text(converted, "Infinity", 8);
 	else if (slice_is(value_slice(value), "NEGATIVE_INFINITY"))
 		converted_text(converted, "-Infinity", 9);
+	return NULL;
+}
+
+/* `-9.25e3`: its digits without point, how many stand before the point, and the sign. False: no such number. */
+static bool take_apart(struct slice text, char *digits, size_t *count, long *before_point, bool *negative)
+{
+	size_t i = 0;
+	bool point = false;
+	char *end = NULL;
+	long exponent = 0;
+
+	*negative = text.length > 0 && text.data[0] == '-';
+	*count = 0;
+	*before_point = 0;
+	for (i += *negative; i < text.length && (text.data[i] == '.' || (text.data[i] >= '0' && text.data[i] <= '9'));
+	     i++) {
+		if (text.data[i] == '.') {
+			if (point)
+				return false;
+			point = true;
+		} else {
+			digits[(*count)++] = text.data[i];
+			*before_point += !point;
+		}
+	}
+	if (i < text.length) {
+		char rest[16];
+
+		if ((text.data[i] != 'e' && text.data[i] != 'E') || text.length - i >= sizeof(rest))
+			return false;
+		memcpy(rest, text.data + i + 1, text.length - i - 1);
+		rest[text.length - i - 1] = '\0';
+		exponent = strtol(rest, &end, 10);
+		if (end == rest || *end != '\0')
+			return false;
+	}
+	*before_point += exponent;
+	return *count > 0 && *before_point > -MONEY_DIGITS && *before_point < MONEY_DIGITS;
+}
+
+/* money takes no exponent. */
+struct error *convert_money(const struct conversion *conversion, const struct value *value, struct arena *arena,
+                            struct value *converted)
+{
+	char digits[MONEY_DIGITS];
+	size_t count;
+	long point;
+	bool negative;
+	char *text;
+	char *at;
+
+	(void)conversion;
+	*converted = *value;
+	if (value->kind != VALUE_NUMBER && value->kind != VALUE_STRING)
+		return conversion_mismatch(value, "an amount of money");
+	if (value->length >= sizeof(digits) || !take_apart(value_slice(value), digits, &count, &point, &negative))
+		return NULL; /* the server says what it thinks of it */
+	at = text = arena_alloc(arena, 3 * MONEY_DIGITS);
+	if (negative)
+		*at++ = '-';
+	if (point <= 0)
+		*at++ = '0';
+	for (long i = point < 0 ? point : 0; i < (long)count || i < point; i++) {
+		if (i == point)
+			*at++ = '.';
+		*at++ = i >= 0 && i < (long)count ? digits[i] : '0';
+	}
+	converted_text(converted, text, (size_t)(at - text));
 	return NULL;
 }

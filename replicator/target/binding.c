@@ -250,6 +250,12 @@ static void remember(struct binding_cache *cache, struct binding *binding)
 	rank_all(cache);
 }
 
+/* Rows can be marked as deleted, so each row that comes says that it is not. */
+static bool is_soft(const struct table_rule *rule)
+{
+	return rule->delete_mode == DELETE_SOFT || rule->truncate_mode == TRUNCATE_SOFT;
+}
+
 static struct error *bind(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -268,13 +274,14 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	binding->synced_at = extra_column(binding, config->target.synced_at);
 	binding->is_deleted = extra_column(binding, config->target.is_deleted);
 	binding->deleted_at = extra_column(binding, config->target.deleted_at);
-	if (binding->rule->delete_mode == DELETE_SOFT && binding->is_deleted == NULL)
-		return error_new(
-		    ERROR_TARGET,
-		    "table %s.%s has delete = \"soft\", but the target's table has no column \"%s\"; add it: ALTER "
-		    "TABLE … ADD COLUMN %s boolean NOT NULL DEFAULT false",
-		    relation->schema, relation->table, config->target.is_deleted, config->target.is_deleted);
-	if (binding->rule->delete_mode != DELETE_SOFT)
+	if (is_soft(binding->rule) && binding->is_deleted == NULL)
+		return error_new(ERROR_TARGET,
+		                 "table %s.%s has delete or truncate = \"soft\", but the target's table has no column "
+		                 "\"%s\"; add it: ALTER "
+		                 "TABLE … ADD COLUMN %s boolean NOT NULL DEFAULT false",
+		                 relation->schema, relation->table, config->target.is_deleted,
+		                 config->target.is_deleted);
+	if (!is_soft(binding->rule))
 		binding->is_deleted = binding->deleted_at = NULL;
 	binding->strict = !cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers);
 	return NULL;

@@ -2,8 +2,8 @@
  * statement.c - SQL texts. Names go through pg/sql.h, types by their quoted names; values are parameters.
  *
  * NOTES
- *   A column of a plain type travels as an array of that type. An array column travels as text[] and is cast row by row,
- *   since unnest() would take the arrays themselves apart. Casts carry no type modifier: an explicit cast would cut a
+ *   A column of a plain type travels as an array of that type. An array or composite column travels as text[] and is cast
+ *   row by row, since unnest() would take the values themselves apart. Casts carry no type modifier: an explicit cast would cut a
  *   value short in silence where the assignment to the column refuses it.
  */
 #include "target/statement.h"
@@ -15,11 +15,17 @@ static void append_alias(struct buffer *sql, size_t column)
 	buffer_append_format(sql, "c%zu", column);
 }
 
+/* unnest() takes an array within the array apart, and a composite value into its columns. */
+static bool travels_as_text(const struct column_image *image)
+{
+	return image->type.array || image->type.category == 'C';
+}
+
 static void append_value(struct buffer *sql, const struct binding *binding, size_t column)
 {
 	buffer_append_text(sql, "s.");
 	append_alias(sql, column);
-	if (binding->columns[column].image->type.array) {
+	if (travels_as_text(binding->columns[column].image)) {
 		buffer_append_text(sql, "::");
 		buffer_append_text(sql, binding->columns[column].image->cast_name);
 	}
@@ -28,8 +34,9 @@ static void append_value(struct buffer *sql, const struct binding *binding, size
 static void append_parameter(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
 {
 	buffer_append_format(sql, "%s$%zu::", number > 1 ? ", " : "", number);
-	buffer_append_text(sql, binding->columns[column].image->type.array ? "pg_catalog.text"
-	                                                                   : binding->columns[column].image->cast_name);
+	buffer_append_text(sql, travels_as_text(binding->columns[column].image)
+	                            ? "pg_catalog.text"
+	                            : binding->columns[column].image->cast_name);
 	buffer_append_text(sql, "[]");
 }
 
@@ -82,7 +89,7 @@ static void append_key_join(struct buffer *sql, const struct binding *binding)
 
 		buffer_append_text(sql, i == 0 ? " WHERE t." : " AND t.");
 		sql_append_identifier(sql, image->name);
-		if (image->type.array)
+		if (travels_as_text(image))
 			buffer_append_format(sql, " = s.k%zu::%s", i, image->cast_name);
 		else
 			buffer_append_format(sql, " = ANY (ARRAY[s.k%zu])", i);
@@ -138,6 +145,22 @@ static void append_no_row_there(struct buffer *sql, const struct binding *bindin
 	buffer_append_text(sql, ")");
 }
 
+void statement_build_soft_truncate(struct buffer *sql, const struct binding *binding)
+{
+	buffer_append_text(sql, "UPDATE ");
+	append_table(sql, binding);
+	buffer_append_text(sql, " SET ");
+	append_extra_assignments(sql, binding, true, true);
+	buffer_append_text(sql, " WHERE NOT ");
+	sql_append_identifier(sql, binding->is_deleted);
+}
+
+/* An identity column that is GENERATED ALWAYS takes no other value once the row is there, at the source as well. */
+static bool is_assigned(const struct binding *binding, size_t column)
+{
+	return !binding->columns[column].image->identity_always;
+}
+
 static void build_update(struct buffer *sql, const struct binding *binding, const bool *mask, bool move)
 {
 	bool first = true;
@@ -146,7 +169,7 @@ static void build_update(struct buffer *sql, const struct binding *binding, cons
 	append_table(sql, binding);
 	buffer_append_text(sql, " AS t SET ");
 	for (size_t i = 0; i < binding->column_count; i++) {
-		if (!in_mask(mask, i) || (binding->columns[i].key && !move))
+		if (!in_mask(mask, i) || (binding->columns[i].key && !move) || !is_assigned(binding, i))
 			continue;
 		if (!first)
 			buffer_append_text(sql, ", ");
@@ -206,10 +229,23 @@ static void append_column_names(struct buffer *sql, const struct binding *bindin
 	buffer_append_text(sql, ")");
 }
 
+/* Nothing but a key that is GENERATED ALWAYS AS IDENTITY, and no column of ours. */
+static bool has_no_assignment(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->column_count; i++)
+		if (is_assigned(binding, i))
+			return false;
+	return binding->synced_at == NULL && binding->is_deleted == NULL;
+}
+
 static void append_on_conflict(struct buffer *sql, const struct binding *binding)
 {
 	bool first = true;
 
+	if (has_no_assignment(binding)) {
+		buffer_append_text(sql, " ON CONFLICT DO NOTHING");
+		return;
+	}
 	buffer_append_text(sql, " ON CONFLICT (");
 	for (size_t i = 0; i < binding->key_count; i++) {
 		if (i > 0)
@@ -220,7 +256,8 @@ static void append_on_conflict(struct buffer *sql, const struct binding *binding
 	for (size_t i = 0; i < binding->column_count; i++) {
 		const char *name = binding->columns[i].image->name;
 
-		if (binding->columns[i].key && (i != binding->key[0] || binding->column_count > binding->key_count))
+		if (!is_assigned(binding, i) ||
+		    (binding->columns[i].key && (i != binding->key[0] || binding->column_count > binding->key_count)))
 			continue;
 		if (!first)
 			buffer_append_text(sql, ", ");

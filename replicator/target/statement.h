@@ -27,4 +27,7 @@ enum statement_kind {
 /* `mask`: which of the binding's columns are set, by index; NULL: all. Of STATEMENT_UPDATE and STATEMENT_MOVE. */
 void statement_build(struct buffer *sql, const struct binding *binding, enum statement_kind kind, const bool *mask);
 
+/* TRUNCATE where it only marks: every row that is alive. The binding has is_deleted. */
+void statement_build_soft_truncate(struct buffer *sql, const struct binding *binding);
+
 #endif

@@ -387,12 +387,8 @@ static struct error *apply_truncate(const struct strict *strict, const struct bi
 		strict->counts->ignored++;
 		return NULL;
 	}
-	if (binding->rule->truncate_mode == TRUNCATE_SOFT && binding->is_deleted != NULL) {
-		buffer_append_text(&sql, "UPDATE ");
-		sql_append_qualified(&sql, binding->image->schema, binding->image->name);
-		buffer_append_text(&sql, " SET ");
-		sql_append_identifier(&sql, binding->is_deleted);
-		buffer_append_text(&sql, " = true");
+	if (binding->rule->truncate_mode == TRUNCATE_SOFT) {
+		statement_build_soft_truncate(&sql, binding);
 	} else {
 		/* Each truncated table has an event of its own; its neighbours by foreign keys must not go unasked. */
 		buffer_append_text(&sql, "DELETE FROM ");

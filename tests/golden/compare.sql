@@ -1,5 +1,5 @@
 -- Compares a table of the target with what the source held at the end, by value: numeric 2.5 equals 2.50, and types
--- without an equality of their own (json, xml, point) are compared as jsonb or text. Row order does not matter, the
+-- without an equality of their own (json, xml, geometric ones) are compared as jsonb or text. Row order does not matter, the
 -- number of equal rows does.
 
 CREATE SCHEMA golden;
@@ -8,7 +8,8 @@ CREATE SCHEMA golden;
 -- the columns, or ''.
 CREATE FUNCTION golden.expect(target regclass, header text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    wanted text[] := string_to_array(header, ',');
+    wanted text[] := ARRAY(SELECT CASE WHEN name LIKE '"%' THEN replace(trim(BOTH '"' FROM name), '""', '"') ELSE name END
+                           FROM unnest(string_to_array(header, ',')) WITH ORDINALITY AS u (name, position) ORDER BY position);
     problem text;
     columns text;
 BEGIN
@@ -30,11 +31,10 @@ BEGIN
 END $$;
 
 CREATE FUNCTION golden.comparable(target regclass) RETURNS text LANGUAGE sql AS $$
-    SELECT string_agg(CASE atttypid WHEN 'json'::regtype THEN format('%I::jsonb', attname)
-                                    WHEN 'xml'::regtype THEN format('%I::text', attname)
-                                    WHEN 'point'::regtype THEN format('%I::text', attname)
-                                    ELSE format('%I', attname) END, ', ' ORDER BY attname)
-    FROM pg_attribute
+    SELECT string_agg(CASE WHEN atttypid = 'json'::regtype THEN format('%I::jsonb', attname)
+                           WHEN atttypid = 'xml'::regtype OR typcategory = 'G' THEN format('%I::text', attname)
+                           ELSE format('%I', attname) END, ', ' ORDER BY attname)
+    FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
     WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
 $$;
 
