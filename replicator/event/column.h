@@ -34,7 +34,9 @@ enum encoding {
 	ENCODING_DURATION_US,  /* interval as microseconds */
 	ENCODING_DURATION_ISO, /* "P-1Y-2M3DT-4H-5M-6.789S" */
 	ENCODING_POINT,        /* {"x":1.5,"y":-2.25,"wkb":…,"srid":null} */
-	ENCODING_GEOMETRY,     /* {"wkb":base64,"srid":n} */
+	ENCODING_GEOMETRY,     /* {"wkb":base64,"srid":n}; of path also "extensions":{"closed":"true"} */
+	ENCODING_LINE,         /* {"a":1,"b":2,"c":3} */
+	ENCODING_CIRCLE,       /* {"center":point,"radius":3} */
 	ENCODING_MAP,          /* hstore as a JSON object */
 	ENCODING_HSTORE_JSON,  /* hstore as the text of a JSON object */
 	ENCODING_ARRAY,        /* JSON array of `element`'s encoding */

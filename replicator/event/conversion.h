@@ -43,8 +43,17 @@ convert_function convert_untold_interval;
 convert_function convert_bytea;     /* base64 */
 convert_function convert_hex;       /* hex without a prefix */
 convert_function convert_byte_text; /* base64 of the text of a type that the connector does not know */
+convert_function convert_hex_text;  /* hex of the same */
 convert_function convert_bits;      /* base64 of conversion->length bits, lowest byte first; or a boolean */
 convert_function convert_geometry;  /* {"wkb":base64,"srid":n} */
+
+/* value_geometric.c: PostgreSQL's own types, from well-known binary or the connector's structs */
+convert_function convert_box;
+convert_function convert_lseg;
+convert_function convert_path;
+convert_function convert_polygon;
+convert_function convert_line;
+convert_function convert_circle;
 
 /* value_composite.c */
 convert_function convert_array;

@@ -39,6 +39,8 @@ static const struct {
     {"io.debezium.data.geometry.Point", ENCODING_POINT},
     {"io.debezium.data.geometry.Geometry", ENCODING_GEOMETRY},
     {"io.debezium.data.geometry.Geography", ENCODING_GEOMETRY},
+    {"io.debezium.data.geometry.Line", ENCODING_LINE},
+    {"io.debezium.data.geometry.Circle", ENCODING_CIRCLE},
 };
 
 enum encoding semantic_type_encoding(const char *name)

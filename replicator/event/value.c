@@ -127,6 +127,8 @@ static const char *encoding_name(enum encoding encoding)
 	    [ENCODING_DURATION_ISO] = "intervals",
 	    [ENCODING_POINT] = "points",
 	    [ENCODING_GEOMETRY] = "geometries",
+	    [ENCODING_LINE] = "lines",
+	    [ENCODING_CIRCLE] = "circles",
 	    [ENCODING_MAP] = "hstore maps",
 	    [ENCODING_HSTORE_JSON] = "hstore maps",
 	    [ENCODING_ARRAY] = "arrays",
@@ -165,8 +167,10 @@ static const char *categories_of(enum encoding encoding)
 	case ENCODING_DURATION_ISO:
 		return "DTSU";
 	case ENCODING_POINT:
-		return "GSU";
 	case ENCODING_GEOMETRY:
+	case ENCODING_LINE:
+	case ENCODING_CIRCLE:
+		return "GSU";
 	case ENCODING_MAP:
 	case ENCODING_HSTORE_JSON:
 		return "SU";
@@ -252,6 +256,35 @@ static void choose_bytes(struct conversion *made, enum binary_mode mode)
 	made->convert = mode == BINARY_MODE_HEX ? convert_hex : convert_bytea;
 }
 
+/* PostgreSQL's geometric types; NULL: the target is none of them. */
+static convert_function *geometric(const struct target_type *target)
+{
+	static const struct {
+		const char *name;
+		convert_function *convert;
+	} types[] = {
+	    {"point", convert_point},     {"box", convert_box},   {"lseg", convert_lseg},     {"path", convert_path},
+	    {"polygon", convert_polygon}, {"line", convert_line}, {"circle", convert_circle},
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (is(target, types[i].name))
+			return types[i].convert;
+	return NULL;
+}
+
+/* Types of which the connector knows nothing but bytes (include.unknown.datatypes): base64 of their text. */
+static bool is_foreign(const struct target_type *target)
+{
+	static const char *const names[] = {"tsquery",   "pg_lsn", "jsonpath",      "refcursor",   "xid",
+	                                    "cid",       "tid",    "txid_snapshot", "pg_snapshot", "lquery",
+	                                    "ltxtquery", "cube",   "seg",           NULL};
+	const char *suffix = strstr(target->name, "multirange");
+
+	return target->category == 'C' || is_any(target, names) ||
+	       (suffix != NULL && strcmp(suffix, "multirange") == 0);
+}
+
 /* Plain JSON: by the target's type. */
 static void choose_untold(struct conversion *made, const struct target_type *target, const struct wire_modes *modes)
 {
@@ -275,8 +308,10 @@ static void choose_untold(struct conversion *made, const struct target_type *tar
 		made->length = is(target, "bit") && target->typmod > 0 ? target->typmod : 0;
 	} else if (is(target, "hstore")) {
 		made->convert = convert_hstore;
-	} else if (is(target, "point")) {
-		made->convert = convert_point;
+	} else if (geometric(target) != NULL) {
+		made->convert = geometric(target);
+	} else if (is_foreign(target)) {
+		made->convert = modes->binary == BINARY_MODE_HEX ? convert_hex_text : convert_byte_text;
 	} else if (is(target, "geometry") || is(target, "geography")) {
 		made->convert = convert_geometry;
 	}
@@ -364,10 +399,10 @@ static void choose_told(struct conversion *made, const struct column *column, co
 		made->convert = convert_duration;
 		return;
 	case ENCODING_POINT:
-		made->convert = convert_point;
-		return;
 	case ENCODING_GEOMETRY:
-		made->convert = convert_geometry;
+	case ENCODING_LINE:
+	case ENCODING_CIRCLE:
+		made->convert = geometric(target) != NULL ? geometric(target) : convert_geometry;
 		return;
 	case ENCODING_MAP:
 	case ENCODING_HSTORE_JSON:

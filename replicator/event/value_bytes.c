@@ -63,6 +63,37 @@ struct error *convert_byte_text(const struct conversion *conversion, const struc
 	return NULL;
 }
 
+static int hex_digit(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	digit |= 0x20;
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+struct error *convert_hex_text(const struct conversion *conversion, const struct value *value, struct arena *arena,
+                               struct value *converted)
+{
+	char *text;
+
+	(void)conversion;
+	if (value->kind != VALUE_STRING || value->length % 2 != 0)
+		return conversion_mismatch(value,
+		                           "hex of a text (include.unknown.datatypes, binary.handling.mode=hex)");
+	text = arena_alloc(arena, value->length / 2 + 1);
+	for (uint32_t i = 0; i < value->length; i += 2) {
+		const int high = hex_digit(value->data[i]);
+		const int low = hex_digit(value->data[i + 1]);
+
+		if (high < 0 || low < 0)
+			return conversion_mismatch(
+			    value, "hex of a text (include.unknown.datatypes, binary.handling.mode=hex)");
+		text[i / 2] = (char)(high << 4 | low);
+	}
+	converted_text(converted, text, value->length / 2);
+	return NULL;
+}
+
 static bool bit_at(struct slice bytes, size_t bit)
 {
 	return bit / 8 < bytes.length && ((unsigned char)bytes.data[bit / 8] >> (bit % 8) & 1) != 0;

@@ -71,6 +71,39 @@ static const struct conversion_case cases[] = {
     TOLD(ENCODING_MAP, "jsonb", VALUE_JSON, "{\"a\":\"b\"}", "{\"a\":\"b\"}"),
     TOLD(ENCODING_ARRAY, "jsonb", VALUE_JSON, "[1,2]", "[1,2]"),
 
+    /* geometric types, as PostgreSQL 15 and the connector 3.7.0 wrote them */
+    TOLD(ENCODING_GEOMETRY, "box", VALUE_JSON,
+         "{\"wkb\":\"AQMAAAABAAAABQAAAAAAAAAAAPA/"
+         "AAAAAAAA8D8AAAAAAADwPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA8D8"
+         "AAAAAAADwPwAAAAAAAPA/\",\"srid\":null,\"extensions\":{\"type\":\"box\"}}",
+         "(1,1),(0,0)"),
+    TOLD(ENCODING_GEOMETRY, "lseg", VALUE_JSON,
+         "{\"wkb\":\"AQIAAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPA/AAAAAAAA8D8=\",\"srid\":null}", "(0,0),(1,1)"),
+    TOLD(ENCODING_GEOMETRY, "path", VALUE_JSON,
+         "{\"wkb\":\"AQIAAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPA/AAAAAAAA8D8=\",\"extensions\":{\"closed\":\"true\"}}",
+         "((0,0),(1,1))"),
+    TOLD(ENCODING_GEOMETRY, "path", VALUE_JSON,
+         "{\"wkb\":\"AQIAAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPA/AAAAAAAA8D8=\",\"extensions\":{\"closed\":\"false\"}}",
+         "[(0,0),(1,1)]"),
+    UNTOLD("polygon", -1, VALUE_JSON,
+           "{\"wkb\":\"AQMAAAABAAAABAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADwPwAAAAAAAPA/"
+           "AAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"srid\":null,\"extensions\":{\"type\":\"polygon\"}}",
+           "((0,0),(1,1),(2,0))", .decimal = DECIMAL_MODE_STRING),
+    TOLD(ENCODING_LINE, "line", VALUE_JSON, "{\"a\":1,\"b\":2,\"c\":3}", "{1,2,3}"),
+    TOLD(ENCODING_CIRCLE, "circle", VALUE_JSON, "{\"center\":{\"x\":1,\"y\":2,\"wkb\":\"AQ==\"},\"radius\":3}",
+         "<(1,2),3>"),
+    TOLD(ENCODING_GEOMETRY, "box", VALUE_JSON, "{\"wkb\":\"AQIAAAACAAAAAAAA\"}", NULL),
+    TOLD(ENCODING_GEOMETRY, "polygon", VALUE_JSON, "{\"wkb\":\"AQMAAAABAAAA/////w==\"}", NULL),
+    TOLD(ENCODING_GEOMETRY, "path", VALUE_JSON, "{\"wkb\":\"\"}", NULL),
+    TOLD(ENCODING_LINE, "line", VALUE_JSON, "{\"a\":1}", NULL),
+    TOLD(ENCODING_CIRCLE, "circle", VALUE_JSON, "{\"center\":3,\"radius\":3}", NULL),
+    /* types that the connector does not know */
+    TOLD(ENCODING_BYTES, "int4multirange", VALUE_STRING, "e1sxLDMpLFs1LDkpfQ==", "{[1,3),[5,9)}"),
+    UNTOLD("int4multirange", -1, VALUE_STRING, "e1sxLDMpLFs1LDkpfQ==", "{[1,3),[5,9)}", .decimal = DECIMAL_MODE_STRING),
+    UNTOLD("pg_lsn", -1, VALUE_STRING, "31362f42", "16/B", .binary = BINARY_MODE_HEX),
+    UNTOLD("pg_lsn", -1, VALUE_STRING, "3136xf42", NULL, .binary = BINARY_MODE_HEX),
+    UNTOLD("pg_lsn", -1, VALUE_STRING, "313", NULL, .binary = BINARY_MODE_HEX),
+
     /* decimals */
     DECIMAL(2, "/xcrWvAB", "-9999999999.99"),
     DECIMAL(2, "AOjUpQ//", "9999999999.99"),

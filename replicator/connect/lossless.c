@@ -1,0 +1,136 @@
+/* lossless.c - see lossless.h */
+#include "connect/lossless.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+
+static const char *const only_true[] = {"true", NULL};
+static const char *const only_string[] = {"string", NULL};
+static const char *const only_none[] = {"none", "", NULL};
+static const char *const whole_times[] = {"isostring", "adaptive", "adaptive_time_microseconds", "microseconds", NULL};
+static const char *const any_binary[] = {"bytes", "base64", "base64-url-safe", "hex", NULL};
+static const char *const hstores[] = {"json", "map", NULL};
+static const char *const snapshots[] = {"initial", "always", "initial_only", "when_needed", NULL};
+
+const struct lossless_setting lossless_settings[] = {
+    {"provide.transaction.metadata", "true", "false", only_true,
+     "events come without their transactions: readers of the target can see parts of a transaction, and transactions = "
+     "\"on\" cannot work",
+     true},
+    {"skipped.operations", "none", "t", only_none, "the operations named there never arrive (t: TRUNCATE)", true},
+    {"decimal.handling.mode", "string", "precise", only_string,
+     "precise sends NULL for NaN and the infinities of numeric; double rounds numeric and money, and values that no "
+     "longer fit stop the stream",
+     false},
+    {"time.precision.mode", "isostring", "adaptive", whole_times,
+     "connect cuts times and timestamps to milliseconds; nanoseconds overflows outside of the years 1677 to 2262",
+     false},
+    {"interval.handling.mode", "string", "numeric", only_string,
+     "numeric makes months and days an average number of microseconds", false},
+    {"binary.handling.mode", "bytes", "bytes", any_binary, "an unknown mode", false},
+    {"hstore.handling.mode", "json", "json", hstores, "an unknown mode", false},
+    {"include.unknown.datatypes", "true", "false", only_true,
+     "columns of types that the connector does not know are left out of every event", false},
+    {"snapshot.mode", "initial", "initial", snapshots,
+     "rows that were there before the connector are not sent; copy them to the target yourself", false},
+};
+const size_t lossless_setting_count = sizeof(lossless_settings) / sizeof(*lossless_settings);
+
+/* Our settings that tell how plain JSON is to be read, and the connector's that say how it is written. Of an hstore
+ * the value itself tells. */
+static const struct {
+	const char *ours;
+	const char *name;
+	const char *fallback;
+	const char *words[7]; /* by the value of the enum */
+} modes[] = {
+    {"decoding.decimal", "decimal.handling.mode", "precise", {"precise", "double", "string"}},
+    {"decoding.time",
+     "time.precision.mode",
+     "adaptive",
+     {"adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"}},
+    {"decoding.interval", "interval.handling.mode", "numeric", {"numeric", "string"}},
+    {"decoding.binary", "binary.handling.mode", "bytes", {"bytes", "base64", "base64-url-safe", "hex"}},
+};
+
+static const char *value_of(const json_t *connector, const char *name, const char *fallback)
+{
+	const char *value = json_string_value(json_object_get(connector, name));
+
+	return value != NULL ? value : fallback;
+}
+
+static bool is_among(const char *value, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strcmp(*words, value) == 0)
+			return true;
+	return false;
+}
+
+static bool is_plain_json(const json_t *connector)
+{
+	const char *converter = value_of(connector, "value.converter", "");
+
+	return strstr(converter, "JsonConverter") != NULL &&
+	       strcmp(value_of(connector, "value.converter.schemas.enable", "true"), "false") == 0;
+}
+
+static void check_modes(const json_t *connector, const struct wire_modes *ours,
+                        void (*tell)(void *context, bool problem, const char *text), void *context)
+{
+	const unsigned values[] = {ours->decimal, ours->time, ours->interval, ours->binary};
+	struct buffer text = {0};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		const char *theirs = value_of(connector, modes[i].name, modes[i].fallback);
+
+		if (strcmp(theirs, modes[i].words[values[i]]) == 0)
+			continue;
+		buffer_reset(&text);
+		buffer_append_format(&text,
+		                     "%s is \"%s\", but the connector writes plain JSON with %s=%s; set %s = \"%s\"",
+		                     modes[i].ours, modes[i].words[values[i]], modes[i].name, theirs, modes[i].ours,
+		                     theirs);
+		tell(context, true, text.data);
+	}
+	buffer_free(&text);
+}
+
+static void check_placeholder(const json_t *connector, const struct config *config,
+                              void (*tell)(void *context, bool problem, const char *text), void *context)
+{
+	static const char initial[] = "__debezium_unavailable_value";
+	const char *theirs = value_of(connector, "unavailable.value.placeholder", initial);
+	const char *ours = config->decoding.unavailable_placeholder;
+
+	if (strcmp(theirs, ours != NULL ? ours : initial) != 0)
+		tell(context, true,
+		     "the connector's unavailable.value.placeholder is not decoding.unavailable_placeholder: unchanged "
+		     "TOAST values would be overwritten with it; set both alike");
+}
+
+void lossless_check(const json_t *connector, const struct config *config,
+                    void (*tell)(void *context, bool problem, const char *text), void *context)
+{
+	struct buffer text = {0};
+
+	for (size_t i = 0; i < lossless_setting_count; i++) {
+		const struct lossless_setting *setting = &lossless_settings[i];
+		const char *value = value_of(connector, setting->name, setting->fallback);
+		const bool wanted = config->stream.transactions == TRANSACTIONS_ON ||
+		                    strcmp(setting->name, "provide.transaction.metadata") != 0;
+
+		if (is_among(value, setting->good) || !wanted)
+			continue;
+		buffer_reset(&text);
+		buffer_append_format(&text, "the connector has %s=%s: %s; set %s=%s", setting->name, value,
+		                     setting->loss, setting->name, setting->best);
+		tell(context, setting->problem, text.data);
+	}
+	buffer_free(&text);
+	check_placeholder(connector, config, tell, context);
+	if (is_plain_json(connector))
+		check_modes(connector, &config->decoding.modes, tell, context);
+}

@@ -1,0 +1,118 @@
+/* test_lossless.c - what is said of a connector's settings. */
+#include "connect/lossless.h"
+
+#include "base/buffer.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct buffer told;
+static int problems;
+
+static void take(void *context, bool problem, const char *text)
+{
+	(void)context;
+	problems += problem;
+	buffer_append_format(&told, "%s\n", text);
+}
+
+static void check(const char *connector, const struct config *config)
+{
+	json_t *json = json_loads(connector, 0, NULL);
+
+	ck_assert_ptr_nonnull(json);
+	buffer_reset(&told);
+	buffer_append_text(&told, "");
+	problems = 0;
+	lossless_check(json, config, take, NULL);
+	json_decref(json);
+}
+
+#define GOOD                                                                                                           \
+	"\"provide.transaction.metadata\":\"true\",\"skipped.operations\":\"none\",\"decimal.handling.mode\":"         \
+	"\"string\","                                                                                                  \
+	"\"time.precision.mode\":\"isostring\",\"interval.handling.mode\":\"string\",\"include.unknown.datatypes\":"   \
+	"\"true\""
+
+static struct config ours(void)
+{
+	struct config config = {0};
+
+	config.decoding.modes = (struct wire_modes){DECIMAL_MODE_STRING, TIME_MODE_ISOSTRING, INTERVAL_MODE_STRING,
+	                                            BINARY_MODE_BYTES, HSTORE_MODE_JSON};
+	return config;
+}
+
+START_TEST(test_best_settings_are_silent)
+{
+	struct config config = ours();
+
+	check("{" GOOD ",\"value.converter\":\"org.apache.kafka.connect.json.JsonConverter\","
+	      "\"value.converter.schemas.enable\":\"false\"}",
+	      &config);
+	ck_assert_str_eq(told.data, "");
+	for (size_t i = 0; i < lossless_setting_count; i++) {
+		const char *const *good = lossless_settings[i].good;
+
+		while (*good != NULL && strcmp(*good, lossless_settings[i].best) != 0)
+			good++;
+		ck_assert_msg(*good != NULL, "%s", lossless_settings[i].name);
+	}
+}
+END_TEST
+
+START_TEST(test_defaults_lose)
+{
+	struct config config = ours();
+
+	check("{}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "provide.transaction.metadata=false"));
+	ck_assert_ptr_nonnull(strstr(told.data, "skipped.operations=t:"));
+	ck_assert_ptr_nonnull(strstr(told.data, "decimal.handling.mode=precise"));
+	ck_assert_ptr_nonnull(strstr(told.data, "interval.handling.mode=numeric"));
+	ck_assert_ptr_null(strstr(told.data, "time.precision.mode"));
+	ck_assert_int_eq(problems, 2);
+	config.stream.transactions = TRANSACTIONS_OFF;
+	check("{}", &config);
+	ck_assert_ptr_null(strstr(told.data, "provide.transaction.metadata"));
+}
+END_TEST
+
+START_TEST(test_two_sides_disagree)
+{
+	struct config config = ours();
+
+	config.decoding.modes.time = TIME_MODE_ADAPTIVE;
+	check("{" GOOD ",\"unavailable.value.placeholder\":\"gone\",\"value.converter\":\"org.apache.kafka.connect."
+	      "json.JsonConverter\","
+	      "\"value.converter.schemas.enable\":\"false\"}",
+	      &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "set decoding.time = \"isostring\""));
+	ck_assert_ptr_nonnull(strstr(told.data, "unavailable_placeholder"));
+	ck_assert_int_eq(problems, 2);
+	/* With a schema the events say it themselves. */
+	check("{" GOOD ",\"value.converter\":\"org.apache.kafka.connect.json.JsonConverter\"}", &config);
+	ck_assert_str_eq(told.data, "");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("lossless");
+	TCase *cases = tcase_create("lossless");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(cases, test_best_settings_are_silent);
+	tcase_add_test(cases, test_defaults_lose);
+	tcase_add_test(cases, test_two_sides_disagree);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	buffer_free(&told);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
