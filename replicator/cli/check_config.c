@@ -69,6 +69,8 @@ static void check_all(struct preflight *preflight)
 	check_source_server(preflight);
 	puts("kafka");
 	check_kafka(preflight);
+	puts("connector");
+	check_connector(preflight);
 	puts("tables");
 	check_tables(preflight);
 }

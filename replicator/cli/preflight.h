@@ -58,6 +58,8 @@ void check_target_server(struct preflight *preflight);
 void check_source_server(struct preflight *preflight);
 /* check_kafka.c */
 void check_kafka(struct preflight *preflight);
+/* check_connector.c: the running connector's settings, where connect.url and connect.connector name it */
+void check_connector(struct preflight *preflight);
 /* check_pairs.c: the tables of both sides, and the rules; after the other three. */
 void check_tables(struct preflight *preflight);
 /* check_pair.c: one table of the source and its namesake. `captured` false: perhaps the connector leaves it out. */
