@@ -421,7 +421,9 @@ const struct setting settings[] = {
      FIELD(decoding.modes.binary),
      .initial = "bytes",
      .choices = binary_choices,
-     .description = "The connector's binary.handling.mode."},
+     .description = "The connector's binary.handling.mode. With hex it matters for JSON with schema and Avro too: "
+                    "there bytes are\n"
+                    "texts then."},
     {.key = "decoding.hstore",
      .type = SETTING_CHOICE,
      FIELD(decoding.modes.hstore),

@@ -330,6 +330,8 @@ static void choose_text(struct conversion *made, const struct target_type *targe
 		made->convert = convert_hstore;
 	else if (is(target, "bytea"))
 		choose_bytes(made, modes->binary);
+	else if (is_foreign(target))
+		made->convert = modes->binary == BINARY_MODE_HEX ? convert_hex_text : convert_byte_text;
 }
 
 static void choose_number(struct conversion *made, convert_function *convert, const struct target_type *target,
