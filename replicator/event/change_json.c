@@ -34,6 +34,8 @@ static const char *const ENCODING_NAMES[] = {
     [ENCODING_DURATION_ISO] = "duration-iso",
     [ENCODING_POINT] = "point",
     [ENCODING_GEOMETRY] = "geometry",
+    [ENCODING_LINE] = "line",
+    [ENCODING_CIRCLE] = "circle",
     [ENCODING_MAP] = "map",
     [ENCODING_HSTORE_JSON] = "hstore-json",
     [ENCODING_ARRAY] = "array",
@@ -63,8 +65,9 @@ static json_t *relation_json(const struct relation *relation)
 		json_array_append_new(columns, column_json(&relation->columns[i]));
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		json_array_append_new(key, json_string(relation->columns[relation->key_columns[i]].name));
-	return json_pack("{s:s, s:s, s:b, s:o, s:o}", "schema", relation->schema, "table", relation->table, "typed",
-	                 (int)relation->typed, "key", key, "columns", columns);
+	return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o}", "schema", relation->schema, "table", relation->table,
+	                 "typed", (int)relation->typed, "adjusted", (int)relation->adjusted, "key", key, "columns",
+	                 columns);
 }
 
 static json_t *value_json(const struct value *value)
@@ -213,7 +216,8 @@ static const struct relation *read_relation(const json_t *json, struct arena *ar
 	struct column *key = arena_alloc_zeroed(arena, (key_count + 1) * sizeof(*key));
 	const char *schema = json_string_value(json_object_get(json, "schema"));
 	const char *table = json_string_value(json_object_get(json, "table"));
-	bool typed = json_is_true(json_object_get(json, "typed"));
+	const unsigned flags = (json_is_true(json_object_get(json, "typed")) ? SHAPE_TYPED : 0u) |
+	                       (json_is_true(json_object_get(json, "adjusted")) ? SHAPE_ADJUSTED : 0u);
 	const struct shape *shape, *key_shape;
 	const char *missing;
 
@@ -229,8 +233,8 @@ static const struct relation *read_relation(const json_t *json, struct arena *ar
 	}
 	if (schema == NULL || table == NULL)
 		return NULL;
-	shape = count == 0 ? registry_empty_shape() : registry_shape(columns, (uint32_t)count, typed);
-	key_shape = key_count == 0 ? registry_empty_shape() : registry_shape(key, (uint32_t)key_count, typed);
+	shape = count == 0 ? registry_empty_shape() : registry_shape(columns, (uint32_t)count, flags);
+	key_shape = key_count == 0 ? registry_empty_shape() : registry_shape(key, (uint32_t)key_count, flags);
 	if (shape == NULL || key_shape == NULL)
 		return NULL;
 	return registry_relation(registry_collection((struct slice){schema, strlen(schema)},
