@@ -51,6 +51,14 @@ const struct command commands[] = {
      "       still (one that changes rows of an earlier one waits for that)\n"
      "skip   drop one; it stays in the table as skipped, with the reason. check_target will show its rows",
      command_quarantine},
+    {"accept", "gap|new-slot", "record once what the program must not decide by itself; stop the daemon first",
+     "gap       events are gone from Kafka (retention, a topic made again, another cluster): the next start goes on "
+     "without\n"
+     "          them, and says which transactions are not whole\n"
+     "new-slot  the source's history went back (a failover that lost WAL, a restored source): the next start takes "
+     "its\n"
+     "          commit LSNs as they are. Compare both sides afterwards (check_target).",
+     command_accept},
     {"version", "", "show the version", NULL, command_version},
     {"config-example", "", NULL, NULL, command_config_example},
     {"config-reference", "", NULL, NULL, command_config_reference},

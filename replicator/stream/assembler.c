@@ -30,8 +30,12 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	assembler->options = *options;
 	assembler->partitions = partitions;
 	assembler->mark_partition = NO_PARTITION;
-	assembler->watermark = start->last_commit_lsn;
-	assembler->watermark_us = start->last_source_us;
+	assembler->word_open = start->accepted_id != 0;
+	assembler->new_slot = start->accept_new_slot;
+	if (!start->accept_new_slot) {
+		assembler->watermark = start->last_commit_lsn;
+		assembler->watermark_us = start->last_source_us;
+	}
 	assembler->recent[0] = start->last_tx_id;
 	assembler->recent_next = 1;
 	assembler->generation = start->generation;
@@ -187,6 +191,8 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 	if ((state->excluded &&
 	     change->snapshot != SNAPSHOT_LAST) || /* the last row ends the snapshot, wanted or not */
 	    (change->operation == CHANGE_MESSAGE && change->total_order == 0)) { /* outside any transaction */
+		if (change->operation == CHANGE_MESSAGE && change->lsn > assembler->message_lsn)
+			assembler->message_lsn = change->lsn;
 		change_release(change);
 		return NULL;
 	}
@@ -273,6 +279,17 @@ static int64_t next_offset_of(const struct assembler *assembler, uint32_t partit
 	return next;
 }
 
+/* Everything is past the accepted gap; with a new slot, its first transaction is in. */
+static bool word_is_used(const struct assembler *assembler, const struct transaction *transaction)
+{
+	if (assembler->new_slot && transaction->kind != TRANSACTION_STREAMED)
+		return false;
+	for (uint32_t i = 0; i < assembler->lane_count; i++)
+		if (assembler->lanes[i].used && next_offset_of(assembler, i) < assembler->lanes[i].gap_until)
+			return false;
+	return true;
+}
+
 void assembler_add_positions(struct assembler *assembler, struct transaction *transaction)
 {
 	for (size_t i = 0; i < assembler->dirty_count; i++) {
@@ -287,6 +304,10 @@ void assembler_add_positions(struct assembler *assembler, struct transaction *tr
 		transaction_add_position(transaction, partition, next);
 	}
 	assembler->dirty_count = 0;
+	if (assembler->word_open && word_is_used(assembler, transaction)) {
+		assembler->word_open = false;
+		transaction->accepted = true;
+	}
 }
 
 void assembler_pop(struct assembler *assembler, struct lane *lane)

@@ -52,6 +52,10 @@ struct assembler {
 	size_t taken_bytes;               /* of its events in memory */
 	struct spill *spill;              /* of its events, when they are many; else NULL */
 
+	bool word_open; /* the operator's word is not used up */
+	bool new_slot;
+	uint64_t message_lsn; /* of the last message outside any transaction; sequence[0] may point to it */
+
 	uint64_t watermark; /* W */
 	int64_t watermark_us;
 	uint64_t recent[RECENT_COUNT];

@@ -18,6 +18,7 @@
 
 /* Seconds without progress before an END whose collection has no topic stops the stream. */
 #define QUIET_TICKS_TO_STOP 60
+#define QUIET_TICKS_OF_CHAIN 3
 
 void assembler_forget_taken(struct assembler *assembler)
 {
@@ -100,6 +101,32 @@ static struct error *next_end(struct assembler *assembler, struct transaction_ma
 		pop_end(assembler, behind);
 	}
 	return NULL;
+}
+
+/*
+ * sequence[0] of a transaction is the commit LSN of the one before, or the LSN of a message outside any transaction. The
+ * transactions between that and W are not in the transaction topic. NULL also while it may still come.
+ */
+static struct error *check_chain(const struct assembler *assembler)
+{
+	const struct transaction_mark *end = assembler->current;
+	uint64_t previous = 0;
+	char watermark[LSN_TEXT_SIZE], lsn[LSN_TEXT_SIZE];
+
+	for (size_t i = 0; i < assembler->lane_count && previous == 0; i++)
+		if (assembler->lanes[i].taken_count > 0)
+			previous = assembler->lanes[i].taken[0]->previous_commit_lsn;
+	if (previous <= assembler->watermark || assembler->watermark == 0 || assembler->word_open ||
+	    previous <= assembler->message_lsn || previous <= assembler->generation.lsn)
+		return NULL;
+	lsn_format(assembler->watermark, watermark);
+	lsn_format(previous, lsn);
+	return error_new(
+	    ERROR_GAP,
+	    "transaction %llu follows commit LSN %s, but the last one in the transaction topic is %s: what was "
+	    "between is gone (the topic was made again or cut), or it was a message outside any transaction in a "
+	    "topic that is not read; run `replicator table resync TABLE`, or `replicator accept gap` to go on",
+	    (unsigned long long)end->tx_id, lsn, watermark);
 }
 
 static struct error *begin_current(struct assembler *assembler, struct transaction_mark *end)
@@ -249,6 +276,19 @@ static bool gap_explains(const struct assembler *assembler)
 	return true;
 }
 
+static struct error *lost_end_error(const struct assembler *assembler, const struct change *change)
+{
+	const struct partition_name *name = partition_list_get(assembler->partitions, change->partition);
+
+	return error_new(
+	    ERROR_GAP,
+	    "%s[%d]@%lld: transaction %llu was committed before transaction %llu, but its END is not in the "
+	    "transaction topic (made again or cut); run `replicator table resync TABLE` for its tables, or "
+	    "`replicator accept gap` to go on without it",
+	    name->topic, (int)name->id, (long long)change->offset, (unsigned long long)change->tx_id,
+	    (unsigned long long)assembler->taking_tx_id);
+}
+
 /* In an accepted gap END may be lost as well: what stands at the head for it goes. */
 static struct error *handle_stale(struct assembler *assembler, uint32_t partition)
 {
@@ -259,10 +299,7 @@ static struct error *handle_stale(struct assembler *assembler, uint32_t partitio
 		struct change *head = lane_head(lane);
 
 		if (stale->offset >= lane->gap_until)
-			return assembler_change_error(
-			    assembler, stale,
-			    "its transaction was committed before the one at hand, but its END is not in "
-			    "the transaction topic");
+			return lost_end_error(assembler, stale);
 		log_warning("transaction %llu: an event of %s is left out: its END is lost in the accepted gap",
 		            (unsigned long long)head->tx_id, head->relation->collection->name);
 		assembler_pop(assembler, lane);
@@ -425,6 +462,7 @@ static struct error *finish_current(struct assembler *assembler, struct transact
 
 struct error *assembler_next_transaction(struct assembler *assembler, struct transaction **transaction)
 {
+	struct error *error;
 	bool complete;
 
 	if (assembler->current == NULL) {
@@ -438,5 +476,13 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 		TRY(begin_current(assembler, end));
 	}
 	TRY(gather(assembler, &complete));
-	return complete ? finish_current(assembler, transaction) : NULL;
+	if (!complete)
+		return NULL;
+	error = check_chain(assembler);
+	if (error == NULL)
+		return finish_current(assembler, transaction);
+	if (assembler->quiet_ticks >= QUIET_TICKS_OF_CHAIN)
+		return error;
+	error_free(error); /* a message that explains it may still come */
+	return NULL;
 }

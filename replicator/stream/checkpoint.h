@@ -23,6 +23,9 @@ struct checkpoint {
 	int64_t last_source_us;                /* when the source committed it, since 1970; 0 unknown */
 	struct snapshot_generation generation; /* of the last snapshot seen */
 	bool generation_open;                  /* its last row was not applied yet */
+	bool accept_gap;      /* the operator's word for this start: events that are gone from Kafka are done without */
+	bool accept_new_slot; /* likewise: commit LSNs may go back */
+	int64_t accepted_id;  /* of the word; 0: there is none */
 	struct checkpoint_offset *offsets;
 	size_t offset_count;
 };

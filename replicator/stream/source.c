@@ -80,12 +80,18 @@ static int64_t high_watermark(uint32_t partition, void *context)
 
 /* Life. */
 
-static struct error *check_cluster(const struct source *source)
+static struct error *check_cluster(struct source *source)
 {
 	const char *stored = source->start->cluster_id;
 
 	if (stored == NULL || stored[0] == '\0' || strcmp(stored, source->cluster_id) == 0)
 		return NULL;
+	if (source->start->accept_gap) {
+		log_warning("accepted: the cluster is %s, not %s; reading begins anew there", source->cluster_id,
+		            stored);
+		source->other_cluster = true;
+		return NULL;
+	}
 	return error_new(
 	    ERROR_GAP,
 	    "the offsets in the target belong to the Kafka cluster %s, but %s is the cluster %s; connect to the "

@@ -95,6 +95,16 @@ struct error *source_ask_high_watermarks(struct source *source, int timeout_ms)
 
 /* Start offsets. */
 
+/* The operator's word stands for it: say what is done without. */
+static bool accepted(const struct source *source, struct error *error)
+{
+	if (!source->start->accept_gap)
+		return false;
+	log_warning("accepted: %s", error->message);
+	error_free(error);
+	return true;
+}
+
 static const struct checkpoint_offset *stored_offset(const struct checkpoint *start, const char *topic, int32_t id)
 {
 	for (size_t i = 0; i < start->offset_count; i++)
@@ -149,17 +159,20 @@ struct error *source_gap_error(struct source *source, const char *topic, int32_t
 static struct error *start_offset(struct source *source, const char *topic, int32_t id, int64_t low, int64_t high,
                                   int64_t *offset)
 {
-	const struct checkpoint_offset *stored = stored_offset(source->start, topic, id);
+	const struct checkpoint_offset *stored = source->other_cluster ? NULL : stored_offset(source->start, topic, id);
+	struct error *error = NULL;
 
-	if (stored != NULL) {
-		*offset = stored->next_offset;
-		return *offset < low || *offset > high ? gap(topic, id, *offset, low, high) : NULL;
-	}
-	*offset = low;
-	if (low == 0)
+	*offset = stored != NULL ? stored->next_offset : low;
+	if (*offset < low || *offset > high)
+		error = gap(topic, id, *offset, low, high);
+	else if (stored == NULL && low > 0 && source->start->exists)
+		error = gap(topic, id, 0, low, high);
+	if (error != NULL && accepted(source, error)) {
+		*offset = low; /* what was applied before comes again, and is dismissed */
 		return NULL;
-	if (source->start->exists)
-		return gap(topic, id, 0, low, high);
+	}
+	if (error != NULL || stored != NULL || low == 0)
+		return error;
 	log_warning(
 	    "%s[%d] begins at offset %lld: older events were removed (retention); the tables are complete only if a "
 	    "snapshot lies in what is left",
@@ -298,7 +311,7 @@ static struct error *begin(struct source *source, const rd_kafka_topic_partition
 
 static struct error *check_and_begin(struct source *source, rd_kafka_topic_partition_list_t *found, int timeout_ms)
 {
-	rd_kafka_topic_partition_list_t *low;
+	rd_kafka_topic_partition_list_t *low, *high = NULL;
 	struct error *error;
 
 	rd_kafka_topic_partition_list_sort(found, NULL, NULL);
@@ -307,11 +320,19 @@ static struct error *check_and_begin(struct source *source, rd_kafka_topic_parti
 	if (error == NULL)
 		error = ask_offsets(source, found, LATEST, timeout_ms);
 	if (error == NULL)
+		high = rd_kafka_topic_partition_list_copy(found);
+	if (error == NULL)
 		error = choose_offsets(source, found, low);
 	if (error == NULL)
 		error = check_not_compacted(source, found, timeout_ms);
 	if (error == NULL)
 		error = begin(source, found);
+	for (int i = 0; error == NULL && source->start->accept_gap && i < high->cnt; i++)
+		assembler_accept_gap(source->assembler,
+		                     partition_list_add(source->names, high->elems[i].topic, high->elems[i].partition),
+		                     high->elems[i].offset);
+	if (high != NULL)
+		rd_kafka_topic_partition_list_destroy(high);
 	rd_kafka_topic_partition_list_destroy(low);
 	return error;
 }

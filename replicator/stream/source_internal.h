@@ -57,6 +57,7 @@ struct source {
 	rd_kafka_queue_t *messages; /* librdkafka's, of all partitions */
 	rd_kafka_queue_t *answers;  /* of requests that nobody waits for */
 	char *cluster_id;
+	bool other_cluster;  /* than that of the stored offsets, which the operator accepted: they do not count */
 	char *sasl_username; /* as configured, or ""; NULL: librdkafka needs no waking (source_read.c) */
 	char *sasl_password;
 	size_t read_since_wake; /* bytes */

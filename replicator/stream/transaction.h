@@ -41,7 +41,8 @@ struct transaction {
 	struct position *positions;
 	size_t position_count;
 	struct snapshot_generation generation; /* of TRANSACTION_SNAPSHOT from an initial snapshot */
-	bool generation_ends;                  /* the generation's last row is in it */
+	bool accepted;        /* it brings the stream past what the operator accepted: the word is used up */
+	bool generation_ends; /* the generation's last row is in it */
 };
 
 struct transaction *transaction_new(enum transaction_kind kind);

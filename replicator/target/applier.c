@@ -31,6 +31,7 @@
 
 struct error *applier_set_session(struct applier *applier)
 {
+	generation_forget(applier->generation);
 	return session_set_up(applier->connection, applier->config, applier->bindings);
 }
 
@@ -54,6 +55,7 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 	applier->partitions = partitions;
 	applier->queue = queue;
 	applier->bindings = binding_cache_new(config);
+	applier->generation = generation_new(config);
 	applier->plan = plan_new();
 	applier->sender = row_sender_new();
 	applier->quarantine = quarantine_new(config);
@@ -63,7 +65,8 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 		applier_free(applier);
 		return error;
 	}
-	atomic_store(&applier->state.last_commit_lsn, checkpoint->last_commit_lsn);
+	applier->accepted_id = checkpoint->accepted_id;
+	atomic_store(&applier->state.last_commit_lsn, checkpoint->accept_new_slot ? 0 : checkpoint->last_commit_lsn);
 	applier->last_sign_us = clock_monotonic_us();
 	*created = applier;
 	return NULL;
@@ -76,6 +79,7 @@ void applier_free(struct applier *applier)
 	quarantine_free(applier->quarantine);
 	row_sender_free(applier->sender);
 	plan_free(applier->plan);
+	generation_free(applier->generation);
 	binding_cache_free(applier->bindings);
 	pg_disconnect(applier->connection);
 	free(applier->positions);
@@ -170,6 +174,8 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 		piece->commit_lsn = large->commit_lsn;
 		if (error == NULL && count > 0)
 			error = apply_piece(applier, piece, strictly, counts);
+		if (error == NULL)
+			error = generation_note(applier->generation, applier->connection, applier->bindings, piece);
 		transaction_free(piece);
 		TRY(error);
 		if (count == 0)

@@ -4,7 +4,9 @@
  */
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "target/acceptance.h"
 #include "target/applier_internal.h"
 
 #include <stdlib.h>
@@ -65,6 +67,23 @@ static void note_confirmed(struct applier *applier, const struct checkpoint_upda
 	}
 }
 
+/* What goes with the rows: the tables of snapshots, what a snapshot did not contain, the operator's word. */
+static struct error *finish_rows(struct applier *applier, const struct transaction *first, size_t count)
+{
+	bool accepted = false;
+
+	for (; count > 0; count--, first = first->next) {
+		TRY(generation_note(applier->generation, applier->connection, applier->bindings, first));
+		if (first->generation_ends)
+			TRY(generation_sweep(applier->generation, applier->connection, &first->generation));
+		accepted = accepted || first->accepted;
+	}
+	if (!accepted || applier->accepted_id == 0)
+		return NULL;
+	log_info("the stream is past what was accepted");
+	return acceptance_use(applier->connection, applier->config, applier->accepted_id);
+}
+
 struct error *applier_commit(struct applier *applier, const struct transaction *first, size_t count)
 {
 	struct checkpoint_update update;
@@ -73,6 +92,7 @@ struct error *applier_commit(struct applier *applier, const struct transaction *
 	struct error *error;
 	struct error *finished;
 
+	TRY(finish_rows(applier, first, count));
 	collect_update(applier, first, count, &update);
 	TRY(pg_pipeline_begin(applier->connection));
 	error = checkpoint_send(applier->connection, applier->config, applier->partitions, &update);
@@ -96,6 +116,7 @@ struct error *applier_commit(struct applier *applier, const struct transaction *
 struct error *applier_roll_back(struct applier *applier)
 {
 	applier->commit_sent = false;
+	generation_forget(applier->generation);
 	return pg_execute(applier->connection, "ROLLBACK");
 }
 

@@ -14,6 +14,7 @@
 #include "target/applier.h"
 #include "target/batch.h"
 #include "target/checkpoint.h"
+#include "target/generation.h"
 #include "target/quarantine.h"
 
 #include <stdatomic.h>
@@ -27,7 +28,9 @@ struct applier {
 	struct plan *plan;
 	struct row_sender *sender;
 	struct quarantine *quarantine;
+	struct generation *generation;
 	int64_t epoch;
+	int64_t accepted_id; /* of the operator's word at the start; 0: none */
 	char *cluster_id;
 	uint64_t until_lsn;
 	struct position *positions; /* of the update at hand */

@@ -15,6 +15,7 @@
 #include "base/lsn.h"
 #include "base/memory.h"
 #include "pg/sql.h"
+#include "target/acceptance.h"
 #include "target/state.h"
 #include "target/stream_lock.h"
 
@@ -114,6 +115,8 @@ static struct error *read_checkpoint(struct pg_connection *connection, const str
 	error = read_stream(connection, config, checkpoint);
 	if (error == NULL)
 		error = read_offsets(connection, config, checkpoint);
+	if (error == NULL)
+		error = acceptance_read(connection, config, checkpoint);
 	if (error != NULL) {
 		checkpoint_free(checkpoint);
 		return error;

@@ -403,9 +403,44 @@ START_TEST(test_lost_end_stops)
 }
 END_TEST
 
+/* Offsets agree, but the transaction topic does not go on where it ended. */
+START_TEST(test_cut_chain_stops)
+{
+	struct transaction *transaction = NULL;
+	struct error *error;
+
+	simple(1, 100, 50);
+	expect_rows(1, "10 11");
+	simple(3, 120, 119);
+	expect_nothing();
+	for (int i = 0; i < 3; i++)
+		transaction_free(assembler_progress(assembler));
+	error = assembler_next(assembler, &transaction);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_str_eq(error_class_name(error->class), error_class_name(ERROR_GAP));
+	ck_assert_ptr_nonnull(strstr(error->message, "accept gap"));
+	error_free(error);
+}
+END_TEST
+
+START_TEST(test_new_slot_takes_lower_positions)
+{
+	start.last_commit_lsn = 500;
+	start.last_tx_id = 5;
+	start.last_source_us = 5000000;
+	start.accept_new_slot = true;
+	start.accepted_id = 1;
+	begin();
+	simple(90, 400, 390);
+	expect_rows(90, "900 901");
+}
+END_TEST
+
 START_TEST(test_accepted_gap_cuts_transactions)
 {
 	start.last_commit_lsn = 40;
+	start.accept_gap = true;
+	start.accepted_id = 1;
 	begin();
 	/* Transaction 1 lost a user and transaction 2 its END; then all is whole. */
 	event((struct event){ORDERS, 'c', 1, 2, 102, 50, 11, 0});
@@ -662,6 +697,8 @@ int main(void)
 	tcase_add_test(tcase, test_history_that_goes_back_stops);
 	tcase_add_test(tcase, test_missing_event_stops);
 	tcase_add_test(tcase, test_lost_end_stops);
+	tcase_add_test(tcase, test_cut_chain_stops);
+	tcase_add_test(tcase, test_new_slot_takes_lower_positions);
 	tcase_add_test(tcase, test_accepted_gap_cuts_transactions);
 	tcase_add_test(tcase, test_generation_ends_behind_all_its_rows);
 	tcase_add_test(tcase, test_generation_end_is_a_hand_over);
