@@ -68,7 +68,8 @@ static struct error *note_table(const struct generation *generation, struct pg_c
 	                         " pg_current_xact_id(), EXISTS (SELECT FROM ");
 	sql_append_qualified(&sql, binding->image->schema, binding->image->name);
 	buffer_append_text(&sql,
-	                   ") ON CONFLICT (stream, schema_name, table_name) DO UPDATE SET"
+	                   " WHERE age(xmin) > age(pg_current_xact_id()::xid)) ON CONFLICT (stream, schema_name, "
+	                   "table_name) DO UPDATE SET"
 	                   " generation_tx_id = excluded.generation_tx_id, generation_lsn = excluded.generation_lsn,"
 	                   " began_xid = excluded.began_xid, had_rows = excluded.had_rows"
 	                   " WHERE excluded.generation_lsn > c.generation_lsn");
@@ -86,10 +87,16 @@ struct error *generation_note(struct generation *generation, struct pg_connectio
 		const struct change *change = transaction->changes[i];
 		uint64_t *noted = noted_for(generation, change->relation->collection);
 		struct binding *binding;
+		struct error *error;
 
 		if (*noted >= wanted || change->operation == CHANGE_MESSAGE)
 			continue;
-		TRY(binding_find(cache, connection, change->relation, &binding));
+		error = binding_find(cache, connection, change->relation, &binding);
+		if (error != NULL && error->class == ERROR_TARGET) { /* nothing was written there: set aside */
+			error_free(error);
+			continue;
+		}
+		TRY(error);
 		TRY(note_table(generation, connection, binding, &transaction->generation));
 		*noted = wanted;
 	}
