@@ -24,14 +24,14 @@ declare -A may=(
   [main]="base config event stream schema pg target check connect ops cli"
 )
 # Single headers beyond that.
-declare -A exception=([config]="event/value.h")
+declare -A exception=([config]="event/value.h" [schema]="pg/sql.h")
 # The rooms of each library.
 declare -A library=(
   [librdkafka/rdkafka.h]="stream" [rdkafka.h]="stream"
   [libpq-fe.h]="pg" [postgresql/libpq-fe.h]="pg"
   [libconfig.h]="config"
   [microhttpd.h]="ops"
-  [jansson.h]="event check connect ops cli"
+  [jansson.h]="event schema check connect ops cli"
   [curl/curl.h]="base"
 )
 

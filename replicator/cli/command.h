@@ -60,6 +60,7 @@ int command_check_config(const struct invocation *invocation);
 int command_init(const struct invocation *invocation);
 int command_connector(const struct invocation *invocation);
 int command_accept(const struct invocation *invocation);
+int command_schema(const struct invocation *invocation);
 int command_status(const struct invocation *invocation);
 int command_quarantine(const struct invocation *invocation);
 int command_table(const struct invocation *invocation);

@@ -9,12 +9,14 @@ const struct command commands[] = {
     {"check-config", "", "check the configuration and every server that it names",
      "Reports all problems at once, each with a remedy. Exit code 0: none (there may be warnings).",
      command_check_config},
-    {"init", "source|target [--print | --remove] [--role ROLE]",
+    {"init", "source|target [--print | --remove] [--role ROLE] [--tables]",
      "make our schema in the source or the target, or bring it up to date",
-     "source: the tables for heartbeats and signals of the connector (optional); target: the state tables (needed).\n"
+     "source: the log of schema changes, and tables for heartbeats and signals of the connector (optional);\n"
+     "target: the state tables (needed).\n"
      "--print      print the SQL instead\n"
      "--remove     drop the schema; in the target the stream then forgets where it stands\n"
-     "--role ROLE  with source: ROLE, the connector's or one that it is a member of, becomes the tables' owner",
+     "--role ROLE  with source: ROLE, the connector's or one that it is a member of, becomes the tables' owner\n"
+     "--tables     with target: also make tables, types and keys that the source has and the target lacks",
      command_init},
     {"connector", "VERB [NAME | FILE] [OPTION]…", "the connector at Kafka Connect",
      "list                     all connectors of the worker\n"
@@ -59,6 +61,9 @@ const struct command commands[] = {
      "its\n"
      "          commit LSNs as they are. Compare both sides afterwards (check_target).",
      command_accept},
+    {"schema", "TABLE", "show the versions of a table that the stream has seen, and what was done for each",
+     "TABLE is schema.table, or the name of a table in public. The source's DDL log must be followed (docs/ddl.md).",
+     command_schema},
     {"version", "", "show the version", NULL, command_version},
     {"config-example", "", NULL, NULL, command_config_example},
     {"config-reference", "", NULL, NULL, command_config_reference},

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/exit_code.h"
 #include "pg/migration.h"
 #include "pg/sql.h"
 #include "target/checkpoint.h"
+#include "target/ddl.h"
 
 struct init {
 	const char *folder;
@@ -17,12 +19,14 @@ struct init {
 	const char *role; /* that shall own the source's tables, or NULL */
 	bool print;
 	bool remove;
+	bool tables; /* with target: make the tables that the source has and the target lacks */
+	const struct config *config;
 };
 
 /* The tables that the connector writes to, and whose changes it must be able to publish. */
 static void append_ownership(struct buffer *sql, const struct init *init)
 {
-	static const char *const tables[] = {"heartbeat", "signal"};
+	static const char *const tables[] = {"heartbeat", "signal", "ddl_log"};
 
 	buffer_append_text(sql, "GRANT USAGE ON SCHEMA ");
 	sql_append_identifier(sql, init->schema);
@@ -61,6 +65,83 @@ static struct error *give_to_role(struct pg_connection *connection, const struct
 	return error_wrap(error, "giving the tables of schema %s to role %s", init->schema, init->role);
 }
 
+/* Again, for a schema that was installed when the right was not there yet. */
+static struct error *enable_ddl(struct pg_connection *connection, const struct init *init)
+{
+	struct buffer sql = {0};
+	struct pg_result *result = NULL;
+	struct error *error;
+
+	buffer_append_text(&sql, "SELECT ");
+	sql_append_qualified(&sql, init->schema, "ddl_enable");
+	buffer_append_text(&sql, "()::int");
+	error = pg_query(connection, sql.data, 0, NULL, &result);
+	if (error == NULL && pg_result_integer(result, 0, 0) == 0)
+		printf(
+		    "%s: this role may not create event triggers: schema changes are not logged. Let a superuser run "
+		    "SELECT %s.ddl_enable()\n",
+		    pg_description(connection), init->schema);
+	pg_result_free(result);
+	buffer_free(&sql);
+	return error;
+}
+
+/* The last image of each object in the source's log, in the order of their dependencies. */
+static struct error *read_images(const struct init *init, struct arena *arena, const struct object_image ***images,
+                                 size_t *count)
+{
+	struct pg_connection *source = NULL;
+	struct pg_result *result = NULL;
+	struct error *error = NULL;
+
+	*count = 0;
+	if (init->config->source.dsn == NULL)
+		return error_new(ERROR_CONFIGURATION, "%s: source.dsn is missing: --tables reads the source's tables",
+		                 init->config->file);
+	TRY(pg_connect(init->config->source.dsn, "replicator init", &source));
+	error = pg_query(
+	    source,
+	    "SELECT image FROM (SELECT DISTINCT ON (kind, relid) kind, relid, id, image FROM replicator.ddl_log"
+	    " WHERE event <> 'rewrite' ORDER BY kind, relid, id DESC) l WHERE image IS NOT NULL"
+	    " ORDER BY array_position(ARRAY['schema', 'extension', 'type', 'sequence', 'table'], kind),"
+	    " (image->'parents' <> '[]'), relid",
+	    0, NULL, &result);
+	if (error == NULL)
+		*images = arena_alloc(arena, (pg_result_rows(result) + 1) * sizeof(**images));
+	for (; error == NULL && *count < pg_result_rows(result); (*count)++) {
+		const char *json = pg_result_text(result, *count, 0);
+
+		error = object_image_parse(json, strlen(json), arena, &(*images)[*count]);
+	}
+	pg_result_free(result);
+	pg_disconnect(source);
+	return error_wrap(error, "reading the source's schema; `init source` installs its log");
+}
+
+static struct error *make_tables(struct pg_connection *connection, const struct init *init)
+{
+	struct arena *arena = arena_new();
+	struct binding_cache *cache = binding_cache_new(init->config);
+	struct ddl *ddl = ddl_new(cache);
+	const struct object_image **images;
+	size_t count, made = 0;
+	struct error *error = read_images(init, arena, &images, &count);
+
+	if (error == NULL)
+		error = pg_execute(connection, "BEGIN");
+	if (error == NULL)
+		error = ddl_make_missing(ddl, connection, images, count, &made);
+	if (error == NULL)
+		error = pg_execute(connection, "COMMIT");
+	if (error == NULL)
+		printf("%s: what the source has and the target lacked is made: %zu steps\n", pg_description(connection),
+		       made);
+	ddl_free(ddl);
+	binding_cache_free(cache);
+	arena_free(arena);
+	return error;
+}
+
 static int change_schema(const struct init *init)
 {
 	struct pg_connection *connection = NULL;
@@ -70,8 +151,12 @@ static int change_schema(const struct init *init)
 		error = migration_remove(connection, init->schema);
 	else if (error == NULL)
 		error = migration_install(connection, init->folder, init->schema);
+	if (error == NULL && !init->remove && strcmp(init->folder, MIGRATION_SOURCE) == 0)
+		error = enable_ddl(connection, init);
 	if (error == NULL && !init->remove && init->role != NULL)
 		error = give_to_role(connection, init);
+	if (error == NULL && init->tables)
+		error = make_tables(connection, init);
 	if (error == NULL)
 		printf("%s: schema %s %s\n", pg_description(connection), init->schema,
 		       init->remove ? "is removed" : "is there and up to date");
@@ -81,6 +166,7 @@ static int change_schema(const struct init *init)
 
 static int init_side(const struct config *config, struct init *init, bool source)
 {
+	init->config = config;
 	init->folder = source ? MIGRATION_SOURCE : MIGRATION_TARGET;
 	init->schema = source ? config_source_schema : config->target.schema;
 	init->dsn = source ? config->source.dsn : config->target.dsn;
@@ -98,6 +184,7 @@ int command_init(const struct invocation *invocation)
 	struct init init = {0};
 	const struct command_option options[] = {{"--print", &init.print, NULL},
 	                                         {"--remove", &init.remove, NULL},
+	                                         {"--tables", &init.tables, NULL},
 	                                         {"--role", NULL, &init.role},
 	                                         {0}};
 	const char *what = NULL;
@@ -109,9 +196,10 @@ int command_init(const struct invocation *invocation)
 		return EXIT_UNCHECKED;
 	source = what != NULL && strcmp(what, "source") == 0;
 	if (what == NULL || (!source && strcmp(what, "target") != 0) || (init.print && init.remove) ||
-	    (init.role != NULL && (!source || init.remove))) {
-		command_usage_error(invocation->command, "init takes `source` or `target`, one of --print and --remove "
-		                                         "at most, and --role with `source` only");
+	    (init.role != NULL && (!source || init.remove)) || (init.tables && (source || init.print || init.remove))) {
+		command_usage_error(invocation->command,
+		                    "init takes `source` or `target`, one of --print and --remove "
+		                    "at most, --role with `source` only, and --tables with `target` only");
 		return EXIT_UNCHECKED;
 	}
 	config = command_load_config(invocation);

@@ -28,6 +28,30 @@ enum delete_mode { DELETE_HARD, DELETE_SOFT, DELETE_IGNORE };
 enum truncate_mode { TRUNCATE_APPLY, TRUNCATE_SOFT, TRUNCATE_IGNORE };
 enum on_error_mode { ON_ERROR_STOP, ON_ERROR_QUARANTINE };
 
+/* The steps of DDL, for policies: each has a setting `ddl.NAME`. */
+enum step_kind {
+	STEP_CREATE_TABLE,
+	STEP_DROP_TABLE,
+	STEP_ADD_COLUMN,
+	STEP_DROP_COLUMN,
+	STEP_RENAME, /* of anything, and moves to another schema */
+	STEP_ALTER_TYPE,
+	STEP_NOT_NULL,
+	STEP_DEFAULT, /* identity and generation, too */
+	STEP_KEY,     /* primary key, unique and exclusion constraints */
+	STEP_INDEX,
+	STEP_CHECK,
+	STEP_FOREIGN_KEY,
+	STEP_PARTITION, /* attach, detach, inherit */
+	STEP_COMMENT,
+	STEP_TYPE, /* enums, domains, composite types */
+	STEP_SEQUENCE,
+	STEP_SCHEMA,
+	STEP_EXTENSION,
+	STEP_KIND_COUNT
+};
+enum ddl_policy { DDL_APPLY, DDL_IGNORE, DDL_STOP, DDL_KEEP };
+
 /* One entry of `tables`: the first whose pattern matches counts. */
 struct table_rule {
 	const char *match; /* "schema.table"; * stands for any run of characters */
@@ -111,6 +135,10 @@ struct config {
 		int64_t slot_limit;       /* bytes of WAL; 0: none */
 	} supervision;
 	struct {
+		enum ddl_policy policy[STEP_KIND_COUNT];
+		int64_t lock_timeout_ms;
+	} ddl;
+	struct {
 		enum log_level level;
 		bool json;
 	} log;
@@ -131,6 +159,7 @@ void config_free(struct config *config);
 
 /* The schema of ours in the source (`init source`). Its tables serve the stream and are never replicated. */
 extern const char config_source_schema[];
+extern const char config_ddl_log[]; /* its table of schema changes: the one that is followed */
 
 /*
  * The rule of a table; never NULL (the last resort has every default). Tables of our own schemas are excluded, whatever

@@ -30,6 +30,7 @@ bool config_pattern_matches(const char *pattern, const char *text)
 }
 
 const char config_source_schema[] = "replicator";
+const char config_ddl_log[] = "ddl_log";
 
 const struct table_rule *config_table_rule(const struct config *config, const char *schema, const char *table)
 {
@@ -41,6 +42,8 @@ const struct table_rule *config_table_rule(const struct config *config, const ch
 	const struct table_rule *found = &none;
 	char *name;
 
+	if (strcmp(schema, config_source_schema) == 0 && strcmp(table, config_ddl_log) == 0)
+		return &none;
 	if (strcmp(schema, config_source_schema) == 0 ||
 	    (config->target.schema != NULL && strcmp(schema, config->target.schema) == 0))
 		return &ours;

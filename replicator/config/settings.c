@@ -13,6 +13,12 @@
 #define RULE_FIELD(member)                                                                                             \
 	.offset = offsetof(struct table_rule, member), .size = sizeof(((struct table_rule *)NULL)->member)
 
+#define POLICY(name, step, words, what)                                                                                \
+	{                                                                                                              \
+		.key = name, .type = SETTING_CHOICE, FIELD(ddl.policy[step]), .initial = "apply", .choices = words,    \
+		.description = what                                                                                    \
+	}
+
 /* PostgreSQL cuts longer names (NAMEDATALEN). */
 #define IDENTIFIER_BYTES 63
 
@@ -111,6 +117,15 @@ static const struct setting_choice binary_choices[] = {{"bytes", BINARY_MODE_BYT
                                                        {"hex", BINARY_MODE_HEX},
                                                        {NULL, 0}};
 static const struct setting_choice hstore_choices[] = {{"map", HSTORE_MODE_MAP}, {"json", HSTORE_MODE_JSON}, {NULL, 0}};
+static const struct setting_choice ddl_choices[] = {{"apply", DDL_APPLY},
+                                                    {"ignore", DDL_IGNORE},
+                                                    {"stop", DDL_STOP},
+                                                    {NULL, 0}};
+static const struct setting_choice drop_column_choices[] = {{"apply", DDL_APPLY},
+                                                            {"keep", DDL_KEEP},
+                                                            {"ignore", DDL_IGNORE},
+                                                            {"stop", DDL_STOP},
+                                                            {NULL, 0}};
 static const struct setting_choice level_choices[] = {{"debug", LOG_DEBUG},
                                                       {"info", LOG_INFO},
                                                       {"warning", LOG_WARNING},
@@ -137,6 +152,7 @@ const struct setting_group setting_groups[] = {
     {"registry", "The schema registry, when the events are Avro"},
     {"status", "Metrics, health and the status page"},
     {"supervision", "Watching connector and slot"},
+    {"ddl", "Changes of the source's schema: followed, left out, or a reason to stop (docs/ddl.md)"},
     {"log", "The log"},
 };
 const size_t setting_group_count = sizeof(setting_groups) / sizeof(*setting_groups);
@@ -505,6 +521,35 @@ const struct setting settings[] = {
      .least = 0,
      .most = INT64_MAX,
      .description = "A warning is due when the slot keeps more WAL than this on the source. 0: none."},
+
+    POLICY("ddl.create_table", STEP_CREATE_TABLE, ddl_choices, "CREATE TABLE."),
+    POLICY("ddl.drop_table", STEP_DROP_TABLE, ddl_choices, "DROP TABLE. ignore: the target keeps the table."),
+    POLICY("ddl.add_column", STEP_ADD_COLUMN, ddl_choices, "ADD COLUMN."),
+    POLICY("ddl.drop_column", STEP_DROP_COLUMN, drop_column_choices,
+           "DROP COLUMN. keep: the column stays and may be NULL from then on."),
+    POLICY("ddl.rename", STEP_RENAME, ddl_choices, "Renames of anything, and moves to another schema."),
+    POLICY("ddl.alter_type", STEP_ALTER_TYPE, ddl_choices, "ALTER COLUMN … TYPE."),
+    POLICY("ddl.not_null", STEP_NOT_NULL, ddl_choices, "SET and DROP NOT NULL."),
+    POLICY("ddl.default", STEP_DEFAULT, ddl_choices, "Defaults, identity, generated columns."),
+    POLICY("ddl.key", STEP_KEY, ddl_choices, "Primary keys, unique and exclusion constraints."),
+    POLICY("ddl.index", STEP_INDEX, ddl_choices, "Other indexes."),
+    POLICY("ddl.check", STEP_CHECK, ddl_choices, "Check constraints."),
+    POLICY("ddl.foreign_key", STEP_FOREIGN_KEY, ddl_choices, "Foreign keys."),
+    POLICY("ddl.partition", STEP_PARTITION, ddl_choices, "ATTACH and DETACH PARTITION, INHERIT."),
+    POLICY("ddl.comment", STEP_COMMENT, ddl_choices, "COMMENT ON TABLE, COLUMN and SCHEMA."),
+    POLICY("ddl.type", STEP_TYPE, ddl_choices, "Enums, domains, composite types."),
+    POLICY("ddl.sequence", STEP_SEQUENCE, ddl_choices, "Sequences of their own (never their values)."),
+    POLICY("ddl.schema", STEP_SCHEMA, ddl_choices, "CREATE and DROP SCHEMA."),
+    POLICY("ddl.extension", STEP_EXTENSION, ddl_choices, "CREATE and DROP EXTENSION."),
+    {.key = "ddl.lock_timeout",
+     .type = SETTING_DURATION,
+     FIELD(ddl.lock_timeout_ms),
+     .initial = "2s",
+     .least = 1,
+     .most = INT32_MAX,
+     .description =
+         "How long a step waits for the table's lock, with readers of the table waiting behind it. Then the\n"
+         "transaction is rolled back and tried again."},
 
     {.key = "log.level",
      .type = SETTING_CHOICE,

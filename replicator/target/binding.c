@@ -49,6 +49,16 @@ void binding_cache_forget(struct binding_cache *cache, bool replication_role)
 	arena_reset(cache->arena);
 }
 
+void binding_cache_refresh(struct binding_cache *cache)
+{
+	binding_cache_forget(cache, cache->replication_role);
+}
+
+const struct config *binding_cache_config(const struct binding_cache *cache)
+{
+	return cache->config;
+}
+
 size_t binding_cache_count(const struct binding_cache *cache)
 {
 	return cache->binding_count;

@@ -48,6 +48,8 @@ void binding_cache_free(struct binding_cache *cache);
 
 /* All that was learned is forgotten: the target's catalog may have changed. `replication_role`: triggers do not fire. */
 void binding_cache_forget(struct binding_cache *cache, bool replication_role);
+void binding_cache_refresh(struct binding_cache *cache); /* the same, of a session that stays as it is */
+const struct config *binding_cache_config(const struct binding_cache *cache);
 
 /*
  * The binding of a change's relation. Errors: ERROR_TARGET that names table and column and what to do; errors of the

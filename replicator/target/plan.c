@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
+#include "target/ddl.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -232,7 +233,7 @@ static struct error *may_fold(struct binding_cache *cache, struct pg_connection 
 
 		if (change->operation == CHANGE_MESSAGE)
 			continue;
-		if (change->operation == CHANGE_TRUNCATE || change->other_key != NULL) {
+		if (change->operation == CHANGE_TRUNCATE || change->other_key != NULL || ddl_is_log(change->relation)) {
 			*may = false;
 			return NULL;
 		}

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "pg/sql.h"
+#include "target/ddl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -417,7 +418,36 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 	return write_row(strict, binding, change, change->after, true);
 }
 
-static struct error *apply_all(const struct strict *strict, struct binding_cache *cache,
+/*
+ * The binding of a change. CREATE TABLE AS wrote its rows before its image could be logged: the table is made at the first
+ * of them.
+ */
+static struct error *find_binding(const struct strict *strict, struct binding_cache *cache, struct ddl *ddl,
+                                  const struct change *change, struct binding **binding)
+{
+	struct error *error = binding_find(cache, strict->connection, change->relation, binding);
+	bool made = false;
+
+	if (error == NULL || error->class != ERROR_TARGET || pg_is_broken(strict->connection))
+		return error;
+	error_free(error);
+	TRY(ddl_make_early(ddl, strict->connection, strict->transaction, change->relation, &made));
+	return binding_find(cache, strict->connection, change->relation, binding);
+}
+
+static struct error *apply_next(const struct strict *strict, struct binding_cache *cache, struct ddl *ddl,
+                                size_t number, size_t *next)
+{
+	const struct change *change = strict->transaction->changes[number];
+	struct binding *binding;
+
+	if (ddl_is_log(change->relation))
+		return ddl_apply(ddl, strict->connection, strict->transaction, change);
+	TRY(find_binding(strict, cache, ddl, change, &binding));
+	return apply_change(strict, binding, number, next);
+}
+
+static struct error *apply_all(const struct strict *strict, struct binding_cache *cache, struct ddl *ddl,
                                const struct partition_list *partitions)
 {
 	size_t next;
@@ -425,7 +455,6 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 	for (size_t i = 0; i < strict->transaction->change_count; i = next) {
 		const struct change *change = strict->transaction->changes[i];
 		const struct partition_name *name = partition_list_get(partitions, change->partition);
-		struct binding *binding;
 		struct error *error;
 
 		next = i + 1;
@@ -433,9 +462,7 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 			strict->counts->ignored++;
 			continue;
 		}
-		error = binding_find(cache, strict->connection, change->relation, &binding);
-		if (error == NULL)
-			error = apply_change(strict, binding, i, &next);
+		error = apply_next(strict, cache, ddl, i, &next);
 		TRY(error_wrap(error, "%s[%d]@%lld, transaction %llu, table %s.%s", name->topic, (int)name->id,
 		               (long long)change->offset, (unsigned long long)change->tx_id, change->relation->schema,
 		               change->relation->table));
@@ -448,8 +475,12 @@ struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connecti
                                    const struct transaction *transaction, struct batch_counts *counts)
 {
 	struct strict strict = {sender, connection, transaction, counts, arena_new()};
-	struct error *error = apply_all(&strict, cache, partitions);
+	struct ddl *ddl = ddl_new(cache);
+	struct error *error = apply_all(&strict, cache, ddl, partitions);
 
+	if (error == NULL)
+		error = ddl_finish(ddl, connection);
+	ddl_free(ddl);
 	arena_free(strict.arena);
 	return error;
 }

@@ -1,0 +1,53 @@
+/*
+ * difference.h - from two images of a source object to the statements that take the target there.
+ *
+ * NOTES
+ *   Three images count: `before` and `after` tell what the source changed; `target` is what the target has now. A step
+ *   comes from the difference of the first two, and falls away where the target is there already (a recursion from a
+ *   parent made it, or a person). So a step never undoes what only the target has: more columns, other indexes and
+ *   defaults.
+ *
+ * Memory: steps lie in the given arena. Thread: any.
+ */
+#ifndef REPLICATOR_SCHEMA_DIFFERENCE_H
+#define REPLICATOR_SCHEMA_DIFFERENCE_H
+
+#include "config/config.h"
+#include "schema/object_image.h"
+
+struct step {
+	struct step *next;
+	enum step_kind kind;
+	const char *sql;
+	/*
+	 * What to do where the values refuse `sql` (SQLSTATE class 22, 42804, 42846); NULL: nothing. `last` of the chain
+	 * gives up the values: they come anew, by row events of the same transaction, and `afterwards` follows these.
+	 */
+	struct step *otherwise;
+	const char *afterwards;
+	const char *keep;      /* of a drop: what to do when the policy keeps the column, or NULL */
+	const char *tolerated; /* SQLSTATE at which the object stays: something of the target's own needs it */
+};
+
+struct difference {
+	const struct object_image *before; /* NULL: new to us */
+	const struct object_image *after;
+	const struct object_image *target; /* under the new name, else under the old one; NULL: there is none */
+	bool by_name; /* `before` is of another object with the same name (dump and restore): columns match by name */
+	bool fresh;   /* the target's object was just made by us: it takes everything */
+	int target_version; /* server_version_num */
+};
+
+/*
+ * *steps is NULL when nothing is to be done. *again: after the steps read the target's image anew, set `fresh`, and ask
+ * once more. ERROR_TARGET: what cannot be done, why, and the remedy.
+ */
+struct error *difference_steps(const struct difference *difference, struct arena *arena, struct step **steps,
+                               bool *again);
+
+/* The object is gone at the source. */
+struct step *difference_drop(enum object_kind kind, struct object_name name, struct arena *arena);
+
+const char *step_kind_name(enum step_kind kind); /* "create_table" */
+
+#endif

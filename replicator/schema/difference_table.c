@@ -1,0 +1,336 @@
+/*
+ * difference_table.c - steps of tables: the table itself, its parents, constraints and indexes. See difference.h.
+ *
+ * NOTES
+ *   The order: make or rename the table, leave parents, drop constraints and indexes that went, then columns
+ *   (difference_column.c), then constraints and indexes that came, enter parents, comments.
+ */
+#include "pg/sql.h"
+#include "schema/steps.h"
+
+static bool was_there(const struct difference *d)
+{
+	return d->before != NULL || d->fresh;
+}
+
+static bool has_parent(const struct object_image *image, const struct object_name *parent)
+{
+	for (size_t i = 0; image != NULL && i < image->parent_count; i++)
+		if (same_name(&image->parents[i], parent))
+			return true;
+	return false;
+}
+
+static void make_sequences(struct step_writer *writer)
+{
+	const struct object_image *after = writer->difference->after;
+
+	for (size_t i = 0; i < after->column_count; i++) {
+		const struct column_definition *column = &after->columns[i];
+
+		if (column->sequence != NULL && column->identity == '\0')
+			step_add(writer, STEP_CREATE_TABLE,
+			         sql_text(writer->arena, "CREATE SEQUENCE IF NOT EXISTS %Q AS %s %s",
+			                  &column->sequence->name, column->sequence->type, column->sequence->options));
+	}
+}
+
+static void create_table(struct step_writer *writer)
+{
+	const struct object_image *after = writer->difference->after;
+	struct buffer sql = {0};
+
+	make_sequences(writer);
+	sql_write(&sql, "CREATE TABLE %Q ", &after->name);
+	if (after->bound != NULL && after->parent_count == 1) {
+		sql_write(&sql, "PARTITION OF %Q %s", &after->parents[0], after->bound);
+	} else {
+		const char *comma = "";
+
+		buffer_append_byte(&sql, '(');
+		for (size_t i = 0; i < after->column_count; i++) {
+			if (after->parent_count > 0 && !after->columns[i].local)
+				continue;
+			buffer_append_text(&sql, comma);
+			column_write(writer, &sql, &after->columns[i]);
+			comma = ", ";
+		}
+		buffer_append_byte(&sql, ')');
+		for (size_t i = 0; i < after->parent_count; i++)
+			sql_write(&sql, "%s%Q", i > 0 ? ", " : " INHERITS (", &after->parents[i]);
+		if (after->parent_count > 0)
+			buffer_append_byte(&sql, ')');
+	}
+	if (after->partition_key != NULL)
+		sql_write(&sql, " PARTITION BY %s", after->partition_key);
+	step_add(writer, STEP_CREATE_TABLE, arena_copy(writer->arena, sql.data, sql.length));
+	for (size_t i = 0; i < after->column_count; i++) {
+		const struct column_definition *column = &after->columns[i];
+
+		if (column->sequence != NULL && column->identity == '\0')
+			step_add(writer, STEP_CREATE_TABLE,
+			         sql_text(writer->arena, "ALTER SEQUENCE %Q OWNED BY %Q.%I", &column->sequence->name,
+			                  &after->name, column->name));
+	}
+	buffer_free(&sql);
+}
+
+static void rename_table(struct step_writer *writer)
+{
+	const struct object_name *from = &writer->difference->target->name;
+	const struct object_name *to = &writer->difference->after->name;
+
+	if (strcmp(from->schema, to->schema) != 0)
+		step_add(writer, STEP_RENAME,
+		         sql_text(writer->arena, "ALTER TABLE %Q SET SCHEMA %I", from, to->schema));
+	if (strcmp(from->name, to->name) != 0)
+		step_add(writer, STEP_RENAME,
+		         sql_text(writer->arena, "ALTER TABLE %I.%I RENAME TO %I", to->schema, from->name, to->name));
+}
+
+static void leave_parents(struct step_writer *writer)
+{
+	const struct difference *d = writer->difference;
+
+	for (size_t i = 0; d->before != NULL && i < d->before->parent_count; i++) {
+		const struct object_name *parent = &d->before->parents[i];
+		bool moved = has_parent(d->after, parent) && same_text(d->before->bound, d->after->bound);
+
+		/* The parent may only have another name now; then the target says the new one, too. */
+		if (moved || !has_parent(d->target, parent))
+			continue;
+		step_add(writer, STEP_PARTITION,
+		         d->before->bound != NULL
+		             ? sql_text(writer->arena, "ALTER TABLE %Q DETACH PARTITION %Q", parent, &d->after->name)
+		             : sql_text(writer->arena, "ALTER TABLE %Q NO INHERIT %Q", &d->after->name, parent));
+	}
+}
+
+static void enter_parents(struct step_writer *writer)
+{
+	const struct difference *d = writer->difference;
+
+	for (size_t i = 0; i < d->after->parent_count; i++) {
+		const struct object_name *parent = &d->after->parents[i];
+
+		if (has_parent(d->target, parent) &&
+		    (d->before == NULL || same_text(d->before->bound, d->after->bound)))
+			continue;
+		if (!d->fresh && has_parent(d->before, parent) && same_text(d->before->bound, d->after->bound))
+			continue;
+		step_add(writer, STEP_PARTITION,
+		         d->after->bound != NULL
+		             ? sql_text(writer->arena, "ALTER TABLE %Q ATTACH PARTITION %Q %s", parent, &d->after->name,
+		                        d->after->bound)
+		             : sql_text(writer->arena, "ALTER TABLE %Q INHERIT %Q", &d->after->name, parent));
+	}
+}
+
+static enum step_kind kind_of(const struct constraint_definition *constraint)
+{
+	return constraint->type == 'f' ? STEP_FOREIGN_KEY : constraint->type == 'c' ? STEP_CHECK : STEP_KEY;
+}
+
+static const struct constraint_definition *constraint_with(const struct object_image *image, uint64_t oid)
+{
+	for (size_t i = 0; image != NULL && i < image->constraint_count; i++)
+		if (image->constraints[i].oid == oid)
+			return &image->constraints[i];
+	return NULL;
+}
+
+/* The one of before that is this one of after: a change of a column's type makes them anew, with other oids. */
+static const struct constraint_definition *old_constraint(const struct difference *d,
+                                                          const struct constraint_definition *new)
+{
+	const struct constraint_definition *old = d->by_name ? NULL : constraint_with(d->before, new->oid);
+
+	return old != NULL ? old : object_constraint(d->before, new->name);
+}
+
+static const struct constraint_definition *new_constraint(const struct difference *d,
+                                                          const struct constraint_definition *old)
+{
+	const struct constraint_definition *new = d->by_name ? NULL : constraint_with(d->after, old->oid);
+
+	return new != NULL ? new : object_constraint(d->after, old->name);
+}
+
+/* "… NOT VALID" became "…": VALIDATE CONSTRAINT. */
+static bool was_validated(const char *old, const char *new)
+{
+	size_t length = strlen(new);
+
+	return strncmp(old, new, length) == 0 && strcmp(old + length, " NOT VALID") == 0;
+}
+
+static void drop_constraints(struct step_writer *writer)
+{
+	const struct difference *d = writer->difference;
+
+	for (size_t i = 0; d->before != NULL && i < d->before->constraint_count; i++) {
+		const struct constraint_definition *old = &d->before->constraints[i];
+		const struct constraint_definition *new = new_constraint(d, old);
+		const struct constraint_definition *there = object_constraint(d->target, old->name);
+
+		if (there == NULL || there->inherited || there->type != old->type)
+			continue;
+		if (new != NULL &&
+		    (strcmp(new->definition, old->definition) == 0 || strcmp(new->definition, there->definition) == 0 ||
+		     was_validated(old->definition, new->definition)))
+			continue;
+		step_add(writer, kind_of(old),
+		         sql_text(writer->arena, "ALTER TABLE %Q DROP CONSTRAINT IF EXISTS %I", &d->after->name,
+		                  old->name));
+	}
+}
+
+/* Whether the target has the primary key under another name. */
+static bool key_is_there(const struct difference *d, const struct constraint_definition *key)
+{
+	for (size_t i = 0; key->type == 'p' && i < d->target->constraint_count; i++)
+		if (d->target->constraints[i].type == 'p' &&
+		    strcmp(d->target->constraints[i].definition, key->definition) == 0)
+			return true;
+	return false;
+}
+
+static void add_constraint(struct step_writer *writer, const struct constraint_definition *new)
+{
+	const struct difference *d = writer->difference;
+	const struct constraint_definition *old = old_constraint(d, new);
+	const struct constraint_definition *there = object_constraint(d->target, new->name);
+	struct step *step;
+
+	if (there != NULL && strcmp(there->definition, new->definition) == 0)
+		return;
+	if (old != NULL && strcmp(old->definition, new->definition) == 0) {
+		if (strcmp(old->name, new->name) != 0 && object_constraint(d->target, old->name) != NULL)
+			step_add(writer, STEP_RENAME,
+			         sql_text(writer->arena, "ALTER TABLE %Q RENAME CONSTRAINT %I TO %I", &d->after->name,
+			                  old->name, new->name));
+		return;
+	}
+	if (old != NULL && there != NULL && was_validated(old->definition, new->definition)) {
+		step_add(writer, kind_of(new),
+		         sql_text(writer->arena, "ALTER TABLE %Q VALIDATE CONSTRAINT %I", &d->after->name, new->name));
+		return;
+	}
+	if (new->inherited || key_is_there(d, new) || (!was_there(d) && new->type != 'p'))
+		return;
+	step = step_add(writer, kind_of(new),
+	                sql_text(writer->arena, "ALTER TABLE %Q ADD CONSTRAINT %I %s", &d->after->name, new->name,
+	                         new->definition));
+	if (new->type == 'f')
+		step->tolerated = "42P01"; /* refers to a table that is not replicated */
+}
+
+static const struct index_definition *index_with(const struct object_image *image, uint64_t oid)
+{
+	for (size_t i = 0; image != NULL && i < image->index_count; i++)
+		if (image->indexes[i].oid == oid)
+			return &image->indexes[i];
+	return NULL;
+}
+
+static const struct index_definition *old_index(const struct difference *d, const struct index_definition *new)
+{
+	const struct index_definition *old = d->by_name ? NULL : index_with(d->before, new->oid);
+
+	return old != NULL ? old : object_index(d->before, new->name);
+}
+
+static const struct index_definition *new_index(const struct difference *d, const struct index_definition *old)
+{
+	const struct index_definition *new = d->by_name ? NULL : index_with(d->after, old->oid);
+
+	return new != NULL ? new : object_index(d->after, old->name);
+}
+
+static bool same_index(const struct index_definition *a, const struct index_definition *b)
+{
+	return a->unique == b->unique && strcmp(a->definition, b->definition) == 0;
+}
+
+/* Whether the old one has to go: it is gone, or it is another one under the same name. */
+static bool index_goes(const struct difference *d, const struct index_definition *old)
+{
+	const struct index_definition *new = new_index(d, old);
+	const struct index_definition *there = object_index(d->target, old->name);
+
+	if (there == NULL || there->inherited)
+		return false;
+	return new == NULL || (!same_index(old, new) && !same_index(there, new));
+}
+
+static void drop_indexes(struct step_writer *writer)
+{
+	const struct difference *d = writer->difference;
+
+	for (size_t i = 0; d->before != NULL && i < d->before->index_count; i++)
+		if (index_goes(d, &d->before->indexes[i]))
+			step_add(writer, STEP_INDEX,
+			         sql_text(writer->arena, "DROP INDEX IF EXISTS %I.%I", d->after->name.schema,
+			                  d->before->indexes[i].name));
+}
+
+static void add_indexes(struct step_writer *writer)
+{
+	const struct difference *d = writer->difference;
+
+	for (size_t i = 0; was_there(d) && i < d->after->index_count; i++) {
+		const struct index_definition *new = &d->after->indexes[i];
+		const struct index_definition *old = old_index(d, new);
+		bool made_way = old != NULL && index_goes(d, old);
+
+		if (new->inherited || (object_index(d->target, new->name) != NULL && !made_way))
+			continue;
+		if (old == NULL || made_way)
+			step_add(writer, STEP_INDEX,
+			         sql_text(writer->arena, "CREATE %sINDEX %I ON %Q %s", new->unique ? "UNIQUE " : "",
+			                  new->name, &d->after->name, new->definition));
+		else if (strcmp(old->name, new->name) != 0 && object_index(d->target, old->name) != NULL)
+			step_add(writer, STEP_RENAME,
+			         sql_text(writer->arena, "ALTER INDEX %I.%I RENAME TO %I", d->after->name.schema,
+			                  old->name, new->name));
+	}
+}
+
+static void comment_steps(struct step_writer *writer)
+{
+	const struct difference *d = writer->difference;
+	const struct object_name *name = &d->after->name;
+
+	if (was_there(d) && !same_text(d->before == NULL ? NULL : d->before->comment, d->after->comment) &&
+	    !same_text(d->target->comment, d->after->comment))
+		step_add(writer, STEP_COMMENT,
+		         d->after->comment == NULL
+		             ? sql_text(writer->arena, "COMMENT ON TABLE %Q IS NULL", name)
+		             : sql_text(writer->arena, "COMMENT ON TABLE %Q IS %L", name, d->after->comment));
+}
+
+struct error *table_steps(struct step_writer *writer, bool *again)
+{
+	const struct difference *d = writer->difference;
+
+	if (d->target == NULL) {
+		create_table(writer);
+		*again = true;
+		return NULL;
+	}
+	if (d->target->kind != OBJECT_TABLE)
+		return error_new(ERROR_TARGET,
+		                 "the target has something else under the name %s.%s; rename it and start again",
+		                 d->after->name.schema, d->after->name.name);
+	rename_table(writer);
+	leave_parents(writer);
+	drop_constraints(writer);
+	drop_indexes(writer);
+	TRY(column_steps(writer));
+	for (size_t i = 0; i < d->after->constraint_count; i++)
+		add_constraint(writer, &d->after->constraints[i]);
+	add_indexes(writer);
+	enter_parents(writer);
+	comment_steps(writer);
+	return NULL;
+}

@@ -1,0 +1,38 @@
+/* steps.h - what the files of this room share to write steps; nobody else includes it. */
+#ifndef REPLICATOR_SCHEMA_STEPS_H
+#define REPLICATOR_SCHEMA_STEPS_H
+
+#include "base/buffer.h"
+#include "schema/difference.h"
+
+#include <string.h>
+
+struct step_writer {
+	const struct difference *difference;
+	struct arena *arena;
+	struct step *first;
+	struct step **end;
+};
+
+/* %s text, %I an identifier, %Q a struct object_name *, %L a literal; no other. */
+void sql_write(struct buffer *sql, const char *format, ...);
+const char *sql_text(struct arena *arena, const char *format, ...);
+
+struct step *step_add(struct step_writer *writer, enum step_kind kind, const char *sql);
+
+static inline bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static inline bool same_name(const struct object_name *a, const struct object_name *b)
+{
+	return same_text(a->schema, b->schema) && same_text(a->name, b->name);
+}
+
+struct error *table_steps(struct step_writer *writer, bool *again);
+struct error *type_steps(struct step_writer *writer, bool *again);
+struct error *column_steps(struct step_writer *writer); /* difference_column.c */
+void column_write(struct step_writer *writer, struct buffer *sql, const struct column_definition *column);
+
+#endif

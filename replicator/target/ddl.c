@@ -1,0 +1,427 @@
+/* ddl.c - from a row of the DDL log to executed steps. See ddl.h. */
+#include "target/ddl.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "pg/sql.h"
+#include "schema/difference.h"
+#include "target/ddl_log.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct put_off {
+	char *sql;
+	bool may_fail; /* the table is marked instead */
+};
+
+struct ddl {
+	struct binding_cache *cache;
+	const struct config *config;
+	struct arena *arena;
+	struct put_off *put_off;
+	size_t put_off_count;
+};
+
+/* The steps that one row led to, as an array literal for the history. */
+struct report {
+	struct buffer steps;
+	size_t executed;
+};
+
+bool ddl_is_log(const struct relation *relation)
+{
+	return strcmp(relation->table, config_ddl_log) == 0 && strcmp(relation->schema, config_source_schema) == 0;
+}
+
+struct ddl *ddl_new(struct binding_cache *cache)
+{
+	struct ddl *ddl = memory_alloc(sizeof(*ddl));
+
+	ddl->cache = cache;
+	ddl->config = binding_cache_config(cache);
+	return ddl;
+}
+
+void ddl_free(struct ddl *ddl)
+{
+	for (size_t i = 0; i < ddl->put_off_count; i++)
+		free(ddl->put_off[i].sql);
+	free(ddl->put_off);
+	arena_free(ddl->arena);
+	free(ddl);
+}
+
+static void put_off(struct ddl *ddl, const char *sql, bool may_fail)
+{
+	ddl->put_off = memory_grow(ddl->put_off, ddl->put_off_count + 1, sizeof(*ddl->put_off));
+	ddl->put_off[ddl->put_off_count++] = (struct put_off){memory_copy_text(sql), may_fail};
+}
+
+static void note(struct report *report, const char *prefix, const char *sql)
+{
+	char *text = memory_format("%s%s", prefix, sql);
+
+	buffer_append_byte(&report->steps, report->steps.length == 0 ? '{' : ',');
+	sql_append_array_element(&report->steps, text, strlen(text));
+	free(text);
+}
+
+/* Transient, or the connection is gone: the caller's caller tries the whole transaction again. */
+static bool heals(const struct pg_connection *connection, const struct error *error)
+{
+	return error->class == ERROR_TRANSIENT || pg_is_broken(connection);
+}
+
+/* Under a savepoint: after an error the transaction goes on, unless the error heals by itself. */
+static struct error *execute(struct pg_connection *connection, const char *sql)
+{
+	struct error *error;
+	struct error *rolled_back;
+
+	TRY(pg_execute(connection, "SAVEPOINT replicator_step"));
+	error = pg_execute(connection, sql);
+	if (error == NULL)
+		return pg_execute(connection, "RELEASE SAVEPOINT replicator_step");
+	if (heals(connection, error))
+		return error;
+	rolled_back = pg_execute(connection, "ROLLBACK TO SAVEPOINT replicator_step");
+	if (rolled_back != NULL) {
+		error_free(error);
+		return rolled_back;
+	}
+	return error;
+}
+
+/* Rows of this transaction may wait for deferred checks (55006): these come first then, as they did at the source. */
+static struct error *execute_checked(struct pg_connection *connection, const char *sql)
+{
+	struct error *error = execute(connection, sql);
+
+	if (error == NULL || strcmp(error->sqlstate, "55006") != 0)
+		return error;
+	error_free(error);
+	TRY(pg_execute(connection, "SET CONSTRAINTS ALL IMMEDIATE"));
+	TRY(execute(connection, sql));
+	return pg_execute(connection, "SET CONSTRAINTS ALL DEFERRED");
+}
+
+/* Whether the values, not the statement, are what the server refuses. */
+static bool values_refuse(const struct error *error)
+{
+	return strncmp(error->sqlstate, "22", 2) == 0 || strcmp(error->sqlstate, "42804") == 0 ||
+	       strcmp(error->sqlstate, "42846") == 0;
+}
+
+static struct error *explain(struct error *error, const struct step *step)
+{
+	return error_wrap(
+	    error,
+	    "a step of the schema change cannot be done: %s; mend the cause in the target and start again, "
+	    "or set ddl.%s = \"ignore\"",
+	    step->sql, step_kind_name(step->kind));
+}
+
+static struct error *execute_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
+                                  struct report *report)
+{
+	struct error *error = execute_checked(connection, step->sql);
+
+	while (error != NULL && !heals(connection, error) && values_refuse(error) && step->otherwise != NULL) {
+		error_free(error);
+		step = step->otherwise;
+		error = execute_checked(connection, step->sql);
+	}
+	if (error == NULL) {
+		report->executed++;
+		note(report, "", step->sql);
+		if (step->afterwards != NULL)
+			put_off(ddl, step->afterwards, true);
+		return NULL;
+	}
+	if (heals(connection, error))
+		return error;
+	if (step->tolerated != NULL && strcmp(error->sqlstate, step->tolerated) == 0) {
+		log_warning("schema change: left out, the target does not permit it: %s: %s", step->sql,
+		            error->message);
+		note(report, "-- left out: ", step->sql);
+		error_free(error);
+		return NULL;
+	}
+	if (step->kind == STEP_DROP_TABLE && strcmp(error->sqlstate, "2BP01") == 0) {
+		put_off(ddl, step->sql, false); /* what depends on it may go in the same transaction */
+		note(report, "", step->sql);
+		error_free(error);
+		return NULL;
+	}
+	return explain(error, step);
+}
+
+static struct error *run_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
+                              struct report *report)
+{
+	switch (ddl->config->ddl.policy[step->kind]) {
+	case DDL_STOP:
+		return error_new(ERROR_TARGET,
+		                 "ddl.%s = \"stop\": make the change in the target yourself and start again: %s",
+		                 step_kind_name(step->kind), step->sql);
+	case DDL_IGNORE:
+		note(report, "-- ignored: ", step->sql);
+		return NULL;
+	case DDL_KEEP:
+		if (step->keep != NULL) {
+			TRY(explain(execute_checked(connection, step->keep), step));
+			report->executed++;
+			note(report, "", step->keep);
+			return NULL;
+		}
+		break;
+	default:
+		break;
+	}
+	return execute_step(ddl, connection, step, report);
+}
+
+/* Locks are waited for a short while only: readers of the table queue up behind us. */
+static struct error *run_steps(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
+                               struct report *report)
+{
+	char *sql;
+	struct error *error;
+
+	if (step == NULL)
+		return NULL;
+	sql = memory_format("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = %" PRId64,
+	                    ddl->config->ddl.lock_timeout_ms);
+	error = pg_execute(connection, sql);
+	free(sql);
+	for (; step != NULL && error == NULL; step = step->next)
+		error = run_step(ddl, connection, step, report);
+	TRY(error);
+	sql = memory_format("SET LOCAL statement_timeout = %" PRId64 "; SET LOCAL lock_timeout = 0",
+	                    ddl->config->target.statement_timeout_ms);
+	error = pg_execute(connection, sql);
+	free(sql);
+	return error;
+}
+
+static struct error *find_target(struct ddl *ddl, struct pg_connection *connection, struct difference *difference)
+{
+	const struct object_image *after = difference->after;
+	const struct object_image *before = difference->before;
+
+	TRY(ddl_target_image(connection, ddl->config, after->kind, &after->name, ddl->arena, &difference->target));
+	if (difference->target != NULL || before == NULL || difference->by_name)
+		return NULL;
+	if (strcmp(before->name.schema, after->name.schema) == 0 && strcmp(before->name.name, after->name.name) == 0)
+		return NULL;
+	TRY(ddl_target_image(connection, ddl->config, after->kind, &before->name, ddl->arena, &difference->target));
+	if (difference->target != NULL)
+		return NULL;
+	/* Its schema may have been renamed meanwhile. */
+	return ddl_target_image(connection, ddl->config, after->kind,
+	                        &(struct object_name){after->name.schema, before->name.name}, ddl->arena,
+	                        &difference->target);
+}
+
+/* Whether the user or the connector leaves the object out. */
+static bool left_out(const struct ddl *ddl, const struct ddl_row *row)
+{
+	if (row->kind != OBJECT_TABLE)
+		return false;
+	if (config_table_rule(ddl->config, row->name.schema, row->name.name)->exclude)
+		return true;
+	if (!row->published && strncmp(row->tag, "CREATE TABLE", 12) == 0)
+		log_warning(
+		    "table %s.%s was created at the source, but the connector's publication leaves it out: it is not "
+		    "replicated. To have it: ALTER PUBLICATION … ADD TABLE and the connector's table.include.list; "
+		    "new tables join by themselves where replicator.ddl_settings.capture names them",
+		    row->name.schema, row->name.name);
+	return !row->published;
+}
+
+static struct error *follow_image(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                  struct report *report)
+{
+	struct difference difference = {.target_version = pg_server_version(connection)};
+	struct step *steps;
+	bool again;
+
+	if (row->image == NULL)
+		return error_new(ERROR_EVENT, "row %s of the DDL log has no image", row->id);
+	TRY(object_image_parse(row->image, strlen(row->image), ddl->arena, &difference.after));
+	if (difference.after == NULL)
+		return error_new(ERROR_EVENT, "row %s of the DDL log has no image", row->id);
+	TRY(ddl_history_last(connection, ddl->config, row, ddl->arena, &difference.before, &difference.by_name));
+	if (left_out(ddl, row))
+		return NULL;
+	TRY(find_target(ddl, connection, &difference));
+	TRY(difference_steps(&difference, ddl->arena, &steps, &again));
+	TRY(run_steps(ddl, connection, steps, report));
+	if (!again || report->executed == 0)
+		return NULL;
+	difference.before = NULL;
+	difference.by_name = false;
+	difference.fresh = true;
+	TRY(ddl_target_image(connection, ddl->config, row->kind, &difference.after->name, ddl->arena,
+	                     &difference.target));
+	if (difference.target == NULL)
+		return NULL;
+	TRY(difference_steps(&difference, ddl->arena, &steps, &again));
+	return run_steps(ddl, connection, steps, report);
+}
+
+static struct error *follow(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                            const struct transaction *transaction, struct report *report)
+{
+	if (strcmp(row->event, "error") == 0) {
+		log_error(
+		    "schema change: the source could not log a command (%s): %s; row %s of replicator.ddl_log has "
+		    "it; compare the schemas",
+		    row->tag, row->name.name, row->id);
+		return NULL;
+	}
+	if (strcmp(row->event, "rewrite") == 0) {
+		log_warning("schema change: %s rewrote the rows of table %s.%s at the source, and they do not come by "
+		            "themselves; until the table is resynced it is not in sync",
+		            row->tag, row->name.schema, row->name.name);
+		return ddl_mark_rewritten(connection, ddl->config, row, transaction);
+	}
+	if (strcmp(row->event, "drop") == 0) {
+		if (left_out(ddl, row))
+			return NULL;
+		return run_steps(ddl, connection, difference_drop(row->kind, row->name, ddl->arena), report);
+	}
+	if (strcmp(row->event, "image") == 0)
+		return follow_image(ddl, connection, row, report);
+	if (strcmp(row->event, "baseline") == 0)
+		return NULL;
+	return error_new(
+	    ERROR_EVENT,
+	    "row %s of the DDL log has the event \"%s\", which this program does not know; install a newer "
+	    "replicator",
+	    row->id, row->event);
+}
+
+static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection, const struct transaction *transaction,
+                               const struct change *change, const struct ddl_row *row)
+{
+	struct report report = {0};
+	struct error *error = NULL;
+	bool known;
+
+	TRY(ddl_history_has(connection, ddl->config, row, &known));
+	if (known)
+		return NULL;
+	if (change->operation != CHANGE_READ)
+		error = follow(ddl, connection, row, transaction, &report);
+	if (report.executed > 0)
+		log_info("schema change: %s of %s %s.%s: %zu steps", row->tag, row->kind_name, row->name.schema,
+		         row->name.name, report.executed);
+	buffer_append_text(&report.steps, report.steps.length == 0 ? "{}" : "}");
+	if (error == NULL && strcmp(row->event, "rewrite") != 0)
+		error = ddl_history_add(connection, ddl->config, row, transaction, report.steps.data);
+	buffer_free(&report.steps);
+	if (report.executed > 0)
+		binding_cache_refresh(ddl->cache);
+	return error;
+}
+
+struct error *ddl_apply(struct ddl *ddl, struct pg_connection *connection, const struct transaction *transaction,
+                        const struct change *change)
+{
+	struct ddl_row row;
+
+	if (change->operation != CHANGE_INSERT && change->operation != CHANGE_READ)
+		return NULL; /* the log is pruned */
+	if (ddl->arena == NULL)
+		ddl->arena = arena_new();
+	arena_reset(ddl->arena);
+	TRY(ddl_row_read(change, ddl->arena, &row));
+	return apply_row(ddl, connection, transaction, change, &row);
+}
+
+struct error *ddl_make_early(struct ddl *ddl, struct pg_connection *connection, const struct transaction *transaction,
+                             const struct relation *relation, bool *made)
+{
+	*made = false;
+	if (ddl->arena == NULL)
+		ddl->arena = arena_new();
+	for (size_t i = 0; i < transaction->change_count; i++) {
+		const struct change *change = transaction->changes[i];
+		struct ddl_row row;
+
+		if (!ddl_is_log(change->relation) || change->operation != CHANGE_INSERT)
+			continue;
+		arena_reset(ddl->arena);
+		TRY(ddl_row_read(change, ddl->arena, &row));
+		if ((strcmp(row.tag, "CREATE TABLE AS") != 0 && strcmp(row.tag, "SELECT INTO") != 0) ||
+		    strcmp(row.name.schema, relation->schema) != 0 || strcmp(row.name.name, relation->table) != 0)
+			continue;
+		*made = true;
+		return apply_row(ddl, connection, transaction, change, &row);
+	}
+	return NULL;
+}
+
+/* A second look at a table that we made gives it its keys, when all tables are there that it may refer to. */
+static struct error *make_one(struct ddl *ddl, struct pg_connection *connection, const struct object_image *image,
+                              bool fresh, bool *again, struct report *report)
+{
+	struct difference difference = {.after = image,
+	                                .fresh = fresh,
+	                                .target_version = pg_server_version(connection)};
+	struct step *steps;
+
+	TRY(ddl_target_image(connection, ddl->config, image->kind, &image->name, ddl->arena, &difference.target));
+	if (!fresh && difference.target != NULL)
+		return NULL;
+	TRY(difference_steps(&difference, ddl->arena, &steps, again));
+	return run_steps(ddl, connection, steps, report);
+}
+
+struct error *ddl_make_missing(struct ddl *ddl, struct pg_connection *connection,
+                               const struct object_image *const *images, size_t count, size_t *made)
+{
+	struct report report = {0};
+	bool *again = memory_alloc((count + 1) * sizeof(*again));
+	struct error *error = NULL;
+
+	if (ddl->arena == NULL)
+		ddl->arena = arena_new();
+	for (size_t i = 0; i < count && error == NULL; i++) {
+		if (images[i]->kind == OBJECT_TABLE &&
+		    config_table_rule(ddl->config, images[i]->name.schema, images[i]->name.name)->exclude)
+			continue;
+		error = make_one(ddl, connection, images[i], false, &again[i], &report);
+	}
+	for (size_t i = 0; i < count && error == NULL; i++) {
+		bool ignored;
+
+		if (again[i])
+			error = make_one(ddl, connection, images[i], true, &ignored, &report);
+	}
+	*made = report.executed;
+	buffer_free(&report.steps);
+	free(again);
+	return error;
+}
+
+struct error *ddl_finish(struct ddl *ddl, struct pg_connection *connection)
+{
+	for (size_t i = 0; i < ddl->put_off_count; i++) {
+		struct error *error = execute_checked(connection, ddl->put_off[i].sql);
+
+		if (error != NULL && ddl->put_off[i].may_fail && !heals(connection, error)) {
+			log_warning("schema change: %s: %s; rows of the new values are missing", ddl->put_off[i].sql,
+			            error->message);
+			error_free(error);
+			continue;
+		}
+		TRY(error_wrap(error, "a step of the schema change cannot be done: %s", ddl->put_off[i].sql));
+	}
+	if (ddl->put_off_count > 0)
+		binding_cache_refresh(ddl->cache);
+	return NULL;
+}

@@ -1,0 +1,47 @@
+/* ddl_log.h - rows of the DDL log and of schema_history; shared by ddl.c and ddl_log.c. Thread: the applier's. */
+#ifndef REPLICATOR_TARGET_DDL_LOG_H
+#define REPLICATOR_TARGET_DDL_LOG_H
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "pg/connection.h"
+#include "schema/object_image.h"
+#include "stream/transaction.h"
+
+struct ddl_row {
+	const char *id;
+	const char *event; /* image, drop, rewrite, error, baseline */
+	const char *kind_name;
+	enum object_kind kind;
+	const char *relid;
+	struct object_name name;
+	const char *image; /* NULL: dropped */
+	bool published;
+	const char *tag;
+	const char *command; /* may be NULL */
+};
+
+/* Reads a row of the log out of a change. Memory in the arena. ERROR_EVENT. */
+struct error *ddl_row_read(const struct change *change, struct arena *arena, struct ddl_row *row);
+
+/* Whether the history has this row already. */
+struct error *ddl_history_has(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
+                              bool *has);
+
+/* The last image of the object, else (*by_name) of one that had its name and was not dropped; NULL: neither. */
+struct error *ddl_history_last(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
+                               struct arena *arena, const struct object_image **image, bool *by_name);
+
+/* `steps`: an array literal. */
+struct error *ddl_history_add(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
+                              const struct transaction *transaction, const char *steps);
+
+/* The image of what the target has under a name, or NULL. */
+struct error *ddl_target_image(struct pg_connection *connection, const struct config *config, enum object_kind kind,
+                               const struct object_name *name, struct arena *arena, const struct object_image **image);
+
+/* Notes that the table's rows were rewritten at the source and did not come. */
+struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct config *config,
+                                 const struct ddl_row *row, const struct transaction *transaction);
+
+#endif

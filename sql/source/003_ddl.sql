@@ -1,0 +1,401 @@
+-- The DDL log of the source: one row for each object that a command changed, with its image right after the command,
+-- in the transaction of the command, at its place. replicator.ddl_log is captured like any table.
+--
+-- NOTES
+--   The functions are security definer with a fixed search_path: users need no rights on the log. What fails in here
+--   never fails a user's DDL (unless ddl_settings.strict): it leaves a row with event 'error', at which the stream stops
+--   and says so.
+--
+--   An image that equals the last one of its object is not logged. So COMMENTs on functions and the like leave nothing.
+--
+--   A rewrite whose values the target cannot compute (a volatile default, USING) emits no row events by itself. It leaves
+--   a row with event 'rewrite', and the table is to be resynced. Who sets ddl_settings.touch_rows permits the trigger to
+--   make the events for tables up to that many rows: it updates each row to itself (a table made by CREATE TABLE AS is
+--   emptied and filled again) in the transaction of the DDL, so that the values arrive at their place. It is 0, since a
+--   program that watches must not write to what it watches unless it was asked to.
+
+CREATE TABLE @schema@.ddl_log (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event       text NOT NULL,              -- image, drop, rewrite, error; baseline: an image that no command made
+    kind        text NOT NULL,              -- table, type, sequence, schema, extension
+    relid       bigint NOT NULL,            -- oid of the object here
+    schema_name text NOT NULL,
+    object_name text NOT NULL,
+    image       jsonb,                      -- NULL: dropped
+    published   boolean NOT NULL,           -- false: the connector's publication leaves the table out
+    tag         text NOT NULL,              -- ALTER TABLE
+    command     text,                       -- what the client sent: may hold more than the one command
+    logged_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ddl_log_object ON @schema@.ddl_log (kind, relid, id DESC);
+
+CREATE TABLE @schema@.ddl_settings (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    capture     text[] NOT NULL DEFAULT '{}',   -- new tables that match ("public.*") join the connector's publication
+    touch_rows  bigint NOT NULL DEFAULT 0,      -- see above
+    strict      boolean NOT NULL DEFAULT false  -- true: a DDL command that cannot be logged fails
+);
+INSERT INTO @schema@.ddl_settings DEFAULT VALUES;
+
+-- Publications that carry the log are the connector's.
+CREATE FUNCTION @schema@.ddl_published(relation oid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+WITH log AS (
+  SELECT p.oid, p.pubname, p.puballtables FROM pg_publication p JOIN pg_publication_tables l ON l.pubname = p.pubname
+   WHERE format('%I.%I', l.schemaname, l.tablename)::regclass = '@schema@.ddl_log'::regclass
+), family AS (
+  SELECT relation AS oid UNION SELECT relid FROM pg_partition_ancestors(relation)
+)
+SELECT EXISTS (
+  SELECT FROM log, family f
+   WHERE log.puballtables
+      OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = log.oid AND r.prrelid = f.oid)
+      OR EXISTS (SELECT FROM pg_publication_tables t JOIN pg_class c ON c.relname = t.tablename
+                   JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = t.schemaname
+                  WHERE t.pubname = log.pubname AND c.oid = f.oid))
+$$;
+
+CREATE FUNCTION @schema@.ddl_last_image(of_kind text, object oid) RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT image FROM @schema@.ddl_log WHERE kind = of_kind AND relid = object::bigint AND event <> 'rewrite'
+ ORDER BY id DESC LIMIT 1
+$$;
+
+CREATE FUNCTION @schema@.ddl_log_image(of_event text, of_kind text, object oid, of_tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  now_is jsonb := @schema@.object_image(of_kind, object);
+BEGIN
+  IF now_is IS NULL OR now_is = @schema@.ddl_last_image(of_kind, object) THEN
+    RETURN;
+  END IF;
+  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, image, published, tag, command)
+  VALUES (of_event, of_kind, object::bigint, now_is->>'schema', now_is->>'name', now_is,
+          of_kind <> 'table' OR @schema@.ddl_published(object), of_tag, current_query());
+END
+$$;
+
+-- The objects that an address of a command stands for, in the order in which a target needs them.
+CREATE FUNCTION @schema@.ddl_objects(class oid, object oid) RETURNS TABLE (rank int, kind text, relid oid)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+WITH RECURSIVE relation AS (
+  SELECT c.oid, c.relkind, c.relnamespace FROM pg_class c
+   WHERE class = 'pg_class'::regclass AND c.relpersistence <> 't'
+     AND c.oid = coalesce((SELECT x.indrelid FROM pg_index x WHERE x.indexrelid = object),
+                          (SELECT d.refobjid FROM pg_depend d WHERE d.classid = class AND d.objid = object AND d.objsubid = 0
+                              AND d.refclassid = class AND d.deptype = 'i' AND d.refobjsubid > 0), object)
+  UNION
+  SELECT c.oid, c.relkind, c.relnamespace FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+   WHERE class = 'pg_constraint'::regclass AND k.oid = object AND c.relpersistence <> 't'
+), family AS (
+  SELECT oid, relkind, relnamespace, 0 AS depth FROM relation
+  UNION
+  SELECT c.oid, c.relkind, c.relnamespace, f.depth + 1
+    FROM family f JOIN pg_inherits i ON i.inhparent = f.oid JOIN pg_class c ON c.oid = i.inhrelid
+   WHERE f.relkind IN ('r', 'p')
+)
+SELECT found.rank, found.kind, found.oid FROM (
+  SELECT 5 + depth, 'table', f.oid, f.relnamespace FROM family f WHERE relkind IN ('r', 'p')
+  UNION ALL
+  -- those that were children in the last image and are no more
+  SELECT 5, 'table', c.oid, c.relnamespace
+    FROM family f, jsonb_array_elements_text(@schema@.ddl_last_image('table', f.oid)->'children') old, pg_class c
+   WHERE c.oid = old::oid AND NOT EXISTS (SELECT FROM family g WHERE g.oid = c.oid)
+  UNION ALL
+  SELECT 4, 'sequence', oid, relnamespace FROM family WHERE relkind = 'S'
+  UNION ALL
+  SELECT 3, 'type', t.oid, t.typnamespace FROM pg_type t
+   WHERE (class = 'pg_type'::regclass AND t.oid = object
+          OR class = 'pg_constraint'::regclass AND t.oid = (SELECT contypid FROM pg_constraint WHERE oid = object)
+          OR class = 'pg_class'::regclass AND t.typrelid = object
+             AND EXISTS (SELECT FROM pg_class c WHERE c.oid = object AND c.relkind = 'c'))
+     AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c'
+          AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+  UNION ALL
+  SELECT 2, 'extension', e.oid, NULL FROM pg_extension e WHERE class = 'pg_extension'::regclass AND e.oid = object
+  UNION ALL
+  SELECT 1, 'schema', n.oid, n.oid FROM pg_namespace n WHERE class = 'pg_namespace'::regclass AND n.oid = object
+) AS found (rank, kind, oid, namespace)
+ WHERE namespace IS NULL
+    OR namespace NOT IN (SELECT n.oid FROM pg_namespace n
+                          WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', trim(both '"' from '@schema@')))
+$$;
+
+-- A new (or renamed) table that matches ddl_settings.capture joins the publications that carry the log. True: it joined.
+CREATE FUNCTION @schema@.ddl_publish(relation oid) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  publication name;
+  joined boolean := false;
+BEGIN
+  IF @schema@.ddl_published(relation) OR NOT EXISTS (
+       SELECT FROM @schema@.ddl_settings s, unnest(s.capture) pattern, pg_class c, pg_namespace n
+        WHERE c.oid = relation AND n.oid = c.relnamespace AND c.relpersistence = 'p'
+          AND n.nspname || '.' || c.relname LIKE replace(replace(replace(pattern, '\', '\\'), '_', '\_'), '*', '%')) THEN
+    RETURN false;
+  END IF;
+  FOR publication IN
+    SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+     WHERE r.prrelid = '@schema@.ddl_log'::regclass
+  LOOP
+    EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', publication, relation::regclass);
+    joined := true;
+  END LOOP;
+  RETURN joined;
+END
+$$;
+
+-- Makes row events of rows that have none: TRUNCATE and INSERT for a table that was filled before it was published, else
+-- an UPDATE of each row to itself, without triggers. False: too many rows, or no column to set.
+CREATE FUNCTION @schema@.ddl_touch(relation oid, filled boolean) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  role text := current_setting('session_replication_role');
+  most bigint := (SELECT touch_rows FROM @schema@.ddl_settings);
+  many bigint;
+  columns text;
+  one name;
+BEGIN
+  EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s LIMIT %s) t', relation::regclass, most + 1) INTO many;
+  IF many > most THEN
+    RETURN false;
+  END IF;
+  SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), min(attname) FILTER (WHERE attidentity <> 'a')
+    INTO columns, one FROM pg_attribute
+   WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+  IF one IS NULL THEN
+    RETURN many = 0;
+  END IF;
+  PERFORM set_config('session_replication_role', 'replica', true);
+  IF filled THEN
+    EXECUTE format('CREATE TEMP TABLE replicator_touch ON COMMIT DROP AS SELECT %s FROM ONLY %s', columns, relation::regclass);
+    EXECUTE format('TRUNCATE ONLY %s', relation::regclass);
+    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM pg_temp.replicator_touch', relation::regclass, columns);
+    DROP TABLE pg_temp.replicator_touch;
+  ELSE
+    EXECUTE format('UPDATE ONLY %s SET %2$I = %2$I', relation::regclass, one);
+  END IF;
+  PERFORM set_config('session_replication_role', role, true);
+  RETURN true;
+END
+$$;
+
+-- Whether the target gets other values from the same change of the image: new columns whose default is computed row by
+-- row, and changes of type that are more than a cast between relatives.
+CREATE FUNCTION @schema@.ddl_values_lost(relation oid, before jsonb, reason int) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT EXISTS (
+  SELECT FROM jsonb_array_elements(@schema@.table_image(relation)->'columns') now_is
+    LEFT JOIN jsonb_array_elements(before->'columns') was ON was->'attnum' = now_is->'attnum'
+   WHERE CASE WHEN was IS NULL THEN reason & 2 <> 0 AND (now_is->>'identity' <> '' OR now_is->>'default' IS NOT NULL)
+              ELSE reason & 4 <> 0 AND was->>'type' <> now_is->>'type'
+                   AND (current_query() ~* '\musing\M'
+                        OR NOT (was->>'type' IN ('smallint', 'integer', 'bigint') AND now_is->>'type' ~ '^(integer|bigint|numeric)'
+                                OR was->>'type' ~ '^(text|character varying)' AND now_is->>'type' ~ '^(text|character varying)'
+                                OR was->>'type' ~ '^numeric' AND now_is->>'type' ~ '^numeric'
+                                OR was->>'type' = 'real' AND now_is->>'type' = 'double precision')) END)
+$$;
+
+CREATE FUNCTION @schema@.ddl_rewritten(relation oid, reason int, before jsonb, of_tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  name text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.oid = relation);
+  touched boolean := false;
+BEGIN
+  IF NOT @schema@.ddl_published(relation) OR NOT @schema@.ddl_values_lost(relation, before, reason) THEN
+    RETURN;
+  END IF;
+  BEGIN
+    touched := @schema@.ddl_touch(relation, false);
+  EXCEPTION WHEN OTHERS THEN
+    RAISE DEBUG 'replicator: % could not be touched: %', name, sqlerrm;
+  END;
+  IF touched THEN
+    RETURN;
+  END IF;
+  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
+  SELECT 'rewrite', 'table', relation::bigint, n.nspname, c.relname, true, of_tag, current_query()
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
+END
+$$;
+
+CREATE FUNCTION @schema@.ddl_failed(of_tag text, message text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF (SELECT strict FROM @schema@.ddl_settings) THEN
+    RAISE EXCEPTION 'replicator: this command cannot be logged: %', message;
+  END IF;
+  RAISE WARNING 'replicator: this command cannot be logged: %', message;
+  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
+  VALUES ('error', 'table', 0, '', message, true, of_tag, current_query());
+END
+$$;
+
+CREATE FUNCTION @schema@.ddl_on_end() RETURNS event_trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  object record;
+  before jsonb;
+  reason int;
+  joined boolean;
+BEGIN
+  FOR object IN
+    SELECT o.kind, o.relid, min(o.rank) AS rank, min(c.number) AS number
+      FROM pg_event_trigger_ddl_commands() WITH ORDINALITY
+           AS c (classid, objid, objsubid, command_tag, object_type, schema_name, object_identity, in_extension, command, number),
+           @schema@.ddl_objects(c.classid, c.objid) o
+     WHERE NOT c.in_extension
+     GROUP BY o.kind, o.relid
+     ORDER BY least(min(o.rank), 5), min(c.number), min(o.rank)
+  LOOP
+    joined := object.kind = 'table' AND @schema@.ddl_publish(object.relid);
+    before := @schema@.ddl_last_image(object.kind, object.relid);
+    PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
+    IF joined AND tg_tag IN ('CREATE TABLE AS', 'SELECT INTO') THEN
+      PERFORM @schema@.ddl_touch(object.relid, true);
+    END IF;
+    reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
+    IF object.kind = 'table' AND reason <> 0 THEN
+      PERFORM @schema@.ddl_rewritten(object.relid, reason, before, tg_tag);
+    END IF;
+  END LOOP;
+  PERFORM set_config('replicator.rewritten', '', true) WHERE current_setting('replicator.rewritten', true) <> '';
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
+END
+$$;
+
+-- What was dropped itself, and the tables that lost a part of themselves (an index, a column of a dropped type, a
+-- foreign key to a dropped table).
+CREATE FUNCTION @schema@.ddl_on_drop() RETURNS event_trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  object record;
+BEGIN
+  FOR object IN
+    SELECT DISTINCT c.oid AS relid
+      FROM pg_event_trigger_dropped_objects() d
+      JOIN pg_class c ON c.oid = CASE
+             WHEN d.object_type = 'index' THEN
+               (SELECT l.relid::oid FROM @schema@.ddl_log l
+                 WHERE l.kind = 'table' AND l.image->'indexes' @> jsonb_build_array(jsonb_build_object('oid', d.objid::bigint))
+                 ORDER BY l.id DESC LIMIT 1)
+             WHEN d.objsubid <> 0 AND d.classid = 'pg_class'::regclass THEN d.objid
+             WHEN d.object_type IN ('table constraint', 'default value') THEN
+               to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) END
+     WHERE NOT d.is_temporary AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p')
+       AND c.relnamespace <> trim(both '"' from '@schema@')::regnamespace
+  LOOP
+    PERFORM @schema@.ddl_log_image('image', 'table', object.relid, tg_tag);
+  END LOOP;
+  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
+  SELECT 'drop', CASE WHEN d.object_type = 'composite type' THEN 'type' ELSE d.object_type END, d.objid::bigint,
+         coalesce(d.schema_name, ''), coalesce(d.object_name, d.address_names[array_upper(d.address_names, 1)]),
+         true, tg_tag, current_query()
+    FROM pg_event_trigger_dropped_objects() WITH ORDINALITY AS d
+   WHERE NOT d.is_temporary AND d.objsubid = 0
+     AND (d.object_type IN ('table', 'sequence', 'schema', 'extension') OR d.object_type IN ('type', 'composite type')
+          AND EXISTS (SELECT FROM @schema@.ddl_log l WHERE l.kind = 'type' AND l.relid = d.objid::bigint))
+     AND EXISTS (SELECT FROM @schema@.ddl_log l WHERE l.relid = d.objid::bigint)
+   ORDER BY array_position(ARRAY['table', 'sequence', 'type', 'composite type', 'extension', 'schema'], d.object_type);
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
+END
+$$;
+
+CREATE FUNCTION @schema@.ddl_on_rewrite() RETURNS event_trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM set_config('replicator.rewritten',
+                     (coalesce(nullif(current_setting('replicator.rewritten', true), ''), '{}')::jsonb
+                      || jsonb_build_object(pg_event_trigger_table_rewrite_oid()::text, pg_event_trigger_table_rewrite_reason()))::text,
+                     true);
+EXCEPTION WHEN OTHERS THEN
+  PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
+END
+$$;
+
+-- The images from which the log begins. Again after a time without the triggers: only what differs is logged.
+CREATE FUNCTION @schema@.ddl_baseline() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  object record;
+BEGIN
+  FOR object IN
+    SELECT o.kind, o.relid FROM (
+        SELECT 'pg_namespace'::regclass AS class, oid FROM pg_namespace
+        UNION ALL SELECT 'pg_extension'::regclass, oid FROM pg_extension
+        UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typtype IN ('e', 'd', 'c', 'r')
+        UNION ALL SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relkind IN ('r', 'p', 'S')) c,
+      @schema@.ddl_objects(c.class, c.oid) o
+     WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.class AND d.objid = c.oid AND d.deptype = 'e')
+     GROUP BY o.kind, o.relid ORDER BY min(o.rank), o.relid
+  LOOP
+    PERFORM @schema@.ddl_log_image('baseline', object.kind, object.relid, '');
+  END LOOP;
+END
+$$;
+
+-- Keeps the last row of each object, and what is younger than the given age.
+CREATE FUNCTION @schema@.ddl_prune(older_than interval DEFAULT '30 days') RETURNS bigint
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+WITH gone AS (
+  DELETE FROM @schema@.ddl_log l
+   WHERE l.logged_at < clock_timestamp() - older_than
+     AND EXISTS (SELECT FROM @schema@.ddl_log n WHERE n.kind = l.kind AND n.relid = l.relid AND n.id > l.id)
+  RETURNING 1)
+SELECT count(*) FROM gone
+$$;
+
+-- Event triggers need a superuser, or a provider that permits them. False: they are not there, and the daemon then infers
+-- columns from the events alone.
+CREATE FUNCTION @schema@.ddl_enable() RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'replicator_ddl_end') THEN
+    CREATE EVENT TRIGGER replicator_ddl_end ON ddl_command_end EXECUTE FUNCTION @schema@.ddl_on_end();
+    CREATE EVENT TRIGGER replicator_ddl_drop ON sql_drop EXECUTE FUNCTION @schema@.ddl_on_drop();
+    CREATE EVENT TRIGGER replicator_ddl_rewrite ON table_rewrite EXECUTE FUNCTION @schema@.ddl_on_rewrite();
+  END IF;
+  RETURN true;
+EXCEPTION WHEN insufficient_privilege THEN
+  RETURN false;
+END
+$$;
+
+SELECT @schema@.ddl_baseline();
+SELECT @schema@.ddl_enable();

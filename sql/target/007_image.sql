@@ -1,0 +1,1 @@
+../source/002_image.sql

