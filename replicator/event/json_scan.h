@@ -45,8 +45,8 @@ struct scan_token {
 
 static inline void scan_begin(struct scan_cursor *cursor, struct slice text)
 {
-	cursor->at = cursor->start = text.data;
-	cursor->end = text.data + text.length;
+	cursor->at = cursor->start = text.length > 0 ? text.data : ""; /* no bytes may come without a place */
+	cursor->end = cursor->start + text.length;
 	cursor->problem = NULL;
 }
 
