@@ -154,10 +154,13 @@ const char *envelope_parse_transaction_id(const struct scan_token *token, uint64
 {
 	static const char problem[] = "no transaction id of the form TXID:LSN";
 	const char *at = token->data;
-	const char *end = at + token->length;
+	const char *end;
 
 	*lsn = 0;
-	if (token->kind != SCAN_STRING || !take_digits(&at, end, tx_id))
+	if (token->kind != SCAN_STRING)
+		return problem;
+	end = at + token->length;
+	if (!take_digits(&at, end, tx_id))
 		return problem;
 	if (at == end)
 		return NULL;

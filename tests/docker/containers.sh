@@ -58,7 +58,8 @@ test_confined() {
   grep -q '^CapEff:.0000000000000000$' <<<"$capabilities"
   grep -q '^10001$' <<<"$capabilities"
   grep -q 'Read-only file system' <<<"$capabilities"
-  docker run --rm --cap-drop ALL --read-only --network none "$image" version | grep -q replicator
+  docker run --rm --cap-drop ALL --read-only --network none "$image" version >"$WORK/version"
+  grep -q replicator "$WORK/version"
   echo "figure image of the replicator: $(($(docker image inspect -f '{{.Size}}' "$image") / 1000000)) MB, of that $(($(
     docker image inspect -f '{{.Size}}' debian:bookworm-slim) / 1000000)) MB the base; Kafka and Connect: $(($(
     docker image inspect -f '{{.Size}}' "$COMPOSE_PROJECT_NAME-stack:0.1.0") / 1000000)) MB"
@@ -75,7 +76,8 @@ test_no_secrets() {
     ! grep -q "$secret" "$WORK/logs" || broken "in the logs: $(grep -m 1 "$secret" "$WORK/logs" | cut -c1-120)"
   done
   # The search itself must be able to find one: the running database has it in its environment.
-  docker inspect "$(compose ps -q source-db)" | grep -q 'planted-superuser-' || broken "the planted password is not in use"
+  docker inspect "$(compose ps -q source-db)" >"$WORK/inspected"
+  grep -q 'planted-superuser-' "$WORK/inspected" || broken "the planted password is not in use"
 }
 
 # Both ways run the same jars.
