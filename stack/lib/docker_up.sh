@@ -59,7 +59,7 @@ docker_ports() {
 }
 
 # docker_publishes SERVICE PORT: its container runs and has this port already.
-docker_publishes() { compose ps --status running --format '{{.Ports}}' "$1" 2>/dev/null | grep -q ":$2->"; }
+docker_publishes() { [[ $(compose ps --status running --format '{{.Ports}}' "$1" 2>/dev/null) == *":$2->"* ]]; }
 
 # The databases read these as a user of their own; a clone made under a strict umask keeps them from it.
 docker_scripts() {
