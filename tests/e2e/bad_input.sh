@@ -161,4 +161,4 @@ target_away() {
   [ "$(goods broker_away)" = 'broker_away-1 broker_away-2 broker_away-3' ]
 }
 
-target_missed() { tail -n "+$(($1 + 1))" "$T/daemon/log" | grep -q 'WARN .*attempt'; }
+target_missed() { grep -q 'WARN .*attempt' <<<"$(tail -n "+$(($1 + 1))" "$T/daemon/log")"; }

@@ -91,7 +91,7 @@ test_connector_verbs() {
   await 60 'connector RUNNING' connector_is RUNNING
 }
 
-offset_is_there() { replicator connector offsets | grep -q lsn; }
+offset_is_there() { grep -q lsn <<<"$(replicator connector offsets)"; }
 
 configure() {
   printf 'planted-source-secret\n' >"$WORK/shop_reader_password"
