@@ -85,8 +85,8 @@ test_no_secrets() {
 test_same_versions() {
   compose exec -T kafka ls /opt/stack/kafka | grep '\.jar$' | sort >"$WORK/jars"
   sed 's/^[^ ]* *\*\{0,1\}//' "$TREE/stack/kafka/SHA256SUMS" | sort | diff - "$WORK/jars" || broken "Kafka's jars differ from SHA256SUMS"
-  compose exec -T connect sh -c 'ls /opt/stack/plugins/debezium/*/debezium-connector-postgres-*.jar' |
-    grep -q "$(sed -n 's/.*<version>\([0-9.]*Final\).*/\1/p' "$TREE/stack/debezium/pom.xml" | head -n 1)"
+  compose exec -T connect sh -c 'ls /opt/stack/plugins/debezium/*/debezium-connector-postgres-*.jar' >"$WORK/jars"
+  grep -q "$(sed -n 's/.*<version>\([0-9.]*Final\).*/\1/p' "$TREE/stack/debezium/pom.xml" | head -n 1)" "$WORK/jars"
 }
 
 # check_target of the host, through the published ports.
