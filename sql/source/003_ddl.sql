@@ -169,14 +169,14 @@ DECLARE
   one name;
 BEGIN
   EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s LIMIT %s) t', relation::regclass, most + 1) INTO many;
-  IF many > most THEN
-    RETURN false;
+  IF many = 0 OR many > most THEN
+    RETURN many = 0;
   END IF;
   SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), min(attname) FILTER (WHERE attidentity <> 'a')
     INTO columns, one FROM pg_attribute
    WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
   IF one IS NULL THEN
-    RETURN many = 0;
+    RETURN false;
   END IF;
   PERFORM set_config('session_replication_role', 'replica', true);
   IF filled THEN
@@ -210,22 +210,18 @@ SELECT EXISTS (
                                 OR was->>'type' = 'real' AND now_is->>'type' = 'double precision')) END)
 $$;
 
-CREATE FUNCTION @schema@.ddl_rewritten(relation oid, reason int, before jsonb, of_tag text) RETURNS void
+-- Rows of which no events came: made now, where that is permitted, else the log says so.
+CREATE FUNCTION @schema@.ddl_touch_or_mark(relation oid, filled boolean, of_tag text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  name text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE c.oid = relation);
   touched boolean := false;
 BEGIN
-  IF NOT @schema@.ddl_published(relation) OR NOT @schema@.ddl_values_lost(relation, before, reason) THEN
-    RETURN;
-  END IF;
   BEGIN
-    touched := @schema@.ddl_touch(relation, false);
+    touched := @schema@.ddl_touch(relation, filled);
   EXCEPTION WHEN OTHERS THEN
-    RAISE DEBUG 'replicator: % could not be touched: %', name, sqlerrm;
+    RAISE DEBUG 'replicator: % could not be touched: %', relation::regclass, sqlerrm;
   END;
   IF touched THEN
     RETURN;
@@ -274,11 +270,12 @@ BEGIN
     before := @schema@.ddl_last_image(object.kind, object.relid);
     PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
     IF joined AND tg_tag IN ('CREATE TABLE AS', 'SELECT INTO') THEN
-      PERFORM @schema@.ddl_touch(object.relid, true);
+      PERFORM @schema@.ddl_touch_or_mark(object.relid, true, tg_tag);
     END IF;
     reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
-    IF object.kind = 'table' AND reason <> 0 THEN
-      PERFORM @schema@.ddl_rewritten(object.relid, reason, before, tg_tag);
+    IF object.kind = 'table' AND reason <> 0 AND @schema@.ddl_published(object.relid)
+       AND @schema@.ddl_values_lost(object.relid, before, reason) THEN
+      PERFORM @schema@.ddl_touch_or_mark(object.relid, false, tg_tag);
     END IF;
   END LOOP;
   PERFORM set_config('replicator.rewritten', '', true) WHERE current_setting('replicator.rewritten', true) <> '';

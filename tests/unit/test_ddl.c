@@ -247,6 +247,34 @@ START_TEST(both_catalogs_are_equal_after_each_case)
 }
 END_TEST
 
+static void expect_value(const char *sql, const char *expected)
+{
+	char *value = postgres_value(source, sql);
+
+	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
+	free(value);
+}
+
+/* Nobody permitted the trigger to write to the user's tables: what the target cannot get by itself is said. */
+START_TEST(untouched_tables_are_marked)
+{
+	prepare();
+	postgres_execute(source, "UPDATE replicator.ddl_settings SET touch_rows = DEFAULT;"
+	                         "CREATE TABLE public.filled AS SELECT n FROM generate_series(1, 3) n;"
+	                         "CREATE TABLE public.empty AS SELECT 1 AS n WITH NO DATA;"
+	                         "ALTER TABLE public.filled ADD COLUMN r float8 DEFAULT random();"
+	                         "ALTER TABLE public.empty ADD COLUMN r float8 DEFAULT random()");
+	expect_value("SELECT string_agg(object_name || ' ' || tag, ', ' ORDER BY id) FROM replicator.ddl_log"
+	             " WHERE event = 'rewrite'",
+	             "filled CREATE TABLE AS, filled ALTER TABLE");
+	expect_value("SELECT count(*) FROM replicator.ddl_log WHERE event = 'error'", "0");
+	expect_value("SELECT count(*) FROM public.filled", "3");
+	binding_cache_free(cache);
+	pg_disconnect(source);
+	pg_disconnect(target);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ddl");
@@ -256,6 +284,7 @@ int main(void)
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_test(tests, both_catalogs_are_equal_after_each_case);
+	tcase_add_test(tests, untouched_tables_are_marked);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
