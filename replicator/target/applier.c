@@ -212,8 +212,32 @@ static struct error *apply_strictly(struct applier *applier, const struct transa
 	return NULL;
 }
 
+/* Cuts the list behind `count` transactions; the rest. */
+static struct transaction *cut_behind(struct transaction *first, size_t count)
+{
+	struct transaction *rest;
+
+	for (; count > 1 && first->next != NULL; count--)
+		first = first->next;
+	rest = first->next;
+	first->next = NULL;
+	return rest;
+}
+
+static struct transaction *join(struct transaction *first, struct transaction *rest)
+{
+	struct transaction *last = first;
+
+	if (first == NULL)
+		return rest;
+	while (last->next != NULL)
+		last = last->next;
+	last->next = rest;
+	return first;
+}
+
 /* As many as can go set-wise; *applied 0: the first must go strictly. */
-static struct error *apply_planned(struct applier *applier, const struct transaction *first, size_t *applied)
+static struct error *apply_planned(struct applier *applier, struct transaction *first, size_t *applied)
 {
 	struct batch_counts counts = {0};
 	size_t covered;
@@ -228,16 +252,11 @@ static struct error *apply_planned(struct applier *applier, const struct transac
 	TRY(plan_build(applier->plan, applier->bindings, applier->connection, first, &covered));
 	run = same_generation_run(first, covered);
 	if (run < covered) {
-		struct transaction *last = (struct transaction *)first;
-		struct transaction *rest;
-		struct error *error;
+		struct transaction *rest = cut_behind(first, run); /* plan just these */
+		struct error *error =
+		    plan_build(applier->plan, applier->bindings, applier->connection, first, &covered);
 
-		for (size_t i = 1; i < run; i++)
-			last = last->next;
-		rest = last->next;
-		last->next = NULL; /* plan just these */
-		error = plan_build(applier->plan, applier->bindings, applier->connection, first, &covered);
-		last->next = rest;
+		join(first, rest);
 		TRY(error);
 	}
 	if (covered == 0)
@@ -341,30 +360,6 @@ static struct error *step(struct applier *applier, struct transaction **pending,
 		(*strict)--;
 	}
 	return error;
-}
-
-/* Cuts the list behind `count` transactions; the rest. */
-static struct transaction *cut_behind(struct transaction *first, size_t count)
-{
-	struct transaction *rest;
-
-	for (; count > 1 && first->next != NULL; count--)
-		first = first->next;
-	rest = first->next;
-	first->next = NULL;
-	return rest;
-}
-
-static struct transaction *join(struct transaction *first, struct transaction *rest)
-{
-	struct transaction *last = first;
-
-	if (first == NULL)
-		return rest;
-	while (last->next != NULL)
-		last = last->next;
-	last->next = rest;
-	return first;
 }
 
 /* As step, but not beyond a transaction that touches rows of the quarantine. */

@@ -313,35 +313,38 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	return error;
 }
 
+/* Sets something in the row of our epoch. ERROR_FENCED when the epoch is another's. $1 name, $2 epoch. */
+static struct error *update_own_row(struct pg_connection *connection, const struct config *config, int64_t epoch,
+                                    const char *sql, size_t count, const char *const *parameters)
+{
+	struct pg_result *result = NULL;
+	bool fenced;
+
+	TRY(state_query(connection, config, sql, count, parameters, &result));
+	fenced = pg_result_rows(result) == 0;
+	pg_result_free(result);
+	return fenced ? fenced_error(config, epoch) : NULL;
+}
+
 struct error *checkpoint_write_state(struct pg_connection *connection, const struct config *config, int64_t epoch,
                                      const char *state, const char *error_text)
 {
 	struct number number = number_of(epoch);
 	const char *const parameters[4] = {config->stream.name, number.text, state, error_text};
-	struct pg_result *result = NULL;
-	bool fenced;
 
-	TRY(state_query(connection, config,
-	                "UPDATE @stream SET state = $3, error = $4, heartbeat_at = clock_timestamp()"
-	                " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
-	                4, parameters, &result));
-	fenced = pg_result_rows(result) == 0;
-	pg_result_free(result);
-	return fenced ? fenced_error(config, epoch) : NULL;
+	return update_own_row(connection, config, epoch,
+	                      "UPDATE @stream SET state = $3, error = $4, heartbeat_at = clock_timestamp()"
+	                      " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
+	                      4, parameters);
 }
 
 struct error *checkpoint_beat(struct pg_connection *connection, const struct config *config, int64_t epoch)
 {
 	struct number number = number_of(epoch);
 	const char *const parameters[2] = {config->stream.name, number.text};
-	struct pg_result *result = NULL;
-	bool fenced;
 
-	TRY(state_query(connection, config,
-	                "UPDATE @stream SET heartbeat_at = clock_timestamp()"
-	                " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
-	                2, parameters, &result));
-	fenced = pg_result_rows(result) == 0;
-	pg_result_free(result);
-	return fenced ? fenced_error(config, epoch) : NULL;
+	return update_own_row(connection, config, epoch,
+	                      "UPDATE @stream SET heartbeat_at = clock_timestamp()"
+	                      " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
+	                      2, parameters);
 }
