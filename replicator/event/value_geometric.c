@@ -110,73 +110,77 @@ static bool read_wkb(const struct value *value, struct arena *arena, struct poin
 		return NULL;                                                                                           \
 	}
 
-struct error *convert_box(const struct conversion *conversion, const struct value *value, struct arena *arena,
-                          struct value *converted)
+/* The text of {"wkb":…} as `write` puts its points; `exact` is how many there must be, 0: any number. */
+static struct error *convert_points(const struct value *value, struct arena *arena, struct value *converted,
+                                    size_t exact,
+                                    void (*write)(struct buffer *text, const struct points *points, bool closed))
 {
 	struct buffer text = {0};
 	struct points points;
 	bool closed;
 
-	(void)conversion;
 	TAKE_STRING(value, converted)
-	if (!read_wkb(value, arena, &points, &closed) || points.count != 5)
+	if (!read_wkb(value, arena, &points, &closed) || (exact != 0 && points.count != exact))
 		return mismatch(value);
-	put_points(&text, &points, 0, 2, 2); /* two corners that face each other */
+	write(&text, &points, closed);
 	take_text(&text, arena, converted);
 	return NULL;
+}
+
+static void write_box(struct buffer *text, const struct points *points, bool closed)
+{
+	(void)closed;
+	put_points(text, points, 0, 2, 2); /* two corners that face each other */
+}
+
+struct error *convert_box(const struct conversion *conversion, const struct value *value, struct arena *arena,
+                          struct value *converted)
+{
+	(void)conversion;
+	return convert_points(value, arena, converted, 5, write_box);
+}
+
+static void write_lseg(struct buffer *text, const struct points *points, bool closed)
+{
+	(void)closed;
+	put_points(text, points, 0, 2, 1);
 }
 
 struct error *convert_lseg(const struct conversion *conversion, const struct value *value, struct arena *arena,
                            struct value *converted)
 {
-	struct buffer text = {0};
-	struct points points;
-	bool closed;
-
 	(void)conversion;
-	TAKE_STRING(value, converted)
-	if (!read_wkb(value, arena, &points, &closed) || points.count != 2)
-		return mismatch(value);
-	put_points(&text, &points, 0, 2, 1);
-	take_text(&text, arena, converted);
-	return NULL;
+	return convert_points(value, arena, converted, 2, write_lseg);
+}
+
+static void write_path(struct buffer *text, const struct points *points, bool closed)
+{
+	buffer_append_byte(text, closed ? '(' : '[');
+	put_points(text, points, 0, points->count, 1);
+	buffer_append_byte(text, closed ? ')' : ']');
 }
 
 struct error *convert_path(const struct conversion *conversion, const struct value *value, struct arena *arena,
                            struct value *converted)
 {
-	struct buffer text = {0};
-	struct points points;
-	bool closed;
-
 	(void)conversion;
-	TAKE_STRING(value, converted)
-	if (!read_wkb(value, arena, &points, &closed))
-		return mismatch(value);
-	buffer_append_byte(&text, closed ? '(' : '[');
-	put_points(&text, &points, 0, points.count, 1);
-	buffer_append_byte(&text, closed ? ')' : ']');
-	take_text(&text, arena, converted);
-	return NULL;
+	return convert_points(value, arena, converted, 0, write_path);
 }
 
 /* The ring ends where it began; PostgreSQL's polygon does not repeat the point. */
+static void write_polygon(struct buffer *text, const struct points *points, bool closed)
+{
+	(void)closed;
+	buffer_append_byte(text, '(');
+	put_points(text, points, 0, points->count > 1 ? points->count - 1 : 1, 1);
+	buffer_append_byte(text, ')');
+}
+
 struct error *convert_polygon(const struct conversion *conversion, const struct value *value, struct arena *arena,
                               struct value *converted)
 {
-	struct buffer text = {0};
-	struct points points;
-	bool closed;
-
 	(void)conversion;
-	TAKE_STRING(value, converted)
-	if (!read_wkb(value, arena, &points, &closed))
-		return mismatch(value);
-	buffer_append_byte(&text, '(');
-	put_points(&text, &points, 0, points.count > 1 ? points.count - 1 : 1, 1);
-	buffer_append_byte(&text, ')');
-	take_text(&text, arena, converted);
-	return NULL;
+	return convert_points(value, arena, converted, 0, write_polygon);
 }
 
 /* Numbers as they stand; NaN and the infinities are strings. */
