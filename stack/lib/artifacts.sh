@@ -21,17 +21,20 @@ artifacts_hash() { cat "$REPO_ROOT/stack/$1/pom.xml" "$REPO_ROOT/stack/$1/SHA256
 
 artifacts_complete() { [ "$(cat "$2/.complete" 2>/dev/null)" = "$(artifacts_hash "$1")" ]; }
 
-# artifacts_fetch SET DIR: the dependencies of stack/SET/pom.xml into DIR; archives among them are unpacked there.
+# artifacts_fetch SET DIR: the dependencies of stack/SET/pom.xml (or the single files that it lists as artifactItem) into
+# DIR; archives among them are unpacked there.
 # Waits for another fetch into the same stack folder.
 artifacts_fetch() (
   exec 8>"$STACK_DIR/.lock"
   flock 8
   if artifacts_complete "$1" "$2"; then exit 0; fi
   command -v mvn >/dev/null || { fail "Maven (mvn) is needed to fetch $1"; exit 1; }
+  goal=copy-dependencies
+  ! grep -q '<artifactItem>' "$REPO_ROOT/stack/$1/pom.xml" || goal=copy
   partial=$STACK_DIR/.partial-$1
   rm -rf "$partial"
   mkdir -p "$partial" "$(dirname "$2")"
-  if ! mvn -B -q -Dstyle.color=never -f "$REPO_ROOT/stack/$1/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+  if ! mvn -B -q -Dstyle.color=never -f "$REPO_ROOT/stack/$1/pom.xml" "dependency:$goal" -DincludeScope=runtime \
     -Dmaven.wagon.http.retryHandler.count=3 -DoutputDirectory="$partial" >"$STACK_DIR/maven-$1.log" 2>&1 8>&-; then
     artifacts_explain "$1"
     exit 1

@@ -23,3 +23,4 @@
 . "$STACK_LIB/java.sh"
 . "$STACK_LIB/kafka.sh"
 . "$STACK_LIB/connect.sh"
+. "$STACK_LIB/registry.sh"
