@@ -60,8 +60,8 @@ struct error *watermark_read(struct pg_connection *target, const struct config *
 
 bool watermark_is_stopped(const struct watermark *watermark)
 {
-	return watermark->known &&
-	       (strcmp(watermark->state, "stopped") == 0 || strcmp(watermark->state, "failed") == 0);
+	return watermark->known && (strcmp(watermark->state, "stopped") == 0 ||
+	                            strcmp(watermark->state, "failed") == 0 || strcmp(watermark->state, "paused") == 0);
 }
 
 bool watermark_push_fence(struct pg_connection *source)

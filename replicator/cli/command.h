@@ -55,7 +55,12 @@ struct config *command_load_config(const struct invocation *invocation);
 /* Reports the error on standard error (a line each), frees it and gives the exit code of its class. */
 int command_fail(struct error *error);
 
+/* `run --dry-run`; `until_lsn` 0: none. Gives an exit code. */
+int command_dry_run(const struct config *config, uint64_t until_lsn);
+
 int command_run(const struct invocation *invocation);
+int command_pause(const struct invocation *invocation);
+int command_resume(const struct invocation *invocation);
 int command_check_config(const struct invocation *invocation);
 int command_init(const struct invocation *invocation);
 int command_connector(const struct invocation *invocation);

@@ -2,8 +2,10 @@
 #include "cli/command.h"
 
 const struct command commands[] = {
-    {"run", "[--until-lsn LSN]", "read the stream and keep the target equal to the source",
-     "--until-lsn LSN  leave once the transactions up to this commit LSN of the source are in the target\n"
+    {"run", "[--until-lsn LSN] [--dry-run]", "read the stream and keep the target equal to the source",
+     "--until-lsn LSN  leave when the transactions up to this commit LSN of the source are in the target, and none "
+     "behind it\n"
+     "--dry-run        read and plan, say what would be done, write nothing; ends when Kafka holds nothing more\n"
      "SIGTERM and SIGINT finish the batch and leave, a second one leaves at once; SIGHUP reloads the log's settings.",
      command_run},
     {"check-config", "", "check the configuration and every server that it names",
@@ -33,6 +35,11 @@ const struct command commands[] = {
      "NAME is connect.connector when it is left out.",
      command_connector},
     {"status", "[--json]", "show where the stream stands and how far it is behind", NULL, command_status},
+    {"pause", "", "let the daemon apply nothing until `resume`; it survives restarts",
+     "The word is kept in the target. The batch at hand is finished; Kafka is read on until the queue is full.\n"
+     "Mind Kafka's retention: what it removes meanwhile is missing.",
+     command_pause},
+    {"resume", "", "let a paused stream go on", NULL, command_resume},
     {"table", "resync TABLE [--timeout SECONDS]", "read one table anew, with the stream running",
      "Asks the connector for an incremental snapshot of TABLE (schema.table), then compares the table and repairs "
      "what\n"

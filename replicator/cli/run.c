@@ -53,6 +53,7 @@ struct window {
 	int64_t started_wall_us;
 	struct watch *watch;
 	struct ops_server *server;
+	struct config *reloaded; /* what the last SIGHUP read, or NULL */
 };
 
 struct daemon {
@@ -127,6 +128,7 @@ static void window_close(struct window *window)
 	ops_server_stop(window->server);
 	watch_stop(window->watch);
 	pthread_mutex_destroy(&window->lock);
+	config_free(window->reloaded);
 }
 
 static struct error *run_consumer(struct daemon *daemon)
@@ -263,19 +265,29 @@ static void read_ends(struct daemon *daemon)
 		note_end(daemon, &daemon->workers[(int)numbers[i]]);
 }
 
-static void reload(const struct daemon *daemon)
+/* Compared with what is in use: what needs a restart is said at each reload until then. */
+static void reload(struct window *window, const struct config *used)
 {
+	struct buffer reloaded = {0}, others = {0};
 	struct config *config;
-	struct error *error = config_load(daemon->config->file, &config);
+	struct error *error = config_load(used->file, &config);
 
 	if (error != NULL) {
 		log_error("reload: the configuration stays as it is: %s", error->message);
 		error_free(error);
 		return;
 	}
+	config_list_changes(window->reloaded != NULL ? window->reloaded : used, config, true, &reloaded);
+	config_list_changes(used, config, false, &others);
 	log_configure(config->log.level, config->log.json);
-	log_info("reload: the settings of log are taken over; changes of others need a restart");
-	config_free(config);
+	log_info("reload: %s%s", reloaded.length > 0 ? "taken over: " : "nothing to take over",
+	         reloaded.length > 0 ? reloaded.data : "");
+	if (others.length > 0)
+		log_warning("reload: changed in the file, but a restart is needed for: %s", others.data);
+	buffer_free(&reloaded);
+	buffer_free(&others);
+	config_free(window->reloaded);
+	window->reloaded = config;
 }
 
 static void log_progress(struct daemon *daemon)
@@ -320,7 +332,7 @@ static void supervise(struct daemon *daemon, const sigset_t *waiting_mask)
 			stop_workers(daemon);
 		}
 		if (signals_take_reload())
-			reload(daemon);
+			reload(daemon->window, daemon->config);
 		if (clock_monotonic_us() >= daemon->next_progress_us)
 			log_progress(daemon);
 	}
@@ -457,7 +469,8 @@ static int run_daemon(struct config *config, uint64_t until_lsn)
 int command_run(const struct invocation *invocation)
 {
 	const char *until = NULL;
-	const struct command_option options[] = {{"--until-lsn", NULL, &until}, {0}};
+	bool dry = false;
+	const struct command_option options[] = {{"--until-lsn", NULL, &until}, {"--dry-run", &dry, NULL}, {0}};
 	uint64_t until_lsn = 0;
 	struct config *config;
 	int code;
@@ -471,7 +484,7 @@ int command_run(const struct invocation *invocation)
 	config = command_load_config(invocation);
 	if (config == NULL)
 		return EXIT_CONFIGURATION;
-	code = run_daemon(config, until_lsn);
+	code = dry ? command_dry_run(config, until_lsn) : run_daemon(config, until_lsn);
 	config_free(config);
 	return code;
 }

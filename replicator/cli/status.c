@@ -44,7 +44,9 @@ enum {
 	HEARTBEAT_AGE,
 	QUARANTINED,
 	CLUSTER_ID,
-	ACTIVE
+	ACTIVE,
+	PAUSED_AT,
+	PAUSED_BY
 };
 
 static struct error *query_state(struct pg_connection *connection, const struct config *config, const char *columns,
@@ -81,7 +83,9 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	                             /* the holder of the advisory lock is the active instance */
 	                             " EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted"
 	                             " AND l.pid = s.holder_pid AND l.database ="
-	                             " (SELECT oid FROM pg_database WHERE datname = current_database()))::int");
+	                             " (SELECT oid FROM pg_database WHERE datname = current_database()))::int,"
+	                             " to_char(s.paused_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
+	                             " s.paused_by");
 	error = query_state(connection, config, columns.data, "stream", "s.name = $1", &status->stream);
 	buffer_free(&columns);
 	return error;
@@ -199,6 +203,9 @@ static void print_text(const struct config *config, const struct status *status)
 	else
 		printf("stream %s: no instance is active (the last one said: %s)\n", config->stream.name,
 		       stream_text(status, STATE));
+	if (!pg_result_is_null(status->stream, 0, PAUSED_AT))
+		printf("  paused        since %s by %s: nothing is applied until `replicator resume`\n",
+		       stream_text(status, PAUSED_AT), stream_text(status, PAUSED_BY));
 	if (*stream_text(status, ERROR_TEXT) != '\0')
 		printf("  error         %s\n", stream_text(status, ERROR_TEXT));
 	printf("  last commit   %s (transaction %s)", stream_text(status, LAST_COMMIT_LSN),
@@ -288,6 +295,7 @@ static void add_stream_json(json_t *root, const struct status *status)
 	json_object_set_new(root, "state", text_of(status->stream, 0, STATE));
 	json_object_set_new(root, "active", json_boolean(pg_result_integer(status->stream, 0, ACTIVE) != 0));
 	json_object_set_new(root, "error", text_of(status->stream, 0, ERROR_TEXT));
+	json_object_set_new(root, "paused_at", text_of(status->stream, 0, PAUSED_AT));
 	json_object_set_new(root, "last_commit_lsn", text_of(status->stream, 0, LAST_COMMIT_LSN));
 	json_object_set_new(root, "last_tx_id", integer_of(status->stream, 0, LAST_TX_ID));
 	json_object_set_new(root, "source_commit_at", text_of(status->stream, 0, SOURCE_COMMIT_AT));

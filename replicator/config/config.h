@@ -10,6 +10,7 @@
 #ifndef REPLICATOR_CONFIG_CONFIG_H
 #define REPLICATOR_CONFIG_CONFIG_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "event/value.h"
@@ -156,6 +157,12 @@ struct config {
  */
 struct error *config_load(const char *path, struct config **config);
 void config_free(struct config *config);
+
+/*
+ * Appends the names of the settings that differ, "a, b": those that a reload takes over, or those that need a restart. A
+ * secret that was read from a file counts with the setting that it ends in.
+ */
+void config_list_changes(const struct config *before, const struct config *after, bool reloadable, struct buffer *list);
 
 /* The schema of ours in the source (`init source`). Its tables serve the stream and are never replicated. */
 extern const char config_source_schema[];

@@ -27,6 +27,8 @@ bool ops_is_ready(const struct ops_view *view, const char **why)
 {
 	if (view->state != OPS_RUNNING)
 		*why = "not running: it waits for the target, Kafka or another instance, or it stops";
+	else if (view->applier.paused)
+		*why = "paused by an operator (`replicator resume`)";
 	else if (!view->source.connected)
 		*why = "Kafka does not answer";
 	else if (view->applier.troubled)
@@ -56,6 +58,7 @@ static void print_stream(const struct ops_view *view, struct buffer *text)
 	    ops_is_ready(view, &why));
 	one(text, PREFIX "troubled", "gauge", "1 while what waits could not be applied and is tried again.",
 	    view->applier.troubled);
+	one(text, PREFIX "paused", "gauge", "1 while an operator's `pause` stands.", applier->paused);
 	one(text, PREFIX "lag_seconds", "gauge",
 	    "Age at the source of the oldest transaction that Kafka holds and the target does not.",
 	    ops_lag_seconds(view));
@@ -184,11 +187,11 @@ json_t *ops_json(const struct ops_view *view)
 	clock_format_utc(view->started_wall_us, started, sizeof(started));
 	ops_is_ready(view, &why);
 	metric_each_table(add_table, tables);
-	root = json_pack("{s:s,s:s,s:s,s:b,s:o,s:s,s:f,s:I,s:s}", "stream", view->config->stream.name, "version",
+	root = json_pack("{s:s,s:s,s:s,s:b,s:b,s:o,s:s,s:f,s:I,s:s}", "stream", view->config->stream.name, "version",
 	                 REPLICATOR_VERSION, "state", state_names[view->state], "troubled", view->applier.troubled,
-	                 "not_ready", text_or_null(why != NULL ? why : ""), "started_at", started, "lag_seconds",
-	                 ops_lag_seconds(view), "lag_messages", (json_int_t)view->source.lag_messages,
-	                 "last_commit_lsn", lsn);
+	                 "paused", view->applier.paused, "not_ready", text_or_null(why != NULL ? why : ""),
+	                 "started_at", started, "lag_seconds", ops_lag_seconds(view), "lag_messages",
+	                 (json_int_t)view->source.lag_messages, "last_commit_lsn", lsn);
 	json_object_update_new(root,
 	                       json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I}", "transactions",
 	                                 (json_int_t)applier->transactions, "rows", (json_int_t)applier->rows,

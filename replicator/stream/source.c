@@ -219,6 +219,11 @@ const char *source_cluster_id(const struct source *source)
 	return source->cluster_id;
 }
 
+void source_keep_quiet(struct source *source)
+{
+	source->keeps_quiet = true;
+}
+
 void source_stop(struct source *source)
 {
 	atomic_store(&source->stop, true);

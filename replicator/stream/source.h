@@ -41,6 +41,9 @@ struct error *source_new(const struct config *config, const struct checkpoint *s
                          struct transaction_queue *queue, struct source **source);
 void source_free(struct source *source);
 
+/* What is read is not shown under the group's name, for a reader that applies nothing. Before source_run. */
+void source_keep_quiet(struct source *source);
+
 /* Reads until source_stop, a closed queue, or an error; closes the queue when it leaves. */
 struct error *source_run(struct source *source);
 void source_stop(struct source *source);

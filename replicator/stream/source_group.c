@@ -26,7 +26,7 @@ void source_publish_offsets(struct source *source)
 {
 	rd_kafka_topic_partition_list_t *list;
 
-	if (source->group_asked)
+	if (source->group_asked || source->keeps_quiet)
 		return;
 	list = rd_kafka_topic_partition_list_new(16);
 	if (add_moved(source, list)) {

@@ -89,6 +89,7 @@ struct source {
 	bool lacks_transaction_topic; /* it belongs to the stream, but is not there yet */
 	bool high_asked;              /* the high watermarks are of this round of the loop */
 	bool group_asked;
+	bool keeps_quiet;    /* nothing is written under the group's name */
 	int32_t some_leader; /* of a partition found last: a broker that answers */
 
 	int64_t last_read_us;

@@ -19,7 +19,6 @@
 #include "base/metrics.h"
 #include "base/signals.h"
 #include "target/session.h"
-#include "target/stream_lock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -42,7 +41,7 @@ static struct error *start(struct applier *applier, struct checkpoint *checkpoin
 	TRY(checkpoint_claim(applier->connection, applier->config, checkpoint, &applier->epoch));
 	TRY(applier_set_session(applier));
 	TRY(quarantine_load(applier->quarantine, applier->connection));
-	return checkpoint_write_state(applier->connection, applier->config, applier->epoch, "running", NULL);
+	return applier_say_state(applier);
 }
 
 struct error *applier_new(const struct config *config, struct partition_list *partitions,
@@ -114,6 +113,7 @@ struct applier_state applier_state(const struct applier *applier)
 	    .last_source_us = atomic_load(&applier->state.last_source_us),
 	    .pending_source_us = atomic_load(&applier->state.pending_source_us),
 	    .troubled = atomic_load(&applier->state.troubled),
+	    .paused = atomic_load(&applier->state.paused),
 	};
 }
 
@@ -397,9 +397,6 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 		atomic_store(&applier->state.troubled, error != NULL);
 		if (error == NULL) {
 			retry_reset(&applier->retry);
-			if (applier->until_lsn != 0 &&
-			    atomic_load(&applier->state.last_commit_lsn) >= applier->until_lsn)
-				return NULL;
 			continue;
 		}
 		if (error->class != ERROR_TRANSIENT && !pg_is_broken(applier->connection))
@@ -413,26 +410,6 @@ static struct error *apply_pending(struct applier *applier, struct transaction *
 	return NULL;
 }
 
-/* While nothing is committed others must see that we live, and we that the stream is still ours. */
-static struct error *give_sign(struct applier *applier, struct transaction **pending)
-{
-	struct error *error;
-
-	if (clock_monotonic_us() - applier->last_sign_us < (int64_t)HEARTBEAT_MS * 1000)
-		return NULL;
-	error = checkpoint_beat(applier->connection, applier->config, applier->epoch);
-	applier->last_sign_us = clock_monotonic_us();
-	if (error == NULL || (error->class != ERROR_TRANSIENT && !pg_is_broken(applier->connection)))
-		return error;
-	log_warning("%s", error->message);
-	metric_add_retry(error->sqlstate);
-	error_free(error);
-	atomic_store(&applier->state.troubled, true);
-	TRY(applier_recover(applier, pending));
-	atomic_store(&applier->state.troubled, false);
-	return NULL;
-}
-
 /* When the source committed the first that tells it; 0: none does. */
 static int64_t oldest_source_us(const struct transaction *first)
 {
@@ -441,17 +418,40 @@ static int64_t oldest_source_us(const struct transaction *first)
 	return first == NULL ? 0 : first->source_us;
 }
 
+static bool reached_until(const struct applier *applier)
+{
+	return applier->until_lsn != 0 && atomic_load(&applier->state.last_commit_lsn) >= applier->until_lsn;
+}
+
+/* Takes what lies beyond the until-LSN out of the list. True: there was some, so everything up to it is in *pending. */
+static bool cut_beyond_until(const struct applier *applier, struct transaction **pending)
+{
+	struct transaction **at = pending;
+
+	if (applier->until_lsn == 0)
+		return false;
+	while (*at != NULL && (*at)->commit_lsn <= applier->until_lsn)
+		at = &(*at)->next;
+	if (*at == NULL)
+		return false;
+	while (*at != NULL)
+		*at = applier_drop(*at, 1);
+	return true;
+}
+
 static struct error *run(struct applier *applier, struct transaction **pending)
 {
-	while (!signals_stop_requested()) {
-		if (applier->until_lsn != 0 && atomic_load(&applier->state.last_commit_lsn) >= applier->until_lsn)
-			return NULL;
+	bool last = false;
+
+	while (!last && !signals_stop_requested() && !reached_until(applier)) {
+		TRY(applier_between_batches(applier));
+		if (atomic_load(&applier->state.paused))
+			return NULL; /* asked to leave meanwhile */
 		*pending = transaction_queue_take(applier->queue, (size_t)applier->config->target.batch_rows,
 		                                  (size_t)applier->config->target.batch_bytes, WAIT_MS);
 		if (*pending == NULL && transaction_queue_closed(applier->queue))
 			return NULL;
-		if (*pending == NULL)
-			TRY(give_sign(applier, pending));
+		last = cut_beyond_until(applier, pending);
 		if (*pending != NULL)
 			atomic_store(&applier->state.pending_source_us, oldest_source_us(*pending));
 		TRY(apply_pending(applier, pending));

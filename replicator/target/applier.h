@@ -33,7 +33,7 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 void applier_free(struct applier *applier); /* NULL is allowed */
 
 void applier_set_cluster_id(struct applier *applier, const char *cluster_id); /* copied; before applier_run */
-void applier_set_until_lsn(struct applier *applier, uint64_t lsn); /* stop once the watermark reached it; likewise */
+void applier_set_until_lsn(struct applier *applier, uint64_t lsn); /* stop behind its last transaction; likewise */
 
 /*
  * Until the queue is closed and empty, a stop request, the until-LSN, or an error. ERROR_TRANSIENT: the target came back
@@ -57,6 +57,7 @@ struct applier_state {
 	int64_t last_source_us;    /* when the source committed the last applied transaction; 0 unknown */
 	int64_t pending_source_us; /* likewise the oldest one that is being applied; 0: none is */
 	bool troubled;             /* the last attempt failed; it is tried again */
+	bool paused;               /* by an operator's word (pause.h) */
 };
 
 struct applier_state applier_state(const struct applier *applier); /* any thread */

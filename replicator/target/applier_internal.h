@@ -4,6 +4,7 @@
  *   applier.c          life, the loop, which way a transaction goes
  *   applier_commit.c   the end of a target transaction: checkpoint, COMMIT, counters
  *   applier_recover.c  the target was away: reconnect, and find out what it has
+ *   applier_idle.c     between two batches: a sign of life, the operator's pause
  *
  * Thread: all of it is the applier's thread (applier_new: main's, before there is one).
  */
@@ -39,12 +40,13 @@ struct applier {
 	uint32_t confirmed_count;
 	bool commit_sent;     /* the answer to a COMMIT is not known */
 	int64_t last_sign_us; /* of life, in the stream's row */
+	int64_t last_look_us; /* at the operator's word */
 	struct retry retry;
 	struct {
 		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
 		    quarantined, last_commit_lsn;
 		atomic_int_fast64_t last_source_us, pending_source_us;
-		atomic_bool troubled;
+		atomic_bool troubled, paused;
 	} state;
 };
 
@@ -67,5 +69,11 @@ struct transaction *applier_drop(struct transaction *first, size_t count);
  * ERROR_FENCED; ERROR_TRANSIENT: the target lost what it had confirmed (applier_run).
  */
 struct error *applier_recover(struct applier *applier, struct transaction **pending);
+
+/* applier_idle.c */
+/* Gives a sign of life when it is time; waits while the stream is paused. Paused afterwards: asked to leave meanwhile. */
+struct error *applier_between_batches(struct applier *applier);
+/* Writes that we run, or pause, into the stream's row. */
+struct error *applier_say_state(struct applier *applier);
 
 #endif

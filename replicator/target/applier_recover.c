@@ -67,7 +67,8 @@ static struct error *reconnect(struct applier *applier, struct checkpoint *check
 	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
 	TRY(checkpoint_reclaim(applier->connection, applier->config, applier->epoch, checkpoint));
 	TRY(quarantine_load(applier->quarantine, applier->connection));
-	return applier_set_session(applier);
+	TRY(applier_set_session(applier));
+	return applier_say_state(applier);
 }
 
 /* Waits, reconnects and drops what turns out to be applied; gives what is left. */

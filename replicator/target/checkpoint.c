@@ -126,6 +126,20 @@ static struct error *read_checkpoint(struct pg_connection *connection, const str
 	return NULL;
 }
 
+struct error *checkpoint_read(struct pg_connection *connection, const struct config *config,
+                              struct checkpoint *checkpoint)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+	size_t rows;
+
+	*checkpoint = (struct checkpoint){0};
+	TRY(state_query(connection, config, "SELECT 1 FROM @stream WHERE name = $1", 1, parameters, &result));
+	rows = pg_result_rows(result);
+	pg_result_free(result);
+	return rows == 0 ? NULL : read_checkpoint(connection, config, checkpoint);
+}
+
 #define HOLDER                                                                                                         \
 	" instance = $2, holder_pid = pg_backend_pid(),"                                                               \
 	" holder_backend_start = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),"           \

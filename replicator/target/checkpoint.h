@@ -37,6 +37,10 @@ struct error *checkpoint_check_schema(struct pg_connection *connection, const ch
 struct error *checkpoint_claim(struct pg_connection *connection, const struct config *config,
                                struct checkpoint *checkpoint, int64_t *epoch);
 
+/* Where the stream stands, without claiming it: for who only looks. A stream that has not run yet does not exist in it. */
+struct error *checkpoint_read(struct pg_connection *connection, const struct config *config,
+                              struct checkpoint *checkpoint);
+
 /*
  * After a reconnect of the same instance: takes the lock again and reads the row; ERROR_FENCED when the epoch moved. Our
  * lost session, should the server still have it, is ended: what is read afterwards is decided (a COMMIT whose answer

@@ -397,6 +397,35 @@ START_TEST(test_run_stops_on_sigterm)
 }
 END_TEST
 
+START_TEST(test_pause_and_resume)
+{
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("pause", "-c", config_path), 3);
+	expect_in(err, "the target knows no stream replicator");
+	execute(target_dsn, "INSERT INTO replicator.stream (name, epoch) VALUES ('replicator', 1)");
+	ck_assert_int_eq(RUN("pause", "-c", config_path), 0);
+	expect_in(out, "stream replicator will not apply anything until `replicator resume`; no instance is active");
+	ck_assert_int_eq(RUN("status", "-c", config_path), 0);
+	expect_in(out, "  paused        since ");
+	/* The word outlives a start and its end. */
+	ck_assert_int_eq(run_signalled(2500, (const char *const[]){"run", "-c", config_path, NULL}), 0);
+	expect_in(err, "paused by an operator: nothing is applied");
+	ck_assert_int_eq(RUN("resume", "-c", config_path), 0);
+	expect_in(out, "stream replicator may go on; no instance is active");
+	ck_assert_int_eq(RUN("status", "-c", config_path), 0);
+	expect_not_in(out, "paused");
+}
+END_TEST
+
+START_TEST(test_dry_run_writes_nothing)
+{
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("run", "--dry-run", "-c", config_path), 0);
+	expect_in(out, "0 transactions would be applied: insert 0, update 0, delete 0, other 0; nothing was written");
+	execute(target_dsn, "DO $$ BEGIN ASSERT NOT EXISTS (SELECT FROM replicator.stream); END $$");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cli");
@@ -419,6 +448,8 @@ int main(void)
 	tcase_add_test(tests, test_unreachable);
 	tcase_add_test(tests, test_run_refused);
 	tcase_add_test(tests, test_run_stops_on_sigterm);
+	tcase_add_test(tests, test_pause_and_resume);
+	tcase_add_test(tests, test_dry_run_writes_nothing);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -101,6 +101,33 @@ START_TEST(test_defaults)
 }
 END_TEST
 
+static void expect_changes(const char *text, const char *reloadable, const char *others)
+{
+	struct config *before = load_good(MINIMAL), *after = load_good(text);
+	struct buffer lists[2] = {{0}, {0}};
+
+	config_list_changes(before, after, true, &lists[0]);
+	config_list_changes(before, after, false, &lists[1]);
+	ck_assert_str_eq(lists[0].length > 0 ? lists[0].data : "", reloadable);
+	ck_assert_str_eq(lists[1].length > 0 ? lists[1].data : "", others);
+	buffer_free(&lists[0]);
+	buffer_free(&lists[1]);
+	config_free(before);
+	config_free(after);
+}
+
+START_TEST(test_changes)
+{
+	expect_changes(MINIMAL, "", "");
+	expect_changes(MINIMAL "log = { level = \"debug\"; };", "log.level", "");
+	expect_changes(
+	    "target = { dsn = \"dbname=u\"; batch_rows = 7; };\nkafka = { brokers = \"b:9092\"; topic_prefix = "
+	    "\"p\"; topics = [\"t\"]; };\non_error = \"quarantine\";\n"
+	    "tables = ( { match = \"a.*\"; exclude = true; } );\n",
+	    "", "on_error, target.dsn, target.batch_rows, kafka.topics, tables");
+}
+END_TEST
+
 START_TEST(test_every_kind_of_value)
 {
 	struct config *config = load_good(
@@ -503,6 +530,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, make_path, remove_path);
 	tcase_add_test(tests, test_defaults);
 	tcase_add_test(tests, test_every_kind_of_value);
+	tcase_add_test(tests, test_changes);
 	tcase_add_test(tests, test_unknown_settings);
 	tcase_add_test(tests, test_wrong_types);
 	tcase_add_test(tests, test_impossible_values);
