@@ -6,25 +6,18 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "connect/lossless.h"
 #include "pg/dsn.h"
 #include "pg/sql.h"
 
-/* What every generated connector has. Why: docs/operations.md, "What the connector does not carry". */
+/* What every generated connector has beside the modes of lossless.h. */
 static const char *const fixed[][2] = {
     {"connector.class", "io.debezium.connector.postgresql.PostgresConnector"},
     {"tasks.max", "1"},
     {"plugin.name", "pgoutput"},
     {"publication.autocreate.mode", "filtered"},
     {"publish.via.partition.root", "true"},
-    {"snapshot.mode", "initial"},
-    {"provide.transaction.metadata", "true"},
-    {"skipped.operations", "none"},
     {"tombstones.on.delete", "true"},
-    {"decimal.handling.mode", "string"},
-    {"interval.handling.mode", "string"},
-    {"time.precision.mode", "isostring"},
-    {"hstore.handling.mode", "json"},
-    {"include.unknown.datatypes", "true"},
     {"key.converter", "org.apache.kafka.connect.json.JsonConverter"},
     {"key.converter.schemas.enable", "false"},
     {"value.converter", "org.apache.kafka.connect.json.JsonConverter"},
@@ -133,6 +126,8 @@ struct error *definition_generate(const struct config *config, bool managed, str
 	definition->config = json_object();
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
 		set(definition, fixed[i][0], fixed[i][1]);
+	for (size_t i = 0; i < lossless_setting_count; i++)
+		set(definition, lossless_settings[i].name, lossless_settings[i].best);
 	set(definition, "topic.prefix", config->kafka.topic_prefix);
 	set(definition, "slot.name", config->connect.slot);
 	set(definition, "publication.name", config->connect.publication);

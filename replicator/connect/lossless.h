@@ -3,7 +3,7 @@
  *
  * NOTES
  *   One list for two users: check-config walks over a running connector's configuration with lossless_check;
- *   `connector config` prints lossless_settings[i].best for each name (definition_generate takes its modes from here).
+ *   definition_generate, which `connector config` and `connector create` print and send, sets each name to its best.
  *
  * Source: Debezium documentation, "Debezium connector for PostgreSQL", "Data type mappings" and "Connector properties";
  * what is lost was measured (tests/golden/expected-failures.txt, tests/golden/matrix/known-losses.txt).

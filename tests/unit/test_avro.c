@@ -3,9 +3,9 @@
  */
 #include "event/adjusted_name.h"
 #include "event/avro.h"
-#include "event/decoder.h"
 #include "event/schema_registry.h"
 
+#include "decoding.h"
 #include "http_server.h"
 
 #include "base/memory.h"
@@ -354,14 +354,12 @@ static const struct {
 
 START_TEST(test_messages)
 {
-	struct slab_account account = {0};
-	struct slab_writer writer;
-	struct decoder *decoder = decoder_new(NULL);
-	struct raw_message message = {.topic = "t", .offset = 5, .value = {messages[_i].data, messages[_i].length}};
+	const struct raw_message message = {.topic = "t",
+	                                    .offset = 5,
+	                                    .value = {messages[_i].data, messages[_i].length}};
 	struct decoded decoded;
 	struct error *error;
 
-	slab_writer_init(&writer, &account);
 	ck_assert(schema_registry_add(decoder_registry(decoder), 1, slice_from(ENVELOPE)));
 	error = decoder_decode(decoder, &message, &writer, &decoded);
 	if (messages[_i].text == NULL) {
@@ -375,8 +373,6 @@ START_TEST(test_messages)
 		              error->message);
 		error_free(error);
 	}
-	decoder_free(decoder);
-	slab_writer_close(&writer);
 }
 END_TEST
 
@@ -384,6 +380,7 @@ int main(void)
 {
 	Suite *suite = suite_create("avro");
 	TCase *cases = tcase_create("avro");
+	TCase *decoding = tcase_create("messages");
 	TCase *answers = tcase_create("registry");
 	SRunner *runner;
 	int failed;
@@ -392,8 +389,10 @@ int main(void)
 	tcase_add_loop_test(cases, test_bad_schemas, 0, sizeof(bad_schemas) / sizeof(bad_schemas[0]));
 	tcase_add_test(cases, test_columns);
 	tcase_add_test(cases, test_adjusted_names);
-	tcase_add_loop_test(cases, test_messages, 0, sizeof(messages) / sizeof(messages[0]));
 	suite_add_tcase(suite, cases);
+	tcase_add_checked_fixture(decoding, decoding_setup, decoding_teardown);
+	tcase_add_loop_test(decoding, test_messages, 0, sizeof(messages) / sizeof(messages[0]));
+	suite_add_tcase(suite, decoding);
 	tcase_add_checked_fixture(answers, setup, teardown);
 	tcase_set_timeout(answers, 30);
 	tcase_add_test(answers, test_registry_answers);

@@ -3,6 +3,7 @@
  * error that says where and what.
  */
 #include "corpus.h"
+#include "decoding.h"
 
 #include "base/memory.h"
 #include "base/map.h"
@@ -17,31 +18,6 @@
 
 #define PLACEHOLDER "__debezium_unavailable_value"
 #define PLACEHOLDER_BASE64 "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="
-
-static struct slab_account account;
-static struct slab_writer writer;
-static struct decoder *decoder;
-
-static void setup(void)
-{
-	slab_writer_init(&writer, &account);
-	decoder = decoder_new(NULL);
-}
-
-static void teardown(void)
-{
-	decoder_free(decoder);
-	slab_writer_close(&writer);
-	ck_assert_uint_eq(slab_bytes_in_use(&account), 0); /* whatever was decoded or failed gave its memory back */
-}
-
-static void release(const struct decoded *decoded)
-{
-	if (decoded->kind == DECODED_CHANGE)
-		change_release(decoded->change);
-	if (decoded->kind == DECODED_MARK)
-		transaction_mark_release(decoded->mark);
-}
 
 /* ---- the oracle ---- */
 
@@ -359,7 +335,7 @@ START_TEST(test_recorded_events)
 		ck_assert_msg(error == NULL, "%s", error != NULL ? error->message : "");
 		check_decoded(&decoded, raw);
 		tally_decoded(tallies, &decoded);
-		release(&decoded);
+		decoded_release(&decoded);
 	}
 	map_each(tallies, tally_check, &transactions);
 	ck_assert_int_gt(transactions, 50);
@@ -386,7 +362,7 @@ START_TEST(test_recorded_events_mixed)
 			error = decoder_decode(decoder, &raw, &writer, &decoded);
 			ck_assert_msg(error == NULL, "%s", error != NULL ? error->message : "");
 			check_decoded(&decoded, &raw);
-			release(&decoded);
+			decoded_release(&decoded);
 		}
 	}
 	for (size_t v = 0; v < variant_count; v++)
@@ -399,45 +375,6 @@ END_TEST
 #define SOURCE                                                                                                         \
 	"\"source\":{\"schema\":\"s\",\"table\":\"t\",\"ts_us\":5,\"txId\":7,\"lsn\":9,\"sequence\":\"[\\\"3\\\","     \
 	"\\\"9\\\"]\"}"
-
-static struct raw_message make_message(const char *key, const char *value)
-{
-	const struct raw_message message = {
-	    .partition = 1,
-	    .topic = "top",
-	    .partition_id = 2,
-	    .offset = 33,
-	    .key = {key, key != NULL ? strlen(key) : 0},
-	    .value = {value, value != NULL ? strlen(value) : 0},
-	};
-
-	return message;
-}
-
-static struct change *decode_good(const char *key, const char *value)
-{
-	const struct raw_message message = make_message(key, value);
-	struct decoded decoded;
-	struct error *error = decoder_decode(decoder, &message, &writer, &decoded);
-
-	ck_assert_msg(error == NULL, "%s: %s", value, error != NULL ? error->message : "");
-	ck_assert_int_eq(decoded.kind, DECODED_CHANGE);
-	return decoded.change;
-}
-
-static void decode_bad(const char *key, const char *value, const char *expected)
-{
-	const struct raw_message message = make_message(key, value);
-	struct decoded decoded;
-	struct error *error = decoder_decode(decoder, &message, &writer, &decoded);
-
-	ck_assert_msg(error != NULL, "no error for %s", value);
-	ck_assert_int_eq(error->class, ERROR_EVENT);
-	ck_assert_msg(strncmp(error->message, "top[2]@33: ", 11) == 0, "%s", error->message);
-	ck_assert_msg(strstr(error->message, expected) != NULL, "%s: got %s, expected %s", value, error->message,
-	              expected);
-	error_free(error);
-}
 
 static const struct {
 	const char *key;
@@ -675,7 +612,7 @@ START_TEST(test_collections_of_an_end)
 	ck_assert_str_eq(change->relation->schema, "a.b");
 	ck_assert_str_eq(change->relation->collection->table, "c");
 	change_release(change);
-	release(&decoded);
+	decoded_release(&decoded);
 }
 END_TEST
 
@@ -941,7 +878,7 @@ static void decode_damaged(const struct raw_message *original, bool damage_key)
 		/* What was taken was JSON (a key is not looked at where it does not matter). */
 		if (part == &message.value)
 			ck_assert(!truly_malformed(message.value.data, message.value.length));
-		release(&decoded);
+		decoded_release(&decoded);
 	}
 	free(bytes);
 }
@@ -969,7 +906,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_checked_fixture(tests, decoding_setup, decoding_teardown);
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, test_recorded_events, 0, 4);
 	tcase_add_test(tests, test_recorded_events_mixed);

@@ -1,5 +1,5 @@
 /* test_flattened.c - rows without an envelope (ExtractNewRecordState). */
-#include "event/decoder.h"
+#include "decoding.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -12,56 +12,10 @@
 #define ROW "{\"id\":1,\"op\":\"x\",\"source\":\"y\",\"status\":\"END\",\"before\":3," META "}"
 #define FIELD(name, type) "{\"field\":\"" name "\",\"type\":\"" type "\"}"
 
-static struct slab_account account;
-static struct slab_writer writer;
-static struct decoder *decoder;
-
-static void setup(void)
-{
-	slab_writer_init(&writer, &account);
-	decoder = decoder_new(NULL);
-}
-
-static void teardown(void)
-{
-	decoder_free(decoder);
-	slab_writer_close(&writer);
-	ck_assert_uint_eq(slab_bytes_in_use(&account), 0);
-}
-
-static struct error *decode(const char *key, const char *value, struct decoded *decoded)
-{
-	struct raw_message message = {.topic = "p.s.t", .offset = 3, .value = slice_from(value)};
-
-	if (key != NULL)
-		message.key = slice_from(key);
-	return decoder_decode(decoder, &message, &writer, decoded);
-}
-
-static struct change *expect_change(const char *key, const char *value)
-{
-	struct decoded decoded;
-	struct error *error = decode(key, value, &decoded);
-
-	ck_assert_msg(error == NULL, "%s", error != NULL ? error->message : "");
-	ck_assert_int_eq(decoded.kind, DECODED_CHANGE);
-	return decoded.change;
-}
-
-static void expect_error(const char *value, const char *text)
-{
-	struct decoded decoded;
-	struct error *error = decode(NULL, value, &decoded);
-
-	ck_assert_ptr_nonnull(error);
-	ck_assert_msg(strstr(error->message, text) != NULL, "%s", error->message);
-	error_free(error);
-}
-
 START_TEST(test_insert)
 {
 	for (int i = 0; i < 3; i++) { /* the first goes the long way, the next by what it taught */
-		struct change *change = expect_change("{\"id\":1}", ROW);
+		struct change *change = decode_good("{\"id\":1}", ROW);
 
 		ck_assert_int_eq(change->operation, CHANGE_INSERT);
 		ck_assert_str_eq(change->relation->schema, "s");
@@ -82,7 +36,7 @@ END_TEST
 
 START_TEST(test_delete_and_transaction)
 {
-	struct change *change = expect_change(
+	struct change *change = decode_good(
 	    "{\"id\":1}",
 	    "{\"id\":1,\"v\":null,\"__deleted\":\"true\",\"__op\":\"d\",\"__txId\":7,\"__lsn\":99,\"__schema\":\"s\","
 	    "\"__table\":\"t\",\"__snapshot\":\"false\",\"__sequence\":\"[\\\"50\\\",\\\"99\\\"]\","
@@ -99,7 +53,7 @@ END_TEST
 
 START_TEST(test_typed)
 {
-	struct change *change = expect_change(
+	struct change *change = decode_good(
 	    NULL,
 	    "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"field\":\"d\",\"type\":\"int32\",\"name\":\"io.debezium."
 	    "time.Date\"}," FIELD("__deleted", "string") "," FIELD("__op", "string") "," FIELD("__source_txId", "int64") "," FIELD(
@@ -123,14 +77,16 @@ END_TEST
 /* The transform leaves the transaction topic and messages alone: in one topic they stand between the rows. */
 START_TEST(test_envelopes_between)
 {
+	const struct raw_message begin = make_message(NULL, "{\"status\":\"BEGIN\",\"id\":\"7:9\",\"ts_ms\":1}");
+	const struct raw_message heartbeat = make_message(NULL, "{\"ts_ms\":1}");
 	struct decoded decoded;
 
 	for (int i = 0; i < 2; i++) {
-		change_release(expect_change(NULL, ROW));
-		ck_assert_ptr_null(decode(NULL, "{\"status\":\"BEGIN\",\"id\":\"7:9\",\"ts_ms\":1}", &decoded));
+		change_release(decode_good(NULL, ROW));
+		ck_assert_ptr_null(decoder_decode(decoder, &begin, &writer, &decoded));
 		ck_assert_int_eq(decoded.kind, DECODED_MARK);
 		transaction_mark_release(decoded.mark);
-		ck_assert_ptr_null(decode(NULL, "{\"ts_ms\":1}", &decoded));
+		ck_assert_ptr_null(decoder_decode(decoder, &heartbeat, &writer, &decoded));
 		ck_assert_int_eq(decoded.kind, DECODED_NOTHING);
 	}
 }
@@ -138,20 +94,22 @@ END_TEST
 
 START_TEST(test_refusals)
 {
-	expect_error("{\"id\":1}", "add.fields=op");
-	expect_error("{\"id\":1,\"__op\":\"c\"}", "field __deleted: missing");
-	expect_error("{\"id\":1,\"__deleted\":\"false\",\"__op\":\"c\",\"__source_schema\":\"s\"}",
-	             "field __source_table: missing");
-	expect_error("{\"id\":1,\"__op\":\"q\",\"__deleted\":\"false\",\"__source_txId\":7,\"__source_lsn\":99,\"__"
-	             "source_schema\":"
-	             "\"s\",\"__source_table\":\"t\",\"__source_snapshot\":null}",
-	             "field __op: an operation");
-	expect_error("{\"id\":1,\"__op\":\"c\",\"__deleted\":\"false\",\"__source_txId\":\"7\",\"__source_lsn\":99,"
-	             "\"__source_schema\":\"s\",\"__source_table\":\"t\",\"__source_snapshot\":null}",
-	             "field __source_txId: no whole number");
-	expect_error("{\"id\":1,\"v\":\"\xff\"," META "}", "UTF-8");
-	change_release(expect_change(NULL, ROW)); /* what failed did not harm what follows */
-	expect_error("{\"id\":1,\"v\":\"\xff\"," META "}", "UTF-8");
+	decode_bad(NULL, "{\"id\":1}", "add.fields=op");
+	decode_bad(NULL, "{\"id\":1,\"__op\":\"c\"}", "field __deleted: missing");
+	decode_bad(NULL, "{\"id\":1,\"__deleted\":\"false\",\"__op\":\"c\",\"__source_schema\":\"s\"}",
+	           "field __source_table: missing");
+	decode_bad(NULL,
+	           "{\"id\":1,\"__op\":\"q\",\"__deleted\":\"false\",\"__source_txId\":7,\"__source_lsn\":99,\"__"
+	           "source_schema\":"
+	           "\"s\",\"__source_table\":\"t\",\"__source_snapshot\":null}",
+	           "field __op: an operation");
+	decode_bad(NULL,
+	           "{\"id\":1,\"__op\":\"c\",\"__deleted\":\"false\",\"__source_txId\":\"7\",\"__source_lsn\":99,"
+	           "\"__source_schema\":\"s\",\"__source_table\":\"t\",\"__source_snapshot\":null}",
+	           "field __source_txId: no whole number");
+	decode_bad(NULL, "{\"id\":1,\"v\":\"\xff\"," META "}", "UTF-8");
+	change_release(decode_good(NULL, ROW)); /* what failed did not harm what follows */
+	decode_bad(NULL, "{\"id\":1,\"v\":\"\xff\"," META "}", "UTF-8");
 }
 END_TEST
 
@@ -162,7 +120,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(cases, setup, teardown);
+	tcase_add_checked_fixture(cases, decoding_setup, decoding_teardown);
 	tcase_add_test(cases, test_insert);
 	tcase_add_test(cases, test_delete_and_transaction);
 	tcase_add_test(cases, test_typed);

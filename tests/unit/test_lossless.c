@@ -1,4 +1,5 @@
 /* test_lossless.c - what is said of a connector's settings. */
+#include "connect/definition.h"
 #include "connect/lossless.h"
 
 #include "base/buffer.h"
@@ -80,6 +81,27 @@ START_TEST(test_defaults_lose)
 }
 END_TEST
 
+/* What `connector config` prints is what check-config has nothing to say about. */
+START_TEST(test_generated_connector_is_lossless)
+{
+	struct config config = ours();
+	struct connector_definition definition;
+	char *text;
+
+	config.source.dsn = "host=h dbname=d user=u";
+	config.connect.connector = "c";
+	config.kafka.topic_prefix = "p";
+	ck_assert_ptr_null(definition_generate(&config, false, &definition));
+	for (size_t i = 0; i < lossless_setting_count; i++)
+		ck_assert_str_eq(definition_get(&definition, lossless_settings[i].name, ""), lossless_settings[i].best);
+	text = json_dumps(definition.config, 0);
+	check(text, &config);
+	ck_assert_str_eq(told.data, "");
+	free(text);
+	definition_free(&definition);
+}
+END_TEST
+
 START_TEST(test_two_sides_disagree)
 {
 	struct config config = ours();
@@ -107,6 +129,7 @@ int main(void)
 
 	tcase_add_test(cases, test_best_settings_are_silent);
 	tcase_add_test(cases, test_defaults_lose);
+	tcase_add_test(cases, test_generated_connector_is_lossless);
 	tcase_add_test(cases, test_two_sides_disagree);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
