@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the containers of docker-compose.yaml run out of stack/Dockerfile: the same settings as without Docker, with the
 # addresses of the containers' network.
-# usage: container.sh kafka | connect | setup | call FUNCTION [ARGUMENT…]
+# usage: container.sh kafka | connect | configure | register | call FUNCTION [ARGUMENT…]
 # shellcheck disable=SC1091
 set -euo pipefail
 
@@ -30,15 +30,16 @@ container_connect() {
   java_exec "${CONNECT_HEAP:-768m}" org.apache.kafka.connect.cli.ConnectDistributed "$file"
 }
 
-# The connector, and the replicator's configuration on the volume that the two share.
-container_setup() {
-  demo_register /tmp/connector.json
+# The replicator's configuration, on the volume that the two images share.
+container_configure() {
   demo_write_conf
   mv -f "$DEMO_CONF.new" "$DEMO_CONF"
 }
 
+container_register() { demo_register /tmp/connector.json; }
+
 case ${1:-} in
-  kafka | connect | setup) "container_$1" ;;
+  kafka | connect | configure | register) "container_$1" ;;
   call) shift; "$@" ;;
-  *) die "usage: container.sh kafka | connect | setup | call FUNCTION [ARGUMENT…]" ;;
+  *) die "usage: container.sh kafka | connect | configure | register | call FUNCTION [ARGUMENT…]" ;;
 esac

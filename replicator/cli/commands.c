@@ -11,13 +11,15 @@ const struct command commands[] = {
     {"check-config", "", "check the configuration and every server that it names",
      "Reports all problems at once, each with a remedy. Exit code 0: none (there may be warnings).",
      command_check_config},
-    {"init", "source|target [--print | --remove] [--role ROLE] [--tables]",
+    {"init", "source|target [--print | --remove] [--role ROLE] [--capture LIST] [--tables]",
      "make our schema in the source or the target, or bring it up to date",
      "source: the log of schema changes, and tables for heartbeats and signals of the connector (optional);\n"
      "target: the state tables (needed).\n"
      "--print      print the SQL instead\n"
      "--remove     drop the schema; in the target the stream then forgets where it stands\n"
      "--role ROLE  with source: ROLE, the connector's or one that it is a member of, becomes the tables' owner\n"
+     "--capture L  with source: new tables that match a pattern of L (public.*,shop.*) join the connector's "
+     "publication\n"
      "--tables     with target: also make tables, types and keys that the source has and the target lacks",
      command_init},
     {"connector", "VERB [NAME | FILE] [OPTION]…", "the connector at Kafka Connect",

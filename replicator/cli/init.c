@@ -16,7 +16,8 @@ struct init {
 	const char *folder;
 	const char *schema;
 	const char *dsn;
-	const char *role; /* that shall own the source's tables, or NULL */
+	const char *role;    /* that shall own the source's tables, or NULL */
+	const char *capture; /* patterns of new tables that join the publication, separated by commas, or NULL */
 	bool print;
 	bool remove;
 	bool tables; /* with target: make the tables that the source has and the target lacks */
@@ -42,6 +43,15 @@ static void append_ownership(struct buffer *sql, const struct init *init)
 	}
 }
 
+static void append_capture(struct buffer *sql, const struct init *init)
+{
+	buffer_append_text(sql, "UPDATE ");
+	sql_append_qualified(sql, init->schema, "ddl_settings");
+	buffer_append_text(sql, " SET capture = string_to_array(");
+	sql_append_literal(sql, init->capture);
+	buffer_append_text(sql, ", ',');\n");
+}
+
 static int print_schema(const struct init *init)
 {
 	struct buffer sql = {0};
@@ -49,6 +59,8 @@ static int print_schema(const struct init *init)
 	migration_print(init->folder, init->schema, &sql);
 	if (init->role != NULL)
 		append_ownership(&sql, init);
+	if (init->capture != NULL)
+		append_capture(&sql, init);
 	fputs(sql.data, stdout);
 	buffer_free(&sql);
 	return EXIT_OK;
@@ -84,6 +96,17 @@ static struct error *enable_ddl(struct pg_connection *connection, const struct i
 	pg_result_free(result);
 	buffer_free(&sql);
 	return error;
+}
+
+static struct error *set_capture(struct pg_connection *connection, const struct init *init)
+{
+	struct buffer sql = {0};
+	struct error *error;
+
+	append_capture(&sql, init);
+	error = pg_execute(connection, sql.data);
+	buffer_free(&sql);
+	return error_wrap(error, "setting which new tables are captured");
 }
 
 /* The last image of each object in the source's log, in the order of their dependencies. */
@@ -155,6 +178,8 @@ static int change_schema(const struct init *init)
 		error = enable_ddl(connection, init);
 	if (error == NULL && !init->remove && init->role != NULL)
 		error = give_to_role(connection, init);
+	if (error == NULL && !init->remove && init->capture != NULL)
+		error = set_capture(connection, init);
 	if (error == NULL && init->tables)
 		error = make_tables(connection, init);
 	if (error == NULL)
@@ -182,11 +207,9 @@ static int init_side(const struct config *config, struct init *init, bool source
 int command_init(const struct invocation *invocation)
 {
 	struct init init = {0};
-	const struct command_option options[] = {{"--print", &init.print, NULL},
-	                                         {"--remove", &init.remove, NULL},
-	                                         {"--tables", &init.tables, NULL},
-	                                         {"--role", NULL, &init.role},
-	                                         {0}};
+	const struct command_option options[] = {{"--print", &init.print, NULL},     {"--remove", &init.remove, NULL},
+	                                         {"--tables", &init.tables, NULL},   {"--role", NULL, &init.role},
+	                                         {"--capture", NULL, &init.capture}, {0}};
 	const char *what = NULL;
 	struct config *config;
 	bool source;
@@ -196,10 +219,12 @@ int command_init(const struct invocation *invocation)
 		return EXIT_UNCHECKED;
 	source = what != NULL && strcmp(what, "source") == 0;
 	if (what == NULL || (!source && strcmp(what, "target") != 0) || (init.print && init.remove) ||
-	    (init.role != NULL && (!source || init.remove)) || (init.tables && (source || init.print || init.remove))) {
-		command_usage_error(invocation->command,
-		                    "init takes `source` or `target`, one of --print and --remove "
-		                    "at most, --role with `source` only, and --tables with `target` only");
+	    ((init.role != NULL || init.capture != NULL) && (!source || init.remove)) ||
+	    (init.tables && (source || init.print || init.remove))) {
+		command_usage_error(
+		    invocation->command,
+		    "init takes `source` or `target`, one of --print and --remove "
+		    "at most, --role and --capture with `source` only, and --tables with `target` only");
 		return EXIT_UNCHECKED;
 	}
 	config = command_load_config(invocation);

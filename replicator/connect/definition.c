@@ -65,8 +65,8 @@ static void set_tables(const struct config *config, bool managed, struct connect
 	if (list.length > 0) {
 		/* The tables of ours must be captured: the heartbeat moves the stream, a signal opens a window. */
 		if (managed)
-			buffer_append_format(&list, ",%s.heartbeat,%s.signal", config_source_schema,
-			                     config_source_schema);
+			buffer_append_format(&list, ",%s.heartbeat,%s.signal,%s.%s", config_source_schema,
+			                     config_source_schema, config_source_schema, config_ddl_log);
 		set(definition, "table.include.list", list.data);
 	}
 	buffer_free(&list);

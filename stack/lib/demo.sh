@@ -121,9 +121,17 @@ kafka = { brokers = "$BROKER"; topic_prefix = "dbserver1"; };
 connect = { url = "$CONNECT_URL"; connector = "$DEMO_CONNECTOR"; };
 decoding = { $(demo_decoding) };
 tables = ( { match = "public.users"; delete = "soft"; truncate = "soft"; } );
+status = { port = $STATUS_PORT; listen = "${STATUS_HOST:-127.0.0.1}"; };
 log = { level = "info"; format = "text"; };
 CONF
   )
+}
+
+# demo_init_source: the log of schema changes, and the tables for heartbeats and signals; before the connector comes.
+demo_init_source() {
+  demo_write_conf
+  "$REPLICATOR" init source --role shop --capture 'public.*,commerce.*' -c "$DEMO_CONF.new" >"$DEMO_HOME/init-source.log" 2>&1 ||
+    { fail "replicator init source failed:" || true; tail -n 10 "$DEMO_HOME/init-source.log" >&2; return 1; }
 }
 
 # replicator_start: the daemon in the background; one that runs with the configuration of now is left in peace.

@@ -114,8 +114,8 @@ logs_show() {
     case $argument in
       -f) follow=(-f) ;;
       source | target) name=$argument-db ;;
-      source-db | target-db | replicator | kafka | connect | setup) name=$argument ;;
-      *) die "logs knows replicator, source, target, kafka, connect, setup and -f" ;;
+      source-db | target-db | replicator | kafka | connect | configure | init | register) name=$argument ;;
+      *) die "logs knows replicator, source, target, kafka, connect, configure, init, register and -f" ;;
     esac
   done
   compose logs --no-log-prefix --tail 50 "${follow[@]}" "$name"

@@ -49,7 +49,7 @@ docker_space() {
 # A port that is taken is better known before the first container starts. What runs already is no obstacle.
 docker_ports() {
   local blocked=0 entry service port name
-  for entry in source-db:SOURCE_PORT target-db:TARGET_PORT kafka:KAFKA_PORT connect:CONNECT_PORT; do
+  for entry in source-db:SOURCE_PORT target-db:TARGET_PORT kafka:KAFKA_PORT connect:CONNECT_PORT replicator:STATUS_PORT; do
     service=${entry%%:*} name=${entry#*:}
     port=${!name}
     [ -n "$(compose ps -q "$service" 2>/dev/null)" ] && docker_publishes "$service" "$port" && continue

@@ -26,7 +26,7 @@ snapshot_wait() {
 snapshot_rows() {
   local tables
   tables=$(source_sql -At -c "SELECT format('%I.%I', schemaname, tablename) FROM pg_publication_tables
-    WHERE pubname = 'debezium_publication' ORDER BY 1") && [ -n "$tables" ] || return 0
+    WHERE pubname = 'debezium_publication' AND schemaname <> 'replicator' ORDER BY 1") && [ -n "$tables" ] || return 0
   join -t '|' <(snapshot_count source_sql "$tables") <(snapshot_count target_sql "$tables")
 }
 
@@ -63,7 +63,8 @@ up_verdict() {
   ./setup.sh demo kill          kill -9 under load, and the proof
   ./setup.sh load --rate 200    random changes; beside it: ./setup.sh status
   $CHECK_TARGET_HINT --show public.users --limit 5
-  $SOURCE_HINT     change something yourself
+  $SOURCE_HINT     change something yourself, the schema too
+  http://127.0.0.1:$STATUS_PORT/        the status page; /metrics for Prometheus
   ./setup.sh down               stop; ./setup.sh reset also removes the data
 TEXT
 }

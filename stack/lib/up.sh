@@ -56,6 +56,7 @@ up_ports() {
   kafka_pid "$DEMO_HOME/kafka" >/dev/null || port_require "$KAFKA_PORT" "Kafka (KAFKA_PORT)" || blocked=1
   kafka_pid "$DEMO_HOME/kafka" >/dev/null || port_require "$((KAFKA_PORT + 1))" "Kafka's controller (KAFKA_PORT + 1)" || blocked=1
   connect_pid "$DEMO_HOME/connect" >/dev/null || port_require "$CONNECT_PORT" "Kafka Connect (CONNECT_PORT)" || blocked=1
+  process_pid "$DEMO_HOME/replicator" >/dev/null || port_require "$STATUS_PORT" "the status page (STATUS_PORT)" || blocked=1
   [ "$blocked" = 0 ] || exit 1
 }
 
@@ -112,6 +113,7 @@ up_database() {
 up_connector() {
   local file=$DEMO_HOME/connector.json
   step "Registering the connector"
+  demo_init_source || exit 1
   demo_register "$file" || exit 1
   good "$DEMO_CONNECTOR reads $(jq -r '.config["table.include.list"]' "$file")"
 }
