@@ -61,6 +61,7 @@ void assembler_free(struct assembler *assembler)
 {
 	if (assembler == NULL)
 		return;
+	assembler_forget_taken(assembler);
 	while (assembler->mark_count > 0)
 		assembler_pop_mark(assembler);
 	for (size_t i = 0; i < assembler->lane_count; i++)
@@ -74,7 +75,10 @@ void assembler_free(struct assembler *assembler)
 	free(assembler->collections);
 	free(assembler->marks);
 	free(assembler->dirty);
-	spill_free(assembler->spill);
+	free(assembler->taken);
+	free(assembler->taken_lanes);
+	free(assembler->places);
+	free(assembler->orphans);
 	free(assembler);
 }
 
@@ -273,9 +277,12 @@ static int64_t next_offset_of(const struct assembler *assembler, uint32_t partit
 {
 	int64_t next = lane_next_offset(&assembler->lanes[partition]);
 
-	if (partition == assembler->mark_partition && assembler->mark_count > 0 &&
-	    assembler_mark(assembler, 0)->offset < next)
+	if (partition != assembler->mark_partition)
+		return next;
+	if (assembler->mark_count > 0 && assembler_mark(assembler, 0)->offset < next)
 		next = assembler_mark(assembler, 0)->offset;
+	if (assembler->orphan_count > 0 && assembler->orphans[0].offset < next)
+		next = assembler->orphans[0].offset;
 	return next;
 }
 
@@ -422,6 +429,8 @@ bool assembler_needs(const struct assembler *assembler, uint32_t partition)
 		return false;
 	if (end == NULL || assembler->generation_open)
 		return true;
+	if (assembler_awaits(assembler, partition))
+		return true;
 	for (uint32_t i = 0; i < end->count_count; i++) {
 		const struct collection_state *state = assembler->collections[end->counts[i].collection->number];
 
@@ -464,6 +473,8 @@ char *assembler_describe_wait(const struct assembler *assembler)
 		describe_counts(assembler, &text);
 	else
 		buffer_append_text(&text, " its END");
+	if (assembler->ends_asked)
+		buffer_append_text(&text, " all partitions to be read to their ends");
 	if (assembler->spill != NULL)
 		buffer_append_format(&text, " (%zu events, %llu MB, are in a file)", spill_count(assembler->spill),
 		                     (unsigned long long)spill_bytes(assembler->spill) >> 20);

@@ -3,14 +3,18 @@
  *
  *   assembler.c               life, what is pushed, positions, progress
  *   assembler_snapshot.c      snapshot rows and generations
- *   assembler_transaction.c   whole transactions by END's counts
+ *   assembler_transaction.c   whole transactions: which END is next, hand-over
+ *   assembler_taken.c         the events taken for it: memory or file, their order, repeats
+ *   assembler_counts.c        whether all of them came
  *   assembler_run.c           without metadata: runs of one txId in one partition
  */
 #ifndef REPLICATOR_STREAM_ASSEMBLER_INTERNAL_H
 #define REPLICATOR_STREAM_ASSEMBLER_INTERNAL_H
 
+#include "stream/alignment.h"
 #include "stream/assembler.h"
 #include "stream/lane.h"
+#include "stream/spill.h"
 
 #define RECENT_COUNT 4096 /* txIds remembered for events without sequence[0] */
 #define NO_PARTITION UINT32_MAX
@@ -21,7 +25,7 @@ struct collection_state {
 	size_t lane_count;
 	bool excluded;
 	uint64_t needed; /* by the END at hand */
-	uint64_t got;    /* by the transaction at hand */
+	uint64_t got;    /* by the transaction at hand; repeats included until it is aligned */
 };
 
 struct assembler {
@@ -45,12 +49,33 @@ struct assembler {
 	size_t mark_count;
 	uint32_t mark_partition;
 
+	/* BEGINs without their END, popped from the ring: the connector started again. Until the next hand-over. */
+	struct orphan {
+		uint64_t tx_id;
+		int64_t offset;
+	} * orphans;
+	size_t orphan_count;
+
 	/* The transaction at hand: its events are being taken. */
 	bool taking;
 	uint64_t taking_tx_id;
-	struct transaction_mark *current; /* its END, still in the ring; NULL: only its BEGIN is known */
-	size_t taken_bytes;               /* of its events in memory */
-	struct spill *spill;              /* of its events, when they are many; else NULL */
+	struct transaction_mark *current; /* its END, still in the ring; NULL: not there yet */
+	struct change **taken;            /* its events in memory, repeats included */
+	size_t taken_count;
+	size_t taken_capacity;
+	size_t taken_bytes;
+	uint32_t *taken_lanes; /* the partitions that they came from */
+	size_t taken_lane_count;
+	size_t taken_lane_capacity;
+	uint64_t taken_lsn;         /* the highest */
+	uint64_t taken_previous;    /* sequence[0] of the first that has it */
+	struct spill *spill;        /* of the events, when they are many; else NULL */
+	struct event_place *places; /* room for aligning them */
+	size_t place_capacity;
+	bool aligned; /* since the last one was taken */
+	bool
+	    settle; /* it is whole when all partitions are read as far as they reached at its END (assembler_counts.c) */
+	bool ends_asked; /* lane.end is of its END */
 
 	bool word_open; /* the operator's word is not used up */
 	bool new_slot;
@@ -104,7 +129,16 @@ void assembler_dismiss_unfinished(struct assembler *assembler);
 
 /* assembler_transaction.c */
 struct error *assembler_next_transaction(struct assembler *assembler, struct transaction **transaction);
-void assembler_forget_taken(struct assembler *assembler);
+
+/* assembler_taken.c */
+struct error *assembler_take(struct assembler *assembler, uint32_t partition); /* all there is of the one at hand */
+struct error *assembler_align_taken(struct assembler *assembler);
+void assembler_move_taken(struct assembler *assembler, struct transaction *transaction);
+void assembler_forget_taken(struct assembler *assembler); /* releases them */
+
+/* assembler_counts.c */
+struct error *assembler_gather(struct assembler *assembler, bool *complete);  /* takes what is there for `current` */
+bool assembler_awaits(const struct assembler *assembler, uint32_t partition); /* for the one at hand, to its end */
 
 /* assembler_run.c */
 struct transaction *assembler_next_run(struct assembler *assembler);

@@ -6,7 +6,6 @@
 #define REPLICATOR_STREAM_LANE_H
 
 #include "event/change.h"
-#include "stream/spill.h"
 
 struct lane {
 	bool used;
@@ -23,37 +22,26 @@ struct lane {
 	size_t bytes;
 	size_t generation_rows; /* rows of an initial snapshot in the ring */
 
-	/* Taken from the ring for the transaction at the head of the stream, repeats dropped, total_order rising. */
-	struct change **taken;
-	size_t taken_count;
-	size_t taken_capacity;
-	int64_t taken_first_offset; /* the lowest offset taken, repeats included; valid while taken_any */
+	/* What the transaction at the head of the stream has taken from the ring, repeats included. */
 	bool taken_any;
-	uint64_t last_number; /* total_order of the last one, as the connector wrote it */
-	uint64_t last_order;  /* the highest number taken, repaired */
-	uint64_t shift;       /* what a number written since the connector's restart lacks */
+	int64_t taken_first_offset; /* the lowest offset taken; valid while taken_any, like those below */
+	uint64_t last_lsn;          /* of the last one taken */
+	uint64_t last_number;       /* its total_order */
+	int64_t end;                /* behind what was written when the END of the transaction was seen; 0: not asked */
 
 	const struct collection *last_collection; /* of the last change pushed: spares a look-up */
 };
-
-/*
- * Who an event is, within its transaction: a hash of its LSN, table, operation and key (without a key: of the whole row).
- * total_order is no identity: a restart of the connector inside a transaction may number anew.
- */
-uint64_t change_identity(const struct change *change);
 
 void lane_free(struct lane *lane); /* releases what it holds */
 void lane_push(struct lane *lane, struct change *change);
 struct change *lane_head(const struct lane *lane); /* NULL when empty */
 struct change *lane_pop(struct lane *lane);
 
-enum lane_take { LANE_TAKEN, LANE_REPEATED, LANE_MISFIT };
-
 /*
- * Moves the head to the taken ones, its number repaired; a repeat of one already taken is released; one whose number began
- * anew and that fits nowhere stays where it is. `spill` holds those taken before, or NULL. Errors: of the spill's file.
+ * Takes the head for the transaction at hand; the caller owns it. *plain: it stands behind the one taken before by its LSN and
+ * by its number, as it does as long as the connector was not restarted and each event has an LSN of its own.
  */
-struct error *lane_take_head(struct lane *lane, struct spill *spill, enum lane_take *result);
+struct change *lane_take_head(struct lane *lane, bool *plain);
 void lane_forget_taken(struct lane *lane); /* the taken ones went to a transaction */
 
 /* The lowest offset that is neither handed over nor dismissed, marks left aside. */

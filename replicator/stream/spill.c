@@ -8,41 +8,52 @@
 #include "stream/spill.h"
 
 #include "base/memory.h"
-#include "stream/lane.h"
+#include "stream/alignment.h"
+#include "stream/spill_file.h"
 #include "stream/transaction.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define BUFFER_BYTES ((size_t)1 << 20)
-#define SLOTS_READ 4096 /* of the index at once */
+#define EVENTS_BUFFER ((size_t)1 << 20)
+#define ORDER_BUFFER ((size_t)1 << 16)
+#define RUN_PLACES 256 /* of a run at once */
 
-struct slot {
-	uint64_t place; /* in the file of events, + 1; 0: none */
-	uint64_t identity;
+/* Of one partition, in rising order. */
+struct run {
+	struct spill_file file; /* of struct event_place */
+	uint32_t partition;
+	bool closed; /* the partition went back behind it */
+	struct event_place last;
+
+	/* While it is merged: those that were read and not taken yet. */
+	struct event_place *ahead;
+	size_t ahead_count;
+	size_t ahead_next;
+	uint64_t place; /* in the file, of what is read next */
 };
 
 struct spill {
 	char *dir;
 	uint64_t limit_bytes;
-	int events;
-	int index;
-	char *buffer; /* the end of the file of events, not written yet */
-	size_t buffered;
-	uint64_t written;
-	uint64_t last_order;
+	struct spill_file events;
+	struct spill_file order; /* of an aligned one: places in `events`, in the transaction's order */
+	struct run *runs;
+	size_t run_count;
 	size_t count;
+
+	/* Of the merge: the events of one LSN. */
+	struct event_place *group;
+	size_t group_count;
+	size_t group_capacity;
 
 	/* Of the reader. */
 	struct slab_account account;
 	struct slab_writer writer;
-	struct slot *slots; /* SLOTS_READ from first_slot on */
-	uint64_t first_slot;
-	size_t slot_count;
+	uint64_t *places; /* from first_place on */
+	uint64_t first_place;
+	size_t place_count;
 };
 
 static struct error *file_error(const struct spill *spill, const char *what)
@@ -53,37 +64,42 @@ static struct error *file_error(const struct spill *spill, const char *what)
 	                 spill->dir, what, strerror(errno), (unsigned long long)spill_bytes(spill) >> 20);
 }
 
-/* A file without a name; where the file system has no O_TMPFILE, one whose name is gone at once. */
-static int open_unnamed(const char *dir)
+static struct error *open_file(const struct spill *spill, struct spill_file *file, size_t buffer_bytes)
 {
-	int file = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-	char *name;
-
-	if (file >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-		return file;
-	name = memory_format("%s/replicator-spill-XXXXXX", dir);
-	file = mkostemp(name, O_CLOEXEC);
-	if (file >= 0)
-		unlink(name);
-	free(name);
-	return file;
+	return spill_file_open(file, spill->dir, buffer_bytes) ? NULL : file_error(spill, "no file can be made there");
 }
+
+static struct error *append(const struct spill *spill, struct spill_file *file, const void *data, size_t bytes)
+{
+	return spill_file_append(file, data, bytes) ? NULL : file_error(spill, "cannot be written");
+}
+
+static struct error *flush(const struct spill *spill, struct spill_file *file)
+{
+	return spill_file_flush(file) ? NULL : file_error(spill, "cannot be written");
+}
+
+static struct error *read_up_to(const struct spill *spill, const struct spill_file *file, void *data, size_t bytes,
+                                uint64_t place, size_t *got)
+{
+	return spill_file_read(file, data, bytes, place, got) ? NULL : file_error(spill, "cannot be read");
+}
+
+/* Life. */
 
 struct error *spill_open(const char *dir, int64_t limit_bytes, struct spill **result)
 {
 	struct spill *spill = memory_alloc(sizeof(*spill));
+	struct error *error;
 
 	spill->dir = memory_copy_text(dir);
 	spill->limit_bytes = (uint64_t)limit_bytes;
-	spill->buffer = memory_alloc(BUFFER_BYTES);
+	spill->order.handle = -1;
 	slab_writer_init(&spill->writer, &spill->account);
-	spill->index = -1;
-	spill->events = open_unnamed(dir);
-	if (spill->events >= 0)
-		spill->index = open_unnamed(dir);
-	if (spill->index < 0) {
-		struct error *error = file_error(spill, "no file can be made there");
-
+	error = open_file(spill, &spill->events, EVENTS_BUFFER);
+	if (error == NULL)
+		error = open_file(spill, &spill->order, ORDER_BUFFER);
+	if (error != NULL) {
 		spill_free(spill);
 		return error;
 	}
@@ -91,17 +107,27 @@ struct error *spill_open(const char *dir, int64_t limit_bytes, struct spill **re
 	return NULL;
 }
 
+static void runs_free(struct spill *spill)
+{
+	for (size_t i = 0; i < spill->run_count; i++) {
+		spill_file_close(&spill->runs[i].file);
+		free(spill->runs[i].ahead);
+	}
+	free(spill->runs);
+	spill->runs = NULL;
+	spill->run_count = 0;
+}
+
 void spill_free(struct spill *spill)
 {
 	if (spill == NULL)
 		return;
-	if (spill->events >= 0)
-		close(spill->events);
-	if (spill->index >= 0)
-		close(spill->index);
+	runs_free(spill);
+	spill_file_close(&spill->events);
+	spill_file_close(&spill->order);
 	slab_writer_close(&spill->writer);
-	free(spill->slots);
-	free(spill->buffer);
+	free(spill->group);
+	free(spill->places);
 	free(spill->dir);
 	free(spill);
 }
@@ -113,106 +139,56 @@ size_t spill_count(const struct spill *spill)
 
 uint64_t spill_bytes(const struct spill *spill)
 {
-	return spill->written + spill->buffered + (spill->last_order + 1) * sizeof(struct slot);
+	uint64_t bytes = spill_file_size(&spill->events) + spill_file_size(&spill->order);
+
+	for (size_t i = 0; i < spill->run_count; i++)
+		bytes += spill_file_size(&spill->runs[i].file);
+	return bytes;
 }
 
-static struct error *write_whole(const struct spill *spill, int file, const void *data, size_t bytes, uint64_t place)
+/* Writing. */
+
+static struct run *open_run(struct spill *spill, uint32_t partition)
 {
-	const char *from = data;
+	for (size_t i = spill->run_count; i > 0; i--)
+		if (spill->runs[i - 1].partition == partition && !spill->runs[i - 1].closed)
+			return &spill->runs[i - 1];
+	return NULL;
+}
 
-	while (bytes > 0) {
-		ssize_t written = pwrite(file, from, bytes, (off_t)place);
+static struct error *add_to_run(struct spill *spill, const struct event_place *place, uint32_t partition)
+{
+	struct run *run = open_run(spill, partition);
 
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return file_error(spill, "cannot be written");
-		from += written;
-		place += (uint64_t)written;
-		bytes -= (size_t)written;
+	if (run != NULL && alignment_compare(&run->last, place) > 0) {
+		run->closed = true;
+		run = NULL;
 	}
-	return NULL;
-}
-
-/* Fewer bytes than asked for: the file ends there. */
-static struct error *read_up_to(const struct spill *spill, int file, void *data, size_t bytes, uint64_t place,
-                                size_t *got)
-{
-	*got = 0;
-	while (*got < bytes) {
-		ssize_t count = pread(file, (char *)data + *got, bytes - *got, (off_t)(place + *got));
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return file_error(spill, "cannot be read");
-		if (count == 0)
-			break;
-		*got += (size_t)count;
+	if (run == NULL) {
+		spill->runs = memory_grow(spill->runs, spill->run_count + 1, sizeof(*spill->runs));
+		run = &spill->runs[spill->run_count];
+		*run = (struct run){.partition = partition};
+		TRY(open_file(spill, &run->file, RUN_PLACES * sizeof(*place)));
+		spill->run_count++;
 	}
-	return NULL;
-}
-
-static struct error *flush(struct spill *spill)
-{
-	TRY(write_whole(spill, spill->events, spill->buffer, spill->buffered, spill->written));
-	spill->written += spill->buffered;
-	spill->buffered = 0;
-	return NULL;
-}
-
-static struct error *append(struct spill *spill, const void *data, size_t bytes)
-{
-	if (spill->buffered + bytes > BUFFER_BYTES)
-		TRY(flush(spill));
-	if (bytes > BUFFER_BYTES) {
-		TRY(write_whole(spill, spill->events, data, bytes, spill->written));
-		spill->written += bytes;
-		return NULL;
-	}
-	memcpy(spill->buffer + spill->buffered, data, bytes);
-	spill->buffered += bytes;
-	return NULL;
-}
-
-struct error *spill_find(struct spill *spill, uint64_t total_order, uint64_t *identity, bool *found)
-{
-	struct slot slot = {0};
-	size_t got;
-
-	TRY(read_up_to(spill, spill->index, &slot, sizeof(slot), total_order * sizeof(slot), &got));
-	*found = got == sizeof(slot) && slot.place != 0;
-	*identity = slot.identity;
-	return NULL;
+	run->last = *place;
+	return append(spill, &run->file, place, sizeof(*place));
 }
 
 static struct error *add(struct spill *spill, const struct change *change)
 {
-	uint64_t place = spill->written + spill->buffered;
-	struct slot slot = {place + 1, change_identity(change)};
-	uint64_t other;
-	bool taken = false;
+	struct event_place place = alignment_place(change, spill_file_size(&spill->events), true);
 
-	if (change->total_order <= spill->last_order)
-		TRY(spill_find(spill, change->total_order, &other, &taken));
-	if (taken)
-		return error_new(
-		    ERROR_EVENT,
-		    "transaction %llu: two events have the number %llu (connector restart), and which comes first "
-		    "cannot be told",
-		    (unsigned long long)change->tx_id, (unsigned long long)change->total_order);
 	if (spill_bytes(spill) + change->bytes > spill->limit_bytes)
 		return error_new(
 		    ERROR_SYSTEM,
 		    "transaction %llu needs more than spill_limit (%llu MB) in spill_dir %s; raise spill_limit and "
 		    "start again; nothing is lost",
 		    (unsigned long long)change->tx_id, (unsigned long long)spill->limit_bytes >> 20, spill->dir);
-	TRY(append(spill, &change, sizeof(change)));
-	TRY(append(spill, &change->bytes, sizeof(change->bytes)));
-	TRY(append(spill, change, change->bytes));
-	TRY(write_whole(spill, spill->index, &slot, sizeof(slot), change->total_order * sizeof(slot)));
-	if (change->total_order > spill->last_order)
-		spill->last_order = change->total_order;
+	TRY(append(spill, &spill->events, &change, sizeof(change)));
+	TRY(append(spill, &spill->events, &change->bytes, sizeof(change->bytes)));
+	TRY(append(spill, &spill->events, change, change->bytes));
+	TRY(add_to_run(spill, &place, change->partition));
 	spill->count++;
 	return NULL;
 }
@@ -223,6 +199,110 @@ struct error *spill_add(struct spill *spill, struct change *change)
 
 	change_release(change);
 	return error;
+}
+
+/* Merging the runs. */
+
+static struct error *rewind_runs(struct spill *spill)
+{
+	for (size_t i = 0; i < spill->run_count; i++) {
+		struct run *run = &spill->runs[i];
+
+		TRY(flush(spill, &run->file));
+		if (run->ahead == NULL)
+			run->ahead = memory_alloc(RUN_PLACES * sizeof(*run->ahead));
+		run->ahead_count = run->ahead_next = 0;
+		run->place = 0;
+	}
+	spill_file_clear(&spill->order);
+	spill->count = 0;
+	return NULL;
+}
+
+/* The first of a run that was not taken yet; NULL: there is none. */
+static struct error *run_head(const struct spill *spill, struct run *run, const struct event_place **head)
+{
+	size_t got;
+
+	if (run->ahead_next == run->ahead_count) {
+		TRY(read_up_to(spill, &run->file, run->ahead, RUN_PLACES * sizeof(*run->ahead), run->place, &got));
+		run->place += got;
+		run->ahead_next = 0;
+		run->ahead_count = got / sizeof(*run->ahead);
+	}
+	*head = run->ahead_next < run->ahead_count ? &run->ahead[run->ahead_next] : NULL;
+	return NULL;
+}
+
+static struct error *take_lsn(struct spill *spill, struct run *run, uint64_t lsn)
+{
+	const struct event_place *head;
+
+	for (;;) {
+		TRY(run_head(spill, run, &head));
+		if (head == NULL || head->lsn != lsn)
+			return NULL;
+		if (spill->group_count == spill->group_capacity) {
+			spill->group_capacity = spill->group_capacity == 0 ? 64 : spill->group_capacity * 2;
+			spill->group = memory_grow(spill->group, spill->group_capacity, sizeof(*spill->group));
+		}
+		spill->group[spill->group_count++] = *head;
+		run->ahead_next++;
+	}
+}
+
+/* Puts the events with the lowest LSN into spill->group, in order; none: the end. */
+static struct error *next_group(struct spill *spill)
+{
+	const struct event_place *head;
+	bool any = false;
+	uint64_t lsn = 0;
+
+	spill->group_count = 0;
+	for (size_t i = 0; i < spill->run_count; i++) {
+		TRY(run_head(spill, &spill->runs[i], &head));
+		if (head != NULL && (!any || head->lsn < lsn))
+			lsn = head->lsn;
+		any = any || head != NULL;
+	}
+	for (size_t i = 0; i < spill->run_count && any; i++)
+		TRY(take_lsn(spill, &spill->runs[i], lsn));
+	if (spill->group_count > 1)
+		qsort(spill->group, spill->group_count, sizeof(*spill->group), alignment_compare);
+	return NULL;
+}
+
+static struct error *merge(struct spill *spill, struct alignment *alignment)
+{
+	TRY(rewind_runs(spill));
+	for (;;) {
+		size_t kept;
+
+		TRY(next_group(spill));
+		if (spill->group_count == 0)
+			return flush(spill, &spill->order);
+		kept = alignment_drop_repeats(alignment, spill->group, spill->group_count);
+		for (size_t i = 0; i < kept; i++)
+			TRY(append(spill, &spill->order, &spill->group[i].place, sizeof(spill->group[i].place)));
+		spill->count += kept;
+	}
+}
+
+struct error *spill_align(struct spill *spill, struct alignment *alignment)
+{
+	TRY(flush(spill, &spill->events));
+	TRY(merge(spill, alignment));
+	if (!alignment_begin_again(alignment))
+		return NULL;
+	return merge(spill, alignment);
+}
+
+void spill_seal(struct spill *spill)
+{
+	runs_free(spill);
+	free(spill->group);
+	spill->group = NULL;
+	spill->group_count = spill->group_capacity = 0;
 }
 
 /* Reading back. */
@@ -242,6 +322,11 @@ static const struct value *move_values(const struct value *values, uint32_t coun
 	return here;
 }
 
+static struct error *was_cut(const struct spill *spill)
+{
+	return error_new(ERROR_SYSTEM, "spill_dir %s: the file of a large transaction was cut", spill->dir);
+}
+
 static struct error *read_change(struct spill *spill, uint64_t place, struct transaction *chunk)
 {
 	struct {
@@ -252,13 +337,13 @@ static struct error *read_change(struct spill *spill, uint64_t place, struct tra
 	struct change *change;
 	size_t got;
 
-	TRY(read_up_to(spill, spill->events, &head, head_bytes, place, &got));
+	TRY(read_up_to(spill, &spill->events, &head, head_bytes, place, &got));
 	if (got < head_bytes)
-		return error_new(ERROR_SYSTEM, "spill_dir %s: the file of a large transaction was cut", spill->dir);
+		return was_cut(spill);
 	change = slab_reserve(&spill->writer, head.bytes);
-	TRY(read_up_to(spill, spill->events, change, head.bytes, place + head_bytes, &got));
+	TRY(read_up_to(spill, &spill->events, change, head.bytes, place + head_bytes, &got));
 	if (got < head.bytes)
-		return error_new(ERROR_SYSTEM, "spill_dir %s: the file of a large transaction was cut", spill->dir);
+		return was_cut(spill);
 	change->before = move_values(change->before, change->relation->column_count, head.from, change);
 	change->after = move_values(change->after, change->relation->column_count, head.from, change);
 	change->other_key = move_values(change->other_key, change->relation->key_count, head.from, change);
@@ -267,16 +352,15 @@ static struct error *read_change(struct spill *spill, uint64_t place, struct tra
 	return NULL;
 }
 
-static struct error *read_slots(struct spill *spill, uint64_t order)
+static struct error *read_places(struct spill *spill, uint64_t first)
 {
 	size_t got;
 
-	if (spill->slots == NULL)
-		spill->slots = memory_alloc(SLOTS_READ * sizeof(*spill->slots));
-	TRY(read_up_to(spill, spill->index, spill->slots, SLOTS_READ * sizeof(*spill->slots),
-	               order * sizeof(*spill->slots), &got));
-	spill->first_slot = order;
-	spill->slot_count = got / sizeof(*spill->slots);
+	if (spill->places == NULL)
+		spill->places = memory_alloc(ORDER_BUFFER);
+	TRY(read_up_to(spill, &spill->order, spill->places, ORDER_BUFFER, first * sizeof(*spill->places), &got));
+	spill->first_place = first;
+	spill->place_count = got / sizeof(*spill->places);
 	return NULL;
 }
 
@@ -292,15 +376,12 @@ static bool chunk_is_full(const struct transaction *chunk, size_t rows, size_t b
 
 struct error *spill_read(struct spill *spill, uint64_t *next, size_t rows, size_t bytes, struct transaction *chunk)
 {
-	TRY(flush(spill));
-	for (; *next <= spill->last_order && !chunk_is_full(chunk, rows, bytes); (*next)++) {
-		const struct slot *slot;
-
-		if (*next < spill->first_slot || *next >= spill->first_slot + spill->slot_count)
-			TRY(read_slots(spill, *next));
-		slot = &spill->slots[*next - spill->first_slot];
-		if (slot->place != 0)
-			TRY(read_change(spill, slot->place - 1, chunk));
+	for (; *next < spill->count && !chunk_is_full(chunk, rows, bytes); (*next)++) {
+		if (*next < spill->first_place || *next >= spill->first_place + spill->place_count)
+			TRY(read_places(spill, *next));
+		if (spill->place_count == 0)
+			return was_cut(spill);
+		TRY(read_change(spill, spill->places[*next - spill->first_place], chunk));
 	}
 	return NULL;
 }

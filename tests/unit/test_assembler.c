@@ -322,24 +322,29 @@ START_TEST(test_shifted_twice)
 }
 END_TEST
 
-START_TEST(test_shift_that_fits_nowhere_stops)
+/* The restart went on behind what was sent: nothing comes twice. */
+START_TEST(test_numbers_begin_anew_without_overlap)
 {
 	begin_mark(1, 101);
 	for (int i = 1; i <= 3; i++)
 		event((struct event){USERS, 'c', 1, i, 100 + i, 50, i, 0});
 	event((struct event){USERS, 'c', 1, 2, 107, 50, 77, 0});
 	end_mark(1, 109, 4, 0);
-	expect_error("began anew");
+	expect_rows(1, "1 2 3 77");
 }
 END_TEST
 
-START_TEST(test_one_number_in_two_partitions_stops)
+/* One number twice is a restart that shows no other sign: all partitions are read to their ends. */
+START_TEST(test_one_number_in_two_partitions)
 {
 	begin_mark(1, 101);
 	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
 	event((struct event){ORDERS, 'c', 1, 1, 102, 50, 2, 0});
+	high[USERS] = 2;
 	end_mark(1, 109, 1, 1);
-	expect_error("began anew");
+	expect_nothing();
+	event((struct event){USERS, 'c', 1, 2, 103, 50, 3, 0});
+	expect_rows(1, "1 2 3");
 }
 END_TEST
 
@@ -589,7 +594,6 @@ static void expect_spilled(int tx, int count)
 			const struct change *change = piece->changes[i];
 
 			id++;
-			ck_assert_uint_eq(change->total_order, (uint64_t)id);
 			ck_assert_int_eq(number_in(&change->after[0]), id);
 			ck_assert_str_eq(change->relation->table, tables[id % 2 == 0 ? USERS : ORDERS]);
 		}
@@ -690,8 +694,8 @@ int main(void)
 	tcase_add_test(tcase, test_tail_sent_again_without_begin);
 	tcase_add_test(tcase, test_shifted_numbers_are_repaired);
 	tcase_add_test(tcase, test_shifted_twice);
-	tcase_add_test(tcase, test_shift_that_fits_nowhere_stops);
-	tcase_add_test(tcase, test_one_number_in_two_partitions_stops);
+	tcase_add_test(tcase, test_numbers_begin_anew_without_overlap);
+	tcase_add_test(tcase, test_one_number_in_two_partitions);
 	tcase_add_test(tcase, test_repeat_without_sequence);
 	tcase_add_test(tcase, test_forgotten_repeat_without_sequence);
 	tcase_add_test(tcase, test_history_that_goes_back_stops);

@@ -1,0 +1,208 @@
+/*
+ * assembler_counts.c - whether all events of the transaction at hand came.
+ *
+ * NOTES
+ *   END counts the events by collection. Its counts are exact as long as the connector was not restarted inside the
+ *   transaction, and mostly even then: it keeps the counts with its place. They are too low
+ *     - when the connector numbered anew: the slot still had transactions before this one, and the connector, which passes over
+ *       their events but not over their BEGIN and COMMIT, lost its counts there. It then sends a second BEGIN of this one, too;
+ *     - when its place was inside the events of one LSN: a key change, a COPY, a TRUNCATE of several tables.
+ *   Counts that are too low are met too early. So after a second BEGIN, with events that share an LSN, and after anything
+ *   that shows a restart, the transaction is whole only when also every partition is read to where it ended after END was
+ *   written, or goes on with a later transaction. TRUNCATE and schema changes wait likewise: what stands before them in
+ *   other partitions goes first.
+ */
+#include "stream/assembler_internal.h"
+
+#include "base/log.h"
+#include "base/lsn.h"
+
+/* Seconds without progress before an END whose collection has no topic stops the stream. */
+#define QUIET_TICKS_TO_STOP 60
+
+/* Counts that are not met. */
+
+/* True when no event of the current transaction can come from the lane any more: it goes on with a later one. */
+static bool lane_is_past(const struct assembler *assembler, uint32_t partition)
+{
+	const struct change *head = lane_head(&assembler->lanes[partition]);
+
+	return head != NULL && !is_snapshot_row(head) && head->tx_id != assembler->taking_tx_id &&
+	       head->previous_commit_lsn >= assembler->current->lsn;
+}
+
+/* An event at the head whose transaction committed before the current one: its END is lost. */
+static const struct change *lane_stale_head(const struct assembler *assembler, uint32_t partition)
+{
+	const struct change *head = lane_head(&assembler->lanes[partition]);
+
+	if (head == NULL || is_snapshot_row(head) || head->tx_id == assembler->taking_tx_id ||
+	    head->previous_commit_lsn == 0 || head->previous_commit_lsn >= assembler->current->lsn)
+		return NULL;
+	return head;
+}
+
+static struct error *count_error(const struct assembler *assembler, const struct collection_state *state,
+                                 const char *reason)
+{
+	char lsn[LSN_TEXT_SIZE];
+
+	lsn_format(assembler->current->lsn, lsn);
+	return error_new(
+	    ERROR_EVENT,
+	    "transaction %llu (commit LSN %s): END announces %llu events of %s, %llu came, and %s; a transform "
+	    "that filters events, or a topic that is not subscribed, causes this. Remove the filter, subscribe "
+	    "the topic (kafka.topics), or exclude the table (tables)",
+	    (unsigned long long)assembler->taking_tx_id, lsn, (unsigned long long)state->needed,
+	    state->collection->name, (unsigned long long)state->got, reason);
+}
+
+/* The operator accepted a gap, the END lies before its end, and all is read up to there: more will not come. */
+static bool gap_explains(const struct assembler *assembler)
+{
+	if (assembler->lanes[assembler->mark_partition].gap_until <= assembler->current->offset)
+		return false;
+	for (size_t i = 0; i < assembler->lane_count; i++)
+		if (assembler->lanes[i].used && assembler->lanes[i].position < assembler->lanes[i].gap_until)
+			return false;
+	return true;
+}
+
+static struct error *lost_end_error(const struct assembler *assembler, const struct change *change)
+{
+	const struct partition_name *name = partition_list_get(assembler->partitions, change->partition);
+
+	return error_new(
+	    ERROR_GAP,
+	    "%s[%d]@%lld: transaction %llu was committed before transaction %llu, but its END is not in the "
+	    "transaction topic (made again or cut); run `replicator table resync TABLE` for its tables, or "
+	    "`replicator accept gap` to go on without it",
+	    name->topic, (int)name->id, (long long)change->offset, (unsigned long long)change->tx_id,
+	    (unsigned long long)assembler->taking_tx_id);
+}
+
+/* In an accepted gap END may be lost as well: what stands at the head for it goes. */
+static struct error *handle_stale(struct assembler *assembler, uint32_t partition)
+{
+	struct lane *lane = &assembler->lanes[partition];
+	const struct change *stale;
+
+	while ((stale = lane_stale_head(assembler, partition)) != NULL) {
+		struct change *head = lane_head(lane);
+
+		if (stale->offset >= lane->gap_until)
+			return lost_end_error(assembler, stale);
+		log_warning("transaction %llu: an event of %s is left out: its END is lost in the accepted gap",
+		            (unsigned long long)head->tx_id, head->relation->collection->name);
+		assembler_pop(assembler, lane);
+		change_release(head);
+		assembler_touch(assembler, partition);
+	}
+	return NULL;
+}
+
+static struct error *check_can_be_met(struct assembler *assembler, struct collection_state *state)
+{
+	size_t past = 0;
+
+	for (size_t i = 0; i < state->lane_count; i++) {
+		TRY(handle_stale(assembler, state->lanes[i]));
+		TRY(assembler_take(assembler, state->lanes[i]));
+		past += lane_is_past(assembler, state->lanes[i]) ? 1 : 0;
+	}
+	if (state->got >= state->needed)
+		return NULL;
+	if (gap_explains(assembler)) {
+		log_warning("transaction %llu: %llu of %llu events of %s came; the others are lost in the accepted gap",
+		            (unsigned long long)assembler->taking_tx_id, (unsigned long long)state->got,
+		            (unsigned long long)state->needed, state->collection->name);
+		state->needed = state->got;
+		return NULL;
+	}
+	if (state->lane_count > 0 && past == state->lane_count)
+		return count_error(assembler, state, "its partitions go on with later transactions");
+	if (state->lane_count == 0 && assembler->quiet_ticks >= QUIET_TICKS_TO_STOP)
+		return count_error(assembler, state, "no topic that this stream reads ever carried it");
+	return NULL;
+}
+
+/* The partitions' ends. */
+
+static void ask_ends(struct assembler *assembler)
+{
+	for (uint32_t i = 0; i < assembler->lane_count; i++)
+		if (assembler->lanes[i].used && assembler->options.high_watermark != NULL)
+			assembler->lanes[i].end = assembler->options.high_watermark(i, assembler->options.context);
+	assembler->ends_asked = true;
+}
+
+/* An incremental snapshot's row that belongs behind the transaction at hand says as much as a later transaction. */
+static bool lane_is_settled(const struct assembler *assembler, uint32_t partition)
+{
+	const struct lane *lane = &assembler->lanes[partition];
+	const struct change *head = lane_head(lane);
+
+	if (!lane->used || partition == assembler->mark_partition || lane->position >= lane->end)
+		return true; /* the marks' own partition is read up to END */
+	return lane_is_past(assembler, partition) ||
+	       (head != NULL && is_snapshot_row(head) && head->previous_commit_lsn >= assembler->current->lsn);
+}
+
+bool assembler_awaits(const struct assembler *assembler, uint32_t partition)
+{
+	return assembler->settle && assembler->ends_asked && !lane_is_settled(assembler, partition);
+}
+
+static struct error *settle(struct assembler *assembler, bool *settled)
+{
+	if (!assembler->ends_asked)
+		ask_ends(assembler);
+	for (uint32_t i = 0; i < assembler->lane_count; i++) {
+		if (!assembler->lanes[i].used)
+			continue;
+		TRY(handle_stale(assembler, i));
+		TRY(assembler_take(assembler, i));
+		*settled = *settled && lane_is_settled(assembler, i);
+	}
+	return NULL;
+}
+
+static bool counts_are_met(const struct assembler *assembler)
+{
+	const struct transaction_mark *end = assembler->current;
+
+	for (uint32_t i = 0; i < end->count_count; i++) {
+		const struct collection_state *state = assembler->collections[end->counts[i].collection->number];
+
+		if (state->got < state->needed)
+			return false;
+	}
+	return true;
+}
+
+static struct error *gather_collection(struct assembler *assembler, struct collection_state *state)
+{
+	for (size_t j = 0; j < state->lane_count; j++)
+		TRY(assembler_take(assembler, state->lanes[j]));
+	return state->got < state->needed ? check_can_be_met(assembler, state) : NULL;
+}
+
+struct error *assembler_gather(struct assembler *assembler, bool *complete)
+{
+	const struct transaction_mark *end = assembler->current;
+	bool settled;
+
+	for (uint32_t i = 0; i < end->count_count; i++)
+		TRY(gather_collection(assembler, assembler_collection(assembler, end->counts[i].collection)));
+	*complete = counts_are_met(assembler);
+	if (assembler->settle)
+		TRY(settle(assembler, complete));
+	if (!*complete)
+		return NULL;
+	settled = assembler->settle;
+	TRY(assembler_align_taken(assembler));
+	*complete = counts_are_met(assembler);          /* repeats in other partitions were counted, too */
+	if (*complete && assembler->settle && !settled) /* only their order showed that it must be settled */
+		return assembler_gather(assembler, complete);
+	return NULL;
+}
