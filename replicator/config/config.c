@@ -3,38 +3,22 @@
  *
  * NOTES
  *   The file is walked once in its own order, so that the problems come in the order of its lines; then come the settings
- *   that are missing and the values that contradict each other. All of them are gathered before the function gives up. A
+ *   that are missing, the values that contradict each other, and the list `tables` (tables.c). All of them are gathered before the function gives up. A
  *   value may be a secret: messages name the setting, never what was written there, except for unknown names.
  */
 #include "config/config.h"
 
 #include <errno.h>
-#include <libconfig.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/arena.h"
-#include "base/buffer.h"
 #include "base/memory.h"
+#include "config/loader.h"
 #include "config/secrets.h"
-#include "config/settings.h"
 
-struct loaded_config {
-	struct config config; /* first: what the caller holds */
-	struct arena *arena;
-};
-
-struct loader {
-	struct loaded_config *loaded;
-	struct buffer problems;
-	bool *seen; /* by number of the setting */
-};
-
-/* One line: FILE:LINE: problem. `place` NULL: the file as a whole. */
-__attribute__((format(printf, 3, 4))) static void add_problem(struct loader *loader, const config_setting_t *place,
-                                                              const char *format, ...)
+void loader_problem(struct loader *loader, const config_setting_t *place, const char *format, ...)
 {
 	const char *file = loader->loaded->config.file;
 	va_list arguments;
@@ -55,10 +39,10 @@ __attribute__((format(printf, 3, 4))) static void add_problem(struct loader *loa
 	free(text);
 }
 
-static void read_list(struct loader *loader, const struct setting *setting, const config_setting_t *node)
+static void read_list(struct loader *loader, const struct setting *setting, const char *path,
+                      const config_setting_t *node, char *base)
 {
 	struct arena *arena = loader->loaded->arena;
-	char *base = (char *)&loader->loaded->config;
 	size_t count = (size_t)config_setting_length(node);
 	const char **items = arena_alloc_zeroed(arena, (count + 1) * sizeof(*items));
 	const char *const *stored = items;
@@ -71,7 +55,7 @@ static void read_list(struct loader *loader, const struct setting *setting, cons
 		                                                : setting->refuse(text);
 
 		if (problem != NULL)
-			add_problem(loader, item, "%s: entry %zu is not possible: %s", setting->key, i + 1, problem);
+			loader_problem(loader, item, "%s: entry %zu is not possible: %s", path, i + 1, problem);
 		else
 			items[i] = arena_copy(arena, text, strlen(text));
 	}
@@ -79,8 +63,7 @@ static void read_list(struct loader *loader, const struct setting *setting, cons
 	memcpy(base + setting->count_offset, &count, sizeof(count));
 }
 
-/* One value into its field; `path` is the setting's full name for messages. */
-static void read_value(struct loader *loader, const struct setting *setting, const char *path,
+void loader_read_value(struct loader *loader, const struct setting *setting, const char *path,
                        const config_setting_t *node, void *base)
 {
 	struct arena *arena = loader->loaded->arena;
@@ -97,13 +80,14 @@ static void read_value(struct loader *loader, const struct setting *setting, con
 	           (quantity || setting->type == SETTING_TEXT || setting->type == SETTING_CHOICE)) {
 		problem = setting_read_text(setting, config_setting_get_string(node), base, arena);
 	} else if ((type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST) && setting->type == SETTING_LIST) {
-		read_list(loader, setting, node);
+		read_list(loader, setting, path, node, base);
 	} else {
-		add_problem(loader, node, "%s has the wrong type: it takes %s", path, setting_expects(setting, arena));
+		loader_problem(loader, node, "%s has the wrong type: it takes %s", path,
+		               setting_expects(setting, arena));
 		return;
 	}
 	if (problem != NULL)
-		add_problem(loader, node, "%s has an impossible value: %s", path, problem);
+		loader_problem(loader, node, "%s has an impossible value: %s", path, problem);
 }
 
 /* The name that is nearest to an unknown one: first among its neighbours, then that name in another group. */
@@ -144,9 +128,9 @@ static void add_unknown(struct loader *loader, const config_setting_t *node, con
 	const char *nearest = suggest(path, config_setting_name(node), group);
 
 	if (nearest != NULL)
-		add_problem(loader, node, "unknown setting %s; did you mean %s?", path, nearest);
+		loader_problem(loader, node, "unknown setting %s; did you mean %s?", path, nearest);
 	else
-		add_problem(loader, node, "unknown setting %s; remove it (docs/configuration.md lists all)", path);
+		loader_problem(loader, node, "unknown setting %s; remove it (docs/configuration.md lists all)", path);
 }
 
 static void read_setting(struct loader *loader, const config_setting_t *node, const char *group)
@@ -158,7 +142,7 @@ static void read_setting(struct loader *loader, const config_setting_t *node, co
 	for (size_t i = 0; i < setting_count; i++) {
 		if (strcmp(settings[i].key, path) == 0) {
 			loader->seen[i] = true;
-			read_value(loader, &settings[i], path, node, &loader->loaded->config);
+			loader_read_value(loader, &settings[i], path, node, &loader->loaded->config);
 			return;
 		}
 	}
@@ -168,104 +152,20 @@ static void read_setting(struct loader *loader, const config_setting_t *node, co
 static void read_group(struct loader *loader, const config_setting_t *node)
 {
 	if (!config_setting_is_group(node)) {
-		add_problem(loader, node, "%s has the wrong type: it takes a group like %s = { … };",
-		            config_setting_name(node), config_setting_name(node));
+		loader_problem(loader, node, "%s has the wrong type: it takes a group like %s = { … };",
+		               config_setting_name(node), config_setting_name(node));
 		return;
 	}
 	for (int i = 0; i < config_setting_length(node); i++)
 		read_setting(loader, config_setting_get_elem(node, (unsigned)i), config_setting_name(node));
 }
 
-static void read_rule_setting(struct loader *loader, const config_setting_t *node, struct table_rule *rule)
-{
-	const char *name = config_setting_name(node);
-	const char *nearest = NULL;
-
-	for (size_t i = 0; i < rule_setting_count; i++) {
-		const char *path;
-
-		if (strcmp(rule_settings[i].key, name) == 0) {
-			path = arena_format(loader->loaded->arena, "tables: %s", name);
-			read_value(loader, &rule_settings[i], path, node, rule);
-			return;
-		}
-		if (setting_distance(rule_settings[i].key, name) <= 2)
-			nearest = rule_settings[i].key;
-	}
-	if (nearest != NULL)
-		add_problem(loader, node, "tables: unknown setting %s; did you mean %s?", name, nearest);
-	else
-		add_problem(loader, node,
-		            "tables: unknown setting %s; an entry has match, exclude, delete and truncate", name);
-}
-
-static void set_defaults(const struct setting *table, size_t count, void *base, struct arena *arena)
+void loader_set_defaults(const struct setting *table, size_t count, void *base, struct arena *arena)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (table[i].initial != NULL)
 			setting_read_text(&table[i], table[i].initial, base, arena);
 	}
-}
-
-static void read_rule(struct loader *loader, const config_setting_t *node, struct table_rule *rule)
-{
-	set_defaults(rule_settings, rule_setting_count, rule, loader->loaded->arena);
-	if (!config_setting_is_group(node)) {
-		add_problem(loader, node,
-		            "tables: an entry is a group like { match = \"public.users\"; delete = \"soft\"; }");
-		return;
-	}
-	for (int i = 0; i < config_setting_length(node); i++)
-		read_rule_setting(loader, config_setting_get_elem(node, (unsigned)i), rule);
-	if (config_setting_get_member(node, "match") == NULL)
-		add_problem(loader, node, "tables: an entry lacks match; add match = \"schema.table\";");
-}
-
-/* An earlier pattern that matches the later one as a text matches all that the later one does. */
-static void check_reachable(struct loader *loader, const config_setting_t *node, const struct table_rule *rules,
-                            size_t number)
-{
-	for (size_t i = 0; i < number && rules[number].match != NULL; i++) {
-		if (rules[i].match != NULL && config_pattern_matches(rules[i].match, rules[number].match)) {
-			add_problem(loader, node,
-			            "tables: match = \"%s\" can never count, \"%s\" before it takes the same tables; "
-			            "move it up or remove it",
-			            rules[number].match, rules[i].match);
-			return;
-		}
-	}
-}
-
-static void check_soft(struct loader *loader, const config_setting_t *node, const struct table_rule *rule)
-{
-	const char *column = loader->loaded->config.target.is_deleted;
-	bool soft = rule->delete_mode == DELETE_SOFT || rule->truncate_mode == TRUNCATE_SOFT;
-
-	if (soft && *column == '\0')
-		add_problem(loader, node, "tables: a soft delete needs the column's name; set target.is_deleted");
-}
-
-static void read_tables(struct loader *loader, const config_setting_t *node)
-{
-	struct config *config = &loader->loaded->config;
-	size_t count = (size_t)config_setting_length(node);
-	struct table_rule *rules;
-
-	if (!config_setting_is_list(node)) {
-		add_problem(loader, node,
-		            "tables has the wrong type: it takes a list like tables = ( { match = "
-		            "\"public.users\"; delete = \"soft\"; } );");
-		return;
-	}
-	rules = arena_alloc_zeroed(loader->loaded->arena, (count + 1) * sizeof(*rules));
-	for (size_t i = 0; i < count; i++) {
-		const config_setting_t *entry = config_setting_get_elem(node, (unsigned)i);
-
-		read_rule(loader, entry, &rules[i]);
-		check_reachable(loader, entry, rules, i);
-	}
-	config->tables = rules;
-	config->table_count = count;
 }
 
 static void read_root(struct loader *loader, const config_setting_t *root)
@@ -279,9 +179,7 @@ static void read_root(struct loader *loader, const config_setting_t *root)
 			group = group || strcmp(setting_groups[j].name, name) == 0;
 		if (group)
 			read_group(loader, node);
-		else if (strcmp(name, "tables") == 0)
-			read_tables(loader, node);
-		else
+		else if (strcmp(name, "tables") != 0)
 			read_setting(loader, node, "");
 	}
 }
@@ -296,25 +194,22 @@ static void check_missing(struct loader *loader)
 
 		if (!setting->required || loader->seen[i])
 			continue;
-		add_problem(loader, NULL, "the setting %s is missing; add %s = %s; to the group %.*s", setting->key,
-		            setting_name(setting), setting_literal(setting, setting->example, arena), group_length,
-		            setting->key);
+		loader_problem(loader, NULL, "the setting %s is missing; add %s = %s; to the group %.*s", setting->key,
+		               setting_name(setting), setting_literal(setting, setting->example, arena), group_length,
+		               setting->key);
 	}
 }
 
 static void check_combinations(struct loader *loader, const config_t *parsed)
 {
 	const struct config *config = &loader->loaded->config;
-	const config_setting_t *tables = config_lookup(parsed, "tables");
 
 	if (config->target.batch_bytes > config->memory_limit)
-		add_problem(loader, config_lookup(parsed, "target.batch_bytes"),
-		            "target.batch_bytes is above memory_limit; lower the one or raise the other");
+		loader_problem(loader, config_lookup(parsed, "target.batch_bytes"),
+		               "target.batch_bytes is above memory_limit; lower the one or raise the other");
 	if (config->connect.connector != NULL && config->connect.url == NULL)
-		add_problem(loader, config_lookup(parsed, "connect.connector"),
-		            "connect.connector is set without connect.url; add the address of Kafka Connect");
-	for (size_t i = 0; i < config->table_count; i++)
-		check_soft(loader, config_setting_get_elem(tables, (unsigned)i), &config->tables[i]);
+		loader_problem(loader, config_lookup(parsed, "connect.connector"),
+		               "connect.connector is set without connect.url; add the address of Kafka Connect");
 }
 
 static struct error *parse_file(const char *path, config_t *parsed)
@@ -344,7 +239,7 @@ static void read_secrets(struct loader *loader)
 	struct error *error = secrets_read(&loader->loaded->config, loader->loaded->arena);
 
 	if (error != NULL)
-		add_problem(loader, NULL, "%s", error->message);
+		loader_problem(loader, NULL, "%s", error->message);
 	error_free(error);
 }
 
@@ -354,7 +249,7 @@ static struct loaded_config *new_loaded(const char *path)
 
 	loaded->arena = arena_new();
 	loaded->config.file = arena_copy(loaded->arena, path, strlen(path));
-	set_defaults(settings, setting_count, &loaded->config, loaded->arena);
+	loader_set_defaults(settings, setting_count, &loaded->config, loaded->arena);
 	return loaded;
 }
 
@@ -372,6 +267,8 @@ static struct error *load_file(const char *path, struct config **config)
 		check_missing(&loader);
 		check_combinations(&loader, &parsed);
 		read_secrets(&loader);
+		if (config_lookup(&parsed, "tables") != NULL)
+			loader_read_tables(&loader, config_lookup(&parsed, "tables"));
 		if (loader.problems.length > 0)
 			error = error_new(ERROR_CONFIGURATION, "%s", loader.problems.data);
 	}

@@ -1,7 +1,7 @@
 /*
  * config.h - the settings of the programs, as plain data.
  *
- * One table (settings.c) names each setting with type, default, whether a reload may change it, and its description; the
+ * One table (settings.c, settings_rules.c) names each setting with type, default, whether a reload may change it, and its description; the
  * parser, check-config's messages, the example file and docs/configuration.md are all made from it. Unknown settings,
  * wrong types and impossible values are reported all at once, each with file, line and remedy.
  *
@@ -10,6 +10,7 @@
 #ifndef REPLICATOR_CONFIG_CONFIG_H
 #define REPLICATOR_CONFIG_CONFIG_H
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -53,12 +54,42 @@ enum step_kind {
 };
 enum ddl_policy { DDL_APPLY, DDL_IGNORE, DDL_STOP, DDL_KEEP };
 
+enum messages_mode { MESSAGES_IGNORE, MESSAGES_TABLE };
+enum mask_mode { MASK_NONE, MASK_HASH, MASK_NULL, MASK_CONSTANT };
+
+/* One entry of a rule's `columns`: the first whose pattern matches counts. */
+struct column_rule {
+	const char *match; /* the source's name; * stands for any run of characters */
+	bool exclude;
+	const char *rename; /* the target's name, or NULL */
+	enum mask_mode mask;
+	const char *value;     /* of MASK_CONSTANT */
+	const char *cast_from; /* the type at the source, as SQL writes it, or NULL: no cast */
+	unsigned line;         /* of the file */
+};
+
+/* Rows whose value of the column is in one list or not in the other. Values are compared as texts; NULL is in no list. */
+struct row_filter {
+	const char *column; /* the source's name; NULL: all rows */
+	const char *const *in;
+	size_t in_count;
+	const char *const *not_in;
+	size_t not_in_count;
+};
+
 /* One entry of `tables`: the first whose pattern matches counts. */
 struct table_rule {
 	const char *match; /* "schema.table"; * stands for any run of characters */
 	bool exclude;      /* leave the table's events out (counted) */
 	enum delete_mode delete_mode;
 	enum truncate_mode truncate_mode;
+	const char *rename;        /* config_target_table */
+	const char *source_column; /* of the target: where the row is from; or NULL */
+	const char *source_value;  /* config_source_value */
+	const struct column_rule *columns;
+	size_t column_count;
+	struct row_filter filter;
+	unsigned line; /* of the file */
 };
 
 struct config {
@@ -69,9 +100,11 @@ struct config {
 		enum transactions_mode transactions;
 		enum resnapshot_mode resnapshot;
 		enum on_error_mode on_error;
+		enum messages_mode messages;
 		int64_t holder_timeout_ms;
 	} stream;
 	struct {
+		const char *name; /* for source columns; NULL: the topic prefix */
 		const char *
 		    dsn; /* libpq connection string, with the password of password_file; not used by the stream itself */
 		const char *password_file; /* or NULL */
@@ -140,6 +173,10 @@ struct config {
 		int64_t lock_timeout_ms;
 	} ddl;
 	struct {
+		const char *salt; /* of mask = "hash"; or NULL */
+		const char *salt_file;
+	} masking;
+	struct {
 		enum log_level level;
 		bool json;
 	} log;
@@ -176,6 +213,24 @@ const struct table_rule *config_table_rule(const struct config *config, const ch
 
 /* `*` matches any run of characters. */
 bool config_pattern_matches(const char *pattern, const char *text);
+
+/* A table's name in the target, by its rule. In `arena`. */
+struct table_name {
+	const char *schema;
+	const char *table;
+};
+struct table_name config_target_table(const struct config *config, const struct table_rule *rule, const char *schema,
+                                      const char *table, struct arena *arena);
+
+/* What the rule's source_column holds for rows of a table of the source. In `arena`. */
+const char *config_source_value(const struct config *config, const struct table_rule *rule, const char *schema,
+                                const char *table, struct arena *arena);
+
+/* The rule of a column; never NULL (the last resort has every default). */
+const struct column_rule *config_column_rule(const struct table_rule *rule, const char *column);
+
+/* Whether rows with this value of the filter's column are replicated; `data` NULL: it is NULL. */
+bool config_filter_admits(const struct row_filter *filter, const char *data, size_t length);
 
 /* The example file with every setting commented (replicator.conf.example) and the manual's page, from the one table. */
 void config_print_example(FILE *out);

@@ -5,21 +5,20 @@
 #include "config/config.h"
 #include "config/settings.h"
 
-/* A description as comment lines. */
-static void print_comment(FILE *out, const char *indent, const char *text)
+static void print_lines(FILE *out, const char *indent, const char *mark, const char *text)
 {
 	while (*text != '\0') {
 		size_t length = strcspn(text, "\n");
 
-		fprintf(out, "%s# %.*s\n", indent, (int)length, text);
+		fprintf(out, "%s%s%.*s\n", indent, mark, (int)length, text);
 		text += length + (text[length] == '\n');
 	}
 }
 
-/* What follows the first line of an item in a list. */
-static void print_indented(FILE *out, const char *text)
+/* A description as comment lines. */
+static void print_comment(FILE *out, const char *indent, const char *text)
 {
-	fprintf(out, "#     %s\n", text);
+	print_lines(out, indent, "# ", text);
 }
 
 static const char *example_text(const struct setting *setting)
@@ -53,23 +52,50 @@ static void print_example_group(FILE *out, const struct setting_group *group, st
 		fputs("};\n", out);
 }
 
+/* An example for people, with every kind of rule; `mark` stands before lines that are not to be read. */
+static void print_rule_example(FILE *out, const char *mark)
+{
+	static const char *const lines[] = {
+	    "{ match = \"public.users\"; delete = \"soft\"; truncate = \"soft\";",
+	    "\tcolumns = (",
+	    "\t\t{ match = \"email\"; mask = \"hash\"; rename = \"email_hash\"; },",
+	    "\t\t{ match = \"phone\"; mask = \"null\"; },",
+	    "\t\t{ match = \"internal_*\"; exclude = true; }",
+	    "\t); },",
+	    "{ match = \"public.orders\"; rename = \"sales.{table}\";",
+	    "\tfilter = { column = \"country\"; in = [\"DE\", \"AT\"]; };",
+	    "\tcolumns = ( { match = \"state\"; cast_from = \"integer\"; } ); },",
+	    "{ match = \"shop_*.items\"; rename = \"sales.items\"; source_column = \"shop\"; source_value = "
+	    "\"{schema}\"; },",
+	    "{ match = \"audit.*\"; exclude = true; }",
+	};
+
+	fputs("tables = (\n", out);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		fprintf(out, "\t%s%s\n", mark, lines[i]);
+	fputs(");\n", out);
+}
+
+static void print_example_part(FILE *out, const char *description, const struct setting *table, size_t count)
+{
+	print_comment(out, "", description);
+	for (size_t i = 0; i < count; i++) {
+		const char *text = table[i].description;
+		size_t first = strcspn(text, "\n");
+
+		fprintf(out, "#   %s: %.*s\n", table[i].key, (int)first, text);
+		if (text[first] == '\n')
+			print_lines(out, "", "#     ", text + first + 1);
+	}
+}
+
 static void print_example_tables(FILE *out)
 {
 	fputc('\n', out);
-	print_comment(out, "", rule_description);
-	for (size_t i = 0; i < rule_setting_count; i++) {
-		const char *text = rule_settings[i].description;
-		size_t first = strcspn(text, "\n");
-
-		fprintf(out, "#   %s: %.*s\n", rule_settings[i].key, (int)first, text);
-		if (text[first] == '\n')
-			print_indented(out, text + first + 1);
-	}
-	fputs("tables = (\n"
-	      "\t#{ match = \"public.users\"; delete = \"soft\"; truncate = \"soft\"; },\n"
-	      "\t#{ match = \"audit.*\"; exclude = true; }\n"
-	      ");\n",
-	      out);
+	print_example_part(out, rule_description, rule_settings, rule_setting_count);
+	print_example_part(out, column_description, column_settings, column_setting_count);
+	print_example_part(out, filter_description, filter_settings, filter_setting_count);
+	print_rule_example(out, "#");
 }
 
 void config_print_example(FILE *out)
@@ -130,7 +156,7 @@ static void print_reference_intro(FILE *out)
 {
 	fputs(
 	    "# Configuration reference\n\n"
-	    "Made by `make docs` from the table of settings in `replicator/config/settings.c`; do not edit it here.\n\n"
+	    "Made by `make docs` from the table of settings in `replicator/config/`; do not edit it here.\n\n"
 	    "The file is the one named by `-c`, else by `$REPLICATOR_CONF`, else `./replicator.conf`, else\n"
 	    "`/etc/replicator/replicator.conf`. It is written in the syntax of\n"
 	    "[libconfig](https://hyperrealm.github.io/libconfig/libconfig_manual.html): a dot in a name below means a "
@@ -140,6 +166,15 @@ static void print_reference_intro(FILE *out)
 	    "Passwords may stand in a connection string, in `PGPASSWORD`, or in the file named by `PGPASSFILE`.\n"
 	    "Settings marked *reload* change with SIGHUP; the others need a restart, which loses nothing.\n",
 	    out);
+}
+
+static void print_reference_table(FILE *out, const char *title, const char *description, const struct setting *table,
+                                  size_t count, struct arena *arena)
+{
+	print_reference_head(out, title);
+	for (size_t i = 0; i < count; i++)
+		print_reference_row(out, &table[i], arena);
+	fprintf(out, "\n%s\n", description);
 }
 
 void config_print_reference(FILE *out)
@@ -154,12 +189,13 @@ void config_print_reference(FILE *out)
 				print_reference_row(out, &settings[j], arena);
 		}
 	}
-	print_reference_head(out, "Entries of `tables`");
-	for (size_t i = 0; i < rule_setting_count; i++)
-		print_reference_row(out, &rule_settings[i], arena);
-	fprintf(out,
-	        "\n%s\n\n```\ntables = (\n\t{ match = \"public.users\"; delete = \"soft\"; truncate = \"soft\"; },\n",
-	        rule_description);
-	fputs("\t{ match = \"audit.*\"; exclude = true; }\n);\n```\n", out);
+	print_reference_table(out, "Entries of `tables`", rule_description, rule_settings, rule_setting_count, arena);
+	print_reference_table(out, "Entries of `columns` in `tables`", column_description, column_settings,
+	                      column_setting_count, arena);
+	print_reference_table(out, "The group `filter` in `tables`", filter_description, filter_settings,
+	                      filter_setting_count, arena);
+	fputs("\n## An example of `tables`\n\n```\n", out);
+	print_rule_example(out, "");
+	fputs("```\n", out);
 	arena_free(arena);
 }

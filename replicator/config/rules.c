@@ -1,7 +1,8 @@
-/* rules.c - which entry of `tables` counts for a table. */
+/* rules.c - which entry of `tables` counts for a table, and what it makes of names and rows. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "config/config.h"
 
@@ -58,4 +59,77 @@ const struct table_rule *config_table_rule(const struct config *config, const ch
 	}
 	free(name);
 	return found;
+}
+
+/* The template with the words between braces replaced. */
+static const char *expand(const struct config *config, const char *template, const char *schema, const char *table,
+                          struct arena *arena)
+{
+	const char *source = config->source.name != NULL ? config->source.name : config->kafka.topic_prefix;
+	const char *const words[] = {"{schema}", "{table}", "{source}"};
+	const char *const values[] = {schema, table, source != NULL ? source : ""};
+	struct buffer text = {0};
+	const char *expanded;
+
+	while (*template != '\0') {
+		size_t i = 0;
+
+		while (i < 3 && strncmp(template, words[i], strlen(words[i])) != 0)
+			i++;
+		if (i < 3) {
+			buffer_append_text(&text, values[i]);
+			template += strlen(words[i]);
+		} else {
+			buffer_append_byte(&text, *template ++);
+		}
+	}
+	expanded = arena_copy(arena, text.data != NULL ? text.data : "", text.length);
+	buffer_free(&text);
+	return expanded;
+}
+
+struct table_name config_target_table(const struct config *config, const struct table_rule *rule, const char *schema,
+                                      const char *table, struct arena *arena)
+{
+	const char *dot;
+
+	if (rule->rename == NULL)
+		return (struct table_name){schema, table};
+	dot = strchr(rule->rename, '.'); /* refuse_rename saw to it */
+	return (struct table_name){expand(config, arena_copy(arena, rule->rename, (size_t)(dot - rule->rename)), schema,
+	                                  table, arena),
+	                           expand(config, dot + 1, schema, table, arena)};
+}
+
+const char *config_source_value(const struct config *config, const struct table_rule *rule, const char *schema,
+                                const char *table, struct arena *arena)
+{
+	return expand(config, rule->source_value, schema, table, arena);
+}
+
+const struct column_rule *config_column_rule(const struct table_rule *rule, const char *column)
+{
+	static const struct column_rule none = {.match = "*"};
+
+	for (size_t i = 0; i < rule->column_count; i++)
+		if (config_pattern_matches(rule->columns[i].match, column))
+			return &rule->columns[i];
+	return &none;
+}
+
+static bool is_listed(const char *const *list, size_t count, const char *data, size_t length)
+{
+	for (size_t i = 0; data != NULL && i < count; i++)
+		if (strlen(list[i]) == length && memcmp(list[i], data, length) == 0)
+			return true;
+	return false;
+}
+
+bool config_filter_admits(const struct row_filter *filter, const char *data, size_t length)
+{
+	if (filter->column == NULL)
+		return true;
+	if (filter->in_count > 0)
+		return is_listed(filter->in, filter->in_count, data, length);
+	return !is_listed(filter->not_in, filter->not_in_count, data, length);
 }

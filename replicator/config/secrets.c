@@ -54,7 +54,7 @@ static struct error *read_secret(const struct config *config, struct arena *aren
 		*secret = arena_copy(arena, line, strlen(line));
 	explicit_bzero(line, sizeof(line));
 	if (*secret == NULL)
-		return error_new(ERROR_CONFIGURATION, "%s: the first line of %s is empty; put the password there",
+		return error_new(ERROR_CONFIGURATION, "%s: the first line of %s is empty; put the secret there",
 		                 setting, path);
 	return NULL;
 }
@@ -125,6 +125,9 @@ struct error *secrets_read(struct config *config, struct arena *arena)
 		add_property(config, arena, "sasl.password", secret);
 	TRY(read_secret(config, arena, "connect.password_file", config->connect.password_file,
 	                &config->connect.password));
+	TRY(read_secret(config, arena, "masking.salt_file", config->masking.salt_file, &secret));
+	if (secret != NULL)
+		config->masking.salt = secret;
 	return read_secret(config, arena, "connect.source_password_file", config->connect.source_password_file,
 	                   &config->connect.source_password);
 }

@@ -3,89 +3,18 @@
  */
 #include "config/settings.h"
 
-#include <regex.h>
 #include <string.h>
 
 #include "config/config.h"
 
 #define FIELD(member) .offset = offsetof(struct config, member), .size = sizeof(((struct config *)NULL)->member)
 #define COUNT(member) .count_offset = offsetof(struct config, member)
-#define RULE_FIELD(member)                                                                                             \
-	.offset = offsetof(struct table_rule, member), .size = sizeof(((struct table_rule *)NULL)->member)
 
 #define POLICY(name, step, words, what)                                                                                \
 	{                                                                                                              \
 		.key = name, .type = SETTING_CHOICE, FIELD(ddl.policy[step]), .initial = "apply", .choices = words,    \
 		.description = what                                                                                    \
 	}
-
-/* PostgreSQL cuts longer names (NAMEDATALEN). */
-#define IDENTIFIER_BYTES 63
-
-static const char *refuse_empty(const char *text)
-{
-	return *text == '\0' ? "it is empty" : NULL;
-}
-
-static const char *refuse_identifier(const char *text)
-{
-	return strlen(text) > IDENTIFIER_BYTES ? "a PostgreSQL name has at most 63 bytes" : NULL;
-}
-
-static const char *refuse_schema(const char *text)
-{
-	const char *problem = refuse_empty(text);
-
-	if (problem == NULL && strncmp(text, "pg_", 3) == 0)
-		problem = "PostgreSQL keeps the prefix pg_ for itself";
-	return problem != NULL ? problem : refuse_identifier(text);
-}
-
-static const char *refuse_topic(const char *text)
-{
-	regex_t pattern;
-
-	if (*text != '^')
-		return refuse_empty(text);
-	if (regcomp(&pattern, text, REG_EXTENDED | REG_NOSUB) != 0)
-		return "it is not a POSIX extended regular expression";
-	regfree(&pattern);
-	return NULL;
-}
-
-/* The stream's guarantees rest on these; the program sets them itself. */
-static const char *const own_properties[] =
-    {"bootstrap.servers", "metadata.broker.list", "group.id",   "enable.auto.commit",  "enable.auto.offset.store",
-     "auto.offset.reset", "isolation.level",      "check.crcs", "enable.partition.eof"};
-
-static const char *refuse_property(const char *text)
-{
-	size_t length = strcspn(text, "=");
-
-	if (length == 0 || text[length] == '\0')
-		return "it has not the form key=value";
-	for (size_t i = 0; i < sizeof(own_properties) / sizeof(*own_properties); i++) {
-		if (strlen(own_properties[i]) == length && strncmp(own_properties[i], text, length) == 0)
-			return "the program sets this property itself, its guarantees rest on it";
-	}
-	return NULL;
-}
-
-static const char *refuse_url(const char *text)
-{
-	return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0
-	           ? NULL
-	           : "it does not begin with http:// or https://";
-}
-
-static const char *refuse_match(const char *text)
-{
-	const char *problem = refuse_empty(text);
-
-	if (problem == NULL && strpbrk(text, ".*") == NULL)
-		problem = "it names no schema: write it like \"public.users\" or \"*.users\"";
-	return problem;
-}
 
 static const struct setting_choice transactions_choices[] = {{"on", TRANSACTIONS_ON},
                                                              {"off", TRANSACTIONS_OFF},
@@ -95,6 +24,9 @@ static const struct setting_choice resnapshot_choices[] = {{"replace", RESNAPSHO
                                                            {NULL, 0}};
 static const struct setting_choice on_error_choices[] = {{"stop", ON_ERROR_STOP},
                                                          {"quarantine", ON_ERROR_QUARANTINE},
+                                                         {NULL, 0}};
+static const struct setting_choice messages_choices[] = {{"ignore", MESSAGES_IGNORE},
+                                                         {"table", MESSAGES_TABLE},
                                                          {NULL, 0}};
 static const struct setting_choice decimal_choices[] = {{"precise", DECIMAL_MODE_PRECISE},
                                                         {"double", DECIMAL_MODE_DOUBLE},
@@ -132,15 +64,6 @@ static const struct setting_choice level_choices[] = {{"debug", LOG_DEBUG},
                                                       {"error", LOG_ERROR},
                                                       {NULL, 0}};
 static const struct setting_choice format_choices[] = {{"text", 0}, {"json", 1}, {NULL, 0}};
-static const struct setting_choice delete_choices[] = {{"hard", DELETE_HARD},
-                                                       {"soft", DELETE_SOFT},
-                                                       {"ignore", DELETE_IGNORE},
-                                                       {NULL, 0}};
-static const struct setting_choice truncate_choices[] = {{"apply", TRUNCATE_APPLY},
-                                                         {"soft", TRUNCATE_SOFT},
-                                                         {"ignore", TRUNCATE_IGNORE},
-                                                         {NULL, 0}};
-
 const struct setting_group setting_groups[] = {
     {"", "Settings of the whole stream"},
     {"stream", "The stream"},
@@ -152,6 +75,7 @@ const struct setting_group setting_groups[] = {
     {"registry", "The schema registry, when the events are Avro"},
     {"status", "Metrics, health and the status page"},
     {"supervision", "Watching connector and slot"},
+    {"masking", "Masked columns (mask = \"hash\" in `tables`)"},
     {"ddl", "Changes of the source's schema: followed, left out, or a reason to stop (docs/ddl.md)"},
     {"log", "The log"},
 };
@@ -203,6 +127,16 @@ const struct setting settings[] = {
      .description = "What happens to a transaction that can never be applied. stop: the stream stops and keeps its\n"
                     "place. quarantine: the transaction is set aside whole and the stream goes on."},
 
+    {.key = "messages",
+     .type = SETTING_CHOICE,
+     FIELD(stream.messages),
+     .initial = "ignore",
+     .choices = messages_choices,
+     .description =
+         "What becomes of logical decoding messages (pg_logical_emit_message). ignore: they are left out, and\n"
+         "counted. table: the transactional ones go into table message of the state schema, in their\n"
+         "transaction; the others are left out."},
+
     {.key = "stream.name",
      .type = SETTING_TEXT,
      FIELD(stream.name),
@@ -219,6 +153,12 @@ const struct setting settings[] = {
      .description = "An instance that waits to take over ends the session of the active one when that has been silent\n"
                     "in the target for so long (stopped, or cut off). One that died is replaced at once."},
 
+    {.key = "source.name",
+     .type = SETTING_TEXT,
+     FIELD(source.name),
+     .refuse = refuse_empty,
+     .example = "shop-eu",
+     .description = "What source_column in `tables` says of rows of this source. Default: kafka.topic_prefix."},
     {.key = "source.dsn",
      .type = SETTING_TEXT,
      FIELD(source.dsn),
@@ -522,6 +462,21 @@ const struct setting settings[] = {
      .most = INT64_MAX,
      .description = "A warning is due when the slot keeps more WAL than this on the source. 0: none."},
 
+    {.key = "masking.salt_file",
+     .type = SETTING_TEXT,
+     FIELD(masking.salt_file),
+     .refuse = refuse_empty,
+     .example = "mask_salt",
+     .description =
+         "A file whose first line is the secret that is hashed with each value; found as source.password_file is. It\n"
+         "must stay the same: with another one equal values no longer meet, and check_target finds differences."},
+    {.key = "masking.salt",
+     .type = SETTING_TEXT,
+     FIELD(masking.salt),
+     .refuse = refuse_empty,
+     .example = "a long random text",
+     .description = "The secret itself, where the configuration is kept as one."},
+
     POLICY("ddl.create_table", STEP_CREATE_TABLE, ddl_choices, "CREATE TABLE."),
     POLICY("ddl.drop_table", STEP_DROP_TABLE, ddl_choices, "DROP TABLE. ignore: the target keeps the table."),
     POLICY("ddl.add_column", STEP_ADD_COLUMN, ddl_choices, "ADD COLUMN."),
@@ -567,40 +522,6 @@ const struct setting settings[] = {
      .description = "Lines for people, or one JSON object a line."},
 };
 const size_t setting_count = sizeof(settings) / sizeof(*settings);
-
-const char rule_description[] =
-    "What is done with single tables. The first entry whose pattern matches counts; a table that none matches has\n"
-    "the defaults.";
-
-const struct setting rule_settings[] = {
-    {.key = "match",
-     .type = SETTING_TEXT,
-     RULE_FIELD(match),
-     .required = true,
-     .refuse = refuse_match,
-     .example = "public.users",
-     .description = "The table as \"schema.table\"; * stands for any run of characters."},
-    {.key = "exclude",
-     .type = SETTING_BOOLEAN,
-     RULE_FIELD(exclude),
-     .initial = "false",
-     .description = "true: the table's events are left out, and counted."},
-    {.key = "delete",
-     .type = SETTING_CHOICE,
-     RULE_FIELD(delete_mode),
-     .initial = "hard",
-     .choices = delete_choices,
-     .description = "hard: the row goes. soft: it is marked (target.is_deleted, target.deleted_at); a later insert\n"
-                    "revives it. ignore: deletes are left out."},
-    {.key = "truncate",
-     .type = SETTING_CHOICE,
-     RULE_FIELD(truncate_mode),
-     .initial = "apply",
-     .choices = truncate_choices,
-     .description =
-         "apply: the table is emptied. soft: its rows are marked as deleted. ignore: truncates are left out."},
-};
-const size_t rule_setting_count = sizeof(rule_settings) / sizeof(*rule_settings);
 
 const char *setting_name(const struct setting *setting)
 {

@@ -3,7 +3,8 @@
  *
  * NOTES
  *   A setting is told once: here its type, default, bounds and words for people, from which the parser, its messages, the
- *   example file and the manual's page are made. A new setting is a field in config.h and an entry in settings.c.
+ *   example file and the manual's page are made. A new setting is a field in config.h and an entry in settings.c
+ *   (settings_rules.c for entries of `tables`).
  */
 #ifndef REPLICATOR_CONFIG_SETTINGS_H
 #define REPLICATOR_CONFIG_SETTINGS_H
@@ -32,7 +33,7 @@ struct setting_choice {
 struct setting {
 	const char *key; /* "target.batch_rows" */
 	enum setting_type type;
-	size_t offset;       /* of the field in struct config (struct table_rule) */
+	size_t offset;       /* of the field in struct config (struct table_rule, column_rule, row_filter) */
 	size_t size;         /* of the field */
 	size_t count_offset; /* SETTING_LIST: of the field that takes the number of items */
 	const char *initial; /* the default, as it stands in the file but without quotes; NULL: none */
@@ -56,10 +57,24 @@ extern const size_t setting_count;
 extern const struct setting_group setting_groups[];
 extern const size_t setting_group_count;
 
-/* The settings of one entry of `tables`; offsets are in struct table_rule. */
+/* The settings of one entry of `tables` (offsets are in struct table_rule), of its columns and of its filter. */
 extern const struct setting rule_settings[];
 extern const size_t rule_setting_count;
 extern const char rule_description[];
+extern const struct setting column_settings[]; /* in struct column_rule */
+extern const size_t column_setting_count;
+extern const char column_description[];
+extern const struct setting filter_settings[]; /* in struct row_filter */
+extern const size_t filter_setting_count;
+extern const char filter_description[];
+
+/* refusals.c: what is wrong with a text, or NULL. */
+const char *refuse_empty(const char *text);
+const char *refuse_identifier(const char *text);
+const char *refuse_schema(const char *text);
+const char *refuse_topic(const char *text);    /* a name, or a ^pattern */
+const char *refuse_property(const char *text); /* librdkafka's key=value */
+const char *refuse_url(const char *text);
 
 /* The group of a key ("" or "target") and its name in the group. */
 bool setting_in_group(const struct setting *setting, const char *group);

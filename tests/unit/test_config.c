@@ -423,7 +423,8 @@ END_TEST
 /* Where systemd would put credentials: each password file of the example holds the same. */
 static const char *make_credentials(const char *password)
 {
-	static const char *const names[] = {"source", "target", "kafka", "connect", "debezium"};
+	static const char *const names[] = {"source_password",  "target_password",   "kafka_password",
+	                                    "connect_password", "debezium_password", "mask_salt"};
 	static char folder[64];
 	char file[128];
 
@@ -432,7 +433,7 @@ static const char *make_credentials(const char *password)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		FILE *out;
 
-		snprintf(file, sizeof(file), "%s/%s_password", folder, names[i]);
+		snprintf(file, sizeof(file), "%s/%s", folder, names[i]);
 		out = fopen(file, "w");
 		ck_assert_ptr_nonnull(out);
 		fprintf(out, "%s\n", password);
@@ -488,10 +489,82 @@ START_TEST(test_example_is_valid)
 	}
 	config = load_good(text);
 	ck_assert_str_eq(config->connect.connector, "postgres-connector");
-	ck_assert_uint_eq(config->table_count, 2);
+	ck_assert_uint_eq(config->table_count, 4);
 	config_free(config);
 	free(text);
 	remove_credentials(folder);
+}
+END_TEST
+
+#define RULES(text) MINIMAL "masking = { salt = \"s\"; };\ntables = (\n" text "\n);\n"
+
+START_TEST(test_rules_of_columns_and_rows)
+{
+	struct config *config = load_good(
+	    RULES("{ match = \"shop_*.users\"; rename = \"all.{schema}_{table}\"; source_column = \"shop\";\n"
+	          "  source_value = \"{source}/{schema}\"; filter = { column = \"country\"; in = [\"DE\", \"AT\"]; };\n"
+	          "  columns = ( { match = \"email\"; mask = \"hash\"; rename = \"mail\"; },\n"
+	          "    { match = \"note\"; mask = \"constant\"; value = \"\"; },\n"
+	          "    { match = \"age\"; cast_from = \"integer\"; }, { match = \"x_*\"; exclude = true; } ); },\n"
+	          "{ match = \"public.t\"; filter = { column = \"kind\"; not_in = [\"internal\"]; }; }"));
+	const struct table_rule *rule = config_table_rule(config, "shop_1", "users");
+	struct arena *arena = arena_new();
+	struct table_name name = config_target_table(config, rule, "shop_1", "users", arena);
+
+	ck_assert_str_eq(name.schema, "all");
+	ck_assert_str_eq(name.table, "shop_1_users");
+	ck_assert_str_eq(config_source_value(config, rule, "shop_1", "users", arena), "p/shop_1");
+	ck_assert_int_eq(config_column_rule(rule, "email")->mask, MASK_HASH);
+	ck_assert_str_eq(config_column_rule(rule, "email")->rename, "mail");
+	ck_assert_str_eq(config_column_rule(rule, "note")->value, "");
+	ck_assert_str_eq(config_column_rule(rule, "age")->cast_from, "integer");
+	ck_assert(config_column_rule(rule, "x_1")->exclude);
+	ck_assert(!config_column_rule(rule, "y")->exclude);
+	ck_assert(config_filter_admits(&rule->filter, "DE", 2));
+	ck_assert(!config_filter_admits(&rule->filter, "DEU", 3));
+	ck_assert(!config_filter_admits(&rule->filter, NULL, 0));
+	rule = config_table_rule(config, "public", "t");
+	ck_assert(config_filter_admits(&rule->filter, NULL, 0));
+	ck_assert(config_filter_admits(&rule->filter, "", 0));
+	ck_assert(!config_filter_admits(&rule->filter, "internal", 8));
+	name = config_target_table(config, rule, "public", "t", arena);
+	ck_assert_str_eq(name.schema, "public");
+	ck_assert_str_eq(name.table, "t");
+	arena_free(arena);
+	config_free(config);
+}
+END_TEST
+
+START_TEST(test_problems_of_rules)
+{
+	expect_problem(RULES("{ match = \"a.*\"; rename = \"b.c\"; }"), 5,
+	               "tables: match = \"a.*\" may mean several tables, and rename names one");
+	expect_problem(RULES("{ match = \"a.b\"; rename = \"c\"; }"), 5, "tables: rename has an impossible value");
+	expect_problem(RULES("{ match = \"a.b\"; rename = \"c.{tabel}\"; }"), 5,
+	               "tables: rename has an impossible value");
+	expect_problem(RULES("{ match = \"a.b\"; filter = { column = \"c\"; }; }"), 5,
+	               "tables: filter: it takes one list, in or not_in, that is not empty");
+	expect_problem(RULES("{ match = \"a.b\"; filter = { in = [\"c\"]; }; }"), 5,
+	               "tables: filter: an entry lacks column");
+	expect_problem(RULES("{ match = \"a.b\"; filter = { column = \"c\"; in = [\"c\"]; };\n"
+	                     "columns = ( { match = \"c\"; mask = \"null\"; } ); }"),
+	               5, "tables: filter: column \"c\" is masked");
+	expect_problem(RULES("{ match = \"a.b\"; columns = [ \"c\" ]; }"), 5, "tables: columns has the wrong type");
+	expect_problem(RULES("{ match = \"a.b\"; columns = (\n{ match = \"c\"; mask = \"constant\"; } ); }"), 6,
+	               "tables: columns: mask = \"constant\" and value belong together; add");
+	expect_problem(RULES("{ match = \"a.b\"; columns = (\n{ match = \"c\"; value = \"x\"; } ); }"), 6,
+	               "tables: columns: mask = \"constant\" and value belong together; remove");
+	expect_problem(RULES("{ match = \"a.b\"; columns = (\n{ match = \"c*\"; rename = \"x\"; } ); }"), 6,
+	               "tables: columns: match = \"c*\" may mean several columns");
+	expect_problem(RULES("{ match = \"a.b\"; columns = (\n{ match = \"c*\"; },\n{ match = \"cd\"; } ); }"), 7,
+	               "tables: columns: match = \"cd\" can never count");
+	expect_problem(RULES("{ match = \"a.b\"; columns = (\n{ match = \"c\"; exclude = true; rename = \"d\"; } ); }"),
+	               6, "tables: columns: an excluded column takes no rename");
+	expect_problem(RULES("{ match = \"a.b\"; columns = (\n{ match = \"c\"; maks = \"null\"; } ); }"), 6,
+	               "tables: columns: unknown setting maks; did you mean mask?");
+	expect_problem(MINIMAL
+	               "tables = ( { match = \"a.b\"; columns = ( { match = \"c\"; mask = \"hash\"; } ); } );\n",
+	               3, "tables: columns: mask = \"hash\" needs a secret");
 }
 END_TEST
 
@@ -545,6 +618,8 @@ int main(void)
 	tcase_add_test(tests, test_distance);
 	tcase_add_test(tests, test_pages_are_up_to_date);
 	tcase_add_test(tests, test_password_files);
+	tcase_add_test(tests, test_rules_of_columns_and_rows);
+	tcase_add_test(tests, test_problems_of_rules);
 	tcase_add_test(tests, test_example_is_valid);
 	tcase_add_test(tests, test_table_of_settings_is_sound);
 	suite_add_tcase(suite, tests);
