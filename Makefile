@@ -20,7 +20,7 @@ SHELL := /bin/bash
 V ?= 0
 Q = $(if $(filter 0,$(V)),@echo "  $(1) $@";)
 
-PACKAGES := rdkafka libpq jansson libconfig libxxhash libcurl libmicrohttpd
+PACKAGES := rdkafka libpq jansson libconfig libxxhash libcurl libmicrohttpd libcrypto
 TEST_PACKAGES := check
 
 ifdef SANITIZE

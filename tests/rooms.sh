@@ -32,7 +32,7 @@ declare -A library=(
   [libconfig.h]="config"
   [microhttpd.h]="ops"
   [jansson.h]="event schema check connect ops cli"
-  [curl/curl.h]="base"
+  [curl/curl.h]="base" [openssl/evp.h]="base"
 )
 
 breaches=0

@@ -246,6 +246,7 @@ void metrics_print(struct buffer *text)
 {
 	static const char *const paths[] = {"copy", "unnest", "pipeline", "strict"};
 	static const char *const causes[] = {"connection", "conflict", "timeout", "resources", "other"};
+	static const char *const rules[] = {"table", "filter", "column", "delete", "truncate", "message"};
 
 	metric_print_head(text, "replicator_events_total", "counter", "Change events read, by table and operation.");
 	metric_each_table(print_table, text);
@@ -257,6 +258,11 @@ void metrics_print(struct buffer *text)
 	metric_print_head(text, "replicator_placeholders_total", "counter",
 	                  "Rows updated without their unchanged TOAST values.");
 	metric_print(text, "replicator_placeholders_total", "", (double)metric_get(METRIC_PLACEHOLDERS));
+	metric_print_head(
+	    text, "replicator_left_out_total", "counter",
+	    "What a rule of the configuration left out: events, rows, values; a batch that is tried again "
+	    "counts again.");
+	print_labelled(text, "replicator_left_out_total", "rule", rules, METRIC_LEFT_OUT_TABLE, 6);
 	for (size_t i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
 		print_histogram(text, &histograms[i]);
 }

@@ -22,7 +22,13 @@ enum metric_counter {
 	METRIC_RETRY_TIMEOUT,
 	METRIC_RETRY_RESOURCES,
 	METRIC_RETRY_OTHER,
-	METRIC_PLACEHOLDERS, /* values left as they are (unchanged TOAST) */
+	METRIC_PLACEHOLDERS,    /* values left as they are (unchanged TOAST) */
+	METRIC_LEFT_OUT_TABLE,  /* what a rule of the user left out: events of excluded tables */
+	METRIC_LEFT_OUT_FILTER, /* rows that a filter did not admit */
+	METRIC_LEFT_OUT_COLUMN, /* values of excluded columns */
+	METRIC_LEFT_OUT_DELETE,
+	METRIC_LEFT_OUT_TRUNCATE,
+	METRIC_LEFT_OUT_MESSAGE,
 	METRIC_COUNTER_COUNT
 };
 

@@ -41,14 +41,33 @@ static bool same_value(const struct setting *setting, const void *a, const void 
 	return same_text(text_a, text_b);
 }
 
+static bool same_values(const struct setting *table, size_t count, const void *a, const void *b)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!same_value(&table[i], a, b))
+			return false;
+	return true;
+}
+
+static bool same_columns(const struct table_rule *a, const struct table_rule *b)
+{
+	if (a->column_count != b->column_count)
+		return false;
+	for (size_t i = 0; i < a->column_count; i++)
+		if (!same_values(column_settings, column_setting_count, &a->columns[i], &b->columns[i]))
+			return false;
+	return true;
+}
+
 static bool same_rules(const struct config *a, const struct config *b)
 {
 	if (a->table_count != b->table_count)
 		return false;
 	for (size_t i = 0; i < a->table_count; i++)
-		for (size_t j = 0; j < rule_setting_count; j++)
-			if (!same_value(&rule_settings[j], &a->tables[i], &b->tables[i]))
-				return false;
+		if (!same_values(rule_settings, rule_setting_count, &a->tables[i], &b->tables[i]) ||
+		    !same_values(filter_settings, filter_setting_count, &a->tables[i].filter, &b->tables[i].filter) ||
+		    !same_columns(&a->tables[i], &b->tables[i]))
+			return false;
 	return true;
 }
 

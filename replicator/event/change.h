@@ -29,7 +29,7 @@ enum value_kind {
 	VALUE_NUMBER,    /* the token as written: -12.50e3 */
 	VALUE_BOOLEAN,   /* "true" or "false" */
 	VALUE_JSON,      /* an array or object, as the JSON text that stood there */
-	VALUE_NATIVE     /* PostgreSQL's own text, read from the target; in no event */
+	VALUE_NATIVE     /* PostgreSQL's own text, read from the target or made by a rule; in no event */
 };
 
 struct value {

@@ -87,7 +87,11 @@ static json_t *value_json(const struct value *value)
 	text = json_stringn(value->data, value->length);
 	if (text == NULL || value->kind == VALUE_STRING)
 		return text;
-	return json_pack("{s:o}", value->kind == VALUE_NUMBER ? "number" : "json", text);
+	return json_pack("{s:o}",
+	                 value->kind == VALUE_NUMBER ? "number"
+	                 : value->kind == VALUE_JSON ? "json"
+	                                             : "native",
+	                 text);
 }
 
 /* `columns` are indexes, or NULL: all. False: a value is no UTF-8. */
@@ -261,8 +265,16 @@ static bool read_value(const json_t *json, struct arena *arena, struct value *va
 			value->kind = VALUE_UNCHANGED;
 			return true;
 		}
-		value->kind = json_object_get(json, "number") != NULL ? VALUE_NUMBER : VALUE_JSON;
-		text = json_object_get(json, value->kind == VALUE_NUMBER ? "number" : "json");
+		static const struct {
+			const char *name;
+			enum value_kind kind;
+		} kinds[] = {{"number", VALUE_NUMBER}, {"json", VALUE_JSON}, {"native", VALUE_NATIVE}};
+
+		text = NULL;
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds) && text == NULL; i++) {
+			text = json_object_get(json, kinds[i].name);
+			value->kind = (uint8_t)kinds[i].kind;
+		}
 	}
 	if (!json_is_string(text))
 		return false;

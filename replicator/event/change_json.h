@@ -6,7 +6,8 @@
  *   {"relations": [{"schema", "table", "typed", "key": [name…], "columns": [{"name", "encoding", …}…]}…],
  *    "changes": [{"relation": n, "topic", "partition", "offset", "op": "c", "tx", "lsn", "before": ROW, "after": ROW,
  *                 "other_key": ROW}…]}
- *   A ROW is an object by column names: null; "text"; {"number": "12.5"}; true; {"json": "[1,2]"}; {"unchanged": true}.
+ *   A ROW is an object by column names: null; "text"; {"number": "12.5"}; true; {"json": "[1,2]"}; {"unchanged": true};
+ *   {"native": "…"} for what is in PostgreSQL's own notation already.
  *   A column of arrays has "element", a column itself. Logical decoding messages change no row and are left out.
  *
  * Thread: any.

@@ -28,12 +28,14 @@ static const char TABLES_SQL[] =
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" TABLE_FILTER TABLE_ORDER;
 
 /* Domains, over domains too, down to their base type and its modifier; then an array to its element, likewise. */
-static const char COLUMNS_SQL[] =
-    "WITH RECURSIVE resolved(oid, base, typmod) AS ("
-    "  SELECT t.oid, t.oid, -1 FROM pg_type t WHERE t.typtype <> 'd'"
-    "  UNION ALL"
-    "  SELECT d.oid, r.base, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE r.typmod END"
-    "    FROM resolved r JOIN pg_type d ON d.typtype = 'd' AND d.typbasetype = r.oid)"
+#define RESOLVED_TYPES                                                                                                 \
+	"WITH RECURSIVE resolved(oid, base, typmod) AS ("                                                              \
+	"  SELECT t.oid, t.oid, -1 FROM pg_type t WHERE t.typtype <> 'd'"                                              \
+	"  UNION ALL"                                                                                                  \
+	"  SELECT d.oid, r.base, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE r.typmod END"                        \
+	"    FROM resolved r JOIN pg_type d ON d.typtype = 'd' AND d.typbasetype = r.oid)"
+
+static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "SELECT c.oid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
     "       coalesce(eb.typname, b.typname),"
     "       CASE WHEN a.atttypmod >= 0 THEN a.atttypmod WHEN r.typmod >= 0 THEN r.typmod ELSE coalesce(er.typmod, -1) "
@@ -49,6 +51,15 @@ static const char COLUMNS_SQL[] =
     "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
     "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base" TABLE_FILTER TABLE_ORDER
     ", a.attnum";
+
+static const char TYPE_SQL[] = RESOLVED_TYPES
+    "SELECT format_type(t.oid, NULL), coalesce(eb.typname, b.typname),"
+    "       CASE WHEN r.typmod >= 0 THEN r.typmod ELSE coalesce(er.typmod, -1) END, (e.oid IS NOT NULL)::int,"
+    "       coalesce(eb.typcategory, b.typcategory), quote_ident(tn.nspname) || '.' || quote_ident(t.typname)"
+    "  FROM pg_type t JOIN pg_namespace tn ON tn.oid = t.typnamespace"
+    "  JOIN resolved r ON r.oid = t.oid JOIN pg_type b ON b.oid = r.base"
+    "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
+    "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base WHERE t.oid = $1::regtype";
 
 static const char KEYS_SQL[] =
     "SELECT c.oid, ic.relname, i.indisprimary::int, i.indisreplident::int, (NOT i.indimmediate)::int, i.indnkeyatts,"
@@ -261,6 +272,26 @@ struct error *catalog_read_tables(struct pg_connection *connection, struct arena
 	*images = NULL;
 	*count = 0;
 	return read_images(connection, NULL, NULL, arena, images, count);
+}
+
+struct error *catalog_read_type(struct pg_connection *connection, const char *name, struct arena *arena,
+                                const struct column_image **type)
+{
+	const char *const parameters[1] = {name};
+	struct column_image *image = arena_alloc_zeroed(arena, sizeof(*image));
+	struct pg_result *result = NULL;
+
+	TRY(pg_query(connection, TYPE_SQL, 1, parameters, &result));
+	image->name = "";
+	image->type_name = take_text(arena, result, 0, 0);
+	image->type.name = take_text(arena, result, 0, 1);
+	image->type.typmod = (int32_t)pg_result_integer(result, 0, 2);
+	image->type.array = flag(result, 0, 3);
+	image->type.category = pg_result_text(result, 0, 4)[0];
+	image->cast_name = take_text(arena, result, 0, 5);
+	pg_result_free(result);
+	*type = image;
+	return NULL;
 }
 
 struct error *catalog_may_set_replication_role(struct pg_connection *connection, bool *may)

@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/lsn.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 
 #include <stdlib.h>
 
@@ -197,6 +198,7 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 	    (change->operation == CHANGE_MESSAGE && change->total_order == 0)) { /* outside any transaction */
 		if (change->operation == CHANGE_MESSAGE && change->lsn > assembler->message_lsn)
 			assembler->message_lsn = change->lsn;
+		metric_add(state->excluded ? METRIC_LEFT_OUT_TABLE : METRIC_LEFT_OUT_MESSAGE, 1);
 		change_release(change);
 		return NULL;
 	}

@@ -44,7 +44,7 @@ static void take_answer(void *context, size_t number, uint64_t rows)
 		return;
 	if (expected->exact || rows > expected->rows)
 		run->broken = expected->binding;
-	else
+	else if (!expected->binding->filters) /* a row outside of the filter was not there */
 		run->counts->deletes_missing += expected->rows - rows;
 }
 
@@ -74,7 +74,7 @@ struct selection {
 
 struct group {
 	struct binding *binding;
-	struct selection deletes, updates, partial, inserts;
+	struct selection deletes, updates, partial, upserts, inserts;
 };
 
 static void select_row(struct selection *selection, const struct planned_row *row)
@@ -109,6 +109,8 @@ static struct group *group_rows(const struct plan *plan, struct binding_cache *c
 			select_row(&group->deletes, row);
 		else if (row->effect == ROW_UPDATE)
 			select_row(row->placeholders ? &group->partial : &group->updates, row);
+		else if (row->effect == ROW_UPSERT)
+			select_row(&group->upserts, row);
 		else if (row->effect == ROW_INSERT)
 			select_row(&group->inserts, row);
 	}
@@ -133,7 +135,7 @@ static struct error *send_chunks(struct row_sender *sender, struct pg_connection
 static void mask_of(const struct binding *binding, const struct value *values, bool *mask)
 {
 	for (size_t i = 0; i < binding->column_count; i++)
-		mask[i] = values[binding->columns[i].source].kind != VALUE_UNCHANGED;
+		mask[i] = bound_value(&binding->columns[i], values)->kind != VALUE_UNCHANGED;
 }
 
 static struct error *send_partial(struct row_sender *sender, struct pg_connection *connection,
@@ -156,7 +158,7 @@ static struct error *send_partial(struct row_sender *sender, struct pg_connectio
 
 static bool goes_by_copy(const struct group *group)
 {
-	return group->inserts.count >= COPY_ROWS && group->binding->copy_pause == 0;
+	return group->inserts.count >= COPY_ROWS && group->binding->copy_pause == 0 && !group->binding->casts;
 }
 
 static struct error *send_groups(struct row_sender *sender, struct pg_connection *connection,
@@ -169,6 +171,8 @@ static struct error *send_groups(struct row_sender *sender, struct pg_connection
 		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_UPDATE, &groups[i].updates, true,
 		                run));
 		TRY(send_partial(sender, connection, &groups[i], run));
+		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_INSERT, &groups[i].upserts, true,
+		                run));
 		if (!goes_by_copy(&groups[i]))
 			TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_INSERT, &groups[i].inserts,
 			                true, run));
@@ -199,6 +203,13 @@ static struct error *copy_group(struct row_sender *sender, struct pg_connection 
 	return finish_run(&run, connection, error);
 }
 
+static void count_left_out(struct plan_left_out left_out, struct batch_counts *counts)
+{
+	counts->ignored += left_out.filtered + left_out.deletes;
+	metric_add(METRIC_LEFT_OUT_FILTER, left_out.filtered);
+	metric_add(METRIC_LEFT_OUT_DELETE, left_out.deletes);
+}
+
 struct error *batch_apply_plan(struct row_sender *sender, struct pg_connection *connection, const struct plan *plan,
                                struct binding_cache *cache, struct batch_counts *counts)
 {
@@ -219,8 +230,11 @@ struct error *batch_apply_plan(struct row_sender *sender, struct pg_connection *
 		free(groups[i].deletes.rows);
 		free(groups[i].updates.rows);
 		free(groups[i].partial.rows);
+		free(groups[i].upserts.rows);
 		free(groups[i].inserts.rows);
 	}
 	free(groups);
+	if (error == NULL)
+		count_left_out(plan_left_out(plan), counts);
 	return error;
 }

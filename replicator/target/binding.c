@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "event/adjusted_name.h"
 #include "pg/catalog.h"
+#include "target/binding_rules.h"
+#include "target/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,13 +80,14 @@ static const struct column_image *find_column(const struct table_image *image, c
 }
 
 /* The column that takes the relation's column `number`; *ambiguous: two could. */
-static const struct column_image *find_target(const struct binding *binding, uint32_t number, bool *ambiguous)
+static const struct column_image *find_target(const struct binding *binding, uint32_t number,
+                                              const struct column_rule *rule, bool *ambiguous)
 {
-	const char *name = binding->relation->columns[number].name;
+	const char *name = rule->rename != NULL ? rule->rename : binding->relation->columns[number].name;
 	const struct column_image *found = find_column(binding->image, name);
 
 	*ambiguous = false;
-	if (found != NULL || !binding->relation->adjusted)
+	if (found != NULL || !binding->relation->adjusted || rule->rename != NULL)
 		return found;
 	for (size_t i = 0; i < binding->image->column_count; i++) {
 		if (!adjusted_name_matches(name, binding->image->columns[i].name))
@@ -97,15 +100,20 @@ static const struct column_image *find_target(const struct binding *binding, uin
 	return found;
 }
 
+static bool is_bound(const struct binding *binding, const struct column_image *image)
+{
+	for (size_t i = 0; i < binding->column_count; i++)
+		if (binding->columns[i].image == image)
+			return true;
+	return false;
+}
+
 /* The name if the table has the column and the source does not write it itself, else NULL. */
 static const char *extra_column(const struct binding *binding, const char *name)
 {
-	if (name == NULL || find_column(binding->image, name) == NULL)
-		return NULL;
-	for (uint32_t i = 0; i < binding->relation->column_count; i++)
-		if (strcmp(binding->relation->columns[i].name, name) == 0)
-			return NULL;
-	return name;
+	const struct column_image *image = name == NULL ? NULL : find_column(binding->image, name);
+
+	return image == NULL || is_bound(binding, image) ? NULL : name;
 }
 
 static bool is_key_column(const struct relation *relation, uint32_t column)
@@ -116,47 +124,74 @@ static bool is_key_column(const struct relation *relation, uint32_t column)
 	return false;
 }
 
+static struct error *target_lacks(const struct binding *binding, const char *sent, const char *name)
+{
+	return error_new(ERROR_TARGET,
+	                 "table %s.%s of the target has no column \"%s\", which the source sends%s%s%s; add it to the "
+	                 "target (ALTER TABLE … ADD COLUMN with the source's type)%s",
+	                 binding->image->schema, binding->image->name, name, strcmp(sent, name) != 0 ? " as \"" : "",
+	                 strcmp(sent, name) != 0 ? sent : "", strcmp(sent, name) != 0 ? "\"" : "",
+	                 strcmp(sent, name) != 0 ? ", or correct its rename" : "");
+}
+
 /* PostgreSQL keeps 63 bytes of a name, and so does the connector; the target may have been made by the longer one. */
-static struct error *bind_columns(struct binding_cache *cache, struct binding *binding)
+static struct error *bind_column(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding,
+                                 uint32_t number, struct bound_column *column)
+{
+	const struct relation *relation = binding->relation;
+	const char *name = relation->columns[number].name;
+	const struct column_rule *rule = rules_column(binding->rule, relation, number);
+	bool ambiguous;
+
+	if (rule->exclude)
+		return NULL;
+	column->image = find_target(binding, number, rule, &ambiguous);
+	if (ambiguous)
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s: the connector wrote a column as \"%s\" (field.name.adjustment.mode), and "
+		    "two columns of the target can be meant; use field.name.adjustment.mode=avro_unicode",
+		    relation->schema, relation->table, name);
+	if (column->image == NULL)
+		return target_lacks(binding, name, rule->rename != NULL ? rule->rename : name);
+	if (is_bound(binding, column->image))
+		return error_new(ERROR_TARGET,
+		                 "table %s.%s: two columns of the source go into column \"%s\" of the target; correct "
+		                 "the renames in tables (%s:%u)",
+		                 relation->schema, relation->table, column->image->name, cache->config->file,
+		                 binding->rule->line);
+	if (column->image->generated) {
+		column->image = NULL;
+		return NULL;
+	}
+	column->source = number;
+	column->key = is_key_column(relation, number);
+	return error_wrap(binding_apply_rule(binding, connection, cache->config, rule, cache->arena, column),
+	                  "table %s.%s, column %s", relation->schema, relation->table, name);
+}
+
+static struct error *bind_columns(struct binding_cache *cache, struct pg_connection *connection,
+                                  struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
 	struct bound_column *columns =
-	    arena_alloc_zeroed(cache->arena, (relation->column_count + 1) * sizeof(*columns));
+	    arena_alloc_zeroed(cache->arena, (relation->column_count + 2) * sizeof(*columns));
 
+	binding->columns = columns;
 	for (uint32_t i = 0; i < relation->column_count; i++) {
-		bool ambiguous;
-		const struct column_image *image = find_target(binding, i, &ambiguous);
 		struct bound_column *column = &columns[binding->column_count];
-		struct error *error;
 
-		if (ambiguous)
-			return error_new(
-			    ERROR_TARGET,
-			    "table %s.%s: the connector wrote a column as \"%s\" (field.name.adjustment.mode), "
-			    "and two columns of the target can be meant; use field.name.adjustment.mode="
-			    "avro_unicode",
-			    relation->schema, relation->table, relation->columns[i].name);
-		if (image == NULL)
-			return error_new(
-			    ERROR_TARGET,
-			    "table %s.%s of the target has no column \"%s\", which the source sends; add it to the "
-			    "target (ALTER TABLE … ADD COLUMN with the source's type)",
-			    relation->schema, relation->table, relation->columns[i].name);
-		if (image->generated)
+		TRY(bind_column(cache, connection, binding, i, column));
+		if (column->image == NULL) {
+			binding->excluded += rules_column(binding->rule, relation, i)->exclude ? 1 : 0;
 			continue;
-		error = conversion_choose(&relation->columns[i], &image->type, &cache->config->decoding.modes,
-		                          cache->arena, &column->conversion);
-		if (error != NULL)
-			return error_wrap(error, "table %s.%s, column %s", relation->schema, relation->table,
-			                  relation->columns[i].name);
-		column->source = i;
-		column->image = image;
-		column->key = is_key_column(relation, i);
-		binding->overriding = binding->overriding || image->identity_always;
+		}
+		binding->overriding = binding->overriding || column->image->identity_always;
+		binding->casts = binding->casts || column->read_as != column->image;
 		binding->column_count++;
 	}
-	binding->columns = columns;
-	return NULL;
+	TRY(binding_add_filter(binding, cache->config));
+	return binding_add_source_column(binding, cache->config, cache->arena, columns);
 }
 
 static bool same_key(const struct binding *binding, const struct key_image *key)
@@ -175,11 +210,38 @@ static bool same_key(const struct binding *binding, const struct key_image *key)
 	return true;
 }
 
+/* Whether a unique key of the table has exactly the binding's key columns. */
+static bool is_covered(struct binding *binding)
+{
+	bool covered = false;
+
+	for (size_t i = 0; i < binding->image->key_count; i++) {
+		if (!same_key(binding, &binding->image->keys[i]))
+			continue;
+		covered = true;
+		binding->upsert = binding->upsert || !binding->image->keys[i].deferrable;
+	}
+	return covered;
+}
+
+/* The source column belongs to the key when the target's key has it. */
+static bool is_covered_with_source(struct binding *binding, struct bound_column *columns, uint32_t *key)
+{
+	uint32_t last = (uint32_t)binding->column_count - 1;
+
+	if (binding->source_column == NULL)
+		return false;
+	key[binding->key_count++] = last;
+	columns[last].key = is_covered(binding);
+	if (!columns[last].key)
+		binding->key_count--;
+	return columns[last].key;
+}
+
 static struct error *bind_key(struct binding_cache *cache, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
-	uint32_t *key = arena_alloc_zeroed(cache->arena, (relation->key_count + 1) * sizeof(*key));
-	bool covered = false;
+	uint32_t *key = arena_alloc_zeroed(cache->arena, (relation->key_count + 2) * sizeof(*key));
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		for (uint32_t j = 0; j < binding->column_count; j++)
@@ -187,24 +249,19 @@ static struct error *bind_key(struct binding_cache *cache, struct binding *bindi
 				key[binding->key_count++] = j;
 	binding->key = key;
 	if (binding->key_count < relation->key_count)
-		return error_new(ERROR_TARGET,
-		                 "table %s.%s: a column of the key is generated in the target; make it plain",
-		                 relation->schema, relation->table);
-	if (relation->key_count == 0)
-		return NULL;
-	for (size_t i = 0; i < binding->image->key_count; i++) {
-		if (!same_key(binding, &binding->image->keys[i]))
-			continue;
-		covered = true;
-		binding->upsert = binding->upsert || !binding->image->keys[i].deferrable;
-	}
-	if (!covered)
 		return error_new(
 		    ERROR_TARGET,
-		    "table %s.%s of the target has no primary key or unique index on the source's key columns "
-		    "(%s…); create it as the source has it",
-		    relation->schema, relation->table, relation->columns[relation->key_columns[0]].name);
-	return NULL;
+		    "table %s.%s: a column of the key is generated in the target, or a rule excludes it; make "
+		    "it plain, or take it out of the rule",
+		    relation->schema, relation->table);
+	if (relation->key_count == 0 ||
+	    is_covered_with_source(binding, (struct bound_column *)(uintptr_t)binding->columns, key) ||
+	    is_covered(binding))
+		return NULL;
+	return error_new(ERROR_TARGET,
+	                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
+	                 "(%s…); create it as the source has it",
+	                 binding->image->schema, binding->image->name, binding->columns[binding->key[0]].image->name);
 }
 
 static unsigned rank_of(const struct binding_cache *cache, const struct table_image *image, unsigned depth)
@@ -271,14 +328,17 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	const struct relation *relation = binding->relation;
 	const struct config *config = cache->config;
 
-	TRY(catalog_read_table(connection, relation->schema, relation->table, cache->arena, &binding->image));
+	struct table_name name =
+	    config_target_table(config, binding->rule, relation->schema, relation->table, cache->arena);
+
+	TRY(catalog_read_table(connection, name.schema, name.table, cache->arena, &binding->image));
 	if (binding->image == NULL)
 		return error_new(
 		    ERROR_TARGET,
 		    "the target has no table %s.%s; create it as the source has it, or leave it out: tables = ( { "
 		    "match = \"%s.%s\"; exclude = true; } )",
-		    relation->schema, relation->table, relation->schema, relation->table);
-	TRY(bind_columns(cache, binding));
+		    name.schema, name.table, relation->schema, relation->table);
+	TRY(bind_columns(cache, connection, binding));
 	if (relation->column_count > 0)
 		TRY(bind_key(cache, binding));
 	binding->synced_at = extra_column(binding, config->target.synced_at);
@@ -289,8 +349,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 		                 "table %s.%s has delete or truncate = \"soft\", but the target's table has no column "
 		                 "\"%s\"; add it: ALTER "
 		                 "TABLE … ADD COLUMN %s boolean NOT NULL DEFAULT false",
-		                 relation->schema, relation->table, config->target.is_deleted,
-		                 config->target.is_deleted);
+		                 name.schema, name.table, config->target.is_deleted, config->target.is_deleted);
 	if (!is_soft(binding->rule))
 		binding->is_deleted = binding->deleted_at = NULL;
 	binding->strict = !cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers);

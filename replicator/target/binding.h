@@ -18,7 +18,11 @@
 struct bound_column {
 	uint32_t source; /* index into the relation's columns */
 	const struct column_image *image;
+	const struct column_image *read_as;  /* type that the value is read as; another one than the image's is cast */
 	const struct conversion *conversion; /* NULL: the text as it came */
+	const struct value
+	    *constant; /* what a rule writes into each row, VALUE_NATIVE or NULL; the event's is not read */
+	bool hashed;   /* a rule masks it */
 	bool key;
 };
 
@@ -28,8 +32,15 @@ struct binding {
 	const struct table_image *image;
 	size_t column_count; /* those that are written; generated ones are not */
 	const struct bound_column *columns;
-	size_t key_count;      /* 0: the stream gives no key */
-	const uint32_t *key;   /* indexes into columns */
+	size_t key_count;    /* 0: the stream gives no key */
+	const uint32_t *key; /* indexes into columns: the relation's key in its order, then the source column */
+	const struct column_image *source_column; /* says where a row is from, with source_value; NULL: none */
+	const char *source_value;
+	const char *salt; /* of hashed columns */
+	bool casts;       /* COPY cannot */
+	size_t excluded;  /* columns of the relation that a rule leaves out */
+	bool filters;     /* a filter reads the relation\'s filter_column */
+	uint32_t filter_column;
 	bool upsert;           /* a unique index that ON CONFLICT can use covers exactly the key */
 	bool overriding;       /* GENERATED ALWAYS AS IDENTITY among the columns */
 	bool strict;           /* set-wise order could fire a cascade or a trigger: always change by change */
@@ -40,6 +51,24 @@ struct binding {
 	unsigned copy_pause; /* batches for which inserts go by upsert: a COPY met a row that was there */
 	uint32_t number;     /* 0, 1, 2…: an index for arrays of the users */
 };
+
+/* What goes into the column of a row whose values stand by the relation's columns. */
+static inline const struct value *bound_value(const struct bound_column *column, const struct value *values)
+{
+	return column->constant != NULL ? column->constant : &values[column->source];
+}
+
+/* What the rule's filter says of a row. */
+enum membership {
+	MEMBERSHIP_IN, /* also without a filter */
+	MEMBERSHIP_OUT,
+	MEMBERSHIP_UNCHANGED, /* its column was TOASTed and untouched: the row is in the target if it was */
+	MEMBERSHIP_UNREADABLE /* no text that both sides would see alike */
+};
+enum membership binding_membership(const struct binding *binding, const struct value *values);
+
+/* Whether a row of the one may be a row of the other: two shapes of a table, or two tables that share one. */
+bool binding_may_meet(const struct binding *a, const struct binding *b);
 
 struct binding_cache;
 

@@ -5,6 +5,7 @@
 #include "base/lsn.h"
 #include "base/memory.h"
 #include "pg/sql.h"
+#include "target/rules.h"
 #include "target/state.h"
 
 #include <inttypes.h>
@@ -57,8 +58,8 @@ static struct error *note_table(const struct generation *generation, struct pg_c
 {
 	struct number tx_id = number_of((int64_t)snapshot->tx_id);
 	char lsn[LSN_TEXT_SIZE];
-	const char *const parameters[5] = {generation->config->stream.name, binding->image->schema,
-	                                   binding->image->name, tx_id.text, lsn};
+	const char *const parameters[5] = {generation->config->stream.name, binding->relation->schema,
+	                                   binding->relation->table, tx_id.text, lsn};
 	struct buffer sql = {0};
 	struct error *error;
 
@@ -106,25 +107,30 @@ struct error *generation_note(struct generation *generation, struct pg_connectio
 /* The sweep. */
 
 struct swept {
-	const char *schema;
+	const char *schema; /* at the source */
 	const char *table;
+	const struct table_rule *rule;
+	struct table_name target;
+	const char *source_value;
 	const char *began_xid;
 	bool contained; /* the snapshot had rows of it */
 	bool done;
 };
 
 static void append_sweep(struct buffer *sql, const struct config *config, const struct swept *table,
-                         enum delete_mode mode, bool has_deleted_at)
+                         const char *deleted_at, const char *filter_column)
 {
+	enum delete_mode mode = table->rule->delete_mode;
+
 	buffer_append_text(sql, mode == DELETE_SOFT ? "UPDATE " : "DELETE FROM ");
-	sql_append_qualified(sql, table->schema, table->table);
+	sql_append_qualified(sql, table->target.schema, table->target.table);
 	if (mode == DELETE_SOFT) {
 		buffer_append_text(sql, " SET ");
 		sql_append_identifier(sql, config->target.is_deleted);
 		buffer_append_text(sql, " = true");
-		if (has_deleted_at) {
+		if (deleted_at != NULL) {
 			buffer_append_text(sql, ", ");
-			sql_append_identifier(sql, config->target.deleted_at);
+			sql_append_identifier(sql, deleted_at);
 			buffer_append_text(sql, " = now()");
 		}
 	}
@@ -138,37 +144,42 @@ static void append_sweep(struct buffer *sql, const struct config *config, const 
 		buffer_append_format(sql, "age(xmin) > age('%s'::xid8::xid)", table->began_xid);
 	else
 		buffer_append_text(sql, "true");
+	rules_append_scope(sql, table->rule, "", table->source_value, filter_column);
 }
 
-static struct error *has_column(struct pg_connection *connection, const struct swept *table, const char *column,
-                                bool *has)
+/* *column becomes NULL where the target's table lacks it. */
+static struct error *need_column(struct pg_connection *connection, const struct swept *table, const char **column)
 {
-	const char *const parameters[3] = {table->schema, table->table, column};
+	const char *const parameters[3] = {table->target.schema, table->target.table, *column};
 	struct pg_result *result = NULL;
 
+	if (*column == NULL)
+		return NULL;
 	TRY(pg_query(connection,
 	             "SELECT 1 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n"
 	             " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = $3"
 	             " AND NOT a.attisdropped",
 	             3, parameters, &result));
-	*has = pg_result_rows(result) > 0;
+	if (pg_result_rows(result) == 0)
+		*column = NULL;
 	pg_result_free(result);
 	return NULL;
 }
 
 static struct error *sweep_table(const struct config *config, struct pg_connection *connection, struct swept *table)
 {
-	enum delete_mode mode = config_table_rule(config, table->schema, table->table)->delete_mode;
+	bool soft = table->rule->delete_mode == DELETE_SOFT;
+	const char *deleted_at = soft ? config->target.deleted_at : NULL;
+	const char *filter_column = rules_filter_target(table->rule);
 	struct pg_result *result = NULL;
 	struct buffer sql = {0};
-	bool has_deleted_at = false;
 	struct error *error;
 	int64_t rows = 0;
 
-	if (mode == DELETE_SOFT)
-		TRY(has_column(connection, table, config->target.deleted_at, &has_deleted_at));
+	TRY(need_column(connection, table, &deleted_at));
+	TRY(need_column(connection, table, &filter_column));
 	buffer_append_text(&sql, "WITH swept AS (");
-	append_sweep(&sql, config, table, mode, has_deleted_at);
+	append_sweep(&sql, config, table, deleted_at, filter_column);
 	buffer_append_text(&sql, " RETURNING 1) SELECT count(*) FROM swept");
 	error = pg_query(connection, sql.data, 0, NULL, &result);
 	buffer_free(&sql);
@@ -177,8 +188,8 @@ static struct error *sweep_table(const struct config *config, struct pg_connecti
 	pg_result_free(result);
 	table->done = true;
 	if (rows > 0)
-		log_warning("%s.%s: %" PRId64 " rows that the snapshot did not contain are %s%s", table->schema,
-		            table->table, rows, mode == DELETE_SOFT ? "marked as deleted" : "removed",
+		log_warning("%s.%s: %" PRId64 " rows that the snapshot did not contain are %s%s", table->target.schema,
+		            table->target.table, rows, soft ? "marked as deleted" : "removed",
 		            table->contained ? "" : "; it had no row of this table at all");
 	return NULL;
 }
@@ -228,25 +239,61 @@ static struct error *sweep_all(const struct config *config, struct pg_connection
 	return NULL;
 }
 
-static bool is_swept(const struct config *config, const struct pg_result *result, size_t row)
+static bool is_swept(const struct swept *table, bool had_rows, bool known)
 {
-	const char *schema = pg_result_text(result, row, 0);
-	const char *table = pg_result_text(result, row, 1);
-	const struct table_rule *rule = config_table_rule(config, schema, table);
-	bool contained = pg_result_integer(result, row, 3) != 0;
-
-	if (rule->exclude || rule->delete_mode == DELETE_IGNORE)
+	if (table->rule->exclude || table->rule->delete_mode == DELETE_IGNORE)
 		return false;
-	if (contained && pg_result_integer(result, row, 4) == 0) /* it was empty before */
+	if (table->contained && !had_rows) /* it was empty before */
 		return false;
-	if (contained && pg_result_integer(result, row, 5) == 0) {
+	if (table->contained && !known) {
 		log_warning(
 		    "%s.%s: the state tables were restored from elsewhere, so nobody can tell which rows the snapshot "
 		    "did not contain; compare both sides (check_target)",
-		    schema, table);
+		    table->target.schema, table->target.table);
 		return false;
 	}
 	return true;
+}
+
+/* *there: the target has the table. */
+static struct error *find_target(struct pg_connection *connection, const struct config *config, struct swept *table,
+                                 struct arena *arena, bool *there)
+{
+	const char *parameters[2];
+	struct pg_result *result = NULL;
+
+	table->rule = config_table_rule(config, table->schema, table->table);
+	table->target = config_target_table(config, table->rule, table->schema, table->table, arena);
+	table->source_value = table->rule->source_column == NULL
+	                          ? NULL
+	                          : config_source_value(config, table->rule, table->schema, table->table, arena);
+	parameters[0] = table->target.schema;
+	parameters[1] = table->target.table;
+	TRY(pg_query(connection, "SELECT 1 WHERE to_regclass(format('%I.%I', $1::text, $2::text)) IS NOT NULL", 2,
+	             parameters, &result));
+	*there = pg_result_rows(result) > 0;
+	pg_result_free(result);
+	return NULL;
+}
+
+static struct error *choose_swept(struct pg_connection *connection, const struct config *config,
+                                  const struct pg_result *result, struct arena *arena, struct swept *tables,
+                                  size_t *count)
+{
+	for (size_t i = 0; i < pg_result_rows(result); i++) {
+		struct swept *table = &tables[*count];
+		bool there;
+
+		*table = (struct swept){.schema = pg_result_text(result, i, 0),
+		                        .table = pg_result_text(result, i, 1),
+		                        .began_xid = pg_result_text(result, i, 2),
+		                        .contained = pg_result_integer(result, i, 3) != 0};
+		TRY(find_target(connection, config, table, arena, &there));
+		if (there &&
+		    is_swept(table, pg_result_integer(result, i, 4) != 0, pg_result_integer(result, i, 5) != 0))
+			(*count)++;
+	}
+	return NULL;
 }
 
 struct error *generation_sweep(struct generation *generation, struct pg_connection *connection,
@@ -258,6 +305,7 @@ struct error *generation_sweep(struct generation *generation, struct pg_connecti
 	const char *const parameters[3] = {config->stream.name, tx_id.text, lsn};
 	struct pg_result *result = NULL;
 	struct swept *tables;
+	struct arena *arena;
 	struct error *error;
 	size_t count = 0;
 
@@ -268,17 +316,14 @@ struct error *generation_sweep(struct generation *generation, struct pg_connecti
 	TRY(state_query(connection, config,
 	                "SELECT schema_name, table_name, began_xid,"
 	                " (generation_tx_id = $2::bigint AND generation_lsn = $3::pg_lsn)::int, had_rows::int,"
-	                " (xmin = began_xid::xid)::int FROM @captured_table c WHERE stream = $1"
-	                " AND to_regclass(format('%I.%I', schema_name, table_name)) IS NOT NULL ORDER BY 1, 2",
+	                " (xmin = began_xid::xid)::int FROM @captured_table c WHERE stream = $1 ORDER BY 1, 2",
 	                3, parameters, &result));
+	arena = arena_new();
 	tables = memory_alloc((pg_result_rows(result) + 1) * sizeof(*tables));
-	for (size_t i = 0; i < pg_result_rows(result); i++)
-		if (is_swept(config, result, i))
-			tables[count++] = (struct swept){.schema = pg_result_text(result, i, 0),
-			                                 .table = pg_result_text(result, i, 1),
-			                                 .began_xid = pg_result_text(result, i, 2),
-			                                 .contained = pg_result_integer(result, i, 3) != 0};
-	error = sweep_all(config, connection, tables, count);
+	error = choose_swept(connection, config, result, arena, tables, &count);
+	if (error == NULL)
+		error = sweep_all(config, connection, tables, count);
+	arena_free(arena);
 	free(tables);
 	pg_result_free(result);
 	return error;

@@ -17,6 +17,7 @@ struct plan {
 	size_t capacity;
 	uint32_t *slots; /* row number + 1, open addressing by hash */
 	size_t slot_count;
+	struct plan_left_out left_out;
 };
 
 struct plan *plan_new(void)
@@ -35,6 +36,11 @@ void plan_free(struct plan *plan)
 	free(plan->rows);
 	free(plan->slots);
 	free(plan);
+}
+
+struct plan_left_out plan_left_out(const struct plan *plan)
+{
+	return plan->left_out;
 }
 
 size_t plan_row_count(const struct plan *plan)
@@ -101,10 +107,10 @@ static struct planned_row *add_row(struct plan *plan, struct binding *binding, u
 	return row;
 }
 
-/* The row of a key; a new one has ROW_NOTHING and no values. */
-static struct planned_row *row_of(struct plan *plan, struct binding *binding, const struct value *values)
+/* The row of a key; NULL: it is not in the plan, and *free_slot is its place. */
+static struct planned_row *find_row(struct plan *plan, const struct binding *binding, const struct value *values,
+                                    uint64_t hash, size_t *free_slot)
 {
-	uint64_t hash = hash_key(binding->relation, values);
 	size_t slot;
 
 	if ((plan->count + 1) * 2 > plan->slot_count)
@@ -115,14 +121,34 @@ static struct planned_row *row_of(struct plan *plan, struct binding *binding, co
 		if (row->hash == hash && row->binding == binding && same_key(binding->relation, row->values, values))
 			return row;
 	}
+	*free_slot = slot;
+	return NULL;
+}
+
+/* The row of a key; a new one has ROW_NOTHING and no values. */
+static struct planned_row *row_of(struct plan *plan, struct binding *binding, const struct value *values)
+{
+	uint64_t hash = hash_key(binding->relation, values);
+	size_t slot;
+	struct planned_row *row = find_row(plan, binding, values, hash, &slot);
+
+	if (row != NULL)
+		return row;
 	plan->slots[slot] = (uint32_t)plan->count + 1;
 	return add_row(plan, binding, hash);
+}
+
+static bool is_planned(struct plan *plan, const struct binding *binding, const struct value *values)
+{
+	size_t slot;
+
+	return find_row(plan, binding, values, hash_key(binding->relation, values), &slot) != NULL;
 }
 
 static bool has_placeholders(const struct binding *binding, const struct value *values)
 {
 	for (size_t i = 0; i < binding->column_count; i++)
-		if (values[binding->columns[i].source].kind == VALUE_UNCHANGED)
+		if (bound_value(&binding->columns[i], values)->kind == VALUE_UNCHANGED)
 			return true;
 	return false;
 }
@@ -143,7 +169,7 @@ static bool fold_insert(struct planned_row *row, const struct change *change)
 {
 	if (row->values == NULL && change->operation == CHANGE_READ)
 		row->existed = false;
-	row->effect = row->existed ? ROW_UPDATE : ROW_INSERT;
+	row->effect = !row->existed ? ROW_INSERT : row->binding->filters ? ROW_UPSERT : ROW_UPDATE;
 	row->values = change->after;
 	row->placeholders = false;
 	return true;
@@ -153,6 +179,12 @@ static bool fold_update(struct plan *plan, struct planned_row *row, const struct
 {
 	bool placeholders = has_placeholders(row->binding, change->after);
 
+	if (row->binding->filters && !placeholders) { /* perhaps it comes into the filter */
+		row->effect = row->effect == ROW_INSERT ? ROW_INSERT : ROW_UPSERT;
+		row->values = change->after;
+		row->placeholders = false;
+		return true;
+	}
 	if (row->effect == ROW_DELETE)
 		return false;
 	if (row->values == NULL) {
@@ -166,13 +198,14 @@ static bool fold_update(struct plan *plan, struct planned_row *row, const struct
 	return true;
 }
 
-static bool fold_delete(struct planned_row *row, const struct change *change)
+/* `image` holds the key. */
+static bool fold_delete(struct planned_row *row, const struct value *image)
 {
 	if (row->values == NULL)
 		row->existed = true;
 	else if (row->binding->rule->delete_mode == DELETE_SOFT)
 		return false; /* the row must get its last values first, then the mark */
-	row->values = change->before;
+	row->values = image;
 	row->effect = ROW_DELETE;
 	row->placeholders = false;
 	return true;
@@ -192,14 +225,22 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 {
 	bool deletes = change->operation == CHANGE_DELETE;
 	const struct value *image = deletes ? change->before : change->after;
+	enum membership membership;
 	struct planned_row *row;
 	bool folded;
 
 	if (binding->strict || image == NULL || change->other_key != NULL)
 		return false;
+	membership = deletes ? MEMBERSHIP_IN : binding_membership(binding, image);
+	if (membership != MEMBERSHIP_IN && membership != MEMBERSHIP_OUT)
+		return false;
 	if (binding->key_count == 0) {
 		if (change->operation != CHANGE_INSERT && change->operation != CHANGE_READ)
 			return false;
+		if (membership == MEMBERSHIP_OUT) {
+			plan->left_out.filtered++;
+			return true;
+		}
 		row = add_row(plan, binding, 0);
 		row->change = change;
 		row->values = image;
@@ -208,13 +249,22 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 	}
 	if (!binding->upsert || !key_is_whole(binding->relation, image))
 		return false;
-	if (deletes && binding->rule->delete_mode == DELETE_IGNORE)
+	if (membership == MEMBERSHIP_OUT) {
+		plan->left_out.filtered++;
+		/* Nothing can be there, the source had no such row. A snapshot's row may have been another one before. */
+		if (change->operation == CHANGE_INSERT && !is_planned(plan, binding, image))
+			return true;
+		deletes = true;
+	}
+	if (deletes && binding->rule->delete_mode == DELETE_IGNORE) {
+		plan->left_out.deletes++;
 		return true;
-	if (change->operation != CHANGE_UPDATE && !deletes && has_placeholders(binding, image))
+	}
+	if (!deletes && change->operation != CHANGE_UPDATE && has_placeholders(binding, image))
 		return false;
 	row = row_of(plan, binding, image);
 	folded = deletes
-	             ? fold_delete(row, change)
+	             ? fold_delete(row, image)
 	             : (change->operation == CHANGE_UPDATE ? fold_update(plan, row, change) : fold_insert(row, change));
 	row->change = change;
 	if (row->values == NULL)
@@ -242,7 +292,7 @@ static struct error *may_fold(struct binding_cache *cache, struct pg_connection 
 			/* Two shapes of one table in a batch: their order counts. */
 			const struct binding *other = binding_cache_get(cache, j);
 
-			if (other != binding && other->image->oid == binding->image->oid && plan->count > 0)
+			if (other != binding && binding_may_meet(other, binding) && plan->count > 0)
 				*may = false;
 		}
 	}
@@ -253,6 +303,7 @@ static void reset(struct plan *plan)
 {
 	arena_reset(plan->arena);
 	plan->count = 0;
+	plan->left_out = (struct plan_left_out){0};
 	if (plan->slot_count > 0)
 		memset(plan->slots, 0, plan->slot_count * sizeof(*plan->slots));
 }

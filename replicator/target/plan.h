@@ -19,6 +19,7 @@ enum row_effect {
 	ROW_DELETE,
 	ROW_UPDATE, /* the row is there */
 	ROW_INSERT, /* no row of the key should be there; an upsert where one may be */
+	ROW_UPSERT, /* a filter admits it: whether the row is there is not known */
 };
 
 struct planned_row {
@@ -42,6 +43,12 @@ void plan_free(struct plan *plan);
  */
 struct error *plan_build(struct plan *plan, struct binding_cache *cache, struct pg_connection *connection,
                          const struct transaction *first, size_t *covered);
+
+/* What rules left out of the transactions planned. */
+struct plan_left_out {
+	uint64_t filtered, deletes;
+};
+struct plan_left_out plan_left_out(const struct plan *plan);
 
 size_t plan_row_count(const struct plan *plan);
 const struct planned_row *plan_row(const struct plan *plan, size_t number);

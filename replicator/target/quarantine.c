@@ -6,6 +6,8 @@
  *     schema.table#HASH   a row: hash of its key's values as they came
  *     schema.table*       all rows: a TRUNCATE, or a change of a table without a key
  *     schema.table        the table, always there beside one of the others
+ *   Names are those of the source. What stands in the table is masked as the rules say (rules_mask_changes).
+ *
  *   Two rows with the same hash are taken for one: a transaction follows without need, and nothing else happens.
  */
 #include "target/quarantine.h"
@@ -17,6 +19,7 @@
 #include "event/change_json.h"
 #include "pg/sql.h"
 #include "stream/spill.h"
+#include "target/rules.h"
 #include "target/state.h"
 
 #include <inttypes.h>
@@ -302,6 +305,7 @@ struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection
                              const struct error *reason)
 {
 	const struct change_places places = {.topic = place_topic, .context = (void *)(uintptr_t)partitions};
+	struct arena *arena;
 	char *events = NULL;
 	struct error *error;
 
@@ -311,7 +315,11 @@ struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection
 		                 reason != NULL ? reason->message
 		                                : "it changes rows of transactions that wait in the quarantine; "
 		                                  "retry or skip these first (`replicator quarantine list`)");
-	error = change_json_write(transaction->changes, transaction->change_count, &places, &events);
+	arena = arena_new();
+	error = change_json_write(rules_mask_changes(quarantine->config, transaction->changes,
+	                                             transaction->change_count, arena),
+	                          transaction->change_count, &places, &events);
+	arena_free(arena);
 	if (error == NULL)
 		error = insert(quarantine, connection, partitions, transaction, reason, events);
 	free(events);

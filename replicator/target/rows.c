@@ -4,7 +4,10 @@
 #include "target/rows.h"
 
 #include "base/memory.h"
+#include "base/metrics.h"
+#include "base/sha256.h"
 #include "pg/sql.h"
+#include "target/rules.h"
 
 #include <stdlib.h>
 
@@ -41,12 +44,34 @@ void row_sender_free(struct row_sender *sender)
 	free(sender);
 }
 
+/* The mask of a rule: what stands in the target is never the value itself. */
+static struct error *hash_value(struct row_sender *sender, const struct binding *binding, size_t column,
+                                struct value *value)
+{
+	char *text;
+
+	if (value->kind == VALUE_NULL || value->kind == VALUE_NATIVE)
+		return NULL;
+	if (!rules_may_read(value))
+		return error_new(
+		    ERROR_EVENT,
+		    "table %s.%s, column %s: mask = \"hash\" takes texts, whole numbers and booleans, the event "
+		    "has something else; exclude the column, or mask it in another way",
+		    binding->image->schema, binding->image->name, binding->columns[column].image->name);
+	text = arena_alloc(sender->arena, SHA256_TEXT);
+	sha256_text(slice_from(binding->salt), (struct slice){value->data, value->length}, text);
+	*value = (struct value){text, SHA256_TEXT, VALUE_NATIVE};
+	return NULL;
+}
+
 static struct error *convert(struct row_sender *sender, const struct binding *binding, size_t column,
                              const struct value *value, struct value *converted)
 {
 	const struct bound_column *bound = &binding->columns[column];
 
 	*converted = *value;
+	if (bound->hashed)
+		return hash_value(sender, binding, column, converted);
 	if (bound->conversion == NULL || value->kind == VALUE_NULL || value->kind == VALUE_NATIVE)
 		return NULL;
 	return error_wrap(conversion_apply(bound->conversion, value, sender->arena, converted),
@@ -92,7 +117,9 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
 
 	for (size_t i = 0; keys && i < binding->key_count; i++) {
 		const struct bound_column *column = &binding->columns[binding->key[i]];
-		const struct value *value = row->old_key != NULL ? &row->old_key[i] : &row->values[column->source];
+		const struct value *value = row->old_key != NULL && column->constant == NULL
+		                                ? &row->old_key[i]
+		                                : bound_value(column, row->values);
 
 		TRY(append_element(sender, binding, binding->key[i], value, &sender->arrays[number++]));
 	}
@@ -101,7 +128,7 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
 
 		if ((mask != NULL && !mask[i]) || (column->key && !key_columns_too))
 			continue;
-		TRY(append_element(sender, binding, i, &row->values[column->source], &sender->arrays[number++]));
+		TRY(append_element(sender, binding, i, bound_value(column, row->values), &sender->arrays[number++]));
 	}
 	*count = number;
 	return NULL;
@@ -112,6 +139,8 @@ static struct error *build(struct row_sender *sender, const struct binding *bind
                            const bool *mask, const struct row_image *rows, size_t count, size_t *parameters)
 {
 	arena_reset(sender->arena);
+	if (binding->excluded > 0 && kind != STATEMENT_DELETE && kind != STATEMENT_READ)
+		metric_add(METRIC_LEFT_OUT_COLUMN, binding->excluded * count);
 	reserve_arrays(sender, binding->key_count + binding->column_count + 1);
 	for (size_t i = 0; i < count; i++)
 		TRY(build_arrays(sender, binding, kind, mask, &rows[i], parameters));
@@ -151,11 +180,12 @@ struct error *row_sender_read(struct row_sender *sender, struct pg_connection *c
 	if (pg_result_rows(result) > 0) {
 		*values = arena_alloc_zeroed(arena, (binding->relation->column_count + 1) * sizeof(**values));
 		for (size_t i = 0; i < binding->column_count; i++) {
-			struct value *value = &(*values)[binding->columns[i].source];
 			const char *text = pg_result_text(result, 0, i);
+			struct value *value;
 
-			if (pg_result_is_null(result, 0, i))
+			if (binding->columns[i].constant != NULL || pg_result_is_null(result, 0, i))
 				continue;
+			value = &(*values)[binding->columns[i].source];
 			value->length = (uint32_t)strlen(text);
 			value->data = arena_copy(arena, text, value->length);
 			value->kind = VALUE_NATIVE;
@@ -171,7 +201,7 @@ static struct error *append_copy_line(struct row_sender *sender, const struct bi
 	for (size_t i = 0; i < binding->column_count; i++) {
 		struct value converted;
 
-		TRY(convert(sender, binding, i, &row->values[binding->columns[i].source], &converted));
+		TRY(convert(sender, binding, i, bound_value(&binding->columns[i], row->values), &converted));
 		if (i > 0)
 			buffer_append_byte(&sender->line, '\t');
 		if (converted.kind == VALUE_NULL)
@@ -199,6 +229,7 @@ struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *c
 	buffer_reset(&sender->sql);
 	statement_build(&sender->sql, binding, STATEMENT_COPY, NULL);
 	buffer_reset(&sender->line);
+	metric_add(METRIC_LEFT_OUT_COLUMN, binding->excluded * count);
 	TRY(pg_copy_begin(connection, sender->sql.data));
 	for (size_t i = 0; i < count; i++) {
 		struct error *error = append_copy_line(sender, binding, &rows[i]);

@@ -23,20 +23,26 @@ static bool travels_as_text(const struct column_image *image)
 
 static void append_value(struct buffer *sql, const struct binding *binding, size_t column)
 {
+	const struct bound_column *bound = &binding->columns[column];
+
 	buffer_append_text(sql, "s.");
 	append_alias(sql, column);
-	if (travels_as_text(binding->columns[column].image)) {
+	if (travels_as_text(bound->read_as)) {
 		buffer_append_text(sql, "::");
-		buffer_append_text(sql, binding->columns[column].image->cast_name);
+		buffer_append_text(sql, bound->read_as->cast_name);
+	}
+	if (bound->read_as != bound->image) {
+		buffer_append_text(sql, "::");
+		buffer_append_text(sql, bound->image->cast_name);
 	}
 }
 
 static void append_parameter(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
 {
 	buffer_append_format(sql, "%s$%zu::", number > 1 ? ", " : "", number);
-	buffer_append_text(sql, travels_as_text(binding->columns[column].image)
+	buffer_append_text(sql, travels_as_text(binding->columns[column].read_as)
 	                            ? "pg_catalog.text"
-	                            : binding->columns[column].image->cast_name);
+	                            : binding->columns[column].read_as->cast_name);
 	buffer_append_text(sql, "[]");
 }
 
@@ -161,10 +167,55 @@ static bool is_assigned(const struct binding *binding, size_t column)
 	return !binding->columns[column].image->identity_always;
 }
 
+/* A column of the key that may be assigned, to say "as it is"; column_count: there is none. */
+static size_t assignable_key(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->key_count; i++)
+		if (is_assigned(binding, binding->key[i]))
+			return binding->key[i];
+	return binding->column_count;
+}
+
+/* Whether an update has anything to write: a column but for the key, one of ours, or the key once more. */
+static bool has_assignment(const struct binding *binding, const bool *mask)
+{
+	for (size_t i = 0; i < binding->column_count; i++)
+		if (in_mask(mask, i) && !binding->columns[i].key && is_assigned(binding, i))
+			return true;
+	return binding->synced_at != NULL || binding->is_deleted != NULL ||
+	       assignable_key(binding) < binding->column_count;
+}
+
+/* An UPDATE where nothing can be assigned: it counts the rows that are there. */
+static void build_count(struct buffer *sql, const struct binding *binding, const bool *mask)
+{
+	buffer_append_text(sql, "SELECT 1 FROM ");
+	append_table(sql, binding);
+	buffer_append_text(sql, " AS t, ");
+	append_unnest(sql, binding, true, true, mask, false);
+	append_key_join(sql, binding);
+}
+
+static void append_assignment(struct buffer *sql, const struct binding *binding, size_t column, const char *from,
+                              bool first)
+{
+	const char *name = binding->columns[column].image->name;
+
+	if (!first)
+		buffer_append_text(sql, ", ");
+	sql_append_identifier(sql, name);
+	buffer_append_format(sql, " = %s", from);
+	sql_append_identifier(sql, name);
+}
+
 static void build_update(struct buffer *sql, const struct binding *binding, const bool *mask, bool move)
 {
 	bool first = true;
 
+	if (!move && !has_assignment(binding, mask)) {
+		build_count(sql, binding, mask);
+		return;
+	}
 	buffer_append_text(sql, "UPDATE ");
 	append_table(sql, binding);
 	buffer_append_text(sql, " AS t SET ");
@@ -179,9 +230,7 @@ static void build_update(struct buffer *sql, const struct binding *binding, cons
 		first = false;
 	}
 	if (first && binding->synced_at == NULL && binding->is_deleted == NULL) { /* nothing but the key */
-		sql_append_identifier(sql, binding->columns[binding->key[0]].image->name);
-		buffer_append_text(sql, " = t.");
-		sql_append_identifier(sql, binding->columns[binding->key[0]].image->name);
+		append_assignment(sql, binding, assignable_key(binding), "t.", true);
 		first = false;
 	}
 	append_extra_assignments(sql, binding, false, first);
@@ -229,41 +278,29 @@ static void append_column_names(struct buffer *sql, const struct binding *bindin
 	buffer_append_text(sql, ")");
 }
 
-/* Nothing but a key that is GENERATED ALWAYS AS IDENTITY, and no column of ours. */
-static bool has_no_assignment(const struct binding *binding)
-{
-	for (size_t i = 0; i < binding->column_count; i++)
-		if (is_assigned(binding, i))
-			return false;
-	return binding->synced_at == NULL && binding->is_deleted == NULL;
-}
-
 static void append_on_conflict(struct buffer *sql, const struct binding *binding)
 {
 	bool first = true;
 
-	if (has_no_assignment(binding)) {
-		buffer_append_text(sql, " ON CONFLICT DO NOTHING");
-		return;
-	}
 	buffer_append_text(sql, " ON CONFLICT (");
 	for (size_t i = 0; i < binding->key_count; i++) {
 		if (i > 0)
 			buffer_append_text(sql, ", ");
 		sql_append_identifier(sql, binding->columns[binding->key[i]].image->name);
 	}
+	if (!has_assignment(binding, NULL)) {
+		buffer_append_text(sql, ") DO NOTHING");
+		return;
+	}
 	buffer_append_text(sql, ") DO UPDATE SET ");
 	for (size_t i = 0; i < binding->column_count; i++) {
-		const char *name = binding->columns[i].image->name;
-
-		if (!is_assigned(binding, i) ||
-		    (binding->columns[i].key && (i != binding->key[0] || binding->column_count > binding->key_count)))
+		if (!is_assigned(binding, i) || binding->columns[i].key)
 			continue;
-		if (!first)
-			buffer_append_text(sql, ", ");
-		sql_append_identifier(sql, name);
-		buffer_append_text(sql, " = excluded.");
-		sql_append_identifier(sql, name);
+		append_assignment(sql, binding, i, "excluded.", first);
+		first = false;
+	}
+	if (first && assignable_key(binding) < binding->column_count) {
+		append_assignment(sql, binding, assignable_key(binding), "excluded.", true);
 		first = false;
 	}
 	append_extra_assignments(sql, binding, false, first);
@@ -271,7 +308,11 @@ static void append_on_conflict(struct buffer *sql, const struct binding *binding
 
 static void build_insert(struct buffer *sql, const struct binding *binding)
 {
-	buffer_append_text(sql, "INSERT INTO ");
+	bool upsert = binding->key_count > 0 && binding->upsert;
+	bool counted = upsert && !has_assignment(binding, NULL);
+
+	/* DO NOTHING does not count the rows that are there: then those that were given are counted. */
+	buffer_append_text(sql, counted ? "WITH i AS (INSERT INTO " : "INSERT INTO ");
 	append_table(sql, binding);
 	append_column_names(sql, binding);
 	if (binding->overriding)
@@ -290,8 +331,12 @@ static void build_insert(struct buffer *sql, const struct binding *binding)
 		buffer_append_text(sql, ", NULL");
 	buffer_append_text(sql, " FROM ");
 	append_unnest(sql, binding, false, true, NULL, true);
-	if (binding->key_count > 0 && binding->upsert)
+	if (upsert)
 		append_on_conflict(sql, binding);
+	if (counted) {
+		buffer_append_text(sql, ") SELECT 1 FROM ");
+		append_unnest(sql, binding, false, true, NULL, true);
+	}
 }
 
 /* Two columns are the same when their texts are: that needs no equality operator (json, xml and point have none). */

@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "pg/sql.h"
 #include "target/ddl.h"
+#include "target/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static bool mask_of(const struct binding *binding, const struct value *values, b
 	bool whole = true;
 
 	for (size_t i = 0; i < binding->column_count; i++) {
-		mask[i] = values[binding->columns[i].source].kind != VALUE_UNCHANGED;
+		mask[i] = bound_value(&binding->columns[i], values)->kind != VALUE_UNCHANGED;
 		whole = whole && mask[i];
 	}
 	return whole;
@@ -66,10 +67,32 @@ static bool mask_of(const struct binding *binding, const struct value *values, b
 
 static struct error *row_is_missing(const struct binding *binding)
 {
+	if (binding->filters)
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s: a row comes into the filter, and the event does not carry all of its values "
+		    "(TOAST); set REPLICA IDENTITY FULL at the source, so that events do, and for this one copy "
+		    "the row by hand",
+		    binding->image->schema, binding->image->name);
 	return error_new(ERROR_TARGET,
 	                 "table %s.%s: the row to update is not in the target, and the event does not carry all of its "
 	                 "values (TOAST); copy the row again (check_target names it)",
 	                 binding->image->schema, binding->image->name);
+}
+
+static struct error *no_text(const struct binding *binding)
+{
+	return error_new(
+	    ERROR_EVENT,
+	    "table %s.%s: a filter takes texts, whole numbers, booleans, uuids and enums, and column \"%s\" "
+	    "holds something else; filter by another column",
+	    binding->relation->schema, binding->relation->table, binding->rule->filter.column);
+}
+
+static void count_ignored(const struct strict *strict, enum metric_counter rule)
+{
+	strict->counts->ignored++;
+	metric_add(rule, 1);
 }
 
 /* `insert`: no row should be there, so that an upsert is the shortest way. */
@@ -91,24 +114,64 @@ static struct error *write_row(const struct strict *strict, struct binding *bind
 	return whole ? send_one(strict, binding, STATEMENT_INSERT, NULL, &row, &rows) : row_is_missing(binding);
 }
 
+/* The row that has the key, or of a table without one all the values, of `values`. */
 static struct error *remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
-                                bool *found)
+                                const struct value *values, bool *found)
 {
-	struct row_image row = {change->before, NULL, change};
+	struct row_image row = {values, NULL, change};
 	uint64_t rows = 0;
 
 	*found = false;
 	if (binding->rule->delete_mode == DELETE_IGNORE) {
-		strict->counts->ignored++;
+		count_ignored(strict, METRIC_LEFT_OUT_DELETE);
 		*found = true;
 		return NULL;
 	}
-	if (change->before == NULL)
+	if (values == NULL)
 		return error_new(ERROR_EVENT, "a delete without the old row; set REPLICA IDENTITY FULL at the source");
 	TRY(send_one(strict, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL, &row,
 	             &rows));
 	*found = rows > 0;
 	return NULL;
+}
+
+/* The row is only changed where it is; its filter's column says that it is in the target if it was. */
+static struct error *update_if_there(const struct strict *strict, struct binding *binding, const struct change *change)
+{
+	struct row_image row = {change->after, NULL, change};
+	bool *mask = memory_alloc(binding->column_count + 1);
+	struct error *error;
+	uint64_t rows;
+
+	mask_of(binding, change->after, mask);
+	error = send_one(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
+	free(mask);
+	if (error == NULL && rows == 0)
+		count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+	return error;
+}
+
+/* As write_row, under the rule's filter. */
+static struct error *write_admitted(const struct strict *strict, struct binding *binding, const struct change *change,
+                                    bool insert)
+{
+	bool found;
+
+	switch (binding_membership(binding, change->after)) {
+	case MEMBERSHIP_IN:
+		return write_row(strict, binding, change, change->after, insert);
+	case MEMBERSHIP_UNCHANGED:
+		return binding->key_count > 0 ? update_if_there(strict, binding, change) : no_text(binding);
+	case MEMBERSHIP_UNREADABLE:
+		return no_text(binding);
+	case MEMBERSHIP_OUT:
+		break;
+	}
+	count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+	/* The source had no row of an inserted key, so nothing can be there. */
+	if (binding->key_count == 0 || change->operation == CHANGE_INSERT)
+		return NULL;
+	return remove_row(strict, binding, change, change->after, &found);
 }
 
 /* Key changes. */
@@ -206,6 +269,11 @@ static struct error *move_row(const struct strict *strict, struct binding *bindi
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		old_key[i] = old->before[relation->key_columns[i]];
+	if (binding_membership(binding, new->after) == MEMBERSHIP_OUT) {
+		free(mask);
+		count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+		return remove_row(strict, binding, old, old->before, &found);
+	}
 	mask_of(binding, new->after, mask);
 	error = send_one(strict, binding, STATEMENT_MOVE, mask, &row, &rows);
 	free(mask);
@@ -213,8 +281,8 @@ static struct error *move_row(const struct strict *strict, struct binding *bindi
 	if (rows > 0)
 		return NULL;
 	/* The old row is not there, or the new one is: what happened since has been here before. */
-	TRY(remove_row(strict, binding, old, &found));
-	return write_row(strict, binding, new, new->after, false);
+	TRY(remove_row(strict, binding, old, old->before, &found));
+	return write_admitted(strict, binding, new, false);
 }
 
 /*
@@ -259,8 +327,17 @@ static struct value *complete(const struct strict *strict, const struct relation
 static bool has_placeholders(const struct binding *binding, const struct value *values)
 {
 	for (size_t i = 0; i < binding->column_count; i++)
-		if (values[binding->columns[i].source].kind == VALUE_UNCHANGED)
+		if (bound_value(&binding->columns[i], values)->kind == VALUE_UNCHANGED)
 			return true;
+	return false;
+}
+
+/* Whether a row that changes its key is in the filter then; if not, that is counted. `was_there`: before. */
+static bool comes_along(const struct strict *strict, enum membership membership, bool was_there)
+{
+	if (membership == MEMBERSHIP_IN || (membership == MEMBERSHIP_UNCHANGED && was_there))
+		return true;
+	count_ignored(strict, METRIC_LEFT_OUT_FILTER);
 	return false;
 }
 
@@ -268,12 +345,15 @@ static bool has_placeholders(const struct binding *binding, const struct value *
 static struct error *copy_row(const struct strict *strict, struct binding *binding, const struct change *old,
                               const struct change *new)
 {
+	enum membership membership = binding_membership(binding, new->after);
 	struct value *from = NULL;
 	bool found;
 
-	if (has_placeholders(binding, new->after))
+	if (membership == MEMBERSHIP_UNCHANGED || has_placeholders(binding, new->after))
 		TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
-	TRY(remove_row(strict, binding, old, &found));
+	TRY(remove_row(strict, binding, old, old->before, &found));
+	if (!comes_along(strict, membership, from != NULL))
+		return NULL;
 	return write_row(strict, binding, new, complete(strict, binding->relation, new->after, from), false);
 }
 
@@ -319,10 +399,20 @@ static struct error *exchange_rows(const struct strict *strict, struct binding *
 	}
 	for (size_t i = 0; i < count; i++)
 		if (moving[i].old != NULL)
-			TRY(remove_row(strict, binding, moving[i].old, &found));
+			TRY(remove_row(strict, binding, moving[i].old, moving[i].old->before, &found));
 	for (size_t i = 0; i < count; i++)
-		TRY(write_row(strict, binding, moving[i].new, moving[i].values, false));
+		if (comes_along(strict, binding_membership(binding, moving[i].new->after), moving[i].old != NULL))
+			TRY(write_row(strict, binding, moving[i].new, moving[i].values, false));
 	return NULL;
+}
+
+/* GENERATED ALWAYS AS IDENTITY: an UPDATE cannot give the row another key, an INSERT can. */
+static bool has_fixed_key(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->key_count; i++)
+		if (binding->columns[binding->key[i]].image->identity_always)
+			return true;
+	return false;
 }
 
 /* *next: the change behind the run of key changes of this table. */
@@ -336,11 +426,14 @@ static struct error *change_keys(const struct strict *strict, struct binding *bi
 	       is_key_change(strict->transaction, end))
 		end += 2;
 	*next = end;
+	for (size_t i = first + 1; i < end; i += 2)
+		if (binding_membership(binding, changes[i]->after) == MEMBERSHIP_UNREADABLE)
+			return no_text(binding);
 	TRY(keys_meet(strict, binding, first, end, &meet));
 	if (meet)
 		return exchange_rows(strict, binding, first, end);
 	for (size_t i = first; i < end; i += 2)
-		if (binding->rule->delete_mode == DELETE_HARD)
+		if (binding->rule->delete_mode == DELETE_HARD && !has_fixed_key(binding))
 			TRY(move_row(strict, binding, changes[i], changes[i + 1]));
 		else
 			TRY(copy_row(strict, binding, changes[i], changes[i + 1]));
@@ -357,8 +450,14 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 		return error_new(ERROR_EVENT,
 		                 "the delete is the first half of a key change whose second half never came "
 		                 "(the connector lost it at a restart); resync the table");
-	TRY(remove_row(strict, binding, change, &found));
-	strict->counts->deletes_missing += found ? 0 : 1;
+	/* With a key `before` may hold nothing else, and a row outside of the filter is not there. */
+	if (binding->key_count == 0 && change->before != NULL &&
+	    binding_membership(binding, change->before) == MEMBERSHIP_OUT) {
+		count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+		return NULL;
+	}
+	TRY(remove_row(strict, binding, change, change->before, &found));
+	strict->counts->deletes_missing += found || binding->filters ? 0 : 1;
 	return NULL;
 }
 
@@ -368,24 +467,27 @@ static struct error *apply_update(const struct strict *strict, struct binding *b
 	uint64_t rows;
 
 	if (binding->key_count > 0)
-		return write_row(strict, binding, change, change->after, false);
+		return write_admitted(strict, binding, change, false);
 	if (change->before == NULL)
 		return error_new(
 		    ERROR_EVENT,
 		    "an update of a table without a key carries no old row; set REPLICA IDENTITY "
 		    "FULL at the source (flattened events never have the old row: give the table a key, or "
 		    "exclude it)");
-	TRY(send_one(strict, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
-	return write_row(strict, binding, change, change->after, true);
+	if (binding_membership(binding, change->before) != MEMBERSHIP_OUT)
+		TRY(send_one(strict, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
+	return write_admitted(strict, binding, change, true);
 }
 
+/* In a table that several sources share only their own rows go. */
 static struct error *apply_truncate(const struct strict *strict, const struct binding *binding)
 {
+	const char *filter_column = rules_filter_target(binding->rule);
 	struct buffer sql = {0};
 	struct error *error;
 
 	if (binding->rule->truncate_mode == TRUNCATE_IGNORE) {
-		strict->counts->ignored++;
+		count_ignored(strict, METRIC_LEFT_OUT_TRUNCATE);
 		return NULL;
 	}
 	if (binding->rule->truncate_mode == TRUNCATE_SOFT) {
@@ -394,7 +496,9 @@ static struct error *apply_truncate(const struct strict *strict, const struct bi
 		/* Each truncated table has an event of its own; its neighbours by foreign keys must not go unasked. */
 		buffer_append_text(&sql, "DELETE FROM ");
 		sql_append_qualified(&sql, binding->image->schema, binding->image->name);
+		buffer_append_text(&sql, " WHERE true");
 	}
+	rules_append_scope(&sql, binding->rule, "", binding->source_value, filter_column);
 	error = pg_execute(strict->connection, sql.data);
 	buffer_free(&sql);
 	return error;
@@ -415,7 +519,7 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 		return error_new(ERROR_EVENT, "the event has no new row (`after`)");
 	if (change->operation == CHANGE_UPDATE)
 		return apply_update(strict, binding, change);
-	return write_row(strict, binding, change, change->after, true);
+	return write_admitted(strict, binding, change, true);
 }
 
 /*
@@ -426,12 +530,18 @@ static struct error *find_binding(const struct strict *strict, struct binding_ca
                                   const struct change *change, struct binding **binding)
 {
 	struct error *error = binding_find(cache, strict->connection, change->relation, binding);
+	struct error *failure;
 	bool made = false;
 
-	if (error == NULL || error->class != ERROR_TARGET || pg_is_broken(strict->connection))
+	/* With a SQLSTATE it was the server that refused, and the transaction is aborted. */
+	if (error == NULL || error->class != ERROR_TARGET || error->sqlstate[0] != '\0' ||
+	    pg_is_broken(strict->connection))
+		return error;
+	failure = ddl_make_early(ddl, strict->connection, strict->transaction, change->relation, &made);
+	if (failure == NULL && !made)
 		return error;
 	error_free(error);
-	TRY(ddl_make_early(ddl, strict->connection, strict->transaction, change->relation, &made));
+	TRY(failure);
 	return binding_find(cache, strict->connection, change->relation, binding);
 }
 
@@ -459,7 +569,7 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 
 		next = i + 1;
 		if (change->operation == CHANGE_MESSAGE) {
-			strict->counts->ignored++;
+			count_ignored(strict, METRIC_LEFT_OUT_MESSAGE);
 			continue;
 		}
 		error = apply_next(strict, cache, ddl, i, &next);

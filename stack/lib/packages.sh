@@ -4,7 +4,7 @@
 # packages_build: prints what compiling the programs needs; the Dockerfile asks this, too.
 packages_build() {
   echo gcc libc6-dev make pkg-config
-  echo librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev libcurl4-openssl-dev libmicrohttpd-dev
+  echo librdkafka-dev libpq-dev libjansson-dev libconfig-dev libxxhash-dev libcurl4-openssl-dev libmicrohttpd-dev libssl-dev
 }
 
 # packages_wanted [test [--all]]: prints the packages that this needs; those whose program is here by other means are left out.

@@ -1,0 +1,21 @@
+/*
+ * binding_rules.h - what the configuration's rules make of a bound column and of a binding, for binding.c.
+ * Thread: the applier's.
+ */
+#ifndef REPLICATOR_TARGET_BINDING_RULES_H
+#define REPLICATOR_TARGET_BINDING_RULES_H
+
+#include "target/binding.h"
+
+/* Gives the column, whose image is known, its conversion, mask or cast. ERROR_TARGET: it cannot be, and why. */
+struct error *binding_apply_rule(struct binding *binding, struct pg_connection *connection, const struct config *config,
+                                 const struct column_rule *rule, struct arena *arena, struct bound_column *column);
+
+/* Appends the source column, when the rule has one and the relation has columns; `columns` has room for it. */
+struct error *binding_add_source_column(struct binding *binding, const struct config *config, struct arena *arena,
+                                        struct bound_column *columns);
+
+/* Finds the column that the rule's filter reads. */
+struct error *binding_add_filter(struct binding *binding, const struct config *config);
+
+#endif

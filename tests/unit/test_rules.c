@@ -1,0 +1,559 @@
+/*
+ * test_rules.c - the configuration's rules on a real server: names, masks, casts, filters, source columns; each scenario both
+ * folded and change by change.
+ */
+#include "base/arena.h"
+#include "base/memory.h"
+#include "event/change_json.h"
+#include "postgres.h"
+#include "target/batch.h"
+#include "target/rules.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { USERS, ORDERS, BAG, SHOP_A, SHOP_B, ONLY_KEY, NUMBERED, RELATIONS };
+
+static const char SCHEMA_SQL[] =
+    "SET client_min_messages = warning; DROP SCHEMA IF EXISTS rules CASCADE; CREATE SCHEMA rules;"
+    "CREATE TABLE rules.people (id int PRIMARY KEY, mail text, phone text, note text, age smallint);"
+    "CREATE TABLE rules.orders (id int PRIMARY KEY, country text, body text, is_deleted boolean DEFAULT false);"
+    "CREATE TABLE rules.bag (id int, country text, body text);"
+    "CREATE TABLE rules.items (id int, country text, body text, shop text, PRIMARY KEY (shop, id));"
+    "CREATE TABLE rules.only_key (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);"
+    "CREATE TABLE rules.numbered (id text PRIMARY KEY, number int GENERATED ALWAYS AS IDENTITY);";
+
+static const char *const in_list[] = {"DE", "AT"};
+static const struct column_rule user_columns[] = {
+    {.match = "email", .rename = "mail", .mask = MASK_HASH},
+    {.match = "phone", .mask = MASK_NULL},
+    {.match = "note", .mask = MASK_CONSTANT, .value = "it's masked"},
+    {.match = "age", .cast_from = "numeric"},
+    {.match = "secret*", .exclude = true},
+};
+static struct table_rule rules[] = {
+    {.match = "source.users", .rename = "rules.people", .columns = user_columns, .column_count = 5},
+    {.match = "source.orders",
+     .rename = "rules.{table}",
+     .filter = {.column = "country", .in = in_list, .in_count = 2}},
+    {.match = "source.bag", .rename = "rules.bag", .filter = {.column = "country", .in = in_list, .in_count = 2}},
+    {.match = "shop_*.items", .rename = "rules.items", .source_column = "shop", .source_value = "{schema}"},
+    {.match = "source.*", .rename = "rules.{table}"},
+};
+static struct config config = {.file = "test.conf",
+                               .target = {.is_deleted = "is_deleted", .deleted_at = ""},
+                               .masking = {.salt = "pepper"},
+                               .tables = rules,
+                               .table_count = 5};
+
+static const struct column columns_of_users[] = {
+    {.name = "id", .encoding = ENCODING_NUMBER},  {.name = "email", .encoding = ENCODING_TEXT},
+    {.name = "phone", .encoding = ENCODING_TEXT}, {.name = "note", .encoding = ENCODING_TEXT},
+    {.name = "age", .encoding = ENCODING_NUMBER}, {.name = "secret_1", .encoding = ENCODING_TEXT},
+};
+static const struct column columns_of_orders[] = {{.name = "id", .encoding = ENCODING_NUMBER},
+                                                  {.name = "country", .encoding = ENCODING_TEXT},
+                                                  {.name = "body", .encoding = ENCODING_TEXT}};
+static const struct column columns_of_numbered[] = {{.name = "id", .encoding = ENCODING_TEXT},
+                                                    {.name = "number", .encoding = ENCODING_NUMBER}};
+static const uint32_t first_column[1] = {0};
+static struct collection collections[RELATIONS];
+static struct relation relations[RELATIONS];
+
+static struct arena *memory;
+static struct pg_connection *connection;
+static struct binding_cache *bindings;
+static struct partition_list *partitions;
+static struct plan *plan;
+static struct row_sender *sender;
+static struct transaction *first, *last;
+static struct batch_counts counts;
+
+static void make_relation(int number, const char *schema, const char *table, const struct column *columns,
+                          uint32_t column_count, bool key)
+{
+	collections[number] =
+	    (struct collection){.name = table, .schema = schema, .table = table, .number = (uint32_t)number};
+	relations[number] = (struct relation){.collection = &collections[number],
+	                                      .schema = schema,
+	                                      .table = table,
+	                                      .number = (uint32_t)number,
+	                                      .column_count = column_count,
+	                                      .columns = columns,
+	                                      .key_count = key ? 1 : 0,
+	                                      .key_columns = first_column,
+	                                      .typed = true};
+}
+
+static void set_up(void)
+{
+	make_relation(USERS, "source", "users", columns_of_users, 6, true);
+	make_relation(ORDERS, "source", "orders", columns_of_orders, 3, true);
+	make_relation(BAG, "source", "bag", columns_of_orders, 3, false);
+	make_relation(SHOP_A, "shop_a", "items", columns_of_orders, 3, true);
+	make_relation(SHOP_B, "shop_b", "items", columns_of_orders, 3, true);
+	make_relation(ONLY_KEY, "source", "only_key", columns_of_orders, 1, true);
+	make_relation(NUMBERED, "source", "numbered", columns_of_numbered, 2, true);
+	rules[1].delete_mode = DELETE_HARD;
+	memory = arena_new();
+	connection = postgres_connect();
+	postgres_execute(connection, SCHEMA_SQL);
+	bindings = binding_cache_new(&config);
+	binding_cache_forget(bindings, false);
+	partitions = partition_list_new();
+	partition_list_add(partitions, "p", 0);
+	plan = plan_new();
+	sender = row_sender_new();
+	first = last = NULL;
+}
+
+static void tear_down(void)
+{
+	row_sender_free(sender);
+	plan_free(plan);
+	partition_list_free(partitions);
+	binding_cache_free(bindings);
+	pg_disconnect(connection);
+	arena_free(memory);
+}
+
+/* "1|a|~|": by the relation's columns; ~ is unchanged, nothing is NULL. */
+static const struct value *row(const struct relation *relation, const char *text)
+{
+	struct value *values = arena_alloc_zeroed(memory, 8 * sizeof(*values));
+
+	for (uint32_t i = 0; text != NULL && i < relation->column_count; i++) {
+		size_t length = strcspn(text, "|");
+
+		if (length == 1 && *text == '~')
+			values[i].kind = VALUE_UNCHANGED;
+		else if (length > 0)
+			values[i] = (struct value){arena_copy(memory, text, length), (uint32_t)length,
+			                           relation->columns[i].encoding == ENCODING_NUMBER ? VALUE_NUMBER
+			                                                                            : VALUE_STRING};
+		text += length + (text[length] == '|');
+	}
+	return text == NULL ? NULL : values;
+}
+
+static void begin(void)
+{
+	struct transaction *transaction = arena_alloc_zeroed(memory, sizeof(*transaction));
+
+	transaction->changes = arena_alloc_zeroed(memory, 4000 * sizeof(struct change *));
+	if (last != NULL)
+		last->next = transaction;
+	else
+		first = transaction;
+	last = transaction;
+}
+
+static struct change *add(int relation, char operation, const char *before, const char *after)
+{
+	struct change *change = arena_alloc_zeroed(memory, sizeof(*change));
+
+	*change = (struct change){.relation = &relations[relation],
+	                          .operation = (uint8_t)operation,
+	                          .before = row(&relations[relation], before),
+	                          .after = row(&relations[relation], after)};
+	last->changes[last->change_count++] = change;
+	return change;
+}
+
+/* A key change: old row (at least its key), new row. */
+static void move(int relation, const char *before, const char *after)
+{
+	add(relation, 'd', before, NULL)->other_key = row(&relations[relation], after);
+	add(relation, 'c', NULL, after);
+}
+
+static struct error *apply_folded(const struct transaction *transaction, const struct transaction **next)
+{
+	size_t covered;
+
+	TRY(plan_build(plan, bindings, connection, transaction, &covered));
+	for (*next = transaction; covered > 0; covered--)
+		*next = (*next)->next;
+	return *next == transaction ? NULL : batch_apply_plan(sender, connection, plan, bindings, &counts);
+}
+
+/* What begin() and add() gathered; folded as far as it goes when `folded`. */
+static struct error *try_apply(bool folded)
+{
+	const struct transaction *transaction = first;
+	struct error *error = NULL;
+
+	while (transaction != NULL && error == NULL) {
+		const struct transaction *next = transaction;
+
+		postgres_execute(connection, "BEGIN");
+		if (folded)
+			error = apply_folded(transaction, &next);
+		if (error != NULL && error->class == ERROR_CONSTRAINT) {
+			error_free(error);
+			error = NULL;
+			next = transaction;
+			postgres_execute(connection, "ROLLBACK; BEGIN");
+		}
+		if (error == NULL && next == transaction) {
+			error = batch_apply_strictly(sender, connection, bindings, partitions, transaction, &counts);
+			next = transaction->next;
+		}
+		postgres_execute(connection, error == NULL ? "COMMIT" : "ROLLBACK");
+		transaction = next;
+	}
+	first = last = NULL;
+	return error;
+}
+
+static void apply(bool folded)
+{
+	counts = (struct batch_counts){0};
+	expect_no_error(try_apply(folded));
+}
+
+static void expect_value(const char *sql, const char *expected)
+{
+	char *value = postgres_value(connection, sql);
+
+	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
+	free(value);
+}
+
+#define ORDERS_SQL                                                                                                     \
+	"SELECT coalesce(string_agg(id || country || coalesce(body, '-'), ' ' ORDER BY id), '') FROM rules.orders"
+#define LIVE_SQL ORDERS_SQL " WHERE is_deleted IS NOT TRUE"
+#define BAG_SQL                                                                                                        \
+	"SELECT coalesce(string_agg(id || country || coalesce(body, '-'), ' ' ORDER BY id, body), '') FROM rules.bag"
+#define ITEMS_SQL "SELECT coalesce(string_agg(shop || id || body, ' ' ORDER BY shop, id), '') FROM rules.items"
+
+START_TEST(names_masks_and_casts)
+{
+	const char *all =
+	    "SELECT string_agg(concat_ws('|', id, mail = encode(sha256(convert_to('pepper' || 'a@b.c', 'UTF8')),"
+	    " 'hex'), coalesce(phone, '-'), note, age), ' ' ORDER BY id) FROM rules.people";
+
+	begin();
+	add(USERS, 'c', NULL, "1|a@b.c|123|x|41|s");
+	add(USERS, 'r', NULL, "2||1||7.0|s");
+	begin();
+	add(USERS, 'u', NULL, "2|a@b.c|~|~|8|~");
+	begin();
+	add(USERS, 'u', NULL, "1|~|9|y|42|~");
+	apply(_i == 1);
+	expect_value(all, "1|t|-|it's masked|42 2|t|-|it's masked|8");
+	begin();
+	add(USERS, 'd', "1|||||", NULL);
+	move(USERS, "2|||||", "3|~|~|~|9|~");
+	apply(_i == 1);
+	expect_value(all, "3|t|-|it's masked|9");
+}
+END_TEST
+
+/* COPY takes masks as well. */
+START_TEST(many_rows)
+{
+	begin();
+	for (int i = 0; i < 500; i++)
+		add(SHOP_A, 'c', NULL, arena_format(memory, "%d|DE|b", i));
+	apply(_i == 1);
+	expect_value("SELECT count(*) || min(shop) || max(shop) FROM rules.items", "500shop_ashop_a");
+}
+END_TEST
+
+START_TEST(the_filter_of_a_table_with_a_key)
+{
+	begin();
+	add(ORDERS, 'c', NULL, "1|DE|a");
+	add(ORDERS, 'c', NULL, "2|FR|b");
+	add(ORDERS, 'c', NULL, "3||c");
+	add(ORDERS, 'r', NULL, "4|AT|d");
+	apply(_i == 1);
+	expect_value(ORDERS_SQL, "1DEa 4ATd");
+	ck_assert_uint_eq(counts.ignored, 2);
+	begin(); /* out, in, neither, within; a row that leaves and comes back in one transaction */
+	add(ORDERS, 'u', NULL, "1|FR|a");
+	add(ORDERS, 'u', NULL, "2|DE|b2");
+	add(ORDERS, 'u', NULL, "3|US|c");
+	add(ORDERS, 'u', NULL, "4|FR|d");
+	add(ORDERS, 'u', NULL, "4|DE|d2");
+	apply(_i == 1);
+	expect_value(ORDERS_SQL, "2DEb2 4DEd2");
+	ck_assert_uint_eq(counts.deletes_missing, 0);
+	begin(); /* a delete whose old row has nothing but the key; a snapshot's row that is out now; within, TOASTed */
+	add(ORDERS, 'd', "2||", NULL);
+	add(ORDERS, 'd', "3||", NULL);
+	add(ORDERS, 'c', NULL, "5|DE|e");
+	begin();
+	add(ORDERS, 'r', NULL, "4|FR|d");
+	add(ORDERS, 'u', NULL, "5|AT|~");
+	apply(_i == 1);
+	expect_value(ORDERS_SQL, "5ATe");
+	ck_assert_uint_eq(counts.deletes_missing, 0);
+	begin(); /* the filter's own column TOASTed: the row is there if it was */
+	add(ORDERS, 'u', NULL, "5|~|e2");
+	add(ORDERS, 'u', NULL, "6|~|f");
+	apply(_i == 1);
+	expect_value(ORDERS_SQL, "5ATe2");
+	begin(); /* keys change within, out of, into the filter */
+	add(ORDERS, 'c', NULL, "7|DE|g");
+	move(ORDERS, "5||", "15|AT|~");
+	move(ORDERS, "7||", "17|FR|g");
+	move(ORDERS, "8||", "18|DE|h");
+	move(ORDERS, "9||", "19|~|i");
+	apply(_i == 1);
+	expect_value(ORDERS_SQL, "15ATe2 18DEh");
+	begin();
+	add(ORDERS, 'u', NULL, "20|DE|~");
+	expect_error(try_apply(_i == 1), ERROR_TARGET, NULL, "set REPLICA IDENTITY FULL at the source");
+	begin();
+	add(ORDERS, 't', NULL, NULL);
+	apply(_i == 1);
+	expect_value(ORDERS_SQL, "");
+}
+END_TEST
+
+START_TEST(soft_deletes_under_a_filter)
+{
+	rules[1].delete_mode = DELETE_SOFT;
+	begin();
+	add(ORDERS, 'c', NULL, "1|DE|a");
+	add(ORDERS, 'c', NULL, "2|DE|b");
+	begin();
+	add(ORDERS, 'u', NULL, "1|FR|a");
+	move(ORDERS, "2||", "3|~|~");
+	apply(_i == 1);
+	expect_value(LIVE_SQL, "3DEb");
+	expect_value(ORDERS_SQL, "1DEa 2DEb 3DEb");
+	begin();
+	add(ORDERS, 'u', NULL, "1|AT|c");
+	apply(_i == 1);
+	expect_value(LIVE_SQL, "1ATc 3DEb");
+}
+END_TEST
+
+START_TEST(the_filter_of_a_table_without_a_key)
+{
+	begin();
+	add(BAG, 'c', NULL, "1|DE|a");
+	add(BAG, 'c', NULL, "1|FR|a");
+	add(BAG, 'c', NULL, "1|DE|a");
+	apply(_i == 1);
+	expect_value(BAG_SQL, "1DEa 1DEa");
+	begin();
+	add(BAG, 'u', "1|DE|a", "1|FR|a"); /* out */
+	add(BAG, 'u', "1|FR|a", "1|AT|b"); /* in */
+	add(BAG, 'd', "1|FR|a", NULL);
+	apply(_i == 1);
+	expect_value(BAG_SQL, "1DEa 1ATb");
+	ck_assert_uint_eq(counts.deletes_missing, 0);
+}
+END_TEST
+
+START_TEST(two_sources_share_a_table)
+{
+	begin();
+	add(SHOP_A, 'c', NULL, "1|DE|x");
+	add(SHOP_B, 'c', NULL, "1|DE|y");
+	add(SHOP_B, 'c', NULL, "2|DE|z");
+	begin();
+	add(SHOP_A, 'u', NULL, "1|DE|x2");
+	add(SHOP_B, 'd', "2||", NULL);
+	apply(_i == 1);
+	expect_value(ITEMS_SQL, "shop_a1x2 shop_b1y");
+	begin();
+	move(SHOP_B, "1||", "3|~|~");
+	apply(_i == 1);
+	expect_value(ITEMS_SQL, "shop_a1x2 shop_b3y");
+	begin();
+	add(SHOP_A, 't', NULL, NULL);
+	apply(_i == 1);
+	expect_value(ITEMS_SQL, "shop_b3y");
+}
+END_TEST
+
+/* Two tables that share one are folded together: their rows cannot meet. */
+START_TEST(a_shared_table_is_folded)
+{
+	size_t covered;
+
+	begin();
+	add(SHOP_A, 'c', NULL, "1|DE|x");
+	begin();
+	add(SHOP_B, 'c', NULL, "1|DE|y");
+	begin();
+	add(SHOP_A, 'u', NULL, "1|DE|z");
+	expect_no_error(plan_build(plan, bindings, connection, first, &covered));
+	ck_assert_uint_eq(covered, 3);
+	apply(true);
+	expect_value(ITEMS_SQL, "shop_a1z shop_b1y");
+}
+END_TEST
+
+/* GENERATED ALWAYS AS IDENTITY and nothing else: an upsert has nothing to update, an UPDATE may not touch the key. */
+START_TEST(nothing_but_an_identity)
+{
+	const char *all = "SELECT coalesce(string_agg(id::text, ' ' ORDER BY id), '') FROM rules.only_key";
+
+	begin();
+	add(ONLY_KEY, 'c', NULL, "1");
+	add(ONLY_KEY, 'c', NULL, "2");
+	apply(_i == 1);
+	begin(); /* the same again, as after a restart of the connector */
+	add(ONLY_KEY, 'c', NULL, "1");
+	add(ONLY_KEY, 'c', NULL, "2");
+	add(ONLY_KEY, 'c', NULL, "2");
+	begin();
+	add(ONLY_KEY, 'r', NULL, "1");
+	apply(_i == 1);
+	expect_value(all, "1 2");
+	begin();
+	add(ONLY_KEY, 'd', "1", NULL);
+	add(ONLY_KEY, 'c', NULL, "1");
+	add(ONLY_KEY, 'u', NULL, "2");
+	apply(_i == 1);
+	expect_value(all, "1 2");
+	begin();
+	move(ONLY_KEY, "1", "5");
+	apply(_i == 1);
+	expect_value(all, "2 5");
+	begin();
+	for (int i = 0; i < 300; i++) /* by COPY, which meets a row that is there */
+		add(ONLY_KEY, 'c', NULL, arena_format(memory, "%d", i));
+	apply(_i == 1);
+	expect_value("SELECT count(*)::text FROM rules.only_key", "300");
+}
+END_TEST
+
+/* A key, and an identity that nothing can assign but an INSERT. */
+START_TEST(a_key_and_an_identity)
+{
+	begin();
+	add(NUMBERED, 'c', NULL, "a|7");
+	apply(_i == 1);
+	begin();
+	add(NUMBERED, 'c', NULL, "a|7");
+	begin();
+	add(NUMBERED, 'u', NULL, "a|7");
+	apply(_i == 1);
+	begin();
+	move(NUMBERED, "a|", "b|7");
+	apply(_i == 1);
+	expect_value("SELECT string_agg(id || number, ' ') FROM rules.numbered", "b7");
+}
+END_TEST
+
+static void expect_refusal(int relation, struct table_rule rule, const char *part)
+{
+	const struct table_rule kept = rules[0];
+
+	rule.match = "*";
+	rules[0] = rule;
+	binding_cache_refresh(bindings);
+	begin();
+	add(relation, 'c', NULL, relation == USERS ? "1|a|b|c|5|d" : "1|DE|a");
+	expect_error(try_apply(false), ERROR_TARGET, NULL, part);
+	rules[0] = kept;
+}
+
+START_TEST(rules_that_the_target_refuses)
+{
+	const struct column_rule null_key[] = {{.match = "id", .mask = MASK_NULL}};
+	const struct column_rule no_key[] = {{.match = "id", .exclude = true}};
+	const struct column_rule twice[] = {{.match = "country", .rename = "body"}};
+	const struct column_rule missing[] = {{.match = "country", .rename = "land"}};
+	const struct column_rule hash[] = {{.match = "id", .mask = MASK_HASH}};
+	const struct column_rule cast[] = {{.match = "email", .rename = "mail"},
+	                                   {.match = "secret_1", .exclude = true},
+	                                   {.match = "age", .cast_from = "point"}};
+	const struct column_rule no_type[] = {{.match = "country", .cast_from = "nonsense"}};
+	const struct column_rule key_cast[] = {{.match = "id", .cast_from = "bigint"}};
+
+#define TO_ORDERS .rename = "rules.orders"
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .columns = null_key, .column_count = 1},
+	               "it belongs to the key");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .columns = no_key, .column_count = 1},
+	               "a rule excludes it");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .columns = twice, .column_count = 1},
+	               "two columns of the source go into column \"body\" of the target");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .columns = missing, .column_count = 1},
+	               "has no column \"land\", which the source sends as \"country\"");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .columns = hash, .column_count = 1}, "make it text");
+	expect_refusal(BAG, (struct table_rule){.rename = "rules.bag", .columns = no_type, .column_count = 1},
+	               "cast_from = \"nonsense\"");
+	expect_refusal(USERS, (struct table_rule){.rename = "rules.people", .columns = cast, .column_count = 3},
+	               "cast_from = \"point\", to smallint");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .columns = key_cast, .column_count = 1},
+	               "it belongs to the key");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .source_column = "shop", .source_value = "x"},
+	               "has no column \"shop\"");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .source_column = "body", .source_value = "x"},
+	               "the source has a column \"body\", too");
+	expect_refusal(ORDERS,
+	               (struct table_rule){TO_ORDERS, .filter = {.column = "land", .in = in_list, .in_count = 1}},
+	               "the filter reads column \"land\"");
+	expect_refusal(ORDERS, (struct table_rule){.rename = "rules.nothing"}, "the target has no table rules.nothing");
+}
+END_TEST
+
+static const char *no_topic(void *context, uint32_t number, int32_t *partition)
+{
+	(void)context;
+	(void)number;
+	*partition = 0;
+	return "t";
+}
+
+/* What the quarantine keeps holds no masked value, and is applied to the same effect. */
+START_TEST(what_is_kept_is_masked)
+{
+	const struct change_places places = {.topic = no_topic};
+	struct change *const *kept;
+	char *json = NULL;
+
+	begin();
+	add(USERS, 'c', NULL, "1|a@b.c|12345|plain|41|hidden");
+	kept = rules_mask_changes(&config, last->changes, 1, memory);
+	expect_no_error(change_json_write(kept, 1, &places, &json));
+	ck_assert_ptr_null(strstr(json, "a@b.c"));
+	ck_assert_ptr_null(strstr(json, "12345"));
+	ck_assert_ptr_null(strstr(json, "plain"));
+	ck_assert_ptr_null(strstr(json, "hidden"));
+	ck_assert_ptr_nonnull(strstr(json, "native"));
+	free(json);
+	last->changes[0] = kept[0];
+	apply(_i == 1);
+	expect_value(
+	    "SELECT (mail = encode(sha256(convert_to('peppera@b.c', 'UTF8')), 'hex'))::text || age FROM rules.people",
+	    "true41");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("rules");
+	TCase *tests = tcase_create("rules");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, names_masks_and_casts, 0, 2);
+	tcase_add_loop_test(tests, many_rows, 0, 2);
+	tcase_add_loop_test(tests, the_filter_of_a_table_with_a_key, 0, 2);
+	tcase_add_loop_test(tests, soft_deletes_under_a_filter, 0, 2);
+	tcase_add_loop_test(tests, the_filter_of_a_table_without_a_key, 0, 2);
+	tcase_add_loop_test(tests, two_sources_share_a_table, 0, 2);
+	tcase_add_test(tests, a_shared_table_is_folded);
+	tcase_add_loop_test(tests, nothing_but_an_identity, 0, 2);
+	tcase_add_loop_test(tests, a_key_and_an_identity, 0, 2);
+	tcase_add_test(tests, rules_that_the_target_refuses);
+	tcase_add_loop_test(tests, what_is_kept_is_masked, 0, 2);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
