@@ -140,6 +140,21 @@ static void print_rows(const struct report *report, const struct check_table *ta
 		fprintf(out, "  … and %zu more (--limit)\n", lasting - shown);
 }
 
+static void print_suspects(const struct report *report, const struct check_table *table, struct arena *arena, FILE *out)
+{
+	if (table->suspect_count == 0)
+		return;
+	fprintf(out, "%s: suspect, the connector lost values of these rows (--repair fetches them):\n", table->label);
+	for (size_t i = 0; i < table->suspect_count && i < report->limit; i++) {
+		struct grid *grid = grid_new(arena, 1);
+
+		grid_add(grid, arena_format(arena, "  suspect %s", table->suspects[i]), KEY_MOST);
+		grid_print_plain(grid, out);
+	}
+	if (table->suspect_count > report->limit)
+		fprintf(out, "  … and %zu more (--limit)\n", table->suspect_count - report->limit);
+}
+
 static void print_repair(const struct report *report, const struct check_table *table, FILE *out)
 {
 	if (report->kind == REPORT_COMPARED ||
@@ -169,6 +184,7 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 			fprintf(out, "%s: %" PRId64 " rows are kept by a rule although the source deleted them\n",
 			        table->label, table->kept);
 		print_rows(report, table, arena, out);
+		print_suspects(report, table, arena, out);
 		print_repair(report, table, out);
 	}
 	if (tables->uncaptured != NULL)

@@ -60,12 +60,21 @@ static json_t *repair_json(const struct report *report, const struct check_table
 	                 table->repair.problem);
 }
 
+static json_t *suspects_json(const struct check_table *table)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < table->suspect_count; i++)
+		json_array_append_new(list, json_string(table->suspects[i]));
+	return list;
+}
+
 static json_t *table_json(const struct report *report, const struct check_table *table)
 {
 	static const char *const verdicts[] = {"pending", "in_sync", "different", "not_checked"};
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s?, s:f, s:o, s:o, s:o}", "schema",
-	                 table->schema, "table", table->name, "source_rows",
+	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s?, s:f, s:o, s:o, s:o, s:o}",
+	                 "schema", table->schema, "table", table->name, "source_rows",
 	                 rows_json(check_rows_of(table, SIDE_SOURCE)), "target_rows",
 	                 rows_json(check_rows_of(table, SIDE_TARGET)), "parts", (json_int_t)table->bucket_count,
 	                 "different", (json_int_t)check_count_rows(table, ROW_LASTING, FAULT_DIFFERENT), "missing",
@@ -73,8 +82,8 @@ static json_t *table_json(const struct report *report, const struct check_table 
 	                 (json_int_t)check_count_rows(table, ROW_LASTING, FAULT_EXTRA), "kept", (json_int_t)table->kept,
 	                 "complete", table->open_count == 0 || table->narrowed, "verdict", verdicts[table->verdict],
 	                 "reason", table->reason, "seconds", report_seconds(table), "schema_differences",
-	                 shape_json(table), "differences", differences_json(report, table), "repair",
-	                 repair_json(report, table));
+	                 shape_json(table), "suspect", suspects_json(table), "differences",
+	                 differences_json(report, table), "repair", repair_json(report, table));
 }
 
 static json_t *stream_json(const struct report *report)

@@ -83,8 +83,10 @@ struct check_table {
 	struct check_side sides[2];
 	struct check_row *rows; /* narrowed down from the open buckets */
 	size_t row_count;
-	bool narrowed; /* rows are all that differ; false: only buckets are known, or the list was cut */
-	int64_t kept;  /* rows that a rule keeps in the target although the source deleted them */
+	bool narrowed;         /* rows are all that differ; false: only buckets are known, or the list was cut */
+	const char **suspects; /* keys ("id=5") of rows that the stream marked: the connector lost their values */
+	size_t suspect_count;
+	int64_t kept; /* rows that a rule keeps in the target although the source deleted them */
 	enum verdict verdict;
 	const char *reason; /* in the arena, or NULL */
 	struct {

@@ -13,6 +13,7 @@
 #include "check/detail.h"
 #include "check/repair.h"
 #include "check/report.h"
+#include "check/suspects.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,8 @@ static struct error *repair(struct verify *verify)
 	}
 	verify->report.kind = REPORT_REPAIRED;
 	TRY(repair_rounds(verify));
+	TRY(suspects_read(comparison->watch, comparison->config, comparison->arena, &verify->tables));
+	TRY(suspects_clear(comparison->watch, comparison->config, comparison->source_lsn, &verify->tables));
 	return sequences_repair(comparison->watch, &verify->sequences, SEQUENCE_MARGIN, &verify->report.sequences_set);
 }
 
@@ -127,6 +130,7 @@ static struct error *check_pair(struct verify *verify, FILE *out)
 	TRY(sequences_read(comparison->fence, comparison->watch, &verify->tables, comparison->arena,
 	                   &verify->sequences));
 	TRY(repair(verify));
+	TRY(suspects_read(comparison->watch, comparison->config, comparison->arena, &verify->tables));
 	TRY(detail_read(comparison, &verify->tables, verify->options->limit, verify->options->show_values));
 	TRY(watermark_read(comparison->watch, comparison->config, comparison->arena, &verify->report.watermark));
 	verify->report.elapsed_us = clock_monotonic_us() - start;

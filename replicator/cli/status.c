@@ -46,7 +46,8 @@ enum {
 	CLUSTER_ID,
 	ACTIVE,
 	PAUSED_AT,
-	PAUSED_BY
+	PAUSED_BY,
+	SUSPECT_ROWS
 };
 
 static struct error *query_state(struct pg_connection *connection, const struct config *config, const char *columns,
@@ -85,7 +86,9 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	                             " AND l.pid = s.holder_pid AND l.database ="
 	                             " (SELECT oid FROM pg_database WHERE datname = current_database()))::int,"
 	                             " to_char(s.paused_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
-	                             " s.paused_by");
+	                             " s.paused_by, (SELECT count(*) FROM ");
+	sql_append_qualified(&columns, config->target.schema, "suspect");
+	buffer_append_text(&columns, " u WHERE u.stream = s.name)");
 	error = query_state(connection, config, columns.data, "stream", "s.name = $1", &status->stream);
 	buffer_free(&columns);
 	return error;
@@ -218,6 +221,9 @@ static void print_text(const struct config *config, const struct status *status)
 	print_snapshots(status);
 	if (pg_result_integer(status->stream, 0, QUARANTINED) > 0)
 		printf("  set aside     %s transactions wait in the quarantine\n", stream_text(status, QUARANTINED));
+	if (pg_result_integer(status->stream, 0, SUSPECT_ROWS) > 0)
+		printf("  suspect       %s rows whose values the connector lost: check_target --repair fetches them\n",
+		       stream_text(status, SUSPECT_ROWS));
 	if (!pg_result_is_null(status->stream, 0, INSTANCE))
 		printf("  instance      %s, epoch %s, last sign of life %s s ago\n", stream_text(status, INSTANCE),
 		       stream_text(status, EPOCH), stream_text(status, HEARTBEAT_AGE));
@@ -303,6 +309,7 @@ static void add_stream_json(json_t *root, const struct status *status)
 	json_object_set_new(root, "last_delay_seconds", number_of(status->stream, 0, LAST_DELAY));
 	add_lag_json(root, status);
 	json_object_set_new(root, "quarantined", integer_of(status->stream, 0, QUARANTINED));
+	json_object_set_new(root, "suspect_rows", integer_of(status->stream, 0, SUSPECT_ROWS));
 	json_object_set_new(root, "instance", text_of(status->stream, 0, INSTANCE));
 	json_object_set_new(root, "epoch", integer_of(status->stream, 0, EPOCH));
 	json_object_set_new(root, "heartbeat_age_seconds", number_of(status->stream, 0, HEARTBEAT_AGE));

@@ -1,34 +1,13 @@
-/*
- * strict.c - change by change, in the source's order.
- *
- * NOTES
- *   A key change comes as the delete of the old key and the insert of the new one. It is applied as what it was, an
- *   UPDATE of the key: placeholders and the target's own columns keep their values, and references that cascade follow.
- *   Where deletes are soft or ignored the old row has to stay, so the new one becomes a copy of it.
- *
- *   A deferrable key lets rows change places within a statement: 1 → 2, 2 → 1. One after the other, the second would take
- *   the row that the first has just moved. Such a run of key changes is taken apart: all old rows are read and removed,
- *   then all new ones written.
- */
-#include "target/batch.h"
-
+/* strict.c - change by change, in the source's order; a row's key changes are a file of their own, key_change.c. */
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "pg/sql.h"
 #include "target/ddl.h"
 #include "target/rules.h"
+#include "target/strict_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
-
-struct strict {
-	struct row_sender *sender;
-	struct pg_connection *connection;
-	const struct transaction *transaction;
-	struct batch_counts *counts;
-	struct arena *arena; /* values read from the target */
-};
 
 static void take_rows(void *context, size_t number, uint64_t rows)
 {
@@ -36,8 +15,8 @@ static void take_rows(void *context, size_t number, uint64_t rows)
 	*(uint64_t *)context = rows;
 }
 
-static struct error *send_one(const struct strict *strict, struct binding *binding, enum statement_kind kind,
-                              const bool *mask, const struct row_image *row, uint64_t *rows)
+struct error *strict_send(const struct strict *strict, struct binding *binding, enum statement_kind kind,
+                          const bool *mask, const struct row_image *row, uint64_t *rows)
 {
 	struct error *error;
 	struct error *finished;
@@ -54,7 +33,7 @@ static struct error *send_one(const struct strict *strict, struct binding *bindi
 }
 
 /* Which columns the image has; true: all. */
-static bool mask_of(const struct binding *binding, const struct value *values, bool *mask)
+bool strict_mask(const struct binding *binding, const struct value *values, bool *mask)
 {
 	bool whole = true;
 
@@ -80,7 +59,7 @@ static struct error *row_is_missing(const struct binding *binding)
 	                 binding->image->schema, binding->image->name);
 }
 
-static struct error *no_text(const struct binding *binding)
+struct error *strict_no_text(const struct binding *binding)
 {
 	return error_new(
 	    ERROR_EVENT,
@@ -89,33 +68,33 @@ static struct error *no_text(const struct binding *binding)
 	    binding->relation->schema, binding->relation->table, binding->rule->filter.column);
 }
 
-static void count_ignored(const struct strict *strict, enum metric_counter rule)
+void strict_count_ignored(const struct strict *strict, enum metric_counter rule)
 {
 	strict->counts->ignored++;
 	metric_add(rule, 1);
 }
 
 /* `insert`: no row should be there, so that an upsert is the shortest way. */
-static struct error *write_row(const struct strict *strict, struct binding *binding, const struct change *change,
+struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                const struct value *values, bool insert)
 {
 	struct row_image row = {values, NULL, change};
 	bool *mask = memory_alloc(binding->column_count + 1);
-	bool whole = mask_of(binding, values, mask);
+	bool whole = strict_mask(binding, values, mask);
 	struct error *error = NULL;
 	uint64_t rows = 0;
 
 	if (binding->key_count > 0 && (!insert || !whole || !binding->upsert))
-		error = send_one(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
+		error = strict_send(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
 	free(mask);
 	TRY(error);
 	if (rows > 0)
 		return NULL;
-	return whole ? send_one(strict, binding, STATEMENT_INSERT, NULL, &row, &rows) : row_is_missing(binding);
+	return whole ? strict_send(strict, binding, STATEMENT_INSERT, NULL, &row, &rows) : row_is_missing(binding);
 }
 
 /* The row that has the key, or of a table without one all the values, of `values`. */
-static struct error *remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
+struct error *strict_remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                 const struct value *values, bool *found)
 {
 	struct row_image row = {values, NULL, change};
@@ -123,14 +102,14 @@ static struct error *remove_row(const struct strict *strict, struct binding *bin
 
 	*found = false;
 	if (binding->rule->delete_mode == DELETE_IGNORE) {
-		count_ignored(strict, METRIC_LEFT_OUT_DELETE);
+		strict_count_ignored(strict, METRIC_LEFT_OUT_DELETE);
 		*found = true;
 		return NULL;
 	}
 	if (values == NULL)
 		return error_new(ERROR_EVENT, "a delete without the old row; set REPLICA IDENTITY FULL at the source");
-	TRY(send_one(strict, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL, &row,
-	             &rows));
+	TRY(strict_send(strict, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL, &row,
+	                &rows));
 	*found = rows > 0;
 	return NULL;
 }
@@ -143,301 +122,35 @@ static struct error *update_if_there(const struct strict *strict, struct binding
 	struct error *error;
 	uint64_t rows;
 
-	mask_of(binding, change->after, mask);
-	error = send_one(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
+	strict_mask(binding, change->after, mask);
+	error = strict_send(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
 	free(mask);
 	if (error == NULL && rows == 0)
-		count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+		strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);
 	return error;
 }
 
-/* As write_row, under the rule's filter. */
-static struct error *write_admitted(const struct strict *strict, struct binding *binding, const struct change *change,
+/* As strict_write_row, under the rule's filter. */
+struct error *strict_write_admitted(const struct strict *strict, struct binding *binding, const struct change *change,
                                     bool insert)
 {
 	bool found;
 
 	switch (binding_membership(binding, change->after)) {
 	case MEMBERSHIP_IN:
-		return write_row(strict, binding, change, change->after, insert);
+		return strict_write_row(strict, binding, change, change->after, insert);
 	case MEMBERSHIP_UNCHANGED:
-		return binding->key_count > 0 ? update_if_there(strict, binding, change) : no_text(binding);
+		return binding->key_count > 0 ? update_if_there(strict, binding, change) : strict_no_text(binding);
 	case MEMBERSHIP_UNREADABLE:
-		return no_text(binding);
+		return strict_no_text(binding);
 	case MEMBERSHIP_OUT:
 		break;
 	}
-	count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+	strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);
 	/* The source had no row of an inserted key, so nothing can be there. */
 	if (binding->key_count == 0 || change->operation == CHANGE_INSERT)
 		return NULL;
-	return remove_row(strict, binding, change, change->after, &found);
-}
-
-/* Key changes. */
-
-static bool is_key_change(const struct transaction *transaction, size_t number)
-{
-	const struct change *change = transaction->changes[number];
-	const struct change *next = number + 1 < transaction->change_count ? transaction->changes[number + 1] : NULL;
-
-	return change->operation == CHANGE_DELETE && change->other_key != NULL && change->before != NULL &&
-	       next != NULL && next->relation == change->relation && next->operation == CHANGE_INSERT &&
-	       next->after != NULL;
-}
-
-static bool keys_equal(const struct relation *relation, const struct value *a, const struct value *b)
-{
-	for (uint32_t i = 0; i < relation->key_count; i++) {
-		const struct value *x = &a[relation->key_columns[i]];
-		const struct value *y = &b[relation->key_columns[i]];
-
-		if (x->length != y->length || (x->length > 0 && memcmp(x->data, y->data, x->length) != 0))
-			return false;
-	}
-	return true;
-}
-
-/* A row on its way from its old key to a new one. */
-struct moving {
-	struct moving *next;      /* in the chain of its key */
-	const struct change *old; /* NULL: it was not in the target */
-	const struct change *new;
-	const struct value *values; /* its key among them */
-};
-
-/* Rows by their key; those of one key in the order in which they were put there. */
-struct moving_map {
-	const struct relation *relation;
-	struct moving **chains;
-	size_t mask;
-};
-
-static struct moving_map moving_map_new(const struct strict *strict, const struct relation *relation, size_t count)
-{
-	struct moving_map map = {relation, NULL, 1};
-
-	while (map.mask < count)
-		map.mask = map.mask * 2 + 1;
-	map.chains = arena_alloc_zeroed(strict->arena, (map.mask + 1) * sizeof(*map.chains));
-	return map;
-}
-
-static struct moving **moving_chain(const struct moving_map *map, const struct value *key)
-{
-	uint64_t hash = 0;
-
-	for (uint32_t i = 0; i < map->relation->key_count; i++) {
-		const struct value *value = &key[map->relation->key_columns[i]];
-
-		if (value->length > 0)
-			hash = XXH3_64bits_withSeed(value->data, value->length, hash);
-	}
-	return &map->chains[hash & map->mask];
-}
-
-static void moving_map_put(const struct moving_map *map, struct moving *moving)
-{
-	struct moving **link = moving_chain(map, moving->values);
-
-	while (*link != NULL)
-		link = &(*link)->next;
-	moving->next = NULL;
-	*link = moving;
-}
-
-/* The link to the row that has had the key since longest; to NULL when none has it. */
-static struct moving **moving_map_find(const struct moving_map *map, const struct value *key)
-{
-	struct moving **link = moving_chain(map, key);
-
-	while (*link != NULL && !keys_equal(map->relation, (*link)->values, key))
-		link = &(*link)->next;
-	return link;
-}
-
-static struct error *move_row(const struct strict *strict, struct binding *binding, const struct change *old,
-                              const struct change *new)
-{
-	const struct relation *relation = binding->relation;
-	struct value *old_key = arena_alloc(strict->arena, (relation->key_count + 1) * sizeof(*old_key));
-	struct row_image row = {new->after, old_key, new};
-	bool *mask = memory_alloc(binding->column_count + 1);
-	struct error *error;
-	uint64_t rows = 0;
-	bool found;
-
-	for (uint32_t i = 0; i < relation->key_count; i++)
-		old_key[i] = old->before[relation->key_columns[i]];
-	if (binding_membership(binding, new->after) == MEMBERSHIP_OUT) {
-		free(mask);
-		count_ignored(strict, METRIC_LEFT_OUT_FILTER);
-		return remove_row(strict, binding, old, old->before, &found);
-	}
-	mask_of(binding, new->after, mask);
-	error = send_one(strict, binding, STATEMENT_MOVE, mask, &row, &rows);
-	free(mask);
-	TRY(error);
-	if (rows > 0)
-		return NULL;
-	/* The old row is not there, or the new one is: what happened since has been here before. */
-	TRY(remove_row(strict, binding, old, old->before, &found));
-	return write_admitted(strict, binding, new, false);
-}
-
-/*
- * Whether a row moves to a key that another one has, which moves away later: one that is in the target, or that has
- * moved there before.
- */
-static struct error *keys_meet(const struct strict *strict, const struct binding *binding, size_t first, size_t end,
-                               bool *meet)
-{
-	struct change **changes = strict->transaction->changes;
-	struct moving_map arrived = moving_map_new(strict, binding->relation, (end - first) / 2);
-	struct moving *moving = arena_alloc_zeroed(strict->arena, (end - first) / 2 * sizeof(*moving));
-
-	*meet = false;
-	for (size_t i = first; i < end && !*meet; i += 2, moving++) {
-		struct moving **link = moving_map_find(&arrived, changes[i]->before);
-		struct value *row = NULL;
-
-		if (*link != NULL) { /* somebody came to the key that this row leaves */
-			*link = (*link)->next;
-			TRY(row_sender_read(strict->sender, strict->connection, binding, changes[i]->before,
-			                    strict->arena, &row));
-			*meet = row != NULL || *moving_map_find(&arrived, changes[i]->before) != NULL;
-		}
-		moving->values = changes[i + 1]->after;
-		moving_map_put(&arrived, moving);
-	}
-	return NULL;
-}
-
-/* `after` with what it lacks taken from `from`, which has a value for each column of the relation. */
-static struct value *complete(const struct strict *strict, const struct relation *relation, const struct value *after,
-                              const struct value *from)
-{
-	struct value *values = arena_alloc(strict->arena, relation->column_count * sizeof(*values));
-
-	for (uint32_t i = 0; i < relation->column_count; i++)
-		values[i] = after[i].kind == VALUE_UNCHANGED && from != NULL ? from[i] : after[i];
-	return values;
-}
-
-static bool has_placeholders(const struct binding *binding, const struct value *values)
-{
-	for (size_t i = 0; i < binding->column_count; i++)
-		if (bound_value(&binding->columns[i], values)->kind == VALUE_UNCHANGED)
-			return true;
-	return false;
-}
-
-/* Whether a row that changes its key is in the filter then; if not, that is counted. `was_there`: before. */
-static bool comes_along(const struct strict *strict, enum membership membership, bool was_there)
-{
-	if (membership == MEMBERSHIP_IN || (membership == MEMBERSHIP_UNCHANGED && was_there))
-		return true;
-	count_ignored(strict, METRIC_LEFT_OUT_FILTER);
-	return false;
-}
-
-/* The old row stays behind, marked or untouched. */
-static struct error *copy_row(const struct strict *strict, struct binding *binding, const struct change *old,
-                              const struct change *new)
-{
-	enum membership membership = binding_membership(binding, new->after);
-	struct value *from = NULL;
-	bool found;
-
-	if (membership == MEMBERSHIP_UNCHANGED || has_placeholders(binding, new->after))
-		TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
-	TRY(remove_row(strict, binding, old, old->before, &found));
-	if (!comes_along(strict, membership, from != NULL))
-		return NULL;
-	return write_row(strict, binding, new, complete(strict, binding->relation, new->after, from), false);
-}
-
-/*
- * Rows that change places within a statement: each old key means a row from before the statement, so the one that has
- * had it since longest. First that is the target's own, unless it has moved already.
- */
-static struct error *exchange_rows(const struct strict *strict, struct binding *binding, size_t first, size_t end)
-{
-	const struct relation *relation = binding->relation;
-	struct change **changes = strict->transaction->changes;
-	size_t count = 0, most = (end - first) / 2;
-	struct moving *moving = arena_alloc_zeroed(strict->arena, most * sizeof(*moving));
-	struct moving *leaving = arena_alloc_zeroed(strict->arena, most * sizeof(*leaving));
-	struct moving_map arrived = moving_map_new(strict, relation, most);
-	struct moving_map left = moving_map_new(strict, relation, most);
-	bool found;
-
-	for (size_t i = first; i < end; i += 2) {
-		const struct value *key = changes[i]->before;
-		struct moving *row = NULL;
-		struct value *from = NULL;
-
-		if (*moving_map_find(&left, key) == NULL)
-			TRY(row_sender_read(strict->sender, strict->connection, binding, key, strict->arena, &from));
-		if (from != NULL) {
-			leaving[count].values = key;
-			moving_map_put(&left, &leaving[count]);
-		} else {
-			struct moving **link = moving_map_find(&arrived, key);
-
-			row = *link;
-			if (row != NULL)
-				*link = row->next;
-		}
-		if (row == NULL) {
-			row = &moving[count++];
-			row->old = from != NULL ? changes[i] : NULL;
-		}
-		row->new = changes[i + 1];
-		row->values = complete(strict, relation, row->new->after, from != NULL ? from : row->values);
-		moving_map_put(&arrived, row);
-	}
-	for (size_t i = 0; i < count; i++)
-		if (moving[i].old != NULL)
-			TRY(remove_row(strict, binding, moving[i].old, moving[i].old->before, &found));
-	for (size_t i = 0; i < count; i++)
-		if (comes_along(strict, binding_membership(binding, moving[i].new->after), moving[i].old != NULL))
-			TRY(write_row(strict, binding, moving[i].new, moving[i].values, false));
-	return NULL;
-}
-
-/* GENERATED ALWAYS AS IDENTITY: an UPDATE cannot give the row another key, an INSERT can. */
-static bool has_fixed_key(const struct binding *binding)
-{
-	for (size_t i = 0; i < binding->key_count; i++)
-		if (binding->columns[binding->key[i]].image->identity_always)
-			return true;
-	return false;
-}
-
-/* *next: the change behind the run of key changes of this table. */
-static struct error *change_keys(const struct strict *strict, struct binding *binding, size_t first, size_t *next)
-{
-	struct change **changes = strict->transaction->changes;
-	size_t end = first;
-	bool meet;
-
-	while (end < strict->transaction->change_count && changes[end]->relation == binding->relation &&
-	       is_key_change(strict->transaction, end))
-		end += 2;
-	*next = end;
-	for (size_t i = first + 1; i < end; i += 2)
-		if (binding_membership(binding, changes[i]->after) == MEMBERSHIP_UNREADABLE)
-			return no_text(binding);
-	TRY(keys_meet(strict, binding, first, end, &meet));
-	if (meet)
-		return exchange_rows(strict, binding, first, end);
-	for (size_t i = first; i < end; i += 2)
-		if (binding->rule->delete_mode == DELETE_HARD && !has_fixed_key(binding))
-			TRY(move_row(strict, binding, changes[i], changes[i + 1]));
-		else
-			TRY(copy_row(strict, binding, changes[i], changes[i + 1]));
-	return NULL;
+	return strict_remove_row(strict, binding, change, change->after, &found);
 }
 
 /* The other changes. */
@@ -446,17 +159,15 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 {
 	bool found;
 
-	if (change->other_key != NULL)
-		return error_new(ERROR_EVENT,
-		                 "the delete is the first half of a key change whose second half never came "
-		                 "(the connector lost it at a restart); resync the table");
+	if (change->other_key != NULL && change->before != NULL && binding->key_count > 0)
+		return key_change_apply_alone(strict, binding, change);
 	/* With a key `before` may hold nothing else, and a row outside of the filter is not there. */
 	if (binding->key_count == 0 && change->before != NULL &&
 	    binding_membership(binding, change->before) == MEMBERSHIP_OUT) {
-		count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+		strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);
 		return NULL;
 	}
-	TRY(remove_row(strict, binding, change, change->before, &found));
+	TRY(strict_remove_row(strict, binding, change, change->before, &found));
 	strict->counts->deletes_missing += found || binding->filters ? 0 : 1;
 	return NULL;
 }
@@ -467,7 +178,7 @@ static struct error *apply_update(const struct strict *strict, struct binding *b
 	uint64_t rows;
 
 	if (binding->key_count > 0)
-		return write_admitted(strict, binding, change, false);
+		return strict_write_admitted(strict, binding, change, false);
 	if (change->before == NULL)
 		return error_new(
 		    ERROR_EVENT,
@@ -475,8 +186,8 @@ static struct error *apply_update(const struct strict *strict, struct binding *b
 		    "FULL at the source (flattened events never have the old row: give the table a key, or "
 		    "exclude it)");
 	if (binding_membership(binding, change->before) != MEMBERSHIP_OUT)
-		TRY(send_one(strict, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
-	return write_admitted(strict, binding, change, true);
+		TRY(strict_send(strict, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
+	return strict_write_admitted(strict, binding, change, true);
 }
 
 /* In a table that several sources share only their own rows go. */
@@ -487,7 +198,7 @@ static struct error *apply_truncate(const struct strict *strict, const struct bi
 	struct error *error;
 
 	if (binding->rule->truncate_mode == TRUNCATE_IGNORE) {
-		count_ignored(strict, METRIC_LEFT_OUT_TRUNCATE);
+		strict_count_ignored(strict, METRIC_LEFT_OUT_TRUNCATE);
 		return NULL;
 	}
 	if (binding->rule->truncate_mode == TRUNCATE_SOFT) {
@@ -509,8 +220,8 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 	const struct change *change = strict->transaction->changes[number];
 
 	*next = number + 1;
-	if (is_key_change(strict->transaction, number) && binding->key_count > 0)
-		return change_keys(strict, binding, number, next);
+	if (key_change_is_whole(strict->transaction, number) && binding->key_count > 0)
+		return key_change_apply(strict, binding, number, next);
 	if (change->operation == CHANGE_DELETE)
 		return apply_delete(strict, binding, change);
 	if (change->operation == CHANGE_TRUNCATE)
@@ -519,7 +230,7 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 		return error_new(ERROR_EVENT, "the event has no new row (`after`)");
 	if (change->operation == CHANGE_UPDATE)
 		return apply_update(strict, binding, change);
-	return write_admitted(strict, binding, change, true);
+	return strict_write_admitted(strict, binding, change, true);
 }
 
 /*
@@ -569,7 +280,7 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 
 		next = i + 1;
 		if (change->operation == CHANGE_MESSAGE) {
-			count_ignored(strict, METRIC_LEFT_OUT_MESSAGE);
+			strict_count_ignored(strict, METRIC_LEFT_OUT_MESSAGE);
 			continue;
 		}
 		error = apply_next(strict, cache, ddl, i, &next);
@@ -584,7 +295,7 @@ struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connecti
                                    struct binding_cache *cache, const struct partition_list *partitions,
                                    const struct transaction *transaction, struct batch_counts *counts)
 {
-	struct strict strict = {sender, connection, transaction, counts, arena_new()};
+	struct strict strict = {sender, connection, transaction, counts, binding_cache_config(cache), arena_new()};
 	struct ddl *ddl = ddl_new(cache);
 	struct error *error = apply_all(&strict, cache, ddl, partitions);
 

@@ -6,11 +6,6 @@ LOAD_SECONDS=${FAULTS_SECONDS:-30}
 ACTIONS='kill_daemon:6 stop_daemon:4 term_daemon:2 kill_backend:2 end_sessions:3 target_crash:3 source_crash:1 broker_kill:1
 broker_restart:1 connector_restart:1 connect_kill:1 lock_table:2 cancel_statements:2 target_cut:2 target_stall:2 target_delay:1 kafka_cut:2
 kafka_stall:1 kafka_delay:1 source_cut:1 block_checkpoint:2'
-# After these the connector may send a transaction again from its middle, numbered anew, and it can lose the second half of a
-# key change. Until the daemon heals both, the load has neither key changes nor long transactions with them (FAULTS_ALL_LOADS=1
-# has them nevertheless).
-CONNECTOR_ACTIONS=' source_crash broker_kill broker_restart connector_restart connect_kill source_cut '
-
 # random N: sets DRAWN to 0 … N-1.
 random() { DRAWN=$(((RANDOM * 32768 + RANDOM) % $1)); }
 
@@ -50,14 +45,11 @@ plan_make() {
     random 32768; ACTION_NUMBER+=("$DRAWN")
     random 4; ACTION_PAIRED+=("$DRAWN")
   done
-  PLAN_KEYS=1
-  [ "${FAULTS_ALL_LOADS:-}" != 1 ] || return 0
-  for name in "${ACTION_NAME[@]}"; do [[ $CONNECTOR_ACTIONS != *" $name "* ]] || PLAN_KEYS=0; done
 }
 
 plan_print() {
   local i
-  note "instances $PLAN_INSTANCES, synchronous_commit $PLAN_SYNCHRONOUS, partitions $PLAN_PARTITIONS, single stream $PLAN_SINGLE, batch_rows $PLAN_BATCH_ROWS, $PLAN_RATE transactions a second by $PLAN_CLIENTS clients, key changes and long transactions $PLAN_KEYS"
+  note "instances $PLAN_INSTANCES, synchronous_commit $PLAN_SYNCHRONOUS, partitions $PLAN_PARTITIONS, single stream $PLAN_SINGLE, batch_rows $PLAN_BATCH_ROWS, $PLAN_RATE transactions a second by $PLAN_CLIENTS clients"
   for ((i = 0; i < ${#ACTION_NAME[@]}; i++)); do
     note "$(printf '%6d ms %s (%d)%s' "${ACTION_AT[i]}" "${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}" "$([ "${ACTION_PAIRED[i]}" -eq 0 ] && echo ' and at once')")"
   done

@@ -256,6 +256,39 @@ START_TEST(unchanged_value_stays)
 }
 END_TEST
 
+/* DELETE of a key change whose second half never came: LSN 0 would be any, so these have their own. */
+static void add_lone_half(struct transaction *transaction, const char *from, const struct value *to)
+{
+	struct change *change;
+
+	add(transaction, CHANGE_DELETE, from, "0", NULL);
+	change = transaction->changes[transaction->change_count - 1];
+	change->other_key = to;
+	change->lsn = 100 + transaction->change_count;
+}
+
+START_TEST(lone_half_of_a_key_change_moves_the_row)
+{
+	static const struct value five = {.data = "5", .length = 1, .kind = VALUE_NUMBER};
+	static const struct value six = {.data = "6", .length = 1, .kind = VALUE_NUMBER};
+	struct transaction *change = transaction_of(1);
+
+	postgres_execute(side, "INSERT INTO applier.t VALUES (1, 10, 'kept'), (2, 20, 'other')");
+	add_lone_half(change, "1", &five);
+	add(change, CHANGE_INSERT, "7", "70", "next"); /* not its second half */
+	add_lone_half(change, "99", &six);             /* not in the target */
+	offer(change);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(concat_ws(' ', id, code, body), ', ' ORDER BY id) FROM applier.t",
+	             "2 20 other, 5 10 kept, 7 70 next");
+	expect_value(
+	    "SELECT string_agg(concat_ws(' ', schema_name, table_name, key, tx_id, commit_lsn), ', ' ORDER BY key)"
+	    " FROM applier_state.suspect",
+	    "applier t id=5 1 0/64, applier t id=6 1 0/64");
+	expect_value("SELECT suspect_rows FROM applier_state.status", "2");
+}
+END_TEST
+
 /* The server commits, but cannot say so: it waits for a standby that is not there, and its session is ended. */
 START_TEST(commit_without_an_answer_is_found_done)
 {
@@ -414,6 +447,7 @@ int main(void)
 	tcase_add_test(tests, replaced_instance_commits_nothing);
 	tcase_add_test(tests, swapped_unique_values_are_replayed_strictly);
 	tcase_add_test(tests, unchanged_value_stays);
+	tcase_add_test(tests, lone_half_of_a_key_change_moves_the_row);
 	tcase_add_test(tests, commit_without_an_answer_is_found_done);
 	tcase_add_test(tests, lost_connection_before_commit_is_done_again);
 	tcase_add_test(tests, target_without_confirmed_commits_is_noticed);

@@ -1,0 +1,49 @@
+/*
+ * strict_internal.h - what the files that apply change by change share. Nobody else includes it. Thread: the applier's.
+ *
+ *   strict.c      one change after the other
+ *   key_change.c  a row's key changes
+ */
+#ifndef REPLICATOR_TARGET_STRICT_INTERNAL_H
+#define REPLICATOR_TARGET_STRICT_INTERNAL_H
+
+#include "base/metrics.h"
+#include "target/batch.h"
+
+struct strict {
+	struct row_sender *sender;
+	struct pg_connection *connection;
+	const struct transaction *transaction;
+	struct batch_counts *counts;
+	const struct config *config;
+	struct arena *arena; /* values read from the target */
+};
+
+/* strict.c */
+struct error *strict_send(const struct strict *strict, struct binding *binding, enum statement_kind kind,
+                          const bool *mask, const struct row_image *row, uint64_t *rows);
+bool strict_mask(const struct binding *binding, const struct value *values,
+                 bool *mask);                                /* which columns the image has; true: all */
+struct error *strict_no_text(const struct binding *binding); /* the filter's column cannot be read */
+void strict_count_ignored(const struct strict *strict, enum metric_counter rule);
+struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
+                               const struct value *values, bool insert);
+/* As strict_write_row its `after`, under the rule's filter. */
+struct error *strict_write_admitted(const struct strict *strict, struct binding *binding, const struct change *change,
+                                    bool insert);
+/* The row that has the key, or of a table without one all the values, of `values`. */
+struct error *strict_remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
+                                const struct value *values, bool *found);
+
+/* key_change.c */
+
+/* Whether the change with that number and the next one are the halves of a key change. */
+bool key_change_is_whole(const struct transaction *transaction, size_t number);
+
+/* Those of this table in a row, from `first` on. *next: the change behind them. */
+struct error *key_change_apply(const struct strict *strict, struct binding *binding, size_t first, size_t *next);
+
+/* The first half of one whose second half never came. */
+struct error *key_change_apply_alone(const struct strict *strict, struct binding *binding, const struct change *old);
+
+#endif
