@@ -13,8 +13,7 @@
 #include "target/binding.h"
 
 /* `values`: by the relation's columns; those of the key are used. Errors: of the connection. */
-struct error *suspect_mark(struct pg_connection *connection, const struct config *config,
-                           const struct binding *binding, const struct value *values,
-                           const struct transaction *transaction);
+struct error *suspect_mark(struct pg_connection *connection, const struct config *config, const struct binding *binding,
+                           const struct value *values, const struct transaction *transaction);
 
 #endif
