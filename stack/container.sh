@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the containers of docker-compose.yaml run out of stack/Dockerfile: the same settings as without Docker, with the
 # addresses of the containers' network.
-# usage: container.sh kafka | connect | configure | register | call FUNCTION [ARGUMENT…]
+# usage: container.sh kafka | connect | registry | configure | register | call FUNCTION [ARGUMENT…]
 # shellcheck disable=SC1091
 set -euo pipefail
 
@@ -11,6 +11,7 @@ set -euo pipefail
 BROKER=kafka:29092 CONNECT_URL=http://connect:8083 DEMO_CONNECTOR=postgres-connector
 SOURCE_HOST=source-db SOURCE_PORT=5432 TARGET_HOST=target-db TARGET_PORT=5432 STATUS_HOST=0.0.0.0 STATUS_PORT=8090
 DEMO_CONF=/etc/replicator/replicator.conf
+demo_avro && REGISTRY_URL=http://registry:8081
 
 # The volume holds the data; a broker that was killed while it formatted it does that again.
 container_kafka() {
@@ -24,10 +25,16 @@ container_kafka() {
 }
 
 container_connect() {
-  local file=/tmp/connect.properties
+  local file=/tmp/connect.properties settings=()
+  ! demo_avro || mapfile -t settings < <(registry_connect_settings)
   CONNECT_GROUP=connect-demo connect_properties 8083 "$BROKER" listeners=http://0.0.0.0:8083 \
-    rest.advertised.host.name=connect >"$file"
+    rest.advertised.host.name=connect "${settings[@]}" >"$file"
   java_exec "${CONNECT_HEAP:-768m}" org.apache.kafka.connect.cli.ConnectDistributed "$file"
+}
+
+container_registry() {
+  registry_command /var/lib/registry 0.0.0.0 8081
+  exec "${REGISTRY_COMMAND[@]}"
 }
 
 # The replicator's configuration, on the volume that the two images share.
@@ -39,7 +46,7 @@ container_configure() {
 container_register() { demo_register /tmp/connector.json; }
 
 case ${1:-} in
-  kafka | connect | configure | register) "container_$1" ;;
+  kafka | connect | registry | configure | register) "container_$1" ;;
   call) shift; "$@" ;;
-  *) die "usage: container.sh kafka | connect | configure | register | call FUNCTION [ARGUMENT…]" ;;
+  *) die "usage: container.sh kafka | connect | registry | configure | register | call FUNCTION [ARGUMENT…]" ;;
 esac

@@ -3,9 +3,9 @@
  *
  * NOTES
  *   The fence is a transactional logical message. The connector reports it in a transaction of its own (END lists it,
- *   its event goes to topic PREFIX.message), so the stream's watermark passes it like any other transaction. A server
- *   before PostgreSQL 14 does not send messages to pgoutput, a role may be denied the function: then the next commit
- *   that passes is waited for.
+ *   its event goes to topic PREFIX.message), so the stream's watermark passes it like any other transaction. A role that
+ *   is denied the function, or a server before PostgreSQL 14, which does not send messages to pgoutput, touches the row
+ *   of the heartbeat table (`init source`), if it may. Else the next commit that passes is waited for.
  */
 #include "check/watermark.h"
 
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define POLL_MS 5
+#define MESSAGES_SINCE 140000 /* pgoutput has them */
 
 static const char *take_text(struct arena *arena, const struct pg_result *result, size_t column)
 {
@@ -64,16 +65,31 @@ bool watermark_is_stopped(const struct watermark *watermark)
 	                            strcmp(watermark->state, "failed") == 0 || strcmp(watermark->state, "paused") == 0);
 }
 
-bool watermark_push_fence(struct pg_connection *source)
+static bool push(struct pg_connection *source, const char *sql)
 {
-	struct error *error =
-	    pg_query(source, "SELECT pg_logical_emit_message(true, 'replicator', 'fence')", 0, NULL, NULL);
+	struct error *error = pg_query(source, sql, 0, NULL, NULL);
 
 	if (error == NULL)
 		return true;
 	log_debug("no fence: %s", error->message);
 	error_free(error);
 	return false;
+}
+
+bool watermark_push_fence(struct pg_connection *source)
+{
+	struct buffer heartbeat = {0};
+	bool pushed = pg_server_version(source) >= MESSAGES_SINCE &&
+	              push(source, "SELECT pg_logical_emit_message(true, 'replicator', 'fence')");
+
+	if (!pushed) {
+		buffer_append_text(&heartbeat, "UPDATE ");
+		sql_append_qualified(&heartbeat, config_source_schema, "heartbeat");
+		buffer_append_text(&heartbeat, " SET at = now()");
+		pushed = push(source, heartbeat.data);
+	}
+	buffer_free(&heartbeat);
+	return pushed;
 }
 
 struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,

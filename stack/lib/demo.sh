@@ -85,10 +85,16 @@ demo_running() {
 
 demo_required() { demo_running || die "the demo is not running (or not all of it); start it with ./setup.sh"; }
 
+# demo_avro: is the profile of the registry on? Then the connector writes Avro and REGISTRY_URL is the registry's address.
+demo_avro() { [[ ,${COMPOSE_PROFILES:-}, == *,registry,* ]]; }
+
 # The connector's configuration as the user edits it, with the address of the source and the password of .env put in.
 demo_connector_json() {
-  jq --arg host "$SOURCE_HOST" --arg port "$SOURCE_PORT" --arg password "$CONNECTOR_PASSWORD" \
-    '.config["database.hostname"] = $host | .config["database.port"] = $port | .config["database.password"] = $password' \
+  local converter={}
+  ! demo_avro || converter=$(registry_converter "$REGISTRY_URL") || return 1
+  jq --argjson converter "$converter" --arg host "$SOURCE_HOST" --arg port "$SOURCE_PORT" --arg password "$CONNECTOR_PASSWORD" \
+    '.config["database.hostname"] = $host | .config["database.port"] = $port | .config["database.password"] = $password
+    | .config += $converter' \
     "$REPO_ROOT/connectors/postgres-connector.json"
 }
 
@@ -123,6 +129,7 @@ decoding = { $(demo_decoding) };
 tables = ( { match = "public.users"; delete = "soft"; truncate = "soft"; } );
 status = { port = $STATUS_PORT; listen = "${STATUS_HOST:-127.0.0.1}"; };
 log = { level = "info"; format = "text"; };
+$(! demo_avro || echo "registry = { url = \"$REGISTRY_URL/apis/ccompat/v7\"; };")
 CONF
   )
 }

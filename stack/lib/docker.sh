@@ -2,19 +2,23 @@
 # The demo in containers: the verbs of setup.sh by docker compose. docker-compose.yaml says what runs; `up` is in
 # docker_up.sh. The functions that the tour, the load and the snapshot's wait call are those of demo.sh, redefined.
 
-DOCKER_SERVICES='source-db target-db kafka connect replicator'
+DOCKER_SERVICES='source-db target-db kafka connect replicator' # and the registry with its profile
 
 docker_environment() {
-  export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-replicator}
+  export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-replicator} COMPOSE_PROFILES=${COMPOSE_PROFILES:-}
+  ! demo_avro || DOCKER_SERVICES+=' registry'
   DEMO_HOME=$REPO_ROOT/.run/docker
   LOAD_SCRIPTS=/load
   CHECK_TARGET_HINT="docker compose exec replicator check_target"
   SOURCE_HINT="docker compose exec source-db psql -U postgres source"
-  CONFIGURATION_DIGEST=$(cat "$REPO_ROOT/connectors/postgres-connector.json" "$STACK_LIB/demo.sh" | sha256sum | cut -c1-16)
+  CONFIGURATION_DIGEST=$({ cat "$REPO_ROOT/connectors/postgres-connector.json" "$STACK_LIB/demo.sh"; echo "$COMPOSE_PROFILES"; } | sha256sum | cut -c1-16)
   export CONFIGURATION_DIGEST
 }
 
 compose() { docker compose --project-directory "$REPO_ROOT" -f "$REPO_ROOT/docker-compose.yaml" "$@"; }
+
+# docker_images: those that are built here.
+docker_images() { printf '%s:0.1.0\n' "$COMPOSE_PROJECT_NAME" "$COMPOSE_PROJECT_NAME-stack"; ! demo_avro || echo "$COMPOSE_PROJECT_NAME-registry:0.1.0"; }
 
 # docker_in SERVICE COMMAND…: inside its container.
 docker_in() { compose exec -T "$@"; }
@@ -91,7 +95,7 @@ reset_all() {
   compose --profile '*' down -v --remove-orphans >/dev/null 2>"$REPO_ROOT/.run/docker.log" ||
     { tail -n 5 "$REPO_ROOT/.run/docker.log" >&2; die "docker compose down -v failed"; }
   rm -rf "$DEMO_HOME"
-  good "removed; the images stay (docker image rm $COMPOSE_PROJECT_NAME:0.1.0 $COMPOSE_PROJECT_NAME-stack:0.1.0)"
+  good "removed; the images stay ($(docker_images | tr '\n' ' ')are removed by docker image rm)"
 }
 
 # status_all: 0 when everything runs.
@@ -114,8 +118,8 @@ logs_show() {
     case $argument in
       -f) follow=(-f) ;;
       source | target) name=$argument-db ;;
-      source-db | target-db | replicator | kafka | connect | configure | init | register) name=$argument ;;
-      *) die "logs knows replicator, source, target, kafka, connect, configure, init, register and -f" ;;
+      source-db | target-db | replicator | kafka | connect | registry | configure | init | register) name=$argument ;;
+      *) die "logs knows replicator, source, target, kafka, connect, registry, configure, init, register and -f" ;;
     esac
   done
   compose logs --no-log-prefix --tail 50 "${follow[@]}" "$name"

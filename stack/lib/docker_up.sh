@@ -21,13 +21,13 @@ up_all() {
   up_verdict "$began"
 }
 
-docker_built() { docker image inspect "$COMPOSE_PROJECT_NAME:0.1.0" "$COMPOSE_PROJECT_NAME-stack:0.1.0" >/dev/null 2>&1; }
+docker_built() { docker_images | xargs docker image inspect >/dev/null 2>&1; }
 
 docker_plan() {
   say "With Docker (engine $(docker info --format '{{.ServerVersion}}')). To do:"
-  docker_built || say "  build two images: 300 MB to download, 2 to 6 minutes"
+  docker_built || say "  build $(docker_images | wc -l) images: $(demo_avro && echo 420 || echo 300) MB to download, 2 to 6 minutes"
   if demo_running; then say "  the demo runs already; this verifies it"
-  else say "  start five containers: about a minute"; fi
+  else say "  start $(wc -w <<<"$DOCKER_SERVICES") containers: about a minute"; fi
   say "  memory: 1.5 GB; data in the volumes ${COMPOSE_PROJECT_NAME}_*"
 }
 
@@ -48,8 +48,10 @@ docker_space() {
 
 # A port that is taken is better known before the first container starts. What runs already is no obstacle.
 docker_ports() {
-  local blocked=0 entry service port name
-  for entry in source-db:SOURCE_PORT target-db:TARGET_PORT kafka:KAFKA_PORT connect:CONNECT_PORT replicator:STATUS_PORT; do
+  local blocked=0 entry service port name entries
+  entries='source-db:SOURCE_PORT target-db:TARGET_PORT kafka:KAFKA_PORT connect:CONNECT_PORT replicator:STATUS_PORT'
+  ! demo_avro || entries+=' registry:REGISTRY_PORT'
+  for entry in $entries; do
     service=${entry%%:*} name=${entry#*:}
     port=${!name}
     [ -n "$(compose ps -q "$service" 2>/dev/null)" ] && docker_publishes "$service" "$port" && continue

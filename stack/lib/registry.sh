@@ -14,9 +14,11 @@
 
 registry_fetch() {
   mkdir -p "$STACK_DIR"
-  artifacts_fetch registry "$STACK_DIR/registry" || return 1
-  artifacts_fetch avro "$STACK_DIR/plugins-avro/apicurio"
+  artifacts_fetch registry "$STACK_DIR/registry" && avro_fetch
 }
+
+# avro_fetch: the converter alone.
+avro_fetch() { artifacts_fetch avro "$STACK_DIR/plugins-avro/apicurio"; }
 
 registry_complete() {
   artifacts_complete registry "$STACK_DIR/registry" && artifacts_complete avro "$STACK_DIR/plugins-avro/apicurio"

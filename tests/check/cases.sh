@@ -90,3 +90,20 @@ case_stopped() {
   check "$T/again" --timeout 180
   [ "$STATUS" -eq 0 ] || { cat "$T/again"; die "exit $STATUS after the start"; }
 }
+
+# An idle source and a role that may only read: differences cannot be told from a lag, and the remedy is said. With the
+# heartbeat's row to write, they can.
+case_fence() {
+  source_sql -c "REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC" -c "GRANT SELECT ON t7 TO reader"
+  target_sql -c "UPDATE t1 SET s = s + 1 WHERE id = 10"
+  STATUS=0
+  "$CHECK_TARGET" -c "$T/reader.conf" --timeout 5 >"$T/idle" 2>&1 || STATUS=$?
+  [ "$STATUS" -eq 2 ] || { cat "$T/idle"; die "exit $STATUS, not 2"; }
+  grep -q 'GRANT EXECUTE ON FUNCTION pg_logical_emit_message.* UPDATE on that table' "$T/idle" || { cat "$T/idle"; die "no remedy"; }
+  source_sql -c "GRANT USAGE ON SCHEMA replicator TO reader" -c "GRANT SELECT, UPDATE ON replicator.heartbeat TO reader"
+  STATUS=0
+  "$CHECK_TARGET" -c "$T/reader.conf" --timeout 30 >"$T/beaten" 2>&1 || STATUS=$?
+  [ "$STATUS" -eq 1 ] || { cat "$T/beaten"; die "with the heartbeat: exit $STATUS, not 1"; }
+  target_sql -c "UPDATE t1 SET s = s - 1 WHERE id = 10"
+  "$CHECK_TARGET" -c "$T/reader.conf" --timeout 30 >"$T/beaten" 2>&1 || { cat "$T/beaten"; die "with the heartbeat: exit $?, not 0"; }
+}
