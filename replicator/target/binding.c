@@ -3,10 +3,12 @@
  */
 #include "target/binding.h"
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "event/adjusted_name.h"
 #include "pg/catalog.h"
+#include "pg/sql.h"
 #include "target/binding_rules.h"
 #include "target/rules.h"
 
@@ -323,6 +325,39 @@ static bool is_soft(const struct table_rule *rule)
 	return rule->delete_mode == DELETE_SOFT || rule->truncate_mode == TRUNCATE_SOFT;
 }
 
+/*
+ * After ALTER SCHEMA … RENAME servers before PostgreSQL 16 send the old name of the schema until the table itself changes.
+ * The log of schema changes knows the new one.
+ */
+static struct error *find_in_renamed_schema(struct binding_cache *cache, struct pg_connection *connection,
+                                            struct binding *binding, const struct table_name *name)
+{
+	const char *const parameters[2] = {cache->config->stream.name, name->schema};
+	struct pg_result *result = NULL;
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "SELECT (SELECT n.table_name FROM ");
+	sql_append_qualified(&sql, cache->config->target.schema, "schema_history");
+	buffer_append_text(&sql, " n WHERE n.stream = o.stream AND n.kind = o.kind AND n.relid = o.relid"
+	                         " ORDER BY n.id DESC LIMIT 1) FROM ");
+	sql_append_qualified(&sql, cache->config->target.schema, "schema_history");
+	buffer_append_text(&sql, " o WHERE o.stream = $1 AND o.kind = 'schema' AND o.table_name = $2"
+	                         " ORDER BY o.id DESC LIMIT 1");
+	error = pg_query(connection, sql.data, 2, parameters, &result);
+	buffer_free(&sql);
+	if (error != NULL)
+		return error;
+	if (pg_result_rows(result) > 0 && strcmp(pg_result_text(result, 0, 0), name->schema) != 0)
+		error = catalog_read_table(connection, pg_result_text(result, 0, 0), name->table, cache->arena,
+		                           &binding->image);
+	pg_result_free(result);
+	if (binding->image != NULL)
+		log_info("changes of %s.%s still come under the old name of its schema, %s", binding->image->schema,
+		         name->table, name->schema);
+	return error;
+}
+
 static struct error *bind(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -332,6 +367,8 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	    config_target_table(config, binding->rule, relation->schema, relation->table, cache->arena);
 
 	TRY(catalog_read_table(connection, name.schema, name.table, cache->arena, &binding->image));
+	if (binding->image == NULL)
+		TRY(find_in_renamed_schema(cache, connection, binding, &name));
 	if (binding->image == NULL)
 		return error_new(
 		    ERROR_TARGET,
