@@ -9,7 +9,7 @@ static const char *const only_true[] = {"true", NULL};
 static const char *const only_string[] = {"string", NULL};
 static const char *const only_none[] = {"none", "", NULL};
 static const char *const whole_times[] = {"isostring", "adaptive", "adaptive_time_microseconds", "microseconds", NULL};
-static const char *const whole_binary[] = {"bytes", "base64", NULL};
+static const char *const only_bytes[] = {"bytes", NULL};
 static const char *const hstores[] = {"json", "map", NULL};
 static const char *const snapshots[] = {"initial", "always", "initial_only", "when_needed", NULL};
 
@@ -28,8 +28,9 @@ const struct lossless_setting lossless_settings[] = {
      false},
     {"interval.handling.mode", "string", "numeric", only_string,
      "numeric makes months and days an average number of microseconds", false},
-    {"binary.handling.mode", "bytes", "bytes", whole_binary,
-     "an unchanged TOASTed bytea[] arrives as NULL and overwrites the value; with base64-url-safe bytea does too",
+    {"binary.handling.mode", "bytes", "bytes", only_bytes,
+     "an unchanged TOASTed bytea[] arrives as NULL and overwrites the value; with base64 and base64-url-safe bytea "
+     "does too",
      false},
     {"hstore.handling.mode", "json", "json", hstores, "an unknown mode", false},
     {"include.unknown.datatypes", "true", "false", only_true,

@@ -19,6 +19,7 @@ struct conversion {
 	bool known_scale;                 /* of decimals */
 	const char *name;                 /* of a type that nothing converts */
 	const struct conversion *element; /* of arrays; NULL: elements are right as they are */
+	char delimiter;                   /* of arrays: between the elements */
 };
 
 /* value_decimal.c */

@@ -437,6 +437,7 @@ static struct error *choose_array(const struct column *column, const struct targ
 	/* An array of arrays goes into the same array type: PostgreSQL does not tell dimensions apart. */
 	element_target.array = element->encoding == ENCODING_ARRAY;
 	made->convert = convert_array;
+	made->delimiter = target->delimiter != '\0' ? target->delimiter : ',';
 	return conversion_choose(element, &element_target, modes, arena, &made->element);
 }
 

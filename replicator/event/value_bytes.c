@@ -3,7 +3,6 @@
 
 #include "base/arena.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static char *put_hex(char *out, struct slice bytes)
@@ -125,7 +124,31 @@ struct error *convert_bits(const struct conversion *conversion, const struct val
 	return NULL;
 }
 
-/* PostGIS takes `SRID=4326;` and the well-known binary form in hex. */
+enum { EWKB_HEAD = 5, EWKB_SRID = 0x20 };
+
+/*
+ * PostGIS's extended well-known binary form begins with the byte order and the type; a flag in the type's highest byte says that the
+ * SRID follows. The connector sends it so; where the flag is missing the SRID that stands beside is put in. (The text
+ * `SRID=4326;0101…` is taken for geometry, not for geography.)
+ */
+static struct slice with_srid(struct slice bytes, uint64_t srid, struct arena *arena)
+{
+	const bool little = bytes.length >= EWKB_HEAD && bytes.data[0] == 1;
+	const size_t flags = little ? 4 : 1;
+	char *made;
+
+	if (srid == 0 || srid > UINT32_MAX || bytes.length < EWKB_HEAD || (bytes.data[flags] & EWKB_SRID) != 0)
+		return bytes;
+	made = arena_alloc(arena, bytes.length + 4);
+	memcpy(made, bytes.data, EWKB_HEAD);
+	made[flags] = (char)(made[flags] | EWKB_SRID);
+	for (size_t i = 0; i < 4; i++)
+		made[EWKB_HEAD + i] = (char)(srid >> (8 * (little ? i : 3 - i)));
+	memcpy(made + EWKB_HEAD + 4, bytes.data + EWKB_HEAD, bytes.length - EWKB_HEAD);
+	return (struct slice){made, bytes.length + 4};
+}
+
+/* PostGIS takes its binary form in hex. */
 struct error *convert_geometry(const struct conversion *conversion, const struct value *value, struct arena *arena,
                                struct value *converted)
 {
@@ -135,7 +158,6 @@ struct error *convert_geometry(const struct conversion *conversion, const struct
 	struct slice bytes;
 	uint64_t srid = 0;
 	char *text;
-	char *end;
 
 	(void)conversion;
 	if (value->kind == VALUE_STRING) {
@@ -147,15 +169,8 @@ struct error *convert_geometry(const struct conversion *conversion, const struct
 	    !conversion_bytes((struct slice){tokens[0].data, tokens[0].length}, arena, &bytes) ||
 	    (tokens[1].kind != SCAN_NULL && !scan_unsigned(&tokens[1], &srid)))
 		return conversion_mismatch(value, expected);
-	text = arena_alloc(arena, 40 + 2 * bytes.length);
-	end = text;
-	if (srid != 0) {
-		const char *prefix = arena_format(arena, "SRID=%" PRIu64 ";", srid);
-
-		memcpy(end, prefix, strlen(prefix));
-		end += strlen(prefix);
-	}
-	end = put_hex(end, bytes);
-	converted_text(converted, text, (size_t)(end - text));
+	bytes = with_srid(bytes, srid, arena);
+	text = arena_alloc(arena, 2 * bytes.length);
+	converted_text(converted, text, (size_t)(put_hex(text, bytes) - text));
 	return NULL;
 }

@@ -31,10 +31,10 @@ static void take_buffer(struct buffer *buffer, struct arena *arena, struct value
 	buffer_free(buffer);
 }
 
-static struct error *append_elements(const struct conversion *element, const struct value *array, struct arena *arena,
-                                     struct buffer *out);
+static struct error *append_elements(const struct conversion *element, char delimiter, const struct value *array,
+                                     struct arena *arena, struct buffer *out);
 
-static struct error *append_element(const struct conversion *element, const struct scan_token *token,
+static struct error *append_element(const struct conversion *element, char delimiter, const struct scan_token *token,
                                     struct arena *arena, struct buffer *out)
 {
 	const struct value raw = conversion_token_value(token, arena);
@@ -46,9 +46,9 @@ static struct error *append_element(const struct conversion *element, const stru
 	}
 	/* An array within the array stands unquoted. */
 	if (element != NULL && element->convert == convert_array)
-		return append_elements(element->element, &raw, arena, out);
+		return append_elements(element->element, delimiter, &raw, arena, out);
 	if (element == NULL && token->kind == SCAN_ARRAY)
-		return append_elements(NULL, &raw, arena, out);
+		return append_elements(NULL, delimiter, &raw, arena, out);
 	TRY(conversion_apply(element, &raw, arena, &text));
 	if (text.kind == VALUE_NUMBER || text.kind == VALUE_BOOLEAN)
 		buffer_append(out, text.data, text.length);
@@ -57,8 +57,8 @@ static struct error *append_element(const struct conversion *element, const stru
 	return NULL;
 }
 
-static struct error *append_elements(const struct conversion *element, const struct value *array, struct arena *arena,
-                                     struct buffer *out)
+static struct error *append_elements(const struct conversion *element, char delimiter, const struct value *array,
+                                     struct arena *arena, struct buffer *out)
 {
 	struct scan_cursor cursor;
 	struct scan_token token;
@@ -69,10 +69,10 @@ static struct error *append_elements(const struct conversion *element, const str
 	buffer_append_byte(out, '{');
 	for (bool first = true; scan_next_element(&cursor, first); first = false) {
 		if (!first)
-			buffer_append_byte(out, ',');
+			buffer_append_byte(out, delimiter);
 		if (!scan_value(&cursor, &token))
 			return conversion_mismatch(array, "an array");
-		TRY(append_element(element, &token, arena, out));
+		TRY(append_element(element, delimiter, &token, arena, out));
 	}
 	if (cursor.problem != NULL)
 		return conversion_mismatch(array, "an array");
@@ -104,7 +104,7 @@ struct error *convert_array(const struct conversion *conversion, const struct va
 
 	if (value->kind == VALUE_STRING)
 		return convert_literal(value, arena, converted);
-	error = append_elements(conversion->element, value, arena, &out);
+	error = append_elements(conversion->element, conversion->delimiter, value, arena, &out);
 	if (error != NULL)
 		buffer_free(&out);
 	else

