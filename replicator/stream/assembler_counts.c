@@ -32,9 +32,9 @@ static bool lane_is_past(const struct assembler *assembler, uint32_t partition)
 }
 
 /* An event at the head whose transaction committed before the current one: its END is lost. */
-static const struct change *lane_stale_head(const struct assembler *assembler, uint32_t partition)
+static struct change *lane_stale_head(struct assembler *assembler, uint32_t partition)
 {
-	const struct change *head = lane_head(&assembler->lanes[partition]);
+	struct change *head = assembler_live_head(assembler, partition);
 
 	if (head == NULL || is_snapshot_row(head) || head->tx_id == assembler->taking_tx_id ||
 	    head->previous_commit_lsn == 0 || head->previous_commit_lsn >= assembler->current->lsn)
@@ -85,17 +85,15 @@ static struct error *lost_end_error(const struct assembler *assembler, const str
 static struct error *handle_stale(struct assembler *assembler, uint32_t partition)
 {
 	struct lane *lane = &assembler->lanes[partition];
-	const struct change *stale;
+	struct change *stale;
 
 	while ((stale = lane_stale_head(assembler, partition)) != NULL) {
-		struct change *head = lane_head(lane);
-
 		if (stale->offset >= lane->gap_until)
 			return lost_end_error(assembler, stale);
 		log_warning("transaction %llu: an event of %s is left out: its END is lost in the accepted gap",
-		            (unsigned long long)head->tx_id, head->relation->collection->name);
+		            (unsigned long long)stale->tx_id, stale->relation->collection->name);
 		assembler_pop(assembler, lane);
-		change_release(head);
+		change_release(stale);
 		assembler_touch(assembler, partition);
 	}
 	return NULL;

@@ -472,6 +472,23 @@ START_TEST(a_truncate_waits_for_all_partitions)
 }
 END_TEST
 
+/* As recorded (tests/faults, seed 952580450): before the rest of the transaction, the one before it comes again. */
+START_TEST(repeats_of_the_transaction_before_go)
+{
+	begins(6, 80);
+	sent((struct sent){COUNTER, 'u', 9, 91, 1, 50, 6});
+	mark(true, 6, 100, (struct counts){0, 1, 0});
+	begins(7, 95);
+	sent((struct sent){WIDE, 'c', 1, 101, 1, 0, 0});
+	sent((struct sent){COUNTER, 'u', 9, 91, 1, 50, 6});
+	mark(true, 6, 100, (struct counts){0, 1, 0});
+	begins(7, 95);
+	mark(true, 7, 200, (struct counts){1, 0, 0});
+	sent((struct sent){WIDE, 'c', 1, 101, 1, 0, 0});
+	expect_rows(7, "1");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("assembler_restarts");
@@ -492,6 +509,7 @@ int main(void)
 	tcase_add_test(tests, a_repeat_in_another_partition_counts_once);
 	tcase_add_test(tests, equal_rows_of_one_record_are_kept);
 	tcase_add_test(tests, equal_rows_with_new_numbers_stop);
+	tcase_add_test(tests, repeats_of_the_transaction_before_go);
 	tcase_add_test(tests, a_truncate_waits_for_all_partitions);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
