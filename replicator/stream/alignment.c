@@ -75,13 +75,16 @@ size_t alignment_drop_repeats(struct alignment *alignment, struct event_place *g
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (kept > 0 && is_repeat(alignment, group, kept, &group[i]))
+		struct event_place event = group[i];
+
+		if (kept > 0 && is_repeat(alignment, group, kept, &event))
 			continue;
-		if (group[i].number <= alignment->last_number)
+		if (event.number <= alignment->last_number)
 			alignment->anew = true;
-		alignment->last_number = group[i].number;
-		alignment->count(group[i].collection, alignment->context);
-		group[kept++] = group[i];
+		alignment->last_number = event.number;
+		alignment->count(event.collection, alignment->context);
+		group[i] = group[kept];
+		group[kept++] = event;
 	}
 	return kept;
 }

@@ -50,7 +50,7 @@ struct alignment {
 	uint64_t last_number;
 };
 
-/* The events of one LSN, in order: drops the repeats. Returns how many stay, at the beginning of `group`. */
+/* The events of one LSN, in order: drops the repeats. Returns how many stay, at the beginning of `group`; the others are behind. */
 size_t alignment_drop_repeats(struct alignment *alignment, struct event_place *group, size_t count);
 
 /* After all of them. True: once more, from the first. */

@@ -7,6 +7,7 @@
  */
 #include "base/memory.h"
 #include "base/slab.h"
+#include "stream/alignment.h"
 #include "stream/assembler.h"
 #include "stream/spill.h"
 
@@ -489,6 +490,29 @@ START_TEST(repeats_of_the_transaction_before_go)
 }
 END_TEST
 
+static void nobody_counts(uint32_t collection, void *context)
+{
+	(void)collection;
+	(void)context;
+}
+
+/* What is dropped stands behind what stays: its owner releases it. */
+START_TEST(dropped_events_are_told)
+{
+	struct alignment alignment = {.count = nobody_counts};
+	struct event_place group[4] = {{.number = 1, .identity = 1, .place = 1},
+	                               {.number = 1, .identity = 1, .place = 2},
+	                               {.number = 2, .identity = 2, .place = 3},
+	                               {.number = 3, .identity = 3, .place = 4}};
+
+	ck_assert_uint_eq(alignment_drop_repeats(&alignment, group, 4), 3);
+	ck_assert_uint_eq(group[0].place, 1);
+	ck_assert_uint_eq(group[1].place, 3);
+	ck_assert_uint_eq(group[2].place, 4);
+	ck_assert_uint_eq(group[3].place, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("assembler_restarts");
@@ -510,6 +534,7 @@ int main(void)
 	tcase_add_test(tests, equal_rows_of_one_record_are_kept);
 	tcase_add_test(tests, equal_rows_with_new_numbers_stop);
 	tcase_add_test(tests, repeats_of_the_transaction_before_go);
+	tcase_add_test(tests, dropped_events_are_told);
 	tcase_add_test(tests, a_truncate_waits_for_all_partitions);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
