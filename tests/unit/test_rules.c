@@ -18,6 +18,7 @@ enum { USERS, ORDERS, BAG, SHOP_A, SHOP_B, ONLY_KEY, NUMBERED, RELATIONS };
 
 static const char SCHEMA_SQL[] =
     "SET client_min_messages = warning; DROP SCHEMA IF EXISTS rules CASCADE; CREATE SCHEMA rules;"
+    "CREATE TABLE rules.schema_history (id bigint, stream text, kind text, relid oid, table_name text);" /* state */
     "CREATE TABLE rules.people (id int PRIMARY KEY, mail text, phone text, note text, age smallint);"
     "CREATE TABLE rules.orders (id int PRIMARY KEY, country text, body text, is_deleted boolean DEFAULT false);"
     "CREATE TABLE rules.bag (id int, country text, body text);"
@@ -43,7 +44,8 @@ static struct table_rule rules[] = {
     {.match = "source.*", .rename = "rules.{table}"},
 };
 static struct config config = {.file = "test.conf",
-                               .target = {.is_deleted = "is_deleted", .deleted_at = ""},
+                               .stream = {.name = "s"},
+                               .target = {.schema = "rules", .is_deleted = "is_deleted", .deleted_at = ""},
                                .masking = {.salt = "pepper"},
                                .tables = rules,
                                .table_count = 5};
