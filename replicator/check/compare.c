@@ -45,6 +45,20 @@ static struct error *is_utf8(struct pg_connection *connection, bool *utf8)
 	return NULL;
 }
 
+/* For the masks that the source computes; as a setting, so that it stands in no statement. */
+static struct error *set_salt(struct comparison *comparison)
+{
+	const char *const parameters[1] = {comparison->config->masking.salt};
+	const char *sql = "SELECT set_config('" EXPRESSION_SALT "', $1, false)";
+	const struct session *source = &comparison->sides[SIDE_SOURCE];
+
+	if (parameters[0] == NULL)
+		return NULL;
+	for (size_t i = 0; i < source->count; i++)
+		TRY(pg_query(source->connections[i], sql, 1, parameters, NULL));
+	return pg_query(comparison->fence, sql, 1, parameters, NULL);
+}
+
 struct error *comparison_connect(struct comparison *comparison)
 {
 	const struct config *config = comparison->config;
@@ -54,6 +68,7 @@ struct error *comparison_connect(struct comparison *comparison)
 	TRY(session_connect(&comparison->sides[SIDE_TARGET], config->target.dsn, "target.dsn", comparison->jobs));
 	TRY(error_wrap(pg_connect(config->source.dsn, "check_target", &comparison->fence), "source.dsn"));
 	TRY(error_wrap(pg_connect(config->target.dsn, "check_target", &comparison->watch), "target.dsn"));
+	TRY(set_salt(comparison));
 	TRY(is_utf8(comparison->fence, &source_utf8));
 	TRY(is_utf8(comparison->watch, &target_utf8));
 	comparison->options =

@@ -14,20 +14,13 @@
 /* For each column that both sides have: its text for comparing, then its text for people. */
 static void append_sql(struct buffer *sql, const struct check_table *table, enum side which)
 {
-	const struct table_image *source = table->images[SIDE_SOURCE];
-
 	buffer_append_text(sql, "SELECT s.n");
-	for (size_t i = 0; i < source->column_count; i++) {
-		const struct column_image *ours = check_column_of(table->images[which], source->columns[i].name);
-		const struct column_image *other = check_column_of(table->images[1 - which], source->columns[i].name);
-
-		if (ours == NULL || other == NULL)
-			continue;
+	for (size_t i = 0; i < table->column_count; i++) {
 		buffer_append_text(sql, ", ROW(");
-		expression_append_column(sql, ours, other);
-		buffer_append_text(sql, ")::text, t.");
-		sql_append_identifier(sql, ours->name);
-		buffer_append_text(sql, "::text");
+		expression_append_column(sql, &table->columns[i], which);
+		buffer_append_text(sql, ")::text, (");
+		expression_append_value(sql, &table->columns[i], which);
+		buffer_append_text(sql, ")::text");
 	}
 	buffer_append_text(sql, " FROM ");
 	rows_append_key_list(sql, table, "s");
@@ -77,11 +70,9 @@ static void compare_row(const struct check_table *table, struct check_row *row, 
 {
 	struct buffer names = {0}, values = {0};
 
-	for (size_t i = 0, at = 1; i < table->images[SIDE_SOURCE]->column_count; i++) {
-		const char *name = table->images[SIDE_SOURCE]->columns[i].name;
+	for (size_t i = 0, at = 1; i < table->column_count; i++, at += 2) {
+		const char *name = table->columns[i].sides[SIDE_SOURCE]->name;
 
-		if (check_column_of(table->images[SIDE_TARGET], name) == NULL)
-			continue;
 		if (strcmp(pg_result_text(source, s, at), pg_result_text(target, t, at)) != 0) {
 			buffer_append_format(&names, "%s%s", names.length > 0 ? ", " : "", name);
 			buffer_append_format(&values, "%s%s: ", values.length > 0 ? "; " : "", name);
@@ -90,7 +81,6 @@ static void compare_row(const struct check_table *table, struct check_row *row, 
 			append_value(&values, target, t, at + 1);
 			buffer_append_text(&values, " in the target");
 		}
-		at += 2;
 	}
 	if (names.length > 0) {
 		row->columns = arena_copy(arena, names.data, names.length);

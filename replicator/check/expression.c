@@ -7,10 +7,13 @@
  *   and intervals, so equal values give equal text, except where equal values have several texts: numeric (2.50 and 2.5)
  *   and arrays of it, money (the server's locale), and types that differ between the sides: json beside jsonb,
  *   timestamp beside timestamptz, char(n) beside another length or text. No collation has a part in it.
+ *
+ *   What the rules mask or cast is computed by the source in the same way as the stream does it (target/rules.c).
  */
 #include "check/expression.h"
 
 #include "pg/sql.h"
+#include "target/rules.h"
 
 #include <string.h>
 
@@ -38,59 +41,93 @@ static void append_numeric_array(struct buffer *sql, const char *name)
 	                     name, name, name);
 }
 
-void expression_append_column(struct buffer *sql, const struct column_image *column, const struct column_image *other)
+/* What a rule makes of a value, computed where the value is. */
+static void append_ruled(struct buffer *sql, const struct check_column *column, const char *name)
+{
+	const struct column_image *target = column->sides[SIDE_TARGET];
+
+	switch (column->rule->mask) {
+	case MASK_HASH:
+		buffer_append_format(sql,
+		                     "encode(sha256(convert_to(current_setting('" EXPRESSION_SALT
+		                     "') || %s::text, 'UTF8')), 'hex')",
+		                     name);
+		return;
+	case MASK_NULL:
+		buffer_append_format(sql, "NULL::%s", target->cast_name);
+		return;
+	case MASK_CONSTANT:
+		sql_append_literal(sql, column->rule->value);
+		buffer_append_format(sql, "::%s", target->type_name);
+		return;
+	case MASK_NONE:
+		break;
+	}
+	buffer_append_format(sql, "%s::%s::%s", name, target->cast_name, target->type_name);
+}
+
+static bool is_ruled(const struct check_column *column)
+{
+	return column->rule->mask != MASK_NONE || column->rule->cast_from != NULL;
+}
+
+void expression_append_value(struct buffer *sql, const struct check_column *column, enum side which)
 {
 	struct buffer name = {0};
 
 	buffer_append_text(&name, "t.");
-	sql_append_identifier(&name, column->name);
-	if (is_type(column, "numeric"))
-		buffer_append_format(sql, "trim_scale(%s)", name.data);
-	else if (is_type(column, "money"))
-		buffer_append_format(sql, "trim_scale(%s::numeric)", name.data);
-	else if (is_array_of(column, "numeric") || is_array_of(column, "money"))
-		append_numeric_array(sql, name.data);
-	else if (is_pair(column, other, "json", "jsonb"))
-		buffer_append_format(sql, "%s::jsonb", name.data);
-	else if (is_pair(column, other, "timestamp", "timestamptz"))
-		buffer_append_format(sql, "%s::timestamp", name.data);
-	else if (is_type(column, "bpchar") || is_type(other, "bpchar"))
-		buffer_append_format(sql, "rtrim(%s::text, ' ')", name.data);
+	sql_append_identifier(&name, column->sides[which]->name);
+	if (which == SIDE_SOURCE && is_ruled(column))
+		append_ruled(sql, column, name.data);
 	else
 		buffer_append_text(sql, name.data);
 	buffer_free(&name);
 }
 
-void expression_append_common(struct buffer *sql, const struct check_table *table, enum side which)
+static void append_normal(struct buffer *sql, const struct column_image *column, const struct column_image *other,
+                          const char *value)
 {
-	const struct table_image *source = table->images[SIDE_SOURCE];
-	bool first = true;
-
-	for (size_t i = 0; i < source->column_count; i++) {
-		const struct column_image *ours = check_column_of(table->images[which], source->columns[i].name);
-		const struct column_image *other = check_column_of(table->images[1 - which], source->columns[i].name);
-
-		if (ours == NULL || other == NULL)
-			continue;
-		if (!first)
-			buffer_append_text(sql, ", ");
-		expression_append_column(sql, ours, other);
-		first = false;
-	}
+	if (is_type(column, "numeric"))
+		buffer_append_format(sql, "trim_scale(%s)", value);
+	else if (is_type(column, "money"))
+		buffer_append_format(sql, "trim_scale((%s)::numeric)", value);
+	else if (is_array_of(column, "numeric") || is_array_of(column, "money"))
+		append_numeric_array(sql, value);
+	else if (is_pair(column, other, "json", "jsonb"))
+		buffer_append_format(sql, "(%s)::jsonb", value);
+	else if (is_pair(column, other, "timestamp", "timestamptz"))
+		buffer_append_format(sql, "(%s)::timestamp", value);
+	else if (is_type(column, "bpchar") || is_type(other, "bpchar"))
+		buffer_append_format(sql, "rtrim((%s)::text, ' ')", value);
+	else
+		buffer_append_text(sql, value);
 }
 
-const struct column_image *expression_key_column(const struct check_table *table, enum side which, size_t n)
+void expression_append_column(struct buffer *sql, const struct check_column *column, enum side which)
 {
-	const struct column_image *column = &table->images[SIDE_SOURCE]->columns[table->key->columns[n]];
+	/* Under a mask or cast both sides have the target's type. */
+	const struct column_image *ours = column->sides[is_ruled(column) ? SIDE_TARGET : which];
+	const struct column_image *other = column->sides[is_ruled(column) ? SIDE_TARGET : 1 - which];
+	struct buffer value = {0};
 
-	return check_column_of(table->images[which], column->name);
+	expression_append_value(&value, column, which);
+	append_normal(sql, ours, other, value.data);
+	buffer_free(&value);
+}
+
+void expression_append_common(struct buffer *sql, const struct check_table *table, enum side which)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		if (i > 0)
+			buffer_append_text(sql, ", ");
+		expression_append_column(sql, &table->columns[i], which);
+	}
 }
 
 void expression_append_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n)
 {
 	buffer_append_byte(sql, '(');
-	expression_append_column(sql, expression_key_column(table, which, n),
-	                         expression_key_column(table, 1 - which, n));
+	expression_append_column(sql, check_key_column(table, n), which);
 	buffer_append_text(sql, ")::text");
 }
 
@@ -134,7 +171,7 @@ void expression_append_from(struct buffer *sql, const struct check_table *table,
 {
 	if (table->images[which]->relkind != 'p')
 		buffer_append_text(sql, "ONLY ");
-	sql_append_qualified(sql, table->schema, table->name);
+	sql_append_qualified(sql, table->images[which]->schema, table->images[which]->name);
 	buffer_append_text(sql, " AS t");
 }
 
@@ -142,13 +179,37 @@ bool expression_has_soft_deletes(const struct check_table *table, const char *is
 {
 	return (table->rule->delete_mode == DELETE_SOFT || table->rule->truncate_mode == TRUNCATE_SOFT) &&
 	       check_column_of(table->images[SIDE_TARGET], is_deleted) != NULL &&
-	       check_column_of(table->images[SIDE_SOURCE], is_deleted) == NULL;
+	       check_target_column(table, is_deleted) == NULL;
+}
+
+void expression_append_own(struct buffer *sql, const struct check_table *table, enum side which)
+{
+	if (which == SIDE_TARGET)
+		rules_append_scope(sql, table->rule, "t.", table->source_value, NULL);
+}
+
+static void append_admitted(struct buffer *sql, const struct check_table *table)
+{
+	struct buffer column = {0};
+
+	if (table->rule->filter.column == NULL)
+		return;
+	buffer_append_text(&column, "t.");
+	sql_append_identifier(&column, table->rule->filter.column);
+	buffer_append_text(sql, " AND ");
+	rules_append_admitted(sql, &table->rule->filter, column.data);
+	buffer_free(&column);
 }
 
 void expression_append_alive(struct buffer *sql, const struct check_table *table, enum side which,
                              const struct expression_options *options)
 {
-	if (which != SIDE_TARGET || !expression_has_soft_deletes(table, options->is_deleted))
+	if (which == SIDE_SOURCE) {
+		append_admitted(sql, table);
+		return;
+	}
+	expression_append_own(sql, table, which);
+	if (!expression_has_soft_deletes(table, options->is_deleted))
 		return;
 	buffer_append_text(sql, " AND t.");
 	sql_append_identifier(sql, options->is_deleted);

@@ -58,7 +58,7 @@ static struct error *lock_table(struct repair *repair, const struct check_table 
 	buffer_append_text(&sql, "LOCK TABLE ");
 	if (table->images[SIDE_TARGET]->relkind != 'p')
 		buffer_append_text(&sql, "ONLY ");
-	sql_append_qualified(&sql, table->schema, table->name);
+	sql_append_qualified(&sql, table->images[SIDE_TARGET]->schema, table->images[SIDE_TARGET]->name);
 	buffer_append_text(&sql, " IN SHARE ROW EXCLUSIVE MODE");
 	error = pg_execute(repair->writer, sql.data);
 	buffer_free(&sql);

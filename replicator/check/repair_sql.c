@@ -15,27 +15,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The target's column for a column of the source when it is written, else NULL. */
+/* The target's column of a pair when it is written, else NULL. */
 static const struct column_image *written(const struct check_table *table, size_t i)
 {
-	const struct column_image *column =
-	    check_column_of(table->images[SIDE_TARGET], table->images[SIDE_SOURCE]->columns[i].name);
+	const struct column_image *column = table->columns[i].sides[SIDE_TARGET];
 
-	return column == NULL || column->generated ? NULL : column;
+	return column->generated ? NULL : column;
 }
 
-static size_t source_columns(const struct check_table *table)
-{
-	return table->images[SIDE_SOURCE]->column_count;
-}
-
+/* What the rules make of the source's values. */
 static void append_written_texts(struct buffer *sql, const struct check_table *table)
 {
-	for (size_t i = 0; i < source_columns(table); i++)
+	for (size_t i = 0; i < table->column_count; i++)
 		if (written(table, i) != NULL) {
-			buffer_append_text(sql, ", t.");
-			sql_append_identifier(sql, table->images[SIDE_SOURCE]->columns[i].name);
-			buffer_append_text(sql, "::text");
+			buffer_append_text(sql, ", (");
+			expression_append_value(sql, &table->columns[i], SIDE_SOURCE);
+			buffer_append_text(sql, ")::text");
 		}
 }
 
@@ -78,6 +73,7 @@ void repair_append_source_sql(struct buffer *sql, const struct check_table *tabl
 	expression_append_from(sql, table, SIDE_SOURCE);
 	buffer_append_text(sql, " WHERE ");
 	rows_append_key_join(sql, table, SIDE_SOURCE, "s");
+	expression_append_alive(sql, table, SIDE_SOURCE, options);
 }
 
 void repair_append_target_sql(struct buffer *sql, const struct check_table *table,
@@ -142,7 +138,7 @@ static void add_hashes(struct parameters *parameters, const struct repair_row *r
 static void add_values(struct parameters *parameters, const struct check_table *table, const struct pg_result *source,
                        const struct repair_row *rows, size_t count)
 {
-	for (size_t i = 0, at = 3; i < source_columns(table); i++) {
+	for (size_t i = 0, at = 3; i < table->column_count; i++) {
 		struct buffer array = {0};
 
 		if (written(table, i) == NULL)
@@ -175,7 +171,7 @@ static struct error *run(struct pg_connection *target, const struct buffer *sql,
 
 static struct parameters new_parameters(const struct check_table *table)
 {
-	return (struct parameters){memory_alloc((2 * source_columns(table) + 4) * sizeof(char *)), 0};
+	return (struct parameters){memory_alloc((2 * table->column_count + 4) * sizeof(char *)), 0};
 }
 
 /* --- statements ----------------------------------------------------------------------------------------------------- */
@@ -238,7 +234,7 @@ static struct error *log_rows(struct pg_connection *target, const struct repair_
 static bool has_extra(const struct check_table *table, const char *name)
 {
 	return name != NULL && name[0] != '\0' && check_column_of(table->images[SIDE_TARGET], name) != NULL &&
-	       check_column_of(table->images[SIDE_SOURCE], name) == NULL;
+	       check_target_column(table, name) == NULL;
 }
 
 /* "is_deleted = …, deleted_at = …, synced_at = now()", those that the target has. */
@@ -330,13 +326,13 @@ static void append_values(struct buffer *sql, const struct check_table *table, s
 	size_t number = first;
 
 	buffer_append_text(sql, "unnest(");
-	for (size_t i = 0; i < source_columns(table); i++)
+	for (size_t i = 0; i < table->column_count; i++)
 		if (written(table, i) != NULL) {
 			buffer_append_format(sql, "%s$%zu::text[]", number > first ? ", " : "", number);
 			number++;
 		}
 	buffer_append_text(sql, ") WITH ORDINALITY AS v (");
-	for (size_t i = 0; i < source_columns(table); i++)
+	for (size_t i = 0; i < table->column_count; i++)
 		if (written(table, i) != NULL)
 			buffer_append_format(sql, "c%zu, ", i);
 	buffer_append_text(sql, "n)");
@@ -353,8 +349,8 @@ static struct error *insert_rows(struct pg_connection *target, const struct repa
 	struct error *error;
 
 	buffer_append_text(&sql, "INSERT INTO ");
-	sql_append_qualified(&sql, table->schema, table->name);
-	for (size_t i = 0; i < source_columns(table); i++)
+	sql_append_qualified(&sql, table->images[SIDE_TARGET]->schema, table->images[SIDE_TARGET]->name);
+	for (size_t i = 0; i < table->column_count; i++)
 		if (written(table, i) != NULL) {
 			buffer_append_text(&sql, values.length == 0 ? " (" : ", ");
 			sql_append_identifier(&sql, written(table, i)->name);
@@ -367,6 +363,12 @@ static struct error *insert_rows(struct pg_connection *target, const struct repa
 			sql_append_identifier(&sql, extra[i]);
 			buffer_append_format(&values, ", %s", extra_values[i]);
 		}
+	if (table->source_value != NULL) {
+		buffer_append_text(&sql, ", ");
+		sql_append_identifier(&sql, table->rule->source_column);
+		buffer_append_text(&values, ", ");
+		sql_append_literal(&values, table->source_value);
+	}
 	buffer_append_format(&sql, ") OVERRIDING SYSTEM VALUE SELECT %s FROM ", values.data);
 	append_values(&sql, table, 1);
 	add_values(&parameters, table, source, rows, count);
@@ -431,7 +433,7 @@ static struct error *update_rows(struct pg_connection *target, const struct repa
 	buffer_append_text(&sql, "UPDATE ");
 	expression_append_from(&sql, table, SIDE_TARGET);
 	buffer_append_text(&sql, " SET ");
-	for (size_t i = 0; i < source_columns(table); i++) {
+	for (size_t i = 0; i < table->column_count; i++) {
 		const struct column_image *column = written(table, i);
 
 		if (column == NULL || column->identity_always)
@@ -476,7 +478,8 @@ bool repair_may_replace(const struct check_table *table, const struct repair_nam
 	for (size_t i = 0; i < target->column_count; i++) {
 		const char *name = target->columns[i].name;
 
-		if (check_column_of(table->images[SIDE_SOURCE], name) == NULL && !target->columns[i].generated &&
+		if (check_target_column(table, name) == NULL && !target->columns[i].generated &&
+		    (table->source_value == NULL || strcmp(name, table->rule->source_column) != 0) &&
 		    (names->synced_at == NULL || strcmp(name, names->synced_at) != 0) &&
 		    (names->is_deleted == NULL || strcmp(name, names->is_deleted) != 0) &&
 		    (names->deleted_at == NULL || strcmp(name, names->deleted_at) != 0))

@@ -353,13 +353,15 @@ void rows_append_key_list(struct buffer *sql, const struct check_table *table, c
 void rows_append_key_join(struct buffer *sql, const struct check_table *table, enum side which, const char *alias)
 {
 	for (size_t i = 0; i < table->key->column_count; i++) {
-		const struct column_image *column = expression_key_column(table, which, i);
+		const struct check_column *pair = check_key_column(table, i);
+		const struct column_image *column = pair->sides[pair->rule->mask == MASK_HASH ? SIDE_TARGET : which];
 
-		buffer_append_text(sql, i > 0 ? " AND t." : "t.");
-		sql_append_identifier(sql, column->name);
+		buffer_append_text(sql, i > 0 ? " AND " : "");
+		expression_append_value(sql, pair, which);
 		buffer_append_format(sql, column->type.array ? " = %s.k%zu::%s" : " = ANY (ARRAY[%s.k%zu::%s])", alias,
 		                     i, column->cast_name);
 	}
+	expression_append_own(sql, table, which);
 }
 
 void rows_make_keys(const struct check_table *table, const struct check_row *const *rows, size_t count,

@@ -3,7 +3,8 @@
  *
  * NOTES
  *   A sequence of the target matters on the day that people write there. Values may be skipped, never given out twice: so
- *   one that is ahead of the source is no fault.
+ *   one that is ahead of the source is no fault. Tables that a rule renames or lets share one have sequences of the
+ *   target's own, which nothing pairs with the source's.
  */
 #include "check/sequences.h"
 
@@ -27,7 +28,7 @@ static bool is_compared(const struct check_tables *tables, const char *schema, c
 {
 	for (size_t i = 0; i < tables->count; i++)
 		if (strcmp(tables->tables[i].schema, schema) == 0 && strcmp(tables->tables[i].name, name) == 0)
-			return true;
+			return tables->tables[i].rule->rename == NULL && tables->tables[i].rule->source_column == NULL;
 	return false;
 }
 

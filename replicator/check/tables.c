@@ -2,7 +2,7 @@
  * tables.c - see the header.
  *
  * NOTES
- *   The target decides: a table that is there and in the source by the same name is replicated, unless a rule leaves it
+ *   The target decides: a table that is there and in the source by the name that the rules give it is replicated, unless a rule leaves it
  *   out. What the source captures and the target lacks is seen by the topics whose offsets the stream keeps.
  */
 #include "check/tables.h"
@@ -79,14 +79,53 @@ bool check_pattern_matches(const char *const *patterns, size_t count, const char
 	return count == 0;
 }
 
-/* The source's primary key when the target has all its columns. */
-static const struct key_image *common_key(const struct table_image *source, const struct table_image *target)
+static const struct check_column *pair_of(const struct check_table *table, enum side side, const char *name)
 {
+	for (size_t i = 0; i < table->column_count; i++)
+		if (strcmp(table->columns[i].sides[side]->name, name) == 0)
+			return &table->columns[i];
+	return NULL;
+}
+
+const struct check_column *check_key_column(const struct check_table *table, size_t n)
+{
+	return pair_of(table, SIDE_SOURCE, table->images[SIDE_SOURCE]->columns[table->key->columns[n]].name);
+}
+
+const struct check_column *check_target_column(const struct check_table *table, const char *name)
+{
+	return pair_of(table, SIDE_TARGET, name);
+}
+
+static void pair_columns(struct check_table *table, struct arena *arena)
+{
+	const struct table_image *source = table->images[SIDE_SOURCE];
+	struct check_column *columns = arena_alloc_zeroed(arena, (source->column_count + 1) * sizeof(*columns));
+
+	table->columns = columns;
+	for (size_t i = 0; i < source->column_count; i++) {
+		const char *name = source->columns[i].name;
+		const struct column_rule *rule = config_column_rule(table->rule, name);
+		const struct column_image *target =
+		    check_column_of(table->images[SIDE_TARGET], rule->rename != NULL ? rule->rename : name);
+
+		if (!rule->exclude && target != NULL)
+			columns[table->column_count++] = (struct check_column){{&source->columns[i], target}, rule};
+	}
+}
+
+/* The source's primary key when the target has all its columns, and they tell rows apart there as well. */
+static const struct key_image *common_key(const struct check_table *table)
+{
+	const struct table_image *source = table->images[SIDE_SOURCE];
 	const struct key_image *key = source->key_count > 0 && source->keys[0].primary ? &source->keys[0] : NULL;
 
-	for (size_t i = 0; key != NULL && i < key->column_count; i++)
-		if (check_column_of(target, source->columns[key->columns[i]].name) == NULL)
+	for (size_t i = 0; key != NULL && i < key->column_count; i++) {
+		const struct check_column *column = pair_of(table, SIDE_SOURCE, source->columns[key->columns[i]].name);
+
+		if (column == NULL || column->rule->mask == MASK_NULL || column->rule->mask == MASK_CONSTANT)
 			key = NULL;
+	}
 	return key;
 }
 
@@ -107,7 +146,7 @@ static void init_side(struct check_side *side, size_t bucket_count, struct arena
 }
 
 static void add_table(struct check_tables *tables, const struct table_image *source, const struct table_image *target,
-                      const struct table_rule *rule, struct arena *arena)
+                      const struct table_rule *rule, const struct config *config, struct arena *arena)
 {
 	struct check_table *table = &tables->tables[tables->count++];
 
@@ -120,7 +159,10 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 		table->reason = "the stream reads this table's topic and the target has no such table";
 		return;
 	}
-	table->key = common_key(source, target);
+	if (rule->source_column != NULL)
+		table->source_value = config_source_value(config, rule, source->schema, source->name, arena);
+	pair_columns(table, arena);
+	table->key = common_key(table);
 	shape_compare(table, arena);
 	table->bucket_count = bucket_count_of(source, target);
 	table->open = arena_alloc(arena, table->bucket_count * sizeof(*table->open));
@@ -207,12 +249,15 @@ static void choose_table(struct choice *choice, const struct table_image *source
 {
 	const struct table_rule *rule = config_table_rule(choice->config, source->schema, source->name);
 	const struct table_image *target;
+	struct table_name name;
 
 	if (rule->exclude || strcmp(source->schema, choice->config->target.schema) == 0)
 		return;
-	if (!check_pattern_matches(choice->patterns, choice->pattern_count, source->schema, source->name))
+	name = config_target_table(choice->config, rule, source->schema, source->name, arena);
+	if (!check_pattern_matches(choice->patterns, choice->pattern_count, source->schema, source->name) &&
+	    !check_pattern_matches(choice->patterns, choice->pattern_count, name.schema, name.table))
 		return;
-	target = find_image(targets, source->schema, source->name);
+	target = find_image(targets, name.schema, name.table);
 	if (target == NULL) {
 		append_topic(&choice->topic, choice->config->kafka.topic_prefix, source);
 		if (!is_topic(choice->topics, choice->topic.data)) {
@@ -223,7 +268,16 @@ static void choose_table(struct choice *choice, const struct table_image *source
 			return;
 		}
 	}
-	add_table(tables, source, target, rule, arena);
+	add_table(tables, source, target, rule, choice->config, arena);
+}
+
+/* By its name on either side. */
+static bool is_named(const char *pattern, const struct check_table *table)
+{
+	const struct table_image *target = table->images[SIDE_TARGET];
+
+	return pattern_matches(pattern, table->schema, table->name) ||
+	       (target != NULL && pattern_matches(pattern, target->schema, target->name));
 }
 
 static struct error *check_patterns(const struct choice *choice, const struct check_tables *tables)
@@ -232,7 +286,7 @@ static struct error *check_patterns(const struct choice *choice, const struct ch
 		bool found = false;
 
 		for (size_t k = 0; k < tables->count && !found; k++)
-			found = pattern_matches(choice->patterns[i], tables->tables[k].schema, tables->tables[k].name);
+			found = is_named(choice->patterns[i], &tables->tables[k]);
 		if (!found)
 			return error_new(
 			    ERROR_CONFIGURATION,

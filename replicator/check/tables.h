@@ -68,12 +68,21 @@ struct check_row {
 	const char *values;  /* with --show-values: "a: 1 / 2" */
 };
 
+/* A column of the source and the one of the target that the rules give it to. */
+struct check_column {
+	const struct column_image *sides[2]; /* by enum side */
+	const struct column_rule *rule;
+};
+
 struct check_table {
-	const char *schema;
+	const char *schema; /* at the source */
 	const char *name;
 	const char *label;                   /* schema.name, for people */
 	const struct table_image *images[2]; /* by side; the target's is NULL when the table is missing there */
 	const struct table_rule *rule;
+	const char *source_value;           /* of the rule's source_column; NULL: it has none */
+	const struct check_column *columns; /* that both sides have and no rule leaves out, in the source's order */
+	size_t column_count;
 	const struct key_image *key; /* of the source, when all its columns are on both sides; else NULL */
 	const char *const *schema_differences;
 	size_t schema_difference_count;
@@ -102,7 +111,7 @@ struct check_tables {
 };
 
 /*
- * Pairs the target's tables with the source's of the same name: all of them, or those that one of the patterns names
+ * Pairs the target's tables with the source's whose name the rules turn into theirs: all of them, or those that one of the patterns names
  * (`schema.table` or `table`, * as wildcard). Tables that a rule excludes and the state schema are left out. A source
  * table whose topic the stream has read and that the target lacks is in the list, different.
  *
@@ -117,6 +126,10 @@ void check_tables_release(struct check_tables *tables); /* the errors in it; the
 bool check_pattern_matches(const char *const *patterns, size_t count, const char *schema, const char *name);
 
 const struct column_image *check_column_of(const struct table_image *image, const char *name); /* or NULL */
+
+/* The pair of the key's n-th column; of a column of the target, NULL: only the target has it. */
+const struct check_column *check_key_column(const struct check_table *table, size_t n);
+const struct check_column *check_target_column(const struct check_table *table, const char *name);
 
 /* The rule keeps rows in the target that the source deleted. */
 bool check_keeps_rows(const struct check_table *table);
