@@ -35,15 +35,28 @@ static const char *key_column(const struct table_image *image, const struct key_
 	return image->columns[key->columns[number]].name;
 }
 
-/* `"a", "b"`, in the arena. */
-static const char *key_list(struct preflight *preflight, const struct table_image *image, const struct key_image *key)
+/* Where the source's column goes: its name in the target; NULL: a rule leaves it out. */
+static const char *target_name(const struct table_rule *rule, const char *column)
+{
+	const struct column_rule *of_column = config_column_rule(rule, column);
+
+	return of_column->exclude ? NULL : of_column->rename != NULL ? of_column->rename : column;
+}
+
+/* `"a", "b"` as the target has them, in the arena. */
+static const char *key_list(struct preflight *preflight, const struct table_rule *rule, const struct table_image *image,
+                            const struct key_image *key)
 {
 	struct buffer list = {0};
 	const char *text;
 
+	if (rule->source_column != NULL)
+		sql_append_identifier(&list, rule->source_column);
 	for (size_t i = 0; i < key->column_count; i++) {
-		buffer_append_text(&list, i == 0 ? "" : ", ");
-		sql_append_identifier(&list, key_column(image, key, i));
+		const char *name = target_name(rule, key_column(image, key, i));
+
+		buffer_append_text(&list, list.length == 0 ? "" : ", ");
+		sql_append_identifier(&list, name != NULL ? name : key_column(image, key, i));
 	}
 	text = arena_copy(preflight->arena, list.data, list.length);
 	buffer_free(&list);
@@ -61,18 +74,25 @@ static const char *quoted_name(struct preflight *preflight, const struct table_i
 	return text;
 }
 
-static bool same_columns(const struct table_image *source, const struct key_image *key,
+/* The key's columns under the rules, with the column that tells sources apart or without it. */
+static bool same_columns(const struct table_rule *rule, const struct table_image *source, const struct key_image *key,
                          const struct table_image *target, const struct key_image *other)
 {
-	for (size_t i = 0; i < key->column_count; i++) {
-		bool found = false;
+	size_t found = 0, more = 0;
 
-		for (size_t j = 0; j < other->column_count; j++)
-			found = found || strcmp(key_column(source, key, i), key_column(target, other, j)) == 0;
-		if (!found)
-			return false;
+	for (size_t i = 0; i < other->column_count; i++) {
+		const char *name = key_column(target, other, i);
+		bool among = false;
+
+		for (size_t j = 0; j < key->column_count; j++) {
+			const char *wanted = target_name(rule, key_column(source, key, j));
+
+			among = among || (wanted != NULL && strcmp(wanted, name) == 0);
+		}
+		found += among;
+		more += !among && rule->source_column != NULL && strcmp(rule->source_column, name) == 0;
 	}
-	return key->column_count == other->column_count;
+	return found == key->column_count && found + more == other->column_count;
 }
 
 static void check_identity(struct preflight *preflight, const struct table_image *source, bool captured)
@@ -97,8 +117,8 @@ static void check_identity(struct preflight *preflight, const struct table_image
 		    name);
 }
 
-static void check_key(struct preflight *preflight, const struct table_image *source, const struct table_image *target,
-                      bool captured)
+static void check_key(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
+                      const struct table_image *target, bool captured)
 {
 	const char *name = preflight_name(preflight, source->schema, source->name);
 	const struct key_image *key = message_key(source);
@@ -107,7 +127,7 @@ static void check_key(struct preflight *preflight, const struct table_image *sou
 	if (key == NULL)
 		return;
 	for (size_t i = 0; i < target->key_count; i++) {
-		if (!same_columns(source, key, target, &target->keys[i]))
+		if (!same_columns(rule, source, key, target, &target->keys[i]))
 			continue;
 		if (!target->keys[i].deferrable)
 			return;
@@ -117,11 +137,11 @@ static void check_key(struct preflight *preflight, const struct table_image *sou
 		report(preflight, captured,
 		       "%s: the target's key on (%s) is deferrable, so ON CONFLICT cannot use it; make it NOT "
 		       "DEFERRABLE",
-		       name, key_list(preflight, source, key));
+		       name, key_list(preflight, rule, source, key));
 	else
 		report(preflight, captured,
 		       "%s: the target's table lacks the key; on the target: ALTER TABLE %s ADD PRIMARY KEY (%s)", name,
-		       quoted_name(preflight, source), key_list(preflight, source, key));
+		       quoted_name(preflight, target), key_list(preflight, rule, source, key));
 }
 
 static const char *quoted_column(struct preflight *preflight, const char *name)
@@ -135,21 +155,26 @@ static const char *quoted_column(struct preflight *preflight, const char *name)
 	return text;
 }
 
-static void check_columns(struct preflight *preflight, const struct table_image *source,
+static void check_columns(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
                           const struct table_image *target, bool captured)
 {
 	const char *name = preflight_name(preflight, source->schema, source->name);
 
 	for (size_t i = 0; i < source->column_count; i++) {
 		const struct column_image *column = &source->columns[i];
-		const struct column_image *other = find_column(target, column->name);
+		const char *wanted = target_name(rule, column->name);
+		const struct column_image *other = wanted == NULL ? NULL : find_column(target, wanted);
+		const struct column_rule *of_column = config_column_rule(rule, column->name);
 
+		if (wanted == NULL)
+			continue;
 		if (other == NULL)
 			report(preflight, captured,
-			       "%s: the target lacks column %s; on the target: ALTER TABLE %s ADD COLUMN %s %s", name,
-			       column->name, quoted_name(preflight, source), quoted_column(preflight, column->name),
-			       column->type_name);
-		else if (strcmp(column->type_name, other->type_name) != 0)
+			       "%s: the target lacks column %s%s; on the target: ALTER TABLE %s ADD COLUMN %s %s", name,
+			       wanted, of_column->rename != NULL ? ", which a rule names" : "",
+			       quoted_name(preflight, target), quoted_column(preflight, wanted), column->type_name);
+		else if (strcmp(column->type_name, other->type_name) != 0 && of_column->mask == MASK_NONE &&
+		         of_column->cast_from == NULL)
 			preflight_warning(
 			    preflight,
 			    "%s: column %s is %s at the source and %s in the target; a value that does not "
@@ -158,9 +183,20 @@ static void check_columns(struct preflight *preflight, const struct table_image 
 	}
 }
 
+static bool is_written(const struct table_rule *rule, const struct table_image *source, const char *name)
+{
+	for (size_t i = 0; i < source->column_count; i++) {
+		const char *written = target_name(rule, source->columns[i].name);
+
+		if (written != NULL && strcmp(written, name) == 0)
+			return true;
+	}
+	return rule->source_column != NULL && strcmp(rule->source_column, name) == 0;
+}
+
 /* Columns that only the target has must be able to stay out of an INSERT. */
-static void check_extra_columns(struct preflight *preflight, const struct table_image *source,
-                                const struct table_image *target, bool captured)
+static void check_extra_columns(struct preflight *preflight, const struct table_rule *rule,
+                                const struct table_image *source, const struct table_image *target, bool captured)
 {
 	const struct config *config = preflight->config;
 
@@ -169,7 +205,7 @@ static void check_extra_columns(struct preflight *preflight, const struct table_
 		bool ours = strcmp(column->name, config->target.synced_at) == 0 ||
 		            strcmp(column->name, config->target.is_deleted) == 0;
 
-		if (find_column(source, column->name) != NULL || ours || !column->not_null || column->has_default ||
+		if (is_written(rule, source, column->name) || ours || !column->not_null || column->has_default ||
 		    column->generated || column->identity_always)
 			continue;
 		report(preflight, captured,
@@ -179,9 +215,8 @@ static void check_extra_columns(struct preflight *preflight, const struct table_
 	}
 }
 
-static void check_soft(struct preflight *preflight, const struct table_image *target)
+static void check_soft(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target)
 {
-	const struct table_rule *rule = config_table_rule(preflight->config, target->schema, target->name);
 	const char *wanted = preflight->config->target.is_deleted;
 	const struct column_image *column = find_column(target, wanted);
 
@@ -203,15 +238,28 @@ static bool removes_rows(const struct table_rule *rule)
 	return rule->delete_mode == DELETE_HARD;
 }
 
-/* Without session_replication_role = replica the target's own cascades run: they may delete what a rule keeps. */
-static void check_cascades(struct preflight *preflight, const struct table_image *target)
+/* The rule of the source's table that goes into a table of the target. */
+static const struct table_rule *rule_of_target(struct preflight *preflight, const char *schema, const char *table)
 {
-	const struct table_rule *own = config_table_rule(preflight->config, target->schema, target->name);
+	for (size_t i = 0; i < preflight->source_tables.count; i++) {
+		const struct table_image *source = preflight->source_tables.images[i];
+		const struct table_rule *rule = config_table_rule(preflight->config, source->schema, source->name);
+		struct table_name name =
+		    config_target_table(preflight->config, rule, source->schema, source->name, preflight->arena);
 
+		if (!rule->exclude && strcmp(name.schema, schema) == 0 && strcmp(name.table, table) == 0)
+			return rule;
+	}
+	return config_table_rule(preflight->config, schema, table);
+}
+
+/* Without session_replication_role = replica the target's own cascades run: they may delete what a rule keeps. */
+static void check_cascades(struct preflight *preflight, const struct table_rule *own, const struct table_image *target)
+{
 	for (size_t i = 0; i < target->foreign_key_count && !preflight->may_set_role; i++) {
 		const struct foreign_key_image *key = &target->foreign_keys[i];
 		const struct table_rule *other =
-		    config_table_rule(preflight->config, key->referenced_schema, key->referenced_table);
+		    rule_of_target(preflight, key->referenced_schema, key->referenced_table);
 
 		if (key->on_delete == 'c' && removes_rows(other) && !removes_rows(own))
 			preflight_problem(
@@ -224,9 +272,8 @@ static void check_cascades(struct preflight *preflight, const struct table_image
 	}
 }
 
-static void check_rights(struct preflight *preflight, const struct table_image *target)
+static void check_rights(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target)
 {
-	const struct table_rule *rule = config_table_rule(preflight->config, target->schema, target->name);
 	const char *name = preflight_name(preflight, target->schema, target->name);
 	const char *missing = map_get(preflight->rights, slice_from(name));
 
@@ -241,28 +288,34 @@ static void check_rights(struct preflight *preflight, const struct table_image *
 		preflight_problem(preflight, "%s: this user lacks %s in the target; GRANT it", name, missing);
 }
 
-void check_target_table(struct preflight *preflight, const struct table_image *target)
+void check_target_table(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target)
 {
-	check_soft(preflight, target);
-	check_cascades(preflight, target);
-	check_rights(preflight, target);
+	check_soft(preflight, rule, target);
+	check_cascades(preflight, rule, target);
+	check_rights(preflight, rule, target);
 }
 
-void check_pair(struct preflight *preflight, const struct table_image *source, const struct table_image *target,
-                bool captured)
+void check_pair(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
+                const struct table_image *target, bool captured)
 {
+	struct table_name name =
+	    config_target_table(preflight->config, rule, source->schema, source->name, preflight->arena);
+
 	check_identity(preflight, source, captured);
 	if (target == NULL) {
-		report(preflight, captured,
-		       "%s: the target lacks this table%s; make it there (pg_dump --schema-only --table of the source "
-		       "is a good "
-		       "beginning), or exclude it in tables",
-		       preflight_name(preflight, source->schema, source->name),
-		       captured ? "" : " (perhaps the connector does not capture it)");
+		report(
+		    preflight, captured,
+		    "%s: the target lacks %s%s%s; make it there (pg_dump --schema-only --table of the source is a good "
+		    "beginning), or exclude it in tables",
+		    preflight_name(preflight, source->schema, source->name),
+		    rule->rename != NULL ? "table " : "this table",
+		    rule->rename != NULL ? preflight_name(preflight, name.schema, name.table) : "",
+		    captured ? "" : " (perhaps the connector does not capture it)");
 		return;
 	}
-	check_key(preflight, source, target, captured);
-	check_columns(preflight, source, target, captured);
-	check_extra_columns(preflight, source, target, captured);
-	check_target_table(preflight, target);
+	check_key(preflight, rule, source, target, captured);
+	check_columns(preflight, rule, source, target, captured);
+	check_extra_columns(preflight, rule, source, target, captured);
+	check_rule(preflight, rule, source, target);
+	check_target_table(preflight, rule, target);
 }

@@ -1,4 +1,4 @@
-/* check_pairs.c - which tables belong together, and whether each rule has one. */
+/* check_pairs.c - which tables belong together. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,11 +55,15 @@ static void check_source_tables(struct preflight *preflight)
 	for (size_t i = 0; i < preflight->source_tables.count; i++) {
 		const struct table_image *image = preflight->source_tables.images[i];
 		const char *name = preflight_name(preflight, image->schema, image->name);
+		const struct table_rule *rule = config_table_rule(preflight->config, image->schema, image->name);
+		struct table_name target =
+		    config_target_table(preflight->config, rule, image->schema, image->name, preflight->arena);
+		const char *target_name = preflight_name(preflight, target.schema, target.table);
 
 		if (!belongs_to_stream(preflight, image, name))
 			continue;
 		checked++;
-		check_pair(preflight, image, map_get(preflight->target_tables.by_name, slice_from(name)),
+		check_pair(preflight, rule, image, map_get(preflight->target_tables.by_name, slice_from(target_name)),
 		           surely_captured(preflight, name));
 	}
 	printf("  %zu tables of the source checked against the target\n", checked);
@@ -70,34 +74,16 @@ static void check_target_tables(struct preflight *preflight)
 	for (size_t i = 0; i < preflight->target_tables.count; i++) {
 		const struct table_image *image = preflight->target_tables.images[i];
 
-		if (strcmp(image->schema, preflight->config->target.schema) != 0 &&
-		    !config_table_rule(preflight->config, image->schema, image->name)->exclude)
-			check_target_table(preflight, image);
-	}
-}
+		const struct table_rule *rule = config_table_rule(preflight->config, image->schema, image->name);
 
-static void check_rule_matches(struct preflight *preflight, const struct table_set *set, const char *side)
-{
-	for (size_t i = 0; i < preflight->config->table_count; i++) {
-		const char *match = preflight->config->tables[i].match;
-		bool found = false;
-
-		for (size_t j = 0; j < set->count && !found; j++)
-			found = config_pattern_matches(match, preflight_name(preflight, set->images[j]->schema,
-			                                                     set->images[j]->name));
-		if (!found)
-			preflight_problem(preflight,
-			                  "tables: match = \"%s\" matches no table of the %s; correct or remove it",
-			                  match, side);
+		if (strcmp(image->schema, preflight->config->target.schema) != 0 && !rule->exclude)
+			check_target_table(preflight, rule, image);
 	}
 }
 
 void check_tables(struct preflight *preflight)
 {
-	if (preflight->source != NULL)
-		check_rule_matches(preflight, &preflight->source_tables, "source");
-	else if (preflight->target != NULL)
-		check_rule_matches(preflight, &preflight->target_tables, "target");
+	check_rules(preflight);
 	if (preflight->target == NULL)
 		puts("  not checked: the target is away");
 	else if (preflight->source == NULL)

@@ -62,10 +62,15 @@ void check_kafka(struct preflight *preflight);
 void check_connector(struct preflight *preflight);
 /* check_pairs.c: the tables of both sides, and the rules; after the other three. */
 void check_tables(struct preflight *preflight);
-/* check_pair.c: one table of the source and its namesake. `captured` false: perhaps the connector leaves it out. */
-void check_pair(struct preflight *preflight, const struct table_image *source, const struct table_image *target,
-                bool captured);
+/* check_pair.c: one table of the source and the target's that its rule names. `captured` false: perhaps the connector leaves it out. */
+void check_pair(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
+                const struct table_image *target, bool captured);
 /* What a soft rule and missing rights say about a table of the target. */
-void check_target_table(struct preflight *preflight, const struct table_image *target);
+void check_target_table(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target);
+/* check_rules.c: what a rule's masks, casts, filter and source column ask of both tables. */
+void check_rule(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
+                const struct table_image *target);
+/* Rules that can never match, and tables that go into one without being told apart; once, with the source's tables. */
+void check_rules(struct preflight *preflight);
 
 #endif

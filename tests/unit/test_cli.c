@@ -310,7 +310,7 @@ START_TEST(test_check_config_finds_all)
 	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
 	expect_in(out, "problem: spill_dir: the program cannot write to /nowhere");
 	expect_in(out, "the schema of the state tables (target.schema) is missing; run `replicator init target`");
-	expect_in(out, "problem: tables: match = \"public.usrs\" matches no table of the source");
+	expect_in(out, ": tables: match = \"public.usrs\" matches no table of the source");
 	expect_in(out, "problem: public.users: the target lacks column more; on the target: ALTER TABLE "
 	               "\"public\".\"users\" ADD COLUMN \"more\" numeric(12,2)");
 	expect_in(out, "problem: public.users: its deletes are soft, but the target lacks the column is_deleted");
@@ -323,6 +323,59 @@ START_TEST(test_check_config_finds_all)
 	expect_in(out, "warning: public.own: column t is integer at the source and text in the target");
 	expect_in(out, "problem: public.own: column own is only in the target, NOT NULL and without a default");
 	expect_not_in(out, "unseen");
+	expect_in(out, "\n10 problems, ");
+}
+END_TEST
+
+START_TEST(test_check_config_of_rules)
+{
+	execute(source_dsn,
+	        "SET search_path = public; CREATE SCHEMA shop_a; CREATE SCHEMA shop_b;"
+	        "CREATE TABLE good (id int PRIMARY KEY, email text, born timestamp, kind text);"
+	        "CREATE TABLE shop_a.items (id int PRIMARY KEY); CREATE TABLE shop_b.items (id int PRIMARY KEY);"
+	        "CREATE TABLE bad (id int PRIMARY KEY, a numeric, b text, c text, d text, e int, f text);"
+	        "CREATE TABLE x1 (id int PRIMARY KEY); CREATE TABLE x2 (id int PRIMARY KEY);"
+	        "CREATE PUBLICATION p FOR ALL TABLES");
+	execute(target_dsn, "SET search_path = public; CREATE SCHEMA crm;"
+	                    "CREATE TABLE crm.people (id int PRIMARY KEY, mail text NOT NULL, born date);"
+	                    "CREATE TABLE items (id int, shop text, PRIMARY KEY (shop, id));"
+	                    "CREATE TABLE bad (id int PRIMARY KEY, a text, b int, c int, d text NOT NULL, e point);"
+	                    "CREATE TABLE x (id int PRIMARY KEY)");
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+#define GOOD                                                                                                           \
+	"{ match = \"public.good\"; rename = \"crm.people\"; filter = { column = \"kind\"; not_in = [\"x\"]; };"       \
+	" columns = ( { match = \"email\"; mask = \"hash\"; rename = \"mail\"; }, { match = \"kind\"; exclude = "      \
+	"true; },"                                                                                                     \
+	" { match = \"born\"; cast_from = \"timestamp\"; } ); },"                                                      \
+	"{ match = \"shop_*.items\"; rename = \"public.items\"; source_column = \"shop\"; source_value = "             \
+	"\"{schema}\"; }"
+	write_config(source_dsn, target_dsn,
+	             "masking = { salt = \"s\"; };\ntables = ( " GOOD ", { match = \"*\"; exclude = true; } );\n");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 0);
+	expect_in(out, "3 tables of the source checked against the target");
+	expect_in(out, "\n0 problems, ");
+	write_config(source_dsn, target_dsn,
+	             "masking = { salt = \"s\"; };\ntables = ( " GOOD ",\n"
+	             "{ match = \"public.bad\"; filter = { column = \"a\"; in = [\"1\"]; }; source_column = \"who\"; "
+	             "columns = (\n"
+	             "{ match = \"id\"; mask = \"null\"; },\n{ match = \"b\"; mask = \"hash\"; },\n"
+	             "{ match = \"c\"; mask = \"constant\"; value = \"one\"; },\n{ match = \"d\"; mask = \"null\"; },\n"
+	             "{ match = \"e\"; cast_from = \"integer\"; },\n{ match = \"f\"; rename = \"a\"; },\n"
+	             "{ match = \"nowhere*\"; exclude = true; } ); },\n"
+	             "{ match = \"public.x1\"; rename = \"public.x\"; },\n{ match = \"public.x2\"; rename = "
+	             "\"public.x\"; } );\n");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
+	expect_in(out, "public.bad: column id belongs to the key, and every row would have the same one");
+	expect_in(out,
+	          "public.bad: mask = \"hash\" writes 64 hexadecimal digits, and column b of the target is integer");
+	expect_in(out, "public.bad: value is no integer, as column c of the target is");
+	expect_in(out, "public.bad: mask = \"null\", but column d of the target is NOT NULL");
+	expect_in(out, "public.bad: column e cannot be cast from integer to point");
+	expect_in(out, "public.bad: two columns go into column a of the target");
+	expect_in(out, "columns: match = \"nowhere*\" matches no column of the tables that \"public.bad\" is for");
+	expect_in(out, "public.bad: the filter reads column a, which is numeric");
+	expect_in(out, "public.bad: the target's table has no column who (source_column)");
+	expect_in(out, "tables: public.x1 and public.x2 of the source both go into public.x");
 	expect_in(out, "\n10 problems, ");
 }
 END_TEST
@@ -444,6 +497,7 @@ int main(void)
 	tcase_add_test(tests, test_status_of_a_stream);
 	tcase_add_test(tests, test_check_config_finds_nothing);
 	tcase_add_test(tests, test_check_config_finds_all);
+	tcase_add_test(tests, test_check_config_of_rules);
 	tcase_add_test(tests, test_check_config_rights);
 	tcase_add_test(tests, test_unreachable);
 	tcase_add_test(tests, test_run_refused);
