@@ -6,6 +6,8 @@
 #include "pg/sql.h"
 #include "schema/difference.h"
 #include "target/ddl_log.h"
+#include "target/ddl_rules.h"
+#include "target/rules.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -241,6 +243,54 @@ static bool left_out(const struct ddl *ddl, const struct ddl_row *row)
 	return !row->published;
 }
 
+static bool is_shared(const struct ddl *ddl, const struct ddl_row *row)
+{
+	return row->kind == OBJECT_TABLE &&
+	       config_table_rule(ddl->config, row->name.schema, row->name.name)->source_column != NULL;
+}
+
+/* A table that several sources share gets the columns that one of them adds; anything else is the user's to decide. */
+static struct step *leave_shared(struct step *steps, struct report *report)
+{
+	struct step **link = &steps;
+
+	while (*link != NULL) {
+		if ((*link)->kind == STEP_ADD_COLUMN) {
+			link = &(*link)->next;
+			continue;
+		}
+		log_warning("schema change: left out, other sources share the table: %s", (*link)->sql);
+		note(report, "-- left out, shared: ", (*link)->sql);
+		*link = (*link)->next;
+	}
+	return steps;
+}
+
+/* Of a table that several sources share only the rows of this one go. */
+static struct step *drop_steps(const struct ddl *ddl, const struct ddl_row *row)
+{
+	const struct table_rule *rule;
+	struct object_name name = row->name;
+	struct buffer sql = {0};
+	struct step *step;
+
+	if (row->kind != OBJECT_TABLE)
+		return difference_drop(row->kind, name, ddl->arena);
+	rule = config_table_rule(ddl->config, name.schema, name.name);
+	name = ddl_ruled_name(ddl->config, &name, ddl->arena);
+	step = difference_drop(row->kind, name, ddl->arena);
+	if (rule->source_column == NULL)
+		return step;
+	buffer_append_text(&sql, "DELETE FROM ");
+	sql_append_qualified(&sql, name.schema, name.name);
+	buffer_append_text(&sql, " WHERE true");
+	rules_append_scope(&sql, rule, "",
+	                   config_source_value(ddl->config, rule, row->name.schema, row->name.name, ddl->arena), NULL);
+	step->sql = arena_copy(ddl->arena, sql.data, sql.length);
+	buffer_free(&sql);
+	return rule->delete_mode == DELETE_HARD ? step : NULL;
+}
+
 static struct error *follow_image(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
                                   struct report *report)
 {
@@ -256,8 +306,13 @@ static struct error *follow_image(struct ddl *ddl, struct pg_connection *connect
 	TRY(ddl_history_last(connection, ddl->config, row, ddl->arena, &difference.before, &difference.by_name));
 	if (left_out(ddl, row))
 		return NULL;
+	TRY(ddl_check_rename(ddl->config, difference.before, difference.after));
+	difference.before = ddl_ruled_image(ddl->config, difference.before, ddl->arena);
+	difference.after = ddl_ruled_image(ddl->config, difference.after, ddl->arena);
 	TRY(find_target(ddl, connection, &difference));
 	TRY(difference_steps(&difference, ddl->arena, &steps, &again));
+	if (difference.target != NULL && row->kind == OBJECT_TABLE && is_shared(ddl, row))
+		steps = leave_shared(steps, report);
 	TRY(run_steps(ddl, connection, steps, report));
 	if (!again || report->executed == 0)
 		return NULL;
@@ -291,7 +346,7 @@ static struct error *follow(struct ddl *ddl, struct pg_connection *connection, c
 	if (strcmp(row->event, "drop") == 0) {
 		if (left_out(ddl, row))
 			return NULL;
-		return run_steps(ddl, connection, difference_drop(row->kind, row->name, ddl->arena), report);
+		return run_steps(ddl, connection, drop_steps(ddl, row), report);
 	}
 	if (strcmp(row->event, "image") == 0)
 		return follow_image(ddl, connection, row, report);
@@ -369,12 +424,13 @@ struct error *ddl_make_early(struct ddl *ddl, struct pg_connection *connection, 
 static struct error *make_one(struct ddl *ddl, struct pg_connection *connection, const struct object_image *image,
                               bool fresh, bool *again, struct report *report)
 {
-	struct difference difference = {.after = image,
+	const struct object_image *ruled = ddl_ruled_image(ddl->config, image, ddl->arena);
+	struct difference difference = {.after = ruled,
 	                                .fresh = fresh,
 	                                .target_version = pg_server_version(connection)};
 	struct step *steps;
 
-	TRY(ddl_target_image(connection, ddl->config, image->kind, &image->name, ddl->arena, &difference.target));
+	TRY(ddl_target_image(connection, ddl->config, ruled->kind, &ruled->name, ddl->arena, &difference.target));
 	if (!fresh && difference.target != NULL)
 		return NULL;
 	TRY(difference_steps(&difference, ddl->arena, &steps, again));
