@@ -151,11 +151,7 @@ struct error *change_json_write(struct change *const *changes, size_t count, con
 	bool good = true;
 
 	for (size_t i = 0; i < count && good; i++) {
-		size_t number;
-
-		if (changes[i]->operation == CHANGE_MESSAGE)
-			continue;
-		number = relation_number(relations, seen, &seen_count, changes[i]->relation);
+		size_t number = relation_number(relations, seen, &seen_count, changes[i]->relation);
 		good = json_array_append_new(list, change_json(changes[i], number, places)) == 0;
 	}
 	free(seen);
@@ -241,8 +237,9 @@ static const struct relation *read_relation(const json_t *json, struct arena *ar
 	key_shape = key_count == 0 ? registry_empty_shape() : registry_shape(key, (uint32_t)key_count, flags);
 	if (shape == NULL || key_shape == NULL)
 		return NULL;
-	return registry_relation(registry_collection((struct slice){schema, strlen(schema)},
-	                                             (struct slice){table, strlen(table)}),
+	return registry_relation(*schema == '\0' ? registry_message_collection()
+	                                         : registry_collection((struct slice){schema, strlen(schema)},
+	                                                               (struct slice){table, strlen(table)}),
 	                         (struct slice){schema, strlen(schema)}, (struct slice){table, strlen(table)}, shape,
 	                         key_shape, &missing);
 }
@@ -310,7 +307,7 @@ static bool read_change(const json_t *json, const struct relation *relation, con
 	const char *operation = json_string_value(json_object_get(json, "op"));
 	const char *topic = json_string_value(json_object_get(json, "topic"));
 
-	if (operation == NULL || strlen(operation) != 1 || strchr("cudrt", operation[0]) == NULL || topic == NULL)
+	if (operation == NULL || strlen(operation) != 1 || strchr("cudrtm", operation[0]) == NULL || topic == NULL)
 		return false;
 	*change = (struct change){
 	    .relation = relation,

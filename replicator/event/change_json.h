@@ -8,7 +8,8 @@
  *                 "other_key": ROW}…]}
  *   A ROW is an object by column names: null; "text"; {"number": "12.5"}; true; {"json": "[1,2]"}; {"unchanged": true};
  *   {"native": "…"} for what is in PostgreSQL's own notation already.
- *   A column of arrays has "element", a column itself. Logical decoding messages change no row and are left out.
+ *   A column of arrays has "element", a column itself. Logical decoding messages ("m") are of a relation without a
+ *   schema.
  *
  * Thread: any.
  */

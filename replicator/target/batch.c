@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "target/messages.h"
 
 #include <stdlib.h>
 
@@ -216,6 +217,8 @@ struct error *batch_apply_plan(struct row_sender *sender, struct pg_connection *
 	size_t count = binding_cache_count(cache);
 	struct group *groups = group_rows(plan, cache);
 	struct run run = {.counts = counts};
+	const struct change *const *messages;
+	size_t message_count;
 	struct error *error = pg_pipeline_begin(connection);
 
 	if (error == NULL) {
@@ -234,6 +237,10 @@ struct error *batch_apply_plan(struct row_sender *sender, struct pg_connection *
 		free(groups[i].inserts.rows);
 	}
 	free(groups);
+	messages = plan_messages(plan, &message_count);
+	if (error == NULL)
+		error =
+		    messages_write(connection, binding_cache_config(cache), messages, message_count, &counts->ignored);
 	if (error == NULL)
 		count_left_out(plan_left_out(plan), counts);
 	return error;

@@ -367,7 +367,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	    config_target_table(config, binding->rule, relation->schema, relation->table, cache->arena);
 
 	TRY(catalog_read_table(connection, name.schema, name.table, cache->arena, &binding->image));
-	if (binding->image == NULL)
+	if (binding->image == NULL && binding->rule->rename == NULL)
 		TRY(find_in_renamed_schema(cache, connection, binding, &name));
 	if (binding->image == NULL)
 		return error_new(

@@ -18,6 +18,8 @@ struct plan {
 	uint32_t *slots; /* row number + 1, open addressing by hash */
 	size_t slot_count;
 	struct plan_left_out left_out;
+	const struct change **messages;
+	size_t message_count;
 };
 
 struct plan *plan_new(void)
@@ -35,7 +37,14 @@ void plan_free(struct plan *plan)
 	arena_free(plan->arena);
 	free(plan->rows);
 	free(plan->slots);
+	free(plan->messages);
 	free(plan);
+}
+
+const struct change *const *plan_messages(const struct plan *plan, size_t *count)
+{
+	*count = plan->message_count;
+	return plan->messages;
 }
 
 struct plan_left_out plan_left_out(const struct plan *plan)
@@ -304,8 +313,15 @@ static void reset(struct plan *plan)
 	arena_reset(plan->arena);
 	plan->count = 0;
 	plan->left_out = (struct plan_left_out){0};
+	plan->message_count = 0;
 	if (plan->slot_count > 0)
 		memset(plan->slots, 0, plan->slot_count * sizeof(*plan->slots));
+}
+
+static void add_message(struct plan *plan, const struct change *message)
+{
+	plan->messages = memory_grow(plan->messages, plan->message_count + 1, sizeof(*plan->messages));
+	plan->messages[plan->message_count++] = message;
 }
 
 static bool fold_transaction(struct plan *plan, struct binding_cache *cache, struct pg_connection *connection,
@@ -316,8 +332,10 @@ static bool fold_transaction(struct plan *plan, struct binding_cache *cache, str
 		struct binding *binding;
 		struct error *error;
 
-		if (change->operation == CHANGE_MESSAGE)
+		if (change->operation == CHANGE_MESSAGE) {
+			add_message(plan, change);
 			continue;
+		}
 		error = binding_find(cache, connection, change->relation, &binding);
 		if (error != NULL || !fold_change(plan, binding, change)) {
 			error_free(

@@ -50,6 +50,9 @@ struct plan_left_out {
 };
 struct plan_left_out plan_left_out(const struct plan *plan);
 
+/* The logical decoding messages among the changes, in their order. */
+const struct change *const *plan_messages(const struct plan *plan, size_t *count);
+
 size_t plan_row_count(const struct plan *plan);
 const struct planned_row *plan_row(const struct plan *plan, size_t number);
 

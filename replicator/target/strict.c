@@ -3,6 +3,7 @@
 #include "base/metrics.h"
 #include "pg/sql.h"
 #include "target/ddl.h"
+#include "target/messages.h"
 #include "target/rules.h"
 #include "target/strict_internal.h"
 
@@ -280,7 +281,8 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 
 		next = i + 1;
 		if (change->operation == CHANGE_MESSAGE) {
-			strict_count_ignored(strict, METRIC_LEFT_OUT_MESSAGE);
+			TRY(messages_write(strict->connection, binding_cache_config(cache), &change, 1,
+			                   &strict->counts->ignored));
 			continue;
 		}
 		error = apply_next(strict, cache, ddl, i, &next);

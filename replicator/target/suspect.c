@@ -3,18 +3,25 @@
 
 #include "base/buffer.h"
 #include "base/lsn.h"
+#include "base/sha256.h"
 #include "target/state.h"
 
-/* "id=5, part=x", as check_target names a row. */
+/* "id=5, part=x", as check_target names a row: by the source's names, with masked values masked. */
 static void append_key(struct buffer *text, const struct binding *binding, const struct value *values)
 {
-	for (size_t i = 0; i < binding->key_count; i++) {
-		const struct bound_column *column = &binding->columns[binding->key[i]];
-		const struct value *value = bound_value(column, values);
+	const struct relation *relation = binding->relation;
+	char hash[SHA256_TEXT];
 
-		buffer_append_format(text, "%s%s=", i > 0 ? ", " : "", column->image->name);
-		if (value->data != NULL)
-			buffer_append(text, value->data, value->length);
+	for (uint32_t i = 0; i < relation->key_count; i++) {
+		const struct bound_column *column = &binding->columns[binding->key[i]];
+		const struct value *value = &values[relation->key_columns[i]];
+
+		buffer_append_format(text, "%s%s=", i > 0 ? ", " : "", relation->columns[column->source].name);
+		if (value->data == NULL)
+			continue;
+		if (column->hashed)
+			sha256_text(slice_from(binding->salt), (struct slice){value->data, value->length}, hash);
+		buffer_append(text, column->hashed ? hash : value->data, column->hashed ? sizeof(hash) : value->length);
 	}
 }
 
@@ -29,9 +36,8 @@ struct error *suspect_mark(struct pg_connection *connection, const struct config
 	lsn_format(transaction->commit_lsn, lsn);
 	append_key(&key, binding, values);
 	buffer_append_byte(&key, '\0');
-	const char *const parameters[6] = {config->stream.name,  binding->image->schema,
-	                                   binding->image->name, key.data,
-	                                   tx_id.text,           lsn};
+	const char *const parameters[6] =
+	    {config->stream.name, binding->relation->schema, binding->relation->table, key.data, tx_id.text, lsn};
 
 	error =
 	    state_query(connection, config,

@@ -7,6 +7,7 @@
 #include "event/change_json.h"
 #include "postgres.h"
 #include "target/batch.h"
+#include "target/checkpoint.h"
 #include "target/rules.h"
 
 #include <check.h>
@@ -18,7 +19,7 @@ enum { USERS, ORDERS, BAG, SHOP_A, SHOP_B, ONLY_KEY, NUMBERED, RELATIONS };
 
 static const char SCHEMA_SQL[] =
     "SET client_min_messages = warning; DROP SCHEMA IF EXISTS rules CASCADE; CREATE SCHEMA rules;"
-    "CREATE TABLE rules.schema_history (id bigint, stream text, kind text, relid oid, table_name text);" /* state */
+    "DROP SCHEMA IF EXISTS rules_state CASCADE;"
     "CREATE TABLE rules.people (id int PRIMARY KEY, mail text, phone text, note text, age smallint);"
     "CREATE TABLE rules.orders (id int PRIMARY KEY, country text, body text, is_deleted boolean DEFAULT false);"
     "CREATE TABLE rules.bag (id int, country text, body text);"
@@ -44,8 +45,8 @@ static struct table_rule rules[] = {
     {.match = "source.*", .rename = "rules.{table}"},
 };
 static struct config config = {.file = "test.conf",
-                               .stream = {.name = "s"},
-                               .target = {.schema = "rules", .is_deleted = "is_deleted", .deleted_at = ""},
+                               .stream.name = "s",
+                               .target = {.schema = "rules_state", .is_deleted = "is_deleted", .deleted_at = ""},
                                .masking = {.salt = "pepper"},
                                .tables = rules,
                                .table_count = 5};
@@ -102,6 +103,8 @@ static void set_up(void)
 	memory = arena_new();
 	connection = postgres_connect();
 	postgres_execute(connection, SCHEMA_SQL);
+	expect_no_error(checkpoint_install_schema(connection, "rules_state"));
+	postgres_execute(connection, "INSERT INTO rules_state.stream (name, epoch) VALUES ('s', 1)");
 	bindings = binding_cache_new(&config);
 	binding_cache_forget(bindings, false);
 	partitions = partition_list_new();
@@ -533,6 +536,51 @@ START_TEST(what_is_kept_is_masked)
 }
 END_TEST
 
+/* Messages of a transaction become rows, once, in both ways of applying; or are left out and counted. */
+START_TEST(logical_messages)
+{
+	static const struct column message_columns[] = {{.name = "prefix", .encoding = ENCODING_TEXT},
+	                                                {.name = "content", .encoding = ENCODING_BYTES}};
+	static const struct collection collection = {.name = "message",
+	                                             .schema = "",
+	                                             .table = "",
+	                                             .number = 20,
+	                                             .message = true};
+	static const struct relation relation = {.collection = &collection,
+	                                         .schema = "",
+	                                         .table = "message",
+	                                         .number = 20,
+	                                         .column_count = 2,
+	                                         .columns = message_columns,
+	                                         .typed = true};
+	const char *all =
+	    "SELECT coalesce(string_agg(concat_ws('|', lsn, tx_id, prefix, convert_from(content, 'UTF8')), ' '"
+	    " ORDER BY lsn), '') FROM rules_state.message";
+
+	for (int i = 0; i < 3; i++) { /* ignored, written, written again */
+		config.stream.messages = i > 0 ? MESSAGES_TABLE : MESSAGES_IGNORE;
+		begin();
+		add(SHOP_A, 'r', NULL, "1|DE|x");
+		for (int m = 0; m < 2; m++) {
+			struct change *message = arena_alloc_zeroed(memory, sizeof(*message));
+			struct value *values = arena_alloc_zeroed(memory, 2 * sizeof(*values));
+
+			values[0] = (struct value){"p\"p", 3, VALUE_STRING};
+			values[1] = (struct value){m == 0 ? "w6Q=" : "", m == 0 ? 4 : 0, VALUE_STRING};
+			*message = (struct change){.relation = &relation,
+			                           .operation = CHANGE_MESSAGE,
+			                           .after = values,
+			                           .tx_id = 5,
+			                           .lsn = 256 + (uint64_t)m};
+			last->changes[last->change_count++] = message;
+		}
+		apply(_i == 1);
+		ck_assert_uint_eq(counts.ignored, i == 0 ? 2 : 0);
+		expect_value(all, i == 0 ? "" : "0/100|5|p\"p|ä 0/101|5|p\"p|");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rules");
@@ -552,6 +600,7 @@ int main(void)
 	tcase_add_loop_test(tests, nothing_but_an_identity, 0, 2);
 	tcase_add_loop_test(tests, a_key_and_an_identity, 0, 2);
 	tcase_add_test(tests, rules_that_the_target_refuses);
+	tcase_add_loop_test(tests, logical_messages, 0, 2);
 	tcase_add_loop_test(tests, what_is_kept_is_masked, 0, 2);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
