@@ -8,8 +8,9 @@
  *
  *   W (`watermark`) is the commit LSN of the last transaction handed over. Commit LSNs rise along the stream, so an END
  *   at or below W, and a transactional event whose predecessor (source.sequence[0]) committed before W, are repeats of
- *   what was applied, and are dismissed. Event LSNs say nothing here: they are not in commit order. An event without
- *   sequence[0] (the first after a snapshot) is known by its txId: of a transaction handed over, or of a dismissed END.
+ *   what was applied, and are dismissed. Event LSNs say nothing here: they are not in commit order. But the event without
+ *   sequence[0] belongs to the first transaction of a new slot, or the first after a snapshot: all of that transaction is behind
+ *   what was applied before, so there an LSN up to W is a repeat, too.
  */
 #include "stream/assembler_internal.h"
 
@@ -364,7 +365,10 @@ static bool is_repeat(const struct assembler *assembler, const struct change *ch
 	if (change->previous_commit_lsn != 0)
 		return change->previous_commit_lsn < assembler->watermark &&
 		       !assembler_is_newer(assembler, change->tx_id, change->source_us);
-	return recently_applied(assembler, change->tx_id);
+	/* Of the first transaction of a slot or after a snapshot: nothing older was applied from there. */
+	return recently_applied(assembler, change->tx_id) ||
+	       (change->lsn <= assembler->watermark &&
+	        !assembler_is_newer(assembler, change->tx_id, change->source_us));
 }
 
 /* Drops repeats from the head; gives what stands there then, or NULL. */

@@ -78,7 +78,7 @@ seed_world() {
     -c "GRANT CREATE ON DATABASE $NAME TO debezium" -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO debezium'
   source_ask "SELECT format('ALTER TABLE %I OWNER TO debezium;', tablename) FROM pg_tables WHERE schemaname = 'public'" | source_sql
   target_sql -f "$FAULTS/world.sql" -c "GRANT CREATE ON DATABASE $NAME TO replicator" -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO replicator'
-  connector_start ".config[\"table.include.list\"] = \"$TABLES_CAPTURED\" | .config[\"database.port\"] = \"$PROXY_SOURCE_PORT\" | $(layout)"
+  connector_start ".config[\"table.include.list\"] = \"$TABLES_CAPTURED\" | .config[\"database.port\"] = \"$PROXY_SOURCE_PORT\" | $(layout) ${CONNECTOR_EXTRA:-}"
   seed_configure
   daemon_init
 }

@@ -374,6 +374,20 @@ START_TEST(test_forgotten_repeat_without_sequence)
 }
 END_TEST
 
+/* … or by its LSN, when the daemon starts behind that END, but before the events. */
+START_TEST(test_repeat_without_sequence_and_end)
+{
+	start.last_commit_lsn = 200;
+	start.last_tx_id = 5;
+	start.last_source_us = 5000000;
+	begin();
+	event((struct event){USERS, 'c', 3, 1, 101, 0, 30, 0});
+	simple(6, 210, 200);
+	expect_rows(6, "60 61");
+	expect_nothing();
+}
+END_TEST
+
 START_TEST(test_history_that_goes_back_stops)
 {
 	start.last_commit_lsn = 500;
@@ -698,6 +712,7 @@ int main(void)
 	tcase_add_test(tcase, test_one_number_in_two_partitions);
 	tcase_add_test(tcase, test_repeat_without_sequence);
 	tcase_add_test(tcase, test_forgotten_repeat_without_sequence);
+	tcase_add_test(tcase, test_repeat_without_sequence_and_end);
 	tcase_add_test(tcase, test_history_that_goes_back_stops);
 	tcase_add_test(tcase, test_missing_event_stops);
 	tcase_add_test(tcase, test_lost_end_stops);

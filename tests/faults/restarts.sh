@@ -1,0 +1,142 @@
+# shellcheck shell=bash disable=SC2034
+# Restarts of the real connector inside a transaction, each until it sends what the case is about (docs/connector-restarts.md).
+# What came is read from the topics: a case that never saw its state fails.
+#
+# FAULTS_RECORD=FOLDER keeps the messages and the rows as they must end, as tests/stream reads them (tests/golden/restarts).
+
+# A slow connector, so that its place is kept in the midst of a transaction of some thousand rows.
+SLOW_CONNECTOR='| .config += {"max.batch.size": "20", "max.queue.size": "40", "poll.interval.ms": "10"}'
+
+marks() { kcat -C -q -e -b "$BROKER" -t "$NAME.transaction" -o beginning -f '%s\n' | jq -c 'select(type == "object")'; }
+# events TABLE: op, txId, lsn, total_order, key or new row's id, whether it announces a new key.
+events() {
+  kcat -C -q -e -J -b "$BROKER" -t "$NAME.public.$1" -o beginning | jq -r '. as $m | select(.payload != null) | .payload | fromjson | select(.op != "r")
+    | [.op, .source.txId, .source.lsn, (.transaction.total_order // 0), ((.after // .before).id // (.after // .before).n),
+       (if ($m.headers | index("__debezium.newkey")) then 1 else 0 end), (.source.sequence | fromjson[0] // "null")] | @tsv'
+}
+
+begins_of() { marks | jq -r --arg tx "$1:" 'select(.status == "BEGIN" and (.id | startswith($tx))) | .id' | wc -l; }
+ends_of() { marks | jq -r --arg tx "$1:" 'select(.status == "END" and (.id | startswith($tx))) | .event_count' | tr '\n' ' '; }
+
+# Rows of the wide table in one transaction, its number in TX, with the counter and the ledgers as the load has it.
+big_transaction() {
+  TX=$(source_ask "BEGIN; INSERT INTO wide SELECT nextval('wide_id'), 'many', g FROM generate_series(1, $1) g; UPDATE wide SET k = -k WHERE pad = 'many' AND k <= 10;
+    WITH c AS (UPDATE counter SET n = n + 1 RETURNING n), a AS (INSERT INTO ledger_a SELECT n FROM c) INSERT INTO ledger_b SELECT n FROM c;
+    SELECT txid_current() % 4294967296; COMMIT" | grep -E '^[0-9]+$')
+}
+
+connect_kill_now() {
+  kill -KILL "$(connect_pid "$WORK/connect")"
+  wait_until 10 process_gone "$WORK/connect"
+  connect_up
+  wait_until 60 connector_runs || die "the connector does not run again"
+}
+
+record() {
+  local topic
+  [ -n "${FAULTS_RECORD:-}" ] || return 0
+  mkdir -p "$FAULTS_RECORD"
+  for topic in $(kcat -L -J -b "$BROKER" | jq -r --arg p "$NAME." '.topics[].topic | select(startswith($p))'); do
+    kcat -C -q -e -J -b "$BROKER" -t "$topic" -o beginning | jq -c '{topic, partition, offset, timestamp: .ts, key, value: .payload,
+      headers: [(.headers // []) | range(0; length; 2) as $i | select(.[$i] | startswith("__debezium.context") | not) | [.[$i], .[$i + 1]]]}'
+  done | gzip -9n >"$FAULTS_RECORD/${NAME#case_}.jsonl.gz"
+  digests >"$T/digests.sql"
+  source_sql -At -f "$T/digests.sql" >"$FAULTS_RECORD/${NAME#case_}.rows"
+}
+
+# The slot still has transactions before the one that the connector stopped in: a second BEGIN, numbers from 1, a short END.
+case_restart_numbers_anew() {
+  local round end
+  PLAN_PARTITIONS=3 CONNECTOR_EXTRA=$SLOW_CONNECTOR
+  case_begin
+  for round in 1 2 3 4; do
+    case_mark
+    sleep 2.5
+    big_transaction 6000
+    sleep 3
+    connect_kill_now
+    case_mark
+    case_equal 120
+    end=$(ends_of "$TX")
+    echo "figure transaction of 6013 events: $(begins_of "$TX") BEGINs, END counts $end"
+    [ "$(begins_of "$TX")" -lt 2 ] || [ "${end##* }" = 6013 ] || break
+  done
+  [ "$(begins_of "$TX")" -ge 2 ] || die "the connector never numbered anew: the case tests nothing"
+  record
+  seed_exits
+}
+
+# A restart between the halves of a key change: the second is lost for good. The row has its new key, is marked, and fetched again.
+case_restart_loses_half() {
+  local round lost=0
+  PLAN_PARTITIONS=1 CONNECTOR_EXTRA=$SLOW_CONNECTOR
+  case_begin
+  source_sql -c "INSERT INTO keyed SELECT g, 'row ' || g FROM generate_series(5001, 9000) g"
+  for round in 1 2 3 4 5 6; do
+    source_sql -c "UPDATE keyed SET id = id + 10000, v = v || '.' WHERE id % 10000 > 5000"
+    sleep 1
+    connector_restart "$CONNECT_URL" "$NAME" || true
+    sleep 2
+    wait_until 60 connector_runs || die "the connector does not run again"
+    connector_restart "$CONNECT_URL" "$NAME" || true
+    wait_until 60 connector_runs || die "the connector does not run again"
+    case_mark
+    want=$(last_number)
+    wait_until 120 caught_up "$want" || { seed_exits; die "the target is at $(target_ask 'SELECT n FROM counter') of $want"; }
+    lost=$(target_ask 'SELECT count(*) FROM replicator.suspect')
+    [ "$lost" = 0 ] || break
+  done
+  echo "figure halves of key changes lost by the connector: $lost, in round $round"
+  [ "$lost" -gt 0 ] || die "the connector lost nothing: the case tests nothing"
+  "$REPLICATOR" status -c "$T/replicator.conf" >"$T/status"
+  grep -q "suspect  *$lost rows" "$T/status" || die "status does not name suspect rows: $(cat "$T/status")"
+  record
+  case_equal
+  [ "$(cat "$T/suspects")" = "$lost" ] || die "check_target names $(cat "$T/suspects") suspect rows, not $lost"
+  seed_exits
+}
+
+# The first transaction after a snapshot has no sequence[0]; it is sent again after the worker's kill -9, when the daemon is new.
+case_restart_null_sequence() {
+  SEED=1
+  seed_world
+  keepers_start
+  await_target 60 'SELECT count(*) FROM keyed' 100
+  await 60 "the connector streams" slot_follows
+  source_sql -c "BEGIN; UPDATE counter SET n = n + 1; INSERT INTO ledger_a VALUES (1, 'first'); INSERT INTO ledger_b VALUES (1); INSERT INTO keyed VALUES (7777, 'first'); COMMIT"
+  wait_until 30 caught_up 1 || die "the first transaction did not come"
+  kill -KILL "$(connect_pid "$WORK/connect")"
+  wait_until 10 process_gone "$WORK/connect"
+  source_sql -c 'UPDATE keyed SET id = 7778 WHERE id = 7777'
+  kill -KILL "$(cat "$T/d1/daemon.pid")"
+  connect_up
+  wait_until 60 connector_runs || die "the connector does not run again"
+  case_mark
+  case_equal 120
+  events counter | tee "$T/counter" | grep -q null || die "no event came without sequence[0]: the case tests nothing"
+  echo "figure events of the first transaction's counter row: $(awk '$5 == 1 && $4 > 0' "$T/counter" | grep -c null)"
+  record
+  seed_exits
+}
+
+# Logical messages: in END's list under another name at each re-send, and outside any transaction in the chain of sequence[0].
+case_restart_messages() {
+  local round
+  PLAN_PARTITIONS=3 CONNECTOR_EXTRA=$SLOW_CONNECTOR
+  case_begin
+  for round in 1 2; do
+    source_sql -c "SELECT pg_logical_emit_message(false, 'outside', 'x')"
+    TX=$(source_ask "BEGIN; SELECT pg_logical_emit_message(true, 'within', 'a'); INSERT INTO wide SELECT nextval('wide_id'), 'many', g FROM generate_series(1, 3000) g;
+      SELECT pg_logical_emit_message(true, 'within', 'b'); SELECT pg_logical_emit_message(false, 'outside', 'y');
+      WITH c AS (UPDATE counter SET n = n + 1 RETURNING n), a AS (INSERT INTO ledger_a SELECT n FROM c) INSERT INTO ledger_b SELECT n FROM c;
+      SELECT 'tx' || txid_current() % 4294967296; COMMIT" | sed -n 's/^tx//p')
+    source_sql -c "SELECT pg_logical_emit_message(false, 'outside', 'z')"
+    sleep 2.5
+    connect_kill_now
+    case_mark
+    case_equal 120
+  done
+  marks | grep -q 'LogicalDecodingMessageId@' || die "no END lists a message: the case tests nothing"
+  record
+  seed_exits
+}
