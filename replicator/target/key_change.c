@@ -273,6 +273,14 @@ struct error *key_change_apply(const struct strict *strict, struct binding *bind
 	       key_change_is_whole(strict->transaction, end))
 		end += 2;
 	*next = end;
+	if (strict->transaction->cut_run && end == strict->transaction->change_count && !binding->upsert)
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s: its key is deferrable, so that rows may change places within a statement, and more "
+		    "than 64 MB of key changes in a row cannot be told apart; change the keys in smaller parts, or "
+		    "make "
+		    "the target's key NOT DEFERRABLE if the source's rows do not change places",
+		    binding->image->schema, binding->image->name);
 	for (size_t i = first + 1; i < end; i += 2)
 		if (binding_membership(binding, changes[i]->after) == MEMBERSHIP_UNREADABLE)
 			return strict_no_text(binding);
