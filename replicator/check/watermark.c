@@ -78,17 +78,23 @@ static bool push(struct pg_connection *source, const char *sql)
 
 bool watermark_push_fence(struct pg_connection *source)
 {
-	struct buffer heartbeat = {0};
-	bool pushed = pg_server_version(source) >= MESSAGES_SINCE &&
-	              push(source, "SELECT pg_logical_emit_message(true, 'replicator', 'fence')");
+	struct buffer sql = {0};
+	bool pushed = false;
 
-	if (!pushed) {
-		buffer_append_text(&heartbeat, "UPDATE ");
-		sql_append_qualified(&heartbeat, config_source_schema, "heartbeat");
-		buffer_append_text(&heartbeat, " SET at = now()");
-		pushed = push(source, heartbeat.data);
+	if (pg_server_version(source) >= MESSAGES_SINCE) {
+		buffer_append_text(&sql, "SELECT pg_logical_emit_message(true, ");
+		sql_append_literal(&sql, config_message_prefix);
+		buffer_append_text(&sql, ", 'fence')");
+		pushed = push(source, sql.data);
 	}
-	buffer_free(&heartbeat);
+	if (!pushed) {
+		buffer_reset(&sql);
+		buffer_append_text(&sql, "UPDATE ");
+		sql_append_qualified(&sql, config_source_schema, "heartbeat");
+		buffer_append_text(&sql, " SET at = now()");
+		pushed = push(source, sql.data);
+	}
+	buffer_free(&sql);
 	return pushed;
 }
 

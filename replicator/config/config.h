@@ -203,7 +203,8 @@ void config_list_changes(const struct config *before, const struct config *after
 
 /* The schema of ours in the source (`init source`). Its tables serve the stream and are never replicated. */
 extern const char config_source_schema[];
-extern const char config_ddl_log[]; /* its table of schema changes: the one that is followed */
+extern const char config_message_prefix[]; /* of our own logical messages, which are fences (check_target) */
+extern const char config_ddl_log[];        /* its table of schema changes: the one that is followed */
 
 /*
  * The rule of a table; never NULL (the last resort has every default). Tables of our own schemas are excluded, whatever

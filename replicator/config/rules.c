@@ -31,6 +31,7 @@ bool config_pattern_matches(const char *pattern, const char *text)
 }
 
 const char config_source_schema[] = "replicator";
+const char config_message_prefix[] = "replicator";
 const char config_ddl_log[] = "ddl_log";
 
 const struct table_rule *config_table_rule(const struct config *config, const char *schema, const char *table)

@@ -49,6 +49,12 @@ static struct error *append_message(const struct config *config, const struct ch
 	return NULL;
 }
 
+static bool is_ours(const struct change *message)
+{
+	return message->after != NULL &&
+	       slice_is((struct slice){message->after[0].data, message->after[0].length}, config_message_prefix);
+}
+
 static struct error *insert(struct pg_connection *connection, const struct config *config, struct buffer arrays[ARRAYS])
 {
 	const char *parameters[1 + ARRAYS] = {config->stream.name};
@@ -78,8 +84,9 @@ struct error *messages_write(struct pg_connection *connection, const struct conf
 		return NULL;
 	arena = arena_new();
 	for (size_t i = 0; i < count && error == NULL; i++)
-		error = append_message(config, messages[i], arena, arrays);
-	if (error == NULL)
+		if (!is_ours(messages[i]))
+			error = append_message(config, messages[i], arena, arrays);
+	if (error == NULL && arrays[LSN].length > 0)
 		error = insert(connection, config, arrays);
 	for (size_t i = 0; i < ARRAYS; i++)
 		buffer_free(&arrays[i]);
