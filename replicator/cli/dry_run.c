@@ -95,7 +95,7 @@ static void print_plan(struct dry_run *run)
 		struct counts *of = &counts[row->binding->number];
 
 		of->inserts += row->effect == ROW_INSERT;
-		of->updates += row->effect == ROW_UPDATE;
+		of->updates += row->effect == ROW_UPDATE || row->effect == ROW_UPSERT;
 		of->deletes += row->effect == ROW_DELETE;
 	}
 	for (uint32_t i = 0; i < count; i++) {

@@ -35,6 +35,7 @@
 struct quarantine {
 	const struct config *config;
 	struct map *keys; /* text → something */
+	uint64_t seed;    /* of the keys' hashes: nobody shall guess masked ones without the salt */
 };
 
 struct quarantine *quarantine_new(const struct config *config)
@@ -43,6 +44,8 @@ struct quarantine *quarantine_new(const struct config *config)
 
 	quarantine->config = config;
 	quarantine->keys = map_new();
+	if (config->masking.salt != NULL)
+		quarantine->seed = XXH3_64bits(config->masking.salt, strlen(config->masking.salt));
 	return quarantine;
 }
 
@@ -87,10 +90,10 @@ static void append_table(struct buffer *key, const struct relation *relation)
 }
 
 /* `columns`: where the key's values stand in `values`; NULL: they are the key's alone. */
-static void append_row(struct buffer *key, const struct relation *relation, const struct value *values,
+static void append_row(struct buffer *key, uint64_t seed, const struct relation *relation, const struct value *values,
                        const uint32_t *columns)
 {
-	uint64_t hash = 0;
+	uint64_t hash = seed;
 
 	for (uint32_t i = 0; i < relation->key_count; i++) {
 		const struct value *value = &values[columns != NULL ? columns[i] : i];
@@ -107,7 +110,8 @@ static bool concerns_all_rows(const struct change *change)
 }
 
 /* Calls `visit` with each key of the change until it gives true; what the last call gave. */
-static bool visit_keys(const struct change *change, bool (*visit)(void *context, struct slice key), void *context)
+static bool visit_keys(uint64_t seed, const struct change *change, bool (*visit)(void *context, struct slice key),
+                       void *context)
 {
 	const struct relation *relation = change->relation;
 	const struct value *const images[3] = {change->before, change->after, change->other_key};
@@ -124,7 +128,7 @@ static bool visit_keys(const struct change *change, bool (*visit)(void *context,
 	for (size_t i = 0; i < 3 && !concerns_all_rows(change) && !ended; i++) {
 		if (images[i] == NULL)
 			continue;
-		append_row(&key, relation, images[i], i < 2 ? relation->key_columns : NULL);
+		append_row(&key, seed, relation, images[i], i < 2 ? relation->key_columns : NULL);
 		ended = visit(context, (struct slice){key.data, key.length});
 	}
 	buffer_free(&key);
@@ -137,8 +141,9 @@ static bool is_known(void *context, struct slice key)
 }
 
 /* Whether anything that waits concerns rows of the change. */
-static bool touches(struct map *keys, const struct change *change)
+static bool touches(const struct quarantine *quarantine, const struct change *change)
 {
+	struct map *keys = quarantine->keys;
 	struct buffer key = {0};
 	bool table, all;
 
@@ -149,19 +154,19 @@ static bool touches(struct map *keys, const struct change *change)
 	buffer_append_byte(&key, '*');
 	all = table && map_get(keys, (struct slice){key.data, key.length}) != NULL;
 	buffer_free(&key);
-	return table && (all || concerns_all_rows(change) || visit_keys(change, is_known, keys));
+	return table && (all || concerns_all_rows(change) || visit_keys(quarantine->seed, change, is_known, keys));
 }
 
-static bool any_touches(struct map *keys, const struct transaction *transaction)
+static bool any_touches(const struct quarantine *quarantine, const struct transaction *transaction)
 {
 	for (size_t i = 0; i < transaction->change_count; i++)
-		if (touches(keys, transaction->changes[i]))
+		if (touches(quarantine, transaction->changes[i]))
 			return true;
 	return false;
 }
 
 /* A large transaction lies in a file. */
-static struct error *spill_touches(struct map *keys, const struct transaction *large, bool *any)
+static struct error *spill_touches(const struct quarantine *quarantine, const struct transaction *large, bool *any)
 {
 	uint64_t next = 0;
 
@@ -170,7 +175,7 @@ static struct error *spill_touches(struct map *keys, const struct transaction *l
 		struct error *error = spill_read(large->spill, &next, PIECE_ROWS, PIECE_BYTES, piece);
 		bool ended = piece->change_count == 0;
 
-		*any = error == NULL && any_touches(keys, piece);
+		*any = error == NULL && any_touches(quarantine, piece);
 		transaction_free(piece);
 		TRY(error);
 		if (ended)
@@ -185,9 +190,9 @@ struct error *quarantine_clear_run(const struct quarantine *quarantine, const st
 		bool any = false;
 
 		if (first->spill != NULL)
-			TRY(spill_touches(quarantine->keys, first, &any));
+			TRY(spill_touches(quarantine, first, &any));
 		else
-			any = any_touches(quarantine->keys, first);
+			any = any_touches(quarantine, first);
 		if (any)
 			return NULL;
 	}
@@ -234,8 +239,8 @@ static void collect_keys(struct quarantine *quarantine, const struct transaction
 		append_table(&table, transaction->changes[i]->relation);
 		add_key(key_set, (struct slice){table.data, table.length});
 		add_key(table_set, (struct slice){table.data, table.length});
-		visit_keys(transaction->changes[i], collect_key, key_set);
-		visit_keys(transaction->changes[i], collect_key, quarantine->keys);
+		visit_keys(quarantine->seed, transaction->changes[i], collect_key, key_set);
+		visit_keys(quarantine->seed, transaction->changes[i], collect_key, quarantine->keys);
 		add_key(quarantine->keys, (struct slice){table.data, table.length});
 	}
 	buffer_append_byte(keys, '{');

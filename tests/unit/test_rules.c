@@ -8,6 +8,8 @@
 #include "postgres.h"
 #include "target/batch.h"
 #include "target/checkpoint.h"
+#include "target/generation.h"
+#include "target/quarantine.h"
 #include "target/rules.h"
 
 #include <check.h>
@@ -536,6 +538,36 @@ START_TEST(what_is_kept_is_masked)
 }
 END_TEST
 
+/* A snapshot that replaces removes rows of its own source only, and those that the filter admits. */
+START_TEST(a_snapshot_removes_its_own)
+{
+	struct generation *generation = generation_new(&config);
+	const struct snapshot_generation snapshot = {700, 0x100};
+
+	postgres_execute(connection,
+	                 "INSERT INTO rules.items VALUES (1, 'DE', 'old', 'shop_a'), (2, 'DE', 'old', 'shop_a'),"
+	                 " (1, 'DE', 'old', 'shop_b'), (9, 'DE', 'old', 'elsewhere');"
+	                 "INSERT INTO rules.orders VALUES (1, 'DE', 'old'), (2, 'AT', 'old'), (3, 'FR', 'mine')");
+	begin();
+	last->generation = snapshot;
+	add(SHOP_A, 'r', NULL, "1|DE|new");
+	add(ORDERS, 'r', NULL, "1|DE|new");
+	add(ORDERS, 'r', NULL, "4|FR|new");
+	postgres_execute(connection, "BEGIN");
+	expect_no_error(batch_apply_strictly(sender, connection, bindings, partitions, first, &counts));
+	expect_no_error(generation_note(generation, connection, bindings, first));
+	expect_no_error(generation_sweep(generation, connection, &snapshot));
+	postgres_execute(connection, "COMMIT");
+	first = last = NULL;
+	generation_free(generation);
+	expect_value(ITEMS_SQL, "elsewhere9old shop_a1new shop_b1old");
+	expect_value(ORDERS_SQL, "1DEnew 3FRmine");
+	expect_value(
+	    "SELECT string_agg(schema_name || '.' || table_name, ' ' ORDER BY 1) FROM rules_state.captured_table",
+	    "shop_a.items source.orders");
+}
+END_TEST
+
 /* Messages of a transaction become rows, once, in both ways of applying; or are left out and counted. */
 START_TEST(logical_messages)
 {
@@ -582,6 +614,43 @@ START_TEST(logical_messages)
 }
 END_TEST
 
+static void expect_applied(void *context, const struct quarantine_outcome *outcome)
+{
+	(void)context;
+	expect_no_error(outcome->error);
+	ck_assert(!outcome->follows);
+}
+
+/* The whole way through the quarantine: what waits there is masked, and applied to the same effect. */
+START_TEST(the_quarantine_keeps_masked_values)
+{
+	struct quarantine *quarantine = quarantine_new(&config);
+	struct error *reason = error_new(ERROR_TARGET, "refused");
+	size_t run;
+
+	begin();
+	last->tx_id = 9;
+	add(USERS, 'c', NULL, "1|a@b.c|12345|plain|41|hidden");
+	postgres_execute(connection, "BEGIN");
+	expect_no_error(quarantine_put(quarantine, connection, partitions, first, reason));
+	postgres_execute(connection, "COMMIT");
+	expect_no_error(quarantine_load(quarantine, connection));
+	expect_no_error(quarantine_clear_run(quarantine, first, &run));
+	ck_assert_uint_eq(run, 0);
+	expect_value("SELECT count(*) || '/' || count(*) FILTER (WHERE q::text ~ 'a@b|12345|plain|hidden') FROM"
+	             " rules_state.quarantine q",
+	             "1/0");
+	expect_no_error(quarantine_retry(connection, &config, 0, expect_applied, NULL));
+	expect_value(
+	    "SELECT concat_ws('|', mail = encode(sha256(convert_to('peppera@b.c', 'UTF8')), 'hex'), phone, note, age)"
+	    " FROM rules.people",
+	    "t|it's masked|41");
+	error_free(reason);
+	quarantine_free(quarantine);
+	first = last = NULL;
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rules");
@@ -601,6 +670,8 @@ int main(void)
 	tcase_add_loop_test(tests, nothing_but_an_identity, 0, 2);
 	tcase_add_loop_test(tests, a_key_and_an_identity, 0, 2);
 	tcase_add_test(tests, rules_that_the_target_refuses);
+	tcase_add_test(tests, the_quarantine_keeps_masked_values);
+	tcase_add_test(tests, a_snapshot_removes_its_own);
 	tcase_add_loop_test(tests, logical_messages, 0, 2);
 	tcase_add_loop_test(tests, what_is_kept_is_masked, 0, 2);
 	suite_add_tcase(suite, tests);
