@@ -4,6 +4,8 @@
  * NOTES
  *   Of the message key only the names of its fields are wanted: they say which columns identify a row. The values stand
  *   in `before` and `after`.
+ *
+ *   Headers are written by Kafka Connect's SimpleHeaderConverter, which escapes quotes and backslashes but no control characters.
  */
 #include "event/decode.h"
 
@@ -12,13 +14,12 @@
 
 static const struct slice no_column;
 
-/* Reads a key of either form of JSON; row->shape NULL: a null key. */
-static bool read_key(struct decoder *decoder, struct partition_cache *partition, struct slice text, bool schemaless,
-                     struct row *row, struct scan_cursor *cursor, struct slice *column)
+/* Reads a key of either form of JSON from the cursor on; row->shape NULL: a null key. */
+static bool read_key(struct decoder *decoder, struct partition_cache *partition, bool schemaless, struct row *row,
+                     struct scan_cursor *cursor, struct slice *column)
 {
 	const struct schema_prefix *prefix = NULL;
 
-	scan_begin(cursor, text);
 	if (!schemaless && !schema_cache_take(decoder->key_schemas, &partition->keys_schemas, cursor, false, &prefix))
 		return false;
 	scan_space(cursor);
@@ -42,7 +43,8 @@ struct error *decode_key(struct decoder *decoder, struct partition_cache *partit
 	if (message->key.data == NULL)
 		return NULL;
 	TRY(decode_text(decoder, message, "key", message->key, &decoder->key_text, &text, &schema));
-	if (!read_key(decoder, partition, text, schema != NULL, &decoder->key, &cursor, &column))
+	scan_begin(&cursor, text);
+	if (!read_key(decoder, partition, schema != NULL, &decoder->key, &cursor, &column))
 		return decode_error(message, "key", column, cursor.problem);
 	if (decoder->key.shape != NULL)
 		*key = decoder->key.shape;
@@ -87,7 +89,9 @@ struct error *decode_key_header(struct decoder *decoder, struct partition_cache 
 	if (message->header == NULL || !message->header(message, header, &text) || text.data == NULL)
 		return NULL;
 	TRY(decode_text(decoder, message, header, text, &decoder->key_text, &text, &schema));
-	if (!read_key(decoder, partition, text, schema != NULL, &decoder->header, &cursor, &column))
+	scan_begin(&cursor, text);
+	cursor.lenient = true;
+	if (!read_key(decoder, partition, schema != NULL, &decoder->header, &cursor, &column))
 		return decode_error(message, header, column, cursor.problem);
 	if (decoder->header.shape == NULL || !sort_values(decoder, relation, &column))
 		return decode_error(message, header, column,

@@ -129,7 +129,9 @@ bool scan_string_rest(struct scan_cursor *cursor, struct scan_token *token)
 			if (!escape(cursor))
 				return false;
 		} else if ((unsigned char)*cursor->at < 0x20) {
-			return scan_fail(cursor, "a control character in a string");
+			if (!cursor->lenient)
+				return scan_fail(cursor, "a control character in a string");
+			cursor->at++;
 		} else {
 			do {
 				size_t length = utf8_length(cursor->at, scan_left(cursor));

@@ -32,6 +32,7 @@ struct scan_cursor {
 	const char *end;
 	const char *start;
 	const char *problem;
+	bool lenient; /* strings may hold control characters as they are; scan_begin says no */
 };
 
 enum scan_kind { SCAN_NULL, SCAN_STRING, SCAN_NUMBER, SCAN_TRUE, SCAN_FALSE, SCAN_ARRAY, SCAN_OBJECT };
@@ -48,6 +49,7 @@ static inline void scan_begin(struct scan_cursor *cursor, struct slice text)
 	cursor->at = cursor->start = text.length > 0 ? text.data : ""; /* no bytes may come without a place */
 	cursor->end = cursor->start + text.length;
 	cursor->problem = NULL;
+	cursor->lenient = false;
 }
 
 static inline bool scan_fail(struct scan_cursor *cursor, const char *problem)

@@ -273,7 +273,8 @@ static convert_function *geometric(const struct target_type *target)
 	return NULL;
 }
 
-/* Types of which the connector knows nothing but bytes (include.unknown.datatypes): base64 of their text. */
+/* Types of which the connector knows nothing but bytes (include.unknown.datatypes): base64 of their text. Of a domain it knows
+ * the base type, but not within an array. */
 static bool is_foreign(const struct target_type *target)
 {
 	static const char *const names[] = {"tsquery",   "pg_lsn", "jsonpath",      "refcursor",   "xid",
@@ -281,7 +282,7 @@ static bool is_foreign(const struct target_type *target)
 	                                    "ltxtquery", "cube",   "seg",           NULL};
 	const char *suffix = strstr(target->name, "multirange");
 
-	return target->category == 'C' || is_any(target, names) ||
+	return target->category == 'C' || target->of_domain || is_any(target, names) ||
 	       (suffix != NULL && strcmp(suffix, "multirange") == 0);
 }
 
@@ -289,7 +290,9 @@ static bool is_foreign(const struct target_type *target)
 static void choose_untold(struct conversion *made, const struct target_type *target, const struct wire_modes *modes)
 {
 	made->zoned = needs_zone(target);
-	if (is(target, "numeric") || is(target, "money")) {
+	if (is_foreign(target)) {
+		made->convert = modes->binary == BINARY_MODE_HEX ? convert_hex_text : convert_byte_text;
+	} else if (is(target, "numeric") || is(target, "money")) {
 		choose_decimal(made, target, modes->decimal);
 	} else if (is(target, "date")) {
 		made->convert = convert_untold_date;
@@ -310,8 +313,6 @@ static void choose_untold(struct conversion *made, const struct target_type *tar
 		made->convert = convert_hstore;
 	} else if (geometric(target) != NULL) {
 		made->convert = geometric(target);
-	} else if (is_foreign(target)) {
-		made->convert = modes->binary == BINARY_MODE_HEX ? convert_hex_text : convert_byte_text;
 	} else if (is(target, "geometry") || is(target, "geography")) {
 		made->convert = convert_geometry;
 	}
@@ -357,7 +358,7 @@ static void choose_told(struct conversion *made, const struct column *column, co
 			made->convert = convert_bits;
 		return;
 	case ENCODING_BYTES:
-		made->convert = is(target, "bytea") ? convert_bytea : convert_byte_text;
+		made->convert = is(target, "bytea") && !target->of_domain ? convert_bytea : convert_byte_text;
 		return;
 	case ENCODING_DECIMAL:
 		made->convert = convert_decimal;

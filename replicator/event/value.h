@@ -19,7 +19,9 @@ struct target_type {
 	int32_t typmod;   /* pg_attribute.atttypmod (of the domain where there is one), -1 without */
 	bool array;       /* then `name` and `typmod` are the element's */
 	char category;    /* pg_type.typcategory of the base type (of the element for arrays): N D S B E R U … */
-	char delimiter;   /* between elements in the text of arrays of it: pg_type.typdelim; zero is a comma, too */
+	bool
+	    of_domain; /* an array whose elements are of a domain, or such an element: the connector sends its text as bytes */
+	char delimiter; /* between elements in the text of arrays of it: pg_type.typdelim; zero is a comma, too */
 };
 
 /*

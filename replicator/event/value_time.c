@@ -42,15 +42,12 @@ static const struct far_number far_timestamps[] = {
 };
 
 static const struct {
-	const char *text; /* without the Z */
+	const char *text; /* the date alone, without time and zone */
 	const char *meaning;
 } far_texts[] = {
-    {"+5877611-06-21", infinity},
-    {"+292278994-08-16", infinity},
-    {"-5877611-06-22", minus_infinity},
+    {"+5877611-06-21", infinity},         {"+292278994-08-16", infinity}, {"-5877611-06-22", minus_infinity},
     {"+292269055-12-02", minus_infinity}, /* a snapshot's: the sign of its era is lost */
-    {"+292278994-08-16T23:00:00", infinity},
-    {"-292275055-05-16T23:00:00", minus_infinity},
+    {"-292275055-05-16", minus_infinity},
 };
 
 static const char *find_far(const struct far_number *numbers, size_t count, int64_t number)
@@ -263,8 +260,7 @@ static struct error *convert_signed_year(const struct value *value, struct arena
 struct error *convert_iso(const struct conversion *conversion, const struct value *value, struct arena *arena,
                           struct value *converted)
 {
-	const size_t length =
-	    value->length > 0 && value->data[value->length - 1] == 'Z' ? value->length - 1 : value->length;
+	size_t date = 0;
 
 	(void)conversion;
 	if (value->kind != VALUE_STRING || value->length < 5)
@@ -272,8 +268,10 @@ struct error *convert_iso(const struct conversion *conversion, const struct valu
 	*converted = *value;
 	if (value->data[0] != '+' && value->data[0] != '-' && memcmp(value->data, "0000", 4) != 0)
 		return NULL;
+	while (date < value->length && value->data[date] != 'T' && value->data[date] != 'Z')
+		date++;
 	for (size_t i = 0; i < sizeof(far_texts) / sizeof(far_texts[0]); i++) {
-		if (slice_is((struct slice){value->data, length}, far_texts[i].text)) {
+		if (slice_is((struct slice){value->data, date}, far_texts[i].text)) {
 			converted_text(converted, far_texts[i].meaning, strlen(far_texts[i].meaning));
 			return NULL;
 		}

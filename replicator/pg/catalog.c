@@ -43,7 +43,8 @@ static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "       (e.oid IS NOT NULL)::int, coalesce(eb.typcategory, b.typcategory),"
     "       a.attnotnull::int, (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '')::int,"
     "       (a.attgenerated <> '')::int, (a.attidentity = 'a')::int,"
-    "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname), coalesce(eb.typdelim, b.typdelim)"
+    "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname), coalesce(eb.typdelim, b.typdelim),"
+    "       coalesce((e.typtype = 'd')::int, 0)"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     "  JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace"
@@ -139,6 +140,7 @@ static void read_columns(struct reader *reader, struct table_image *image)
 		columns[i].identity_always = flag(result, row, 11);
 		columns[i].cast_name = take_text(reader->arena, result, row, 12);
 		columns[i].type.delimiter = pg_result_text(result, row, 13)[0];
+		columns[i].type.of_domain = flag(result, row, 14);
 	}
 	image->columns = columns;
 	image->column_count = count;

@@ -706,6 +706,10 @@ START_TEST(test_key_change_headers)
 	ck_assert_ptr_null(decoder_decode(decoder, &delete, &writer, &decoded));
 	ck_assert(is_text(&decoded.change->other_key[0], "x"));
 	change_release(decoded.change);
+	header_text = "{\"a\":\"1\t\n2\",\"b\":4}"; /* as Connect writes headers */
+	ck_assert_ptr_null(decoder_decode(decoder, &delete, &writer, &decoded));
+	ck_assert(is_text(&decoded.change->other_key[0], "1\t\n2"));
+	change_release(decoded.change);
 	header_text = "{\"a\":1}";
 	error = decoder_decode(decoder, &delete, &writer, &decoded);
 	ck_assert_ptr_nonnull(error);

@@ -88,6 +88,8 @@ START_TEST(columns_and_types)
 	expect_type(image, "dm", "\"Cat\"\"alog\".price[]", "numeric", (12 << 16) + 2 + 4, true, 'N');
 	expect_type(image, "m", "\"Cat\"\"alog\".mood", "mood", -1, false, 'E');
 	expect_type(image, "ts", "timestamp(3) without time zone", "timestamp", 3, false, 'D');
+	ck_assert(column(image, "dm")->type.of_domain && !column(image, "fp")->type.of_domain);
+	ck_assert_int_eq(column(image, "dm")->type.delimiter, ',');
 	expect_type(image, "v", "int2vector", "int2vector", -1, false, 'A');
 	ck_assert(column(image, "num")->not_null && column(image, "num")->has_default);
 	ck_assert(!column(image, "pb")->not_null && !column(image, "pb")->has_default);
