@@ -223,9 +223,14 @@ static bool is_masked(const struct table_rule *rule, const char *column)
 	return config_column_rule(rule, column)->mask != MASK_NONE;
 }
 
-/* The quarantine keeps what the filter needs. */
+/* The quarantine keeps what the filter needs. Of rows that were kept nobody could tell whether they are still in it. */
 static void check_filter(struct loader *loader, const config_setting_t *node, const struct table_rule *rule)
 {
+	if (rule->filter.column != NULL && rule->delete_mode == DELETE_IGNORE)
+		loader_problem(loader, node,
+		               "tables: filter: a row that leaves it is deleted, and delete = \"ignore\" would keep "
+		               "it; set delete "
+		               "to \"hard\" or \"soft\"");
 	if (rule->filter.column != NULL && is_masked(rule, rule->filter.column))
 		loader_problem(
 		    loader, node,

@@ -194,7 +194,9 @@ static bool fold_update(struct plan *plan, struct planned_row *row, const struct
 		row->placeholders = false;
 		return true;
 	}
-	if (row->effect == ROW_DELETE)
+	/* A row that was out of the filter may be there, marked as deleted, with values from before. */
+	if (row->effect == ROW_DELETE ||
+	    (row->values == NULL && row->binding->filters && row->binding->is_deleted != NULL))
 		return false;
 	if (row->values == NULL) {
 		row->existed = true;

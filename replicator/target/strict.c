@@ -75,6 +75,23 @@ void strict_count_ignored(const struct strict *strict, enum metric_counter rule)
 	metric_add(rule, 1);
 }
 
+/*
+ * False: the row left the filter and is only marked as deleted; what it holds is from before. Without a filter, or where
+ * deletes are hard, a row that is there is alive.
+ */
+static struct error *row_is_alive(const struct strict *strict, const struct binding *binding,
+                                  const struct value *values, bool *alive)
+{
+	struct value *row = NULL;
+
+	*alive = true;
+	if (!binding->filters || binding->is_deleted == NULL)
+		return NULL;
+	TRY(row_sender_read(strict->sender, strict->connection, binding, values, strict->arena, &row));
+	*alive = row != NULL;
+	return NULL;
+}
+
 /* `insert`: no row should be there, so that an upsert is the shortest way. */
 struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                const struct value *values, bool insert)
@@ -84,8 +101,11 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 	bool whole = strict_mask(binding, values, mask);
 	struct error *error = NULL;
 	uint64_t rows = 0;
+	bool alive = true;
 
-	if (binding->key_count > 0 && (!insert || !whole || !binding->upsert))
+	if (!whole && binding->key_count > 0)
+		error = row_is_alive(strict, binding, values, &alive);
+	if (error == NULL && alive && binding->key_count > 0 && (!insert || !whole || !binding->upsert))
 		error = strict_send(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
 	free(mask);
 	TRY(error);
@@ -121,10 +141,13 @@ static struct error *update_if_there(const struct strict *strict, struct binding
 	struct row_image row = {change->after, NULL, change};
 	bool *mask = memory_alloc(binding->column_count + 1);
 	struct error *error;
-	uint64_t rows;
+	uint64_t rows = 0;
+	bool alive;
 
 	strict_mask(binding, change->after, mask);
-	error = strict_send(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
+	error = row_is_alive(strict, binding, change->after, &alive);
+	if (error == NULL && alive)
+		error = strict_send(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
 	free(mask);
 	if (error == NULL && rows == 0)
 		strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);

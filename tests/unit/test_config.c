@@ -549,6 +549,8 @@ START_TEST(test_problems_of_rules)
 	expect_problem(RULES("{ match = \"a.b\"; filter = { column = \"c\"; in = [\"c\"]; };\n"
 	                     "columns = ( { match = \"c\"; mask = \"null\"; } ); }"),
 	               5, "tables: filter: column \"c\" is masked");
+	expect_problem(RULES("{ match = \"a.b\"; delete = \"ignore\"; filter = { column = \"c\"; in = [\"c\"]; }; }"),
+	               5, "tables: filter: a row that leaves it is deleted");
 	expect_problem(RULES("{ match = \"a.b\"; columns = [ \"c\" ]; }"), 5, "tables: columns has the wrong type");
 	expect_problem(RULES("{ match = \"a.b\"; columns = (\n{ match = \"c\"; mask = \"constant\"; } ); }"), 6,
 	               "tables: columns: mask = \"constant\" and value belong together; add");

@@ -614,6 +614,113 @@ START_TEST(logical_messages)
 }
 END_TEST
 
+/* A source in memory: rows of one table with a filter, random changes of them, each as the connector reports it. */
+
+#define IDS 12
+static struct {
+	bool alive, in;
+	int body;
+} model[IDS];
+
+static const char *country(bool in)
+{
+	static const char *const out[] = {"FR", "", "DEU"};
+
+	return in ? in_list[random() % 2] : out[random() % 3];
+}
+
+static const char *model_row(int id, const char *of_country, int body)
+{
+	return arena_format(memory, "%d|%s|%d", id, of_country, body);
+}
+
+static void model_update(int id)
+{
+	bool was_in = model[id].in;
+	bool unchanged = random() % 4 == 0; /* of a column that is TOASTed, the filter's or the other one */
+
+	if (unchanged && random() % 2 == 0) {
+		model[id].body = (int)(random() % 1000);
+		add(ORDERS, 'u', NULL, model_row(id, "~", model[id].body));
+		return;
+	}
+	model[id].in = random() % 2 == 0;
+	if (unchanged && (was_in || !model[id].in)) { /* REPLICA IDENTITY FULL fills it where a row comes in */
+		add(ORDERS, 'u', NULL, arena_format(memory, "%d|%s|~", id, country(model[id].in)));
+		return;
+	}
+	model[id].body = (int)(random() % 1000);
+	add(ORDERS, 'u', NULL, model_row(id, country(model[id].in), model[id].body));
+}
+
+static void model_move(int id, int to)
+{
+	bool keeps = random() % 3 == 0;
+
+	model[to] = model[id];
+	model[id].alive = false;
+	if (!keeps) {
+		model[to].in = random() % 2 == 0;
+		model[to].body = (int)(random() % 1000);
+	}
+	move(ORDERS, model_row(id, "", 0), model_row(to, keeps ? "~" : country(model[to].in), model[to].body));
+}
+
+static void model_step(void)
+{
+	int id = (int)(random() % IDS), to = (int)(random() % IDS);
+
+	if (!model[id].alive) {
+		model[id].alive = true;
+		model[id].in = random() % 2 == 0;
+		model[id].body = (int)(random() % 1000);
+		add(ORDERS, random() % 5 == 0 ? 'r' : 'c', NULL, model_row(id, country(model[id].in), model[id].body));
+	} else if (random() % 5 == 0) {
+		model[id].alive = false;
+		add(ORDERS, 'd', arena_format(memory, "%d||", id), NULL);
+	} else if (random() % 6 == 0 && !model[to].alive) {
+		model_move(id, to);
+	} else {
+		model_update(id);
+	}
+}
+
+static const char *model_text(void)
+{
+	const char *text = "";
+
+	for (int id = 0; id < IDS; id++)
+		if (model[id].alive && model[id].in)
+			text = arena_format(memory, "%s%s%d:%d", text, *text == '\0' ? "" : " ", id, model[id].body);
+	return text;
+}
+
+START_TEST(random_changes_under_a_filter)
+{
+	const char *seed_text = getenv("SEED");
+	unsigned seed = seed_text != NULL ? (unsigned)atoi(seed_text) : (unsigned)clock_wall_us() % 1000000;
+
+	printf("test_rules: SEED=%u\n", seed);
+	fflush(stdout);
+	srandom(seed + (unsigned)_i);
+	memset(model, 0, sizeof(model));
+	rules[1].delete_mode = _i < 2 ? DELETE_HARD : DELETE_SOFT;
+	binding_cache_refresh(bindings);
+	for (int batch = 0; batch < 60; batch++) {
+		for (long transactions = 1 + random() % 4; transactions > 0; transactions--) {
+			begin();
+			for (long steps = 1 + random() % 6; steps > 0; steps--)
+				model_step();
+		}
+		apply(_i % 2 == 1);
+		expect_value("SELECT coalesce(string_agg(id || ':' || body, ' ' ORDER BY id), '') FROM rules.orders"
+		             " WHERE is_deleted IS NOT TRUE",
+		             model_text());
+		ck_assert_uint_eq(counts.deletes_missing, 0);
+	}
+}
+END_TEST
+
 static void expect_applied(void *context, const struct quarantine_outcome *outcome)
 {
 	(void)context;
@@ -670,6 +777,7 @@ int main(void)
 	tcase_add_loop_test(tests, nothing_but_an_identity, 0, 2);
 	tcase_add_loop_test(tests, a_key_and_an_identity, 0, 2);
 	tcase_add_test(tests, rules_that_the_target_refuses);
+	tcase_add_loop_test(tests, random_changes_under_a_filter, 0, 4);
 	tcase_add_test(tests, the_quarantine_keeps_masked_values);
 	tcase_add_test(tests, a_snapshot_removes_its_own);
 	tcase_add_loop_test(tests, logical_messages, 0, 2);
