@@ -143,6 +143,7 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
 	assembler->lanes[partition].used = true;
 	assembler->lanes[partition].position = next_offset;
 	assembler->lanes[partition].reported = -1;
+	assembler->ends_until = 0; /* it was not among those asked */
 	assembler_touch(assembler, partition);
 	for (size_t i = 0; i < assembler->collection_count; i++) {
 		struct collection_state *state = assembler->collections[i];

@@ -126,12 +126,16 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 
 /* The partitions' ends. */
 
+/* What was asked once serves all ENDs that were read by then: reading a backlog costs few questions. */
 static void ask_ends(struct assembler *assembler)
 {
+	assembler->ends_asked = true;
+	if (assembler->current->offset < assembler->ends_until)
+		return;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used && assembler->options.high_watermark != NULL)
 			assembler->lanes[i].end = assembler->options.high_watermark(i, assembler->options.context);
-	assembler->ends_asked = true;
+	assembler->ends_until = assembler->lanes[assembler->mark_partition].position;
 }
 
 /* An incremental snapshot's row that belongs behind the transaction at hand says as much as a later transaction. */

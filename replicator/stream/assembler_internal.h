@@ -75,7 +75,8 @@ struct assembler {
 	bool aligned; /* since the last one was taken */
 	bool
 	    settle; /* it is whole when all partitions are read as far as they reached at its END (assembler_counts.c) */
-	bool ends_asked; /* lane.end is of its END */
+	bool ends_asked;    /* lane.end serves its END */
+	int64_t ends_until; /* lane.end serves ENDs below this offset */
 
 	bool word_open; /* the operator's word is not used up */
 	bool new_slot;

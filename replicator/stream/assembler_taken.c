@@ -223,8 +223,6 @@ static void begin_anew(struct assembler *assembler)
 		lane_forget_taken(&assembler->lanes[assembler->taken_lanes[i]]);
 		assembler_touch(assembler, assembler->taken_lanes[i]);
 	}
-	for (size_t i = 0; i < assembler->lane_count && assembler->ends_asked; i++)
-		assembler->lanes[i].end = 0;
 	assembler->taken_lane_count = 0;
 	assembler->taken_count = 0;
 	assembler->taken_bytes = 0;

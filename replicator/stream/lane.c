@@ -69,7 +69,6 @@ struct change *lane_take_head(struct lane *lane, bool *plain)
 void lane_forget_taken(struct lane *lane)
 {
 	lane->taken_any = false;
-	lane->end = 0;
 }
 
 int64_t lane_next_offset(const struct lane *lane)

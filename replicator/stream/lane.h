@@ -27,7 +27,7 @@ struct lane {
 	int64_t taken_first_offset; /* the lowest offset taken; valid while taken_any, like those below */
 	uint64_t last_lsn;          /* of the last one taken */
 	uint64_t last_number;       /* its total_order */
-	int64_t end;                /* behind what was written when the END of the transaction was seen; 0: not asked */
+	int64_t end; /* behind what was written when it was asked for last (assembler_counts.c); 0: not yet */
 
 	const struct collection *last_collection; /* of the last change pushed: spares a look-up */
 };

@@ -53,9 +53,12 @@ static const struct relation relations[] = {
     {.collection = &keyless, .schema = "public", .table = "log", .column_count = 1, .columns = columns, .number = 2},
 };
 
+static int asked;
+
 static int64_t high_watermark(uint32_t partition, void *context)
 {
 	(void)context;
+	asked++;
 	return high[partition] != 0 ? high[partition] : offsets[partition];
 }
 
@@ -498,6 +501,31 @@ START_TEST(equal_rows_with_new_numbers_stop)
 END_TEST
 
 /* Rows of an incremental snapshot stand before a TRUNCATE, but in another partition. */
+START_TEST(a_backlog_asks_once)
+{
+	for (uint64_t tx = 7; tx < 17; tx++) {
+		begins(tx, tx * 100 - 50);
+		mark(true, tx, tx * 100, (struct counts){2, 0, 0});
+	}
+	for (uint64_t tx = 7; tx < 17; tx++) {
+		const uint64_t previous = tx == 7 ? 100 : (tx - 1) * 100;
+
+		sent((struct sent){WIDE, 'm', 1, tx * 100 - 50, 1, previous, tx});
+		sent((struct sent){WIDE, 'n', 2, tx * 100 - 50, 2, previous, tx});
+	}
+	asked = 0;
+	for (uint64_t tx = 7; tx < 17; tx++)
+		expect_rows(tx, "-1 2");
+	ck_assert_int_eq(asked, PARTITIONS);
+	begins(17, 1650);
+	mark(true, 17, 1700, (struct counts){1, 0, 0});
+	high[WIDE2] = 1;
+	sent((struct sent){WIDE, 't', 0, 1650, 1, 1600, 17});
+	expect_nothing();
+	ck_assert_int_eq(asked, 2 * PARTITIONS);
+}
+END_TEST
+
 START_TEST(a_truncate_waits_for_all_partitions)
 {
 	begins(7, 95);
@@ -573,6 +601,7 @@ int main(void)
 	tcase_add_test(tests, equal_rows_with_new_numbers_stop);
 	tcase_add_test(tests, repeats_of_the_transaction_before_go);
 	tcase_add_test(tests, dropped_events_are_told);
+	tcase_add_test(tests, a_backlog_asks_once);
 	tcase_add_test(tests, a_truncate_waits_for_all_partitions);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
