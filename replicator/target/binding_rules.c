@@ -7,7 +7,6 @@
  */
 #include "target/binding_rules.h"
 
-#include "event/adjusted_name.h"
 #include "pg/catalog.h"
 #include "pg/sql.h"
 #include "target/rules.h"
@@ -150,8 +149,7 @@ struct error *binding_add_filter(struct binding *binding, const struct config *c
 
 	if (name == NULL || relation->column_count == 0)
 		return NULL;
-	while (i < relation->column_count && strcmp(relation->columns[i].name, name) != 0 &&
-	       !(relation->adjusted && adjusted_name_matches(relation->columns[i].name, name)))
+	while (i < relation->column_count && !rules_filter_reads(binding->rule, relation, i))
 		i++;
 	if (i == relation->column_count)
 		return error_new(

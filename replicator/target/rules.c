@@ -23,6 +23,15 @@ const struct column_rule *rules_column(const struct table_rule *rule, const stru
 	return config_column_rule(rule, name);
 }
 
+bool rules_filter_reads(const struct table_rule *rule, const struct relation *relation, uint32_t number)
+{
+	const char *name = relation->columns[number].name;
+
+	return rule->filter.column != NULL &&
+	       (strcmp(name, rule->filter.column) == 0 ||
+	        (relation->adjusted && adjusted_name_matches(name, rule->filter.column)));
+}
+
 bool rules_may_read_column(const struct column *column)
 {
 	return column->encoding == ENCODING_UNTOLD || column->encoding == ENCODING_TEXT ||
@@ -90,7 +99,7 @@ static struct value keep_value(const struct config *config, const struct table_r
                                struct arena *arena)
 {
 	const struct column_rule *column = rules_column(rule, relation, number);
-	bool filtered = rule->filter.column != NULL && strcmp(relation->columns[number].name, rule->filter.column) == 0;
+	bool filtered = rules_filter_reads(rule, relation, number);
 	char *text;
 
 	if (value->data == NULL || filtered || (column->mask == MASK_NONE && !column->exclude))

@@ -13,6 +13,9 @@
 /* The rule of the relation's column `number`, also where the connector wrote the name otherwise (Avro). Never NULL. */
 const struct column_rule *rules_column(const struct table_rule *rule, const struct relation *relation, uint32_t number);
 
+/* Whether the rule's filter reads the relation's column `number`. */
+bool rules_filter_reads(const struct table_rule *rule, const struct relation *relation, uint32_t number);
+
 /* Whether PostgreSQL's text of the values is the event's, so that masks and filters see the same on both sides. */
 bool rules_may_read_column(const struct column *column);
 bool rules_may_read(const struct value *value);

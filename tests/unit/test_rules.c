@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USERS, ORDERS, BAG, SHOP_A, SHOP_B, ONLY_KEY, NUMBERED, RELATIONS };
+enum { USERS, ORDERS, BAG, SHOP_A, SHOP_B, ONLY_KEY, NUMBERED, ADJUSTED, RELATIONS };
 
 static const char SCHEMA_SQL[] =
     "SET client_min_messages = warning; DROP SCHEMA IF EXISTS rules CASCADE; CREATE SCHEMA rules;"
@@ -27,6 +27,7 @@ static const char SCHEMA_SQL[] =
     "CREATE TABLE rules.bag (id int, country text, body text);"
     "CREATE TABLE rules.items (id int, country text, body text, shop text, PRIMARY KEY (shop, id));"
     "CREATE TABLE rules.only_key (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);"
+    "CREATE TABLE rules.adjusted (id int PRIMARY KEY, mail text);"
     "CREATE TABLE rules.numbered (id text PRIMARY KEY, number int GENERATED ALWAYS AS IDENTITY);";
 
 static const char *const in_list[] = {"DE", "AT"};
@@ -37,6 +38,8 @@ static const struct column_rule user_columns[] = {
     {.match = "age", .cast_from = "numeric"},
     {.match = "secret*", .exclude = true},
 };
+static const struct column_rule adjusted_columns[] = {{.match = "e-mail", .rename = "mail", .mask = MASK_HASH},
+                                                      {.match = "the-kind", .exclude = true}};
 static struct table_rule rules[] = {
     {.match = "source.users", .rename = "rules.people", .columns = user_columns, .column_count = 5},
     {.match = "source.orders",
@@ -44,6 +47,11 @@ static struct table_rule rules[] = {
      .filter = {.column = "country", .in = in_list, .in_count = 2}},
     {.match = "source.bag", .rename = "rules.bag", .filter = {.column = "country", .in = in_list, .in_count = 2}},
     {.match = "shop_*.items", .rename = "rules.items", .source_column = "shop", .source_value = "{schema}"},
+    {.match = "source.adjusted",
+     .rename = "rules.adjusted",
+     .columns = adjusted_columns,
+     .column_count = 2,
+     .filter = {.column = "the-kind", .in = in_list, .in_count = 2}},
     {.match = "source.*", .rename = "rules.{table}"},
 };
 static struct config config = {.file = "test.conf",
@@ -51,7 +59,7 @@ static struct config config = {.file = "test.conf",
                                .target = {.schema = "rules_state", .is_deleted = "is_deleted", .deleted_at = ""},
                                .masking = {.salt = "pepper"},
                                .tables = rules,
-                               .table_count = 5};
+                               .table_count = 6};
 
 static const struct column columns_of_users[] = {
     {.name = "id", .encoding = ENCODING_NUMBER},  {.name = "email", .encoding = ENCODING_TEXT},
@@ -63,6 +71,9 @@ static const struct column columns_of_orders[] = {{.name = "id", .encoding = ENC
                                                   {.name = "body", .encoding = ENCODING_TEXT}};
 static const struct column columns_of_numbered[] = {{.name = "id", .encoding = ENCODING_TEXT},
                                                     {.name = "number", .encoding = ENCODING_NUMBER}};
+static const struct column columns_of_adjusted[] = {{.name = "id", .encoding = ENCODING_NUMBER},
+                                                    {.name = "e_mail", .encoding = ENCODING_TEXT},
+                                                    {.name = "the_kind", .encoding = ENCODING_TEXT}};
 static const uint32_t first_column[1] = {0};
 static struct collection collections[RELATIONS];
 static struct relation relations[RELATIONS];
@@ -101,6 +112,8 @@ static void set_up(void)
 	make_relation(SHOP_B, "shop_b", "items", columns_of_orders, 3, true);
 	make_relation(ONLY_KEY, "source", "only_key", columns_of_orders, 1, true);
 	make_relation(NUMBERED, "source", "numbered", columns_of_numbered, 2, true);
+	make_relation(ADJUSTED, "source", "adjusted", columns_of_adjusted, 3, true);
+	relations[ADJUSTED].adjusted = true;
 	rules[1].delete_mode = DELETE_HARD;
 	memory = arena_new();
 	connection = postgres_connect();
@@ -256,6 +269,25 @@ START_TEST(names_masks_and_casts)
 	move(USERS, "2|||||", "3|~|~|~|9|~");
 	apply(_i == 1);
 	expect_value(all, "3|t|-|it's masked|9");
+}
+END_TEST
+
+/* The connector rewrote the names to Avro's rules; the configuration has the source's. */
+START_TEST(adjusted_names)
+{
+	struct change *const *kept;
+
+	begin();
+	add(ADJUSTED, 'c', NULL, "1|a@b.c|DE");
+	add(ADJUSTED, 'c', NULL, "2|a@b.c|FR");
+	kept = rules_mask_changes(&config, last->changes, 2, memory);
+	ck_assert_int_eq(kept[0]->after[1].kind, VALUE_NATIVE);
+	ck_assert_int_eq(kept[0]->after[2].kind, VALUE_STRING);
+	apply(_i == 1);
+	expect_value(
+	    "SELECT string_agg(id || (mail = encode(sha256(convert_to('peppera@b.c', 'UTF8')), 'hex'))::text, ' ')"
+	    " FROM rules.adjusted",
+	    "1true");
 }
 END_TEST
 
@@ -768,6 +800,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, names_masks_and_casts, 0, 2);
+	tcase_add_loop_test(tests, adjusted_names, 0, 2);
 	tcase_add_loop_test(tests, many_rows, 0, 2);
 	tcase_add_loop_test(tests, the_filter_of_a_table_with_a_key, 0, 2);
 	tcase_add_loop_test(tests, soft_deletes_under_a_filter, 0, 2);
