@@ -71,7 +71,7 @@ connector_begin() {
   if [ "$schema" = 0 ]; then
     settings+=(decimal.handling.mode=string time.precision.mode=isostring interval.handling.mode=string)
     for pair in key value; do
-      settings+=("$pair.converter=org.apache.kafka.connect.json.JsonConverter" "$pair.converter.schemas.enable=false")
+      settings+=("$pair.converter=org.apache.kafka.connect.json.JsonConverter" "$pair.converter.schemas.enable=false" "$pair.converter.replace.null.with.default=false")
     done
   fi
   if [ "$layout" = single ]; then

@@ -7,11 +7,16 @@
 
 static const char *const only_true[] = {"true", NULL};
 static const char *const only_string[] = {"string", NULL};
+static const char *const only_false[] = {"false", NULL};
 static const char *const only_none[] = {"none", "", NULL};
 static const char *const whole_times[] = {"isostring", "adaptive", "adaptive_time_microseconds", "microseconds", NULL};
 static const char *const only_bytes[] = {"bytes", NULL};
 static const char *const hstores[] = {"json", "map", NULL};
 static const char *const snapshots[] = {"initial", "always", "initial_only", "when_needed", NULL};
+
+/* Of JsonConverter; the Avro converters send NULL as it is. The transform ExtractNewRecordState has one of its own. */
+static const char replace_null[] = "value.converter.replace.null.with.default";
+static const char unwrap[] = "io.debezium.transforms.ExtractNewRecordState";
 
 const struct lossless_setting lossless_settings[] = {
     {"provide.transaction.metadata", "true", "false", only_true,
@@ -35,6 +40,10 @@ const struct lossless_setting lossless_settings[] = {
     {"hstore.handling.mode", "json", "json", hstores, "an unknown mode", false},
     {"include.unknown.datatypes", "true", "false", only_true,
      "columns of types that the connector does not know are left out of every event", false},
+    {replace_null, "false", "true", only_false,
+     "NULL in a column that has a default arrives as that default, and so do columns that were added later, in older "
+     "rows",
+     true},
     {"snapshot.mode", "initial", "initial", snapshots,
      "rows that were there before the connector are not sent; copy them to the target yourself", false},
 };
@@ -72,11 +81,14 @@ static bool is_among(const char *value, const char *const *words)
 	return false;
 }
 
+static bool is_json(const json_t *connector)
+{
+	return strstr(value_of(connector, "value.converter", ""), "JsonConverter") != NULL;
+}
+
 static bool is_plain_json(const json_t *connector)
 {
-	const char *converter = value_of(connector, "value.converter", "");
-
-	return strstr(converter, "JsonConverter") != NULL &&
+	return is_json(connector) &&
 	       strcmp(value_of(connector, "value.converter.schemas.enable", "true"), "false") == 0;
 }
 
@@ -114,6 +126,35 @@ static void check_placeholder(const json_t *connector, const struct config *conf
 		     "TOAST values would be overwritten with it; set both alike");
 }
 
+static void check_transforms(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
+                             void *context)
+{
+	struct buffer name = {0}, text = {0};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)connector, key, value)
+	{
+		const char *class = json_string_value(value);
+		size_t length = strlen(key);
+
+		if (strncmp(key, "transforms.", 11) != 0 || length < 5 || strcmp(key + length - 5, ".type") != 0 ||
+		    class == NULL || strcmp(class, unwrap) != 0)
+			continue;
+		buffer_reset(&name);
+		buffer_append(&name, key, length - 4);
+		buffer_append_text(&name, "replace.null.with.default");
+		if (strcmp(value_of(connector, name.data, "true"), "false") == 0)
+			continue;
+		buffer_reset(&text);
+		buffer_append_format(&text, "NULL in a column that has a default arrives as that default; set %s=false",
+		                     name.data);
+		tell(context, true, text.data);
+	}
+	buffer_free(&name);
+	buffer_free(&text);
+}
+
 void lossless_check(const json_t *connector, const struct config *config,
                     void (*tell)(void *context, bool problem, const char *text), void *context)
 {
@@ -122,8 +163,9 @@ void lossless_check(const json_t *connector, const struct config *config,
 	for (size_t i = 0; i < lossless_setting_count; i++) {
 		const struct lossless_setting *setting = &lossless_settings[i];
 		const char *value = value_of(connector, setting->name, setting->fallback);
-		const bool wanted = config->stream.transactions == TRANSACTIONS_ON ||
-		                    strcmp(setting->name, "provide.transaction.metadata") != 0;
+		const bool wanted = (config->stream.transactions == TRANSACTIONS_ON ||
+		                     strcmp(setting->name, "provide.transaction.metadata") != 0) &&
+		                    (is_json(connector) || setting->name != replace_null);
 
 		if (is_among(value, setting->good) || !wanted)
 			continue;
@@ -133,6 +175,7 @@ void lossless_check(const json_t *connector, const struct config *config,
 		tell(context, setting->problem, text.data);
 	}
 	buffer_free(&text);
+	check_transforms(connector, tell, context);
 	check_placeholder(connector, config, tell, context);
 	if (is_plain_json(connector))
 		check_modes(connector, &config->decoding.modes, tell, context);

@@ -3,12 +3,11 @@
  */
 #include "target/binding.h"
 
-#include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "event/adjusted_name.h"
 #include "pg/catalog.h"
-#include "pg/sql.h"
+#include "target/binding_history.h"
 #include "target/binding_rules.h"
 #include "target/rules.h"
 
@@ -143,7 +142,7 @@ static struct error *bind_column(struct binding_cache *cache, struct pg_connecti
 	const struct relation *relation = binding->relation;
 	const char *name = relation->columns[number].name;
 	const struct column_rule *rule = rules_column(binding->rule, relation, number);
-	bool ambiguous;
+	bool ambiguous, ahead = false;
 
 	if (rule->exclude)
 		return NULL;
@@ -154,8 +153,10 @@ static struct error *bind_column(struct binding_cache *cache, struct pg_connecti
 		    "table %s.%s: the connector wrote a column as \"%s\" (field.name.adjustment.mode), and "
 		    "two columns of the target can be meant; use field.name.adjustment.mode=avro_unicode",
 		    relation->schema, relation->table, name);
-	if (column->image == NULL)
-		return target_lacks(binding, name, rule->rename != NULL ? rule->rename : name);
+	if (column->image == NULL) {
+		TRY(binding_column_is_ahead(connection, cache->config, relation, name, &ahead));
+		return ahead ? NULL : target_lacks(binding, name, rule->rename != NULL ? rule->rename : name);
+	}
 	if (is_bound(binding, column->image))
 		return error_new(ERROR_TARGET,
 		                 "table %s.%s: two columns of the source go into column \"%s\" of the target; correct "
@@ -240,10 +241,39 @@ static bool is_covered_with_source(struct binding *binding, struct bound_column 
 	return columns[last].key;
 }
 
-static struct error *bind_key(struct binding_cache *cache, struct binding *binding)
+/*
+ * The key that the messages carry comes with a later schema change (binding_history.h): the key of this place is the
+ * target's, which follows the source; without one, none.
+ */
+static bool take_own_key(struct binding *binding, bool keyless, uint32_t *key, size_t capacity)
+{
+	struct bound_column *columns = (struct bound_column *)(uintptr_t)binding->columns;
+	const struct key_image *own = NULL;
+
+	for (size_t i = 0; i < binding->image->key_count && !keyless; i++)
+		if (binding->image->keys[i].primary)
+			own = &binding->image->keys[i];
+	if (!keyless && (own == NULL || own->column_count > capacity))
+		return false;
+	for (uint32_t i = 0; i < binding->column_count; i++)
+		columns[i].key = false;
+	binding->key_count = 0;
+	for (size_t i = 0; own != NULL && i < own->column_count; i++)
+		for (uint32_t j = 0; j < binding->column_count; j++)
+			if (columns[j].image == &binding->image->columns[own->columns[i]]) {
+				columns[j].key = true;
+				key[binding->key_count++] = j;
+			}
+	binding->strict = binding->own_key = true;
+	return keyless || is_covered(binding);
+}
+
+static struct error *bind_key(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
-	uint32_t *key = arena_alloc_zeroed(cache->arena, (relation->key_count + 2) * sizeof(*key));
+	size_t capacity = relation->column_count + 2;
+	uint32_t *key = arena_alloc_zeroed(cache->arena, capacity * sizeof(*key));
+	bool known = false, keyless = false;
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		for (uint32_t j = 0; j < binding->column_count; j++)
@@ -259,6 +289,9 @@ static struct error *bind_key(struct binding_cache *cache, struct binding *bindi
 	if (relation->key_count == 0 ||
 	    is_covered_with_source(binding, (struct bound_column *)(uintptr_t)binding->columns, key) ||
 	    is_covered(binding))
+		return NULL;
+	TRY(binding_read_key(connection, cache->config, relation, &known, &keyless));
+	if (known && take_own_key(binding, keyless, key, capacity))
 		return NULL;
 	return error_new(ERROR_TARGET,
 	                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
@@ -325,39 +358,6 @@ static bool is_soft(const struct table_rule *rule)
 	return rule->delete_mode == DELETE_SOFT || rule->truncate_mode == TRUNCATE_SOFT;
 }
 
-/*
- * After ALTER SCHEMA … RENAME servers before PostgreSQL 16 send the old name of the schema until the table itself changes.
- * The log of schema changes knows the new one.
- */
-static struct error *find_in_renamed_schema(struct binding_cache *cache, struct pg_connection *connection,
-                                            struct binding *binding, const struct table_name *name)
-{
-	const char *const parameters[2] = {cache->config->stream.name, name->schema};
-	struct pg_result *result = NULL;
-	struct buffer sql = {0};
-	struct error *error;
-
-	buffer_append_text(&sql, "SELECT (SELECT n.table_name FROM ");
-	sql_append_qualified(&sql, cache->config->target.schema, "schema_history");
-	buffer_append_text(&sql, " n WHERE n.stream = o.stream AND n.kind = o.kind AND n.relid = o.relid"
-	                         " ORDER BY n.id DESC LIMIT 1) FROM ");
-	sql_append_qualified(&sql, cache->config->target.schema, "schema_history");
-	buffer_append_text(&sql, " o WHERE o.stream = $1 AND o.kind = 'schema' AND o.table_name = $2"
-	                         " ORDER BY o.id DESC LIMIT 1");
-	error = pg_query(connection, sql.data, 2, parameters, &result);
-	buffer_free(&sql);
-	if (error != NULL)
-		return error;
-	if (pg_result_rows(result) > 0 && strcmp(pg_result_text(result, 0, 0), name->schema) != 0)
-		error = catalog_read_table(connection, pg_result_text(result, 0, 0), name->table, cache->arena,
-		                           &binding->image);
-	pg_result_free(result);
-	if (binding->image != NULL)
-		log_info("changes of %s.%s still come under the old name of its schema, %s", binding->image->schema,
-		         name->table, name->schema);
-	return error;
-}
-
 static struct error *bind(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -368,7 +368,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 
 	TRY(catalog_read_table(connection, name.schema, name.table, cache->arena, &binding->image));
 	if (binding->image == NULL && binding->rule->rename == NULL)
-		TRY(find_in_renamed_schema(cache, connection, binding, &name));
+		TRY(binding_find_renamed(connection, config, &name, cache->arena, &binding->image));
 	if (binding->image == NULL)
 		return error_new(
 		    ERROR_TARGET,
@@ -377,7 +377,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 		    name.schema, name.table, relation->schema, relation->table);
 	TRY(bind_columns(cache, connection, binding));
 	if (relation->column_count > 0)
-		TRY(bind_key(cache, binding));
+		TRY(bind_key(cache, connection, binding));
 	binding->synced_at = extra_column(binding, config->target.synced_at);
 	binding->is_deleted = extra_column(binding, config->target.is_deleted);
 	binding->deleted_at = extra_column(binding, config->target.deleted_at);
@@ -389,7 +389,8 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 		                 name.schema, name.table, config->target.is_deleted, config->target.is_deleted);
 	if (!is_soft(binding->rule))
 		binding->is_deleted = binding->deleted_at = NULL;
-	binding->strict = !cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers);
+	binding->strict = binding->own_key ||
+	                  (!cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers));
 	return NULL;
 }
 

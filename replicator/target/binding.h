@@ -41,6 +41,7 @@ struct binding {
 	size_t excluded;  /* columns of the relation that a rule leaves out */
 	bool filters;     /* a filter reads the relation\'s filter_column */
 	uint32_t filter_column;
+	bool own_key;          /* `key` is the target's, not the relation's (binding_history.h) */
 	bool upsert;           /* a unique index that ON CONFLICT can use covers exactly the key */
 	bool overriding;       /* GENERATED ALWAYS AS IDENTITY among the columns */
 	bool strict;           /* set-wise order could fire a cascade or a trigger: always change by change */

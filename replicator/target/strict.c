@@ -183,7 +183,7 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 {
 	bool found;
 
-	if (change->other_key != NULL && change->before != NULL && binding->key_count > 0)
+	if (change->other_key != NULL && change->before != NULL && binding->key_count > 0 && !binding->own_key)
 		return key_change_apply_alone(strict, binding, change);
 	/* With a key `before` may hold nothing else, and a row outside of the filter is not there. */
 	if (binding->key_count == 0 && change->before != NULL &&
@@ -244,7 +244,7 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 	const struct change *change = strict->transaction->changes[number];
 
 	*next = number + 1;
-	if (key_change_is_whole(strict->transaction, number) && binding->key_count > 0)
+	if (key_change_is_whole(strict->transaction, number) && binding->key_count > 0 && !binding->own_key)
 		return key_change_apply(strict, binding, number, next);
 	if (change->operation == CHANGE_DELETE)
 		return apply_delete(strict, binding, change);

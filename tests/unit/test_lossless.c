@@ -33,7 +33,7 @@ static void check(const char *connector, const struct config *config)
 
 #define GOOD                                                                                                           \
 	"\"provide.transaction.metadata\":\"true\",\"skipped.operations\":\"none\",\"decimal.handling.mode\":"         \
-	"\"string\","                                                                                                  \
+	"\"string\",\"value.converter.replace.null.with.default\":\"false\","                                          \
 	"\"time.precision.mode\":\"isostring\",\"interval.handling.mode\":\"string\",\"include.unknown.datatypes\":"   \
 	"\"true\""
 
@@ -78,6 +78,24 @@ START_TEST(test_defaults_lose)
 	config.stream.transactions = TRANSACTIONS_OFF;
 	check("{}", &config);
 	ck_assert_ptr_null(strstr(told.data, "provide.transaction.metadata"));
+}
+END_TEST
+
+/* Connect's JsonConverter and Debezium's transform put the column's default in the place of NULL, unless they are told not to. */
+START_TEST(test_null_is_not_the_default)
+{
+	struct config config = ours();
+
+	check("{\"value.converter\":\"org.apache.kafka.connect.json.JsonConverter\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "set value.converter.replace.null.with.default=false"));
+	check("{\"value.converter\":\"io.apicurio.registry.utils.converter.AvroConverter\"}", &config);
+	ck_assert_ptr_null(strstr(told.data, "replace.null.with.default"));
+	check("{\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "set transforms.flat.replace.null.with.default=false"));
+	check("{\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\","
+	      "\"transforms.flat.replace.null.with.default\":\"false\"}",
+	      &config);
+	ck_assert_ptr_null(strstr(told.data, "replace.null.with.default"));
 }
 END_TEST
 
@@ -129,6 +147,7 @@ int main(void)
 
 	tcase_add_test(cases, test_best_settings_are_silent);
 	tcase_add_test(cases, test_defaults_lose);
+	tcase_add_test(cases, test_null_is_not_the_default);
 	tcase_add_test(cases, test_generated_connector_is_lossless);
 	tcase_add_test(cases, test_two_sides_disagree);
 	suite_add_tcase(suite, cases);

@@ -11,3 +11,4 @@ CREATE TABLE "SELECT"("from" int PRIMARY KEY, "Größe" text, "a""b" text, "日�
 CREATE TYPE pair AS (a int, b text);
 CREATE TABLE more_types(id int PRIMARY KEY, r4 int4multirange, rn nummultirange, rd datemultirange, box box, line line, lseg lseg, path path, polygon polygon, circle circle,
   tsq tsquery, lsn pg_lsn, mac macaddr, pair pair, nums numeric[], vb bit varying(9)[], ranges int4range[], tz timestamptz(3), t6 time(6), i interval, name name, c "char", txt text);
+CREATE TABLE defaults(id int PRIMARY KEY, t text DEFAULT 'a default', n int DEFAULT 7, ok boolean DEFAULT true, at timestamptz DEFAULT '2020-02-02', j jsonb DEFAULT '{}');

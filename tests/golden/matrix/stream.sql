@@ -16,3 +16,5 @@ INSERT INTO more_types SELECT id + 10, r4, rn, rd, box, line, lseg, path, polygo
 UPDATE more_types SET txt = txt || 'x' WHERE id = 1;
 -- partitions: rows that move over, and in one transaction with others
 BEGIN; INSERT INTO measurements VALUES (7,'2025-03-01',7); UPDATE measurements SET at = '2026-03-01' WHERE id = 7; UPDATE measurements SET v = 7.5 WHERE id = 7; COMMIT;
+-- NULL where the column has a default
+INSERT INTO defaults VALUES (3, NULL, NULL, NULL, NULL, NULL); UPDATE defaults SET t = NULL, n = NULL, ok = NULL, at = NULL, j = NULL WHERE id = 1;
