@@ -59,6 +59,8 @@ int command_fail(struct error *error);
 int command_dry_run(const struct config *config, uint64_t until_lsn);
 
 int command_run(const struct invocation *invocation);
+int command_topics(const struct invocation *invocation);
+int command_peek(const struct invocation *invocation);
 int command_pause(const struct invocation *invocation);
 int command_resume(const struct invocation *invocation);
 int command_check_config(const struct invocation *invocation);

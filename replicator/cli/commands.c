@@ -37,6 +37,19 @@ const struct command commands[] = {
      "NAME is connect.connector when it is left out.",
      command_connector},
     {"status", "[--json]", "show where the stream stands and how far it is behind", NULL, command_status},
+    {"topics", "[--json]", "the stream's topics in Kafka: what they hold, how far the target is behind in each",
+     "Size is an estimate from the newest messages, before compression. Lag is counted from the offsets in the target.",
+     command_topics},
+    {"peek", "TOPIC [--offset N] [--limit N] [--follow] [--raw | --explain]",
+     "show messages of a topic, decoded, with their values",
+     "TOPIC      its name, or without the prefix: public.users, transaction\n"
+     "--offset N from there on; -N: from N before the end. Without: the newest ones\n"
+     "--limit N  how many of each partition (10)\n"
+     "--follow   and those that come, until CTRL-C\n"
+     "--raw      key and value as they stand in Kafka\n"
+     "--explain  the SQL that would run at the target, with its parameters (an array of one row each); nothing is "
+     "executed",
+     command_peek},
     {"pause", "", "let the daemon apply nothing until `resume`; it survives restarts",
      "The word is kept in the target. The batch at hand is finished; Kafka is read on until the queue is full.\n"
      "Mind Kafka's retention: what it removes meanwhile is missing.",

@@ -1,10 +1,4 @@
-/*
- * probe.c - see probe.h
- *
- * NOTES
- *   The probe is a source that never reads: it has the same client with the same properties and the same way to tell a
- *   refused login from a broker that is away, so that what check-config says holds for the daemon.
- */
+/* probe.c - see probe.h */
 #include "stream/probe.h"
 
 #include <stdlib.h>
@@ -12,30 +6,6 @@
 
 #include "base/memory.h"
 #include "stream/source_internal.h"
-
-#define STEP_MS 500
-
-/* Waits in steps, because what librdkafka has to say about a failing login comes only through rd_kafka_poll. */
-static struct error *ask(struct source *source, int timeout_ms, const struct rd_kafka_metadata **metadata)
-{
-	int64_t until = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
-	rd_kafka_resp_err_t code;
-
-	do {
-		code = rd_kafka_metadata(source->kafka, 1, NULL, metadata, STEP_MS);
-		rd_kafka_poll(source->kafka, 0);
-		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-			return NULL;
-		if (source->failure != NULL) {
-			struct error *error = source->failure;
-
-			source->failure = NULL;
-			return error;
-		}
-	} while (clock_monotonic_us() < until);
-	return error_new(ERROR_TRANSIENT, "Kafka at %s does not answer: %s", source->config->kafka.brokers,
-	                 source->last_reason[0] != '\0' ? source->last_reason : rd_kafka_err2str(code));
-}
 
 static int compare_topics(const void *a, const void *b)
 {
@@ -65,9 +35,7 @@ static struct error *look(struct source *source, int timeout_ms, struct probe *p
 	const struct rd_kafka_metadata *metadata = NULL;
 	char *id;
 
-	TRY(topic_filter_new(source->config, &source->filter));
-	TRY(source_make_consumer(source));
-	TRY(ask(source, timeout_ms, &metadata));
+	TRY(client_ask(source, timeout_ms, &metadata));
 	id = rd_kafka_clusterid(source->kafka, timeout_ms);
 	*probe = (struct probe){.cluster_id = memory_copy_text(id == NULL ? "" : id)};
 	if (id != NULL)
@@ -77,27 +45,38 @@ static struct error *look(struct source *source, int timeout_ms, struct probe *p
 	return NULL;
 }
 
-struct error *probe_cluster(const struct config *config, int timeout_ms, struct probe *probe)
+static struct error *probe_with(const struct config *config, int timeout_ms, bool details, struct probe *probe)
 {
-	struct source *source = memory_alloc(sizeof(*source));
+	struct source *source = NULL;
 	struct error *error;
 
-	source->config = config;
-	source->disconnected_since_us = clock_monotonic_us();
-	source->trouble.next_us = INT64_MAX; /* the caller tells what is wrong, once */
+	TRY(client_new(config, &source));
 	error = look(source, timeout_ms, probe);
-	if (source->kafka != NULL)
-		rd_kafka_destroy_flags(source->kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	topic_filter_free(source->filter);
-	error_free(source->failure);
-	free(source);
+	if (error == NULL && details) {
+		error = probe_look_closer(source, timeout_ms, probe);
+		if (error != NULL)
+			probe_free(probe);
+	}
+	client_free(source);
 	return error;
+}
+
+struct error *probe_cluster(const struct config *config, int timeout_ms, struct probe *probe)
+{
+	return probe_with(config, timeout_ms, false, probe);
+}
+
+struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe)
+{
+	return probe_with(config, timeout_ms, true, probe);
 }
 
 void probe_free(struct probe *probe)
 {
-	for (size_t i = 0; i < probe->topic_count; i++)
+	for (size_t i = 0; i < probe->topic_count; i++) {
 		free(probe->topics[i].name);
+		free(probe->topics[i].partitions);
+	}
 	free(probe->topics);
 	free(probe->cluster_id);
 	*probe = (struct probe){0};

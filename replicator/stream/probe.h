@@ -10,10 +10,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct probe_partition {
+	int64_t low;  /* the first offset that Kafka holds */
+	int64_t high; /* of the next message to be written */
+};
+
 struct probe_topic {
 	char *name;
 	int32_t partition_count;
 	bool transaction_topic;
+	/* Of probe_details. */
+	struct probe_partition *partitions; /* partition_count */
+	uint64_t sampled_messages;          /* of the newest ones, up to a few for each partition */
+	uint64_t sampled_bytes;             /* of their keys and values */
+	bool policy_known;                  /* the broker told what follows */
+	int64_t retention_ms;               /* retention.ms; -1: without end */
+	int64_t retention_bytes;            /* of each partition; -1: without bound */
+	bool compacted;
 };
 
 struct probe {
@@ -28,6 +41,12 @@ struct probe {
  * Errors: ERROR_TRANSIENT when no broker answers, ERROR_AUTHENTICATION, ERROR_CONFIGURATION (kafka.properties).
  */
 struct error *probe_cluster(const struct config *config, int timeout_ms, struct probe *probe);
+
+/*
+ * The same, and the offsets, retention and a sample of each topic. (How much space Kafka uses on its disks is nothing that
+ * librdkafka can ask; the sample is for an estimate.)
+ */
+struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe);
 void probe_free(struct probe *probe); /* what it holds, not the struct */
 
 #endif

@@ -8,6 +8,7 @@
  *   source_topics.c  which topics are read; the cluster's metadata
  *   source_assign.c  start offsets, gaps, assigning and holding back partitions
  *   source_group.c   offsets published under the group's name, for lag tools
+ *   client.c         a client that only looks, for probe.c, probe_details.c and peek.c
  *
  * Thread: all of it is the consumer's thread (source_new: main's, before there is one), except where said.
  */
@@ -119,6 +120,8 @@ static inline bool source_leaving(struct source *source)
 }
 
 /* source_read.c */
+/* Of a raw message whose `handle` is librdkafka's message. */
+bool source_find_header(const struct raw_message *message, const char *name, struct slice *value);
 /* Takes what is there, waiting a moment for the first. Errors: of the client or of a partition; bad events wait. */
 struct error *source_read_round(struct source *source);
 
@@ -153,6 +156,18 @@ struct error *source_ask_high_watermarks(struct source *source, int timeout_ms);
 struct error *source_gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset);
 struct error *source_balance(struct source *source); /* holds partitions back, or lets them go, by the memory in use */
 size_t source_memory_in_use(const struct source *source);
+
+/* client.c */
+struct error *client_new(const struct config *config, struct source **source); /* client_free it, not source_free */
+void client_free(struct source *source);                                       /* NULL is allowed */
+/* The metadata of all topics; rd_kafka_metadata_destroy it. ERROR_TRANSIENT, ERROR_AUTHENTICATION. */
+struct error *client_ask(struct source *source, int timeout_ms, const struct rd_kafka_metadata **metadata);
+struct error *client_watermarks(struct source *source, const char *topic, int32_t partition, int timeout_ms,
+                                int64_t *low, int64_t *high);
+
+/* probe_details.c */
+struct probe;
+struct error *probe_look_closer(struct source *source, int timeout_ms, struct probe *probe);
 
 /* source_group.c */
 void source_publish_offsets(struct source *source);

@@ -15,7 +15,7 @@
 #define SILENCE_WAIT_MS 20 /* without transaction metadata, see end_run_in_silence */
 #define WAKE_BYTES (1 << 20)
 
-static bool find_header(const struct raw_message *message, const char *name, struct slice *value)
+bool source_find_header(const struct raw_message *message, const char *name, struct slice *value)
 {
 	rd_kafka_headers_t *headers;
 	const void *data;
@@ -87,7 +87,7 @@ static struct error *take_record(struct source *source, rd_kafka_message_t *mess
 	    .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
 	    .key = {message->key, message->key_len},
 	    .value = {message->payload, message->len},
-	    .header = find_header,
+	    .header = source_find_header,
 	    .handle = message,
 	};
 	struct decoded decoded;

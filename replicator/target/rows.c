@@ -166,6 +166,17 @@ struct error *row_sender_send(struct row_sender *sender, struct pg_connection *c
 	return pg_pipeline_flush(connection);
 }
 
+struct error *row_sender_show(struct row_sender *sender, const struct binding *binding, enum statement_kind kind,
+                              const bool *mask, const struct row_image *row, const char **sql,
+                              const char *const **parameters, size_t *count)
+{
+	*count = 0;
+	TRY(build(sender, binding, kind, mask, row, 1, count));
+	*sql = sender->sql.data;
+	*parameters = sender->parameters;
+	return NULL;
+}
+
 struct error *row_sender_read(struct row_sender *sender, struct pg_connection *connection,
                               const struct binding *binding, const struct value *key, struct arena *arena,
                               struct value **values)

@@ -26,6 +26,11 @@ struct error *row_sender_send(struct row_sender *sender, struct pg_connection *c
                               const struct binding *binding, enum statement_kind kind, const bool *mask,
                               const struct row_image *rows, size_t count);
 
+/* What row_sender_send would send of one row; valid until the next call. */
+struct error *row_sender_show(struct row_sender *sender, const struct binding *binding, enum statement_kind kind,
+                              const bool *mask, const struct row_image *row, const char **sql,
+                              const char *const **parameters, size_t *count);
+
 /*
  * The row, not marked as deleted, with the key that `key` holds (by the relation's columns): by the relation's columns, VALUE_NATIVE or NULL; in
  * `arena`. *values NULL: there is none. Not within a pipeline.

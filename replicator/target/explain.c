@@ -1,0 +1,126 @@
+/* explain.c - see explain.h */
+#include "target/explain.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "pg/sql.h"
+#include "target/ddl.h"
+
+static struct error *append_statement(struct row_sender *sender, const struct binding *binding,
+                                      enum statement_kind kind, const bool *mask, const struct row_image *row,
+                                      struct buffer *text)
+{
+	const char *const *parameters;
+	const char *sql;
+	size_t count;
+
+	TRY(row_sender_show(sender, binding, kind, mask, row, &sql, &parameters, &count));
+	buffer_append_format(text, "    %s;\n", sql);
+	for (size_t i = 0; i < count; i++)
+		buffer_append_format(text, "      $%zu = %s\n", i + 1, parameters[i]);
+	return NULL;
+}
+
+static struct error *explain_write(struct row_sender *sender, const struct binding *binding,
+                                   const struct change *change, struct buffer *text)
+{
+	struct row_image row = {change->after, NULL, change};
+	bool *mask = memory_alloc(binding->column_count + 1);
+	bool whole = true;
+	struct error *error;
+
+	for (size_t i = 0; i < binding->column_count; i++) {
+		mask[i] = change->after[binding->columns[i].source].kind != VALUE_UNCHANGED;
+		whole = whole && mask[i];
+	}
+	if (!whole)
+		buffer_append_text(text, "    -- unchanged TOAST values are left as they are\n");
+	if (binding->key_count > 0 && (change->operation == CHANGE_UPDATE || !whole))
+		error = append_statement(sender, binding, STATEMENT_UPDATE, whole ? NULL : mask, &row, text);
+	else
+		error = append_statement(sender, binding, STATEMENT_INSERT, NULL, &row, text);
+	free(mask);
+	return error;
+}
+
+static struct error *explain_delete(struct row_sender *sender, const struct binding *binding,
+                                    const struct change *change, struct buffer *text)
+{
+	struct row_image row = {change->before, NULL, change};
+
+	if (change->other_key != NULL)
+		buffer_append_text(text,
+		                   "    -- first half of a key change: with the CREATE behind it the row is moved\n");
+	if (binding->rule->delete_mode == DELETE_IGNORE) {
+		buffer_append_text(text, "    -- nothing: delete = \"ignore\" for this table\n");
+		return NULL;
+	}
+	if (change->before == NULL) {
+		buffer_append_text(text, "    -- stops the stream: a delete without the old row\n");
+		return NULL;
+	}
+	return append_statement(sender, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL,
+	                        &row, text);
+}
+
+static void explain_truncate(const struct binding *binding, struct buffer *text)
+{
+	buffer_append_text(text, "    ");
+	if (binding->rule->truncate_mode == TRUNCATE_IGNORE) {
+		buffer_append_text(text, "-- nothing: truncate = \"ignore\" for this table");
+	} else if (binding->rule->truncate_mode == TRUNCATE_SOFT) {
+		statement_build_soft_truncate(text, binding);
+	} else {
+		buffer_append_text(text, "DELETE FROM ");
+		sql_append_qualified(text, binding->image->schema, binding->image->name);
+	}
+	buffer_append_byte(text, '\n');
+}
+
+/* A table without a key: the old row goes, one of those that equal it, and the new one comes. */
+static struct error *explain_keyless_update(struct row_sender *sender, const struct binding *binding,
+                                            const struct change *change, struct buffer *text)
+{
+	struct row_image old = {change->before, NULL, change};
+
+	if (change->before == NULL) {
+		buffer_append_text(text, "    -- stops the stream: no old row (REPLICA IDENTITY FULL is needed)\n");
+		return NULL;
+	}
+	TRY(append_statement(sender, binding, STATEMENT_DELETE_ONE, NULL, &old, text));
+	return explain_write(sender, binding, change, text);
+}
+
+struct error *explain_change(struct row_sender *sender, struct pg_connection *connection, struct binding_cache *cache,
+                             const struct change *change, struct buffer *text)
+{
+	struct binding *binding;
+
+	if (change->operation == CHANGE_MESSAGE) {
+		buffer_append_text(text, "    -- nothing: a message changes no row\n");
+		return NULL;
+	}
+	if (config_table_rule(binding_cache_config(cache), change->relation->schema, change->relation->table)
+	        ->exclude &&
+	    !ddl_is_log(change->relation)) {
+		buffer_append_text(text, "    -- nothing: left out by a rule (exclude)\n");
+		return NULL;
+	}
+	if (ddl_is_log(change->relation)) {
+		buffer_append_text(text,
+		                   "    -- a schema change: what it does follows from the difference of the images "
+		                   "(`replicator schema TABLE`)\n");
+		return NULL;
+	}
+	TRY(binding_find(cache, connection, change->relation, &binding));
+	if (change->operation == CHANGE_TRUNCATE)
+		explain_truncate(binding, text);
+	else if (change->operation == CHANGE_DELETE)
+		return explain_delete(sender, binding, change, text);
+	else if (change->operation == CHANGE_UPDATE && binding->key_count == 0)
+		return explain_keyless_update(sender, binding, change, text);
+	else if (change->after != NULL)
+		return explain_write(sender, binding, change, text);
+	return NULL;
+}
