@@ -162,8 +162,14 @@ docs: $(BIN)/replicator
 
 check: format-check rooms unit golden e2e
 
-install: all
+# The unit names the folder that the program is installed in.
+$(BUILD)/replicator.service: stack/systemd/replicator.service FORCE
+	@sed 's|/usr/local|$(PREFIX)|' $< > $@
+
+install: all $(BUILD)/replicator.service
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/replicator sql/target/role.sql stack/monitoring/alerts.yaml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system $(BUILD)/replicator.service
 	install -D -m 644 replicator.conf.example $(DESTDIR)$(PREFIX)/share/doc/replicator/replicator.conf.example
 
 clean:

@@ -3,14 +3,16 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 #define BUCKETS_MOST 16
-#define CHUNK_TABLES 256
-#define CHUNKS_MOST 256 /* 65,536 tables; more are not told apart */
+#define CHUNK_ENTRIES 256
+#define CHUNKS_MOST 256 /* 65,536 tables, and as many partitions; more are not told apart */
 
 struct histogram {
 	const char *name;
@@ -24,6 +26,13 @@ struct histogram {
 struct table_entry {
 	_Atomic(const char *) name;
 	atomic_uint_fast64_t inserts, updates, deletes, reads, truncates, messages;
+	atomic_int_fast64_t estimated_rows; /* + 1; 0: not known */
+	atomic_int_fast64_t first_read_us, last_read_us;
+};
+
+struct offset_entry {
+	_Atomic(const char *) labels;                    /* topic="…",partition="…" */
+	atomic_int_fast64_t next_offset, high_watermark; /* + 1; 0: not known */
 };
 
 #define LATENCY_BOUNDS                                                                                                 \
@@ -50,11 +59,22 @@ static struct histogram histograms[METRIC_HISTOGRAM_COUNT] = {
     [METRIC_BATCH_TRANSACTIONS] =
         {"replicator_batch_transactions", "Source transactions of a target transaction.", 1, SIZE_BOUNDS, {0}, 0},
 };
-static _Atomic(struct table_entry *) chunks[CHUNKS_MOST];
+/* Entries by number; a chunk is made at its first one and lives for ever, so that readers need no lock. */
+struct chunked {
+	size_t entry_size;
+	_Atomic(char *) chunks[CHUNKS_MOST];
+};
+static struct chunked tables = {.entry_size = sizeof(struct table_entry)};
+static struct chunked offsets = {.entry_size = sizeof(struct offset_entry)};
 
 void metric_add(enum metric_counter counter, uint64_t count)
 {
 	atomic_fetch_add_explicit(&counters[counter], count, memory_order_relaxed);
+}
+
+void metric_set(enum metric_counter counter, uint64_t value)
+{
+	atomic_store_explicit(&counters[counter], value, memory_order_relaxed);
 }
 
 uint64_t metric_get(enum metric_counter counter)
@@ -88,25 +108,44 @@ void metric_add_retry(const char *sqlstate)
 	metric_add(cause, 1);
 }
 
-static struct table_entry *entry_of(uint32_t number)
+static void *entry_of(struct chunked *list, uint32_t number)
 {
-	uint32_t chunk = number / CHUNK_TABLES < CHUNKS_MOST ? number / CHUNK_TABLES : CHUNKS_MOST - 1;
-	struct table_entry *entries = atomic_load_explicit(&chunks[chunk], memory_order_acquire);
+	uint32_t chunk = number / CHUNK_ENTRIES < CHUNKS_MOST ? number / CHUNK_ENTRIES : CHUNKS_MOST - 1;
+	char *entries = atomic_load_explicit(&list->chunks[chunk], memory_order_acquire);
 
 	if (entries == NULL) {
-		struct table_entry *made = memory_alloc(CHUNK_TABLES * sizeof(*made));
+		char *made = memory_alloc(CHUNK_ENTRIES * list->entry_size);
 
-		if (atomic_compare_exchange_strong(&chunks[chunk], &entries, made))
+		if (atomic_compare_exchange_strong(&list->chunks[chunk], &entries, made))
 			entries = made;
 		else
 			free(made);
 	}
-	return &entries[number % CHUNK_TABLES];
+	return entries + number % CHUNK_ENTRIES * list->entry_size;
+}
+
+static void each_entry(const struct chunked *list, void (*visit)(void *entry, void *context), void *context)
+{
+	for (size_t i = 0; i < CHUNKS_MOST; i++) {
+		char *entries = atomic_load(&list->chunks[i]);
+
+		for (size_t j = 0; entries != NULL && j < CHUNK_ENTRIES; j++)
+			visit(entries + j * list->entry_size, context);
+	}
+}
+
+static void note_read(struct table_entry *entry)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (atomic_load_explicit(&entry->first_read_us, memory_order_relaxed) == 0)
+		atomic_store_explicit(&entry->first_read_us, now_us, memory_order_relaxed);
+	atomic_store_explicit(&entry->last_read_us, now_us, memory_order_relaxed);
 }
 
 void metric_add_event(uint32_t number, const char *table, char operation)
 {
-	struct table_entry *entry = entry_of(number);
+	struct table_entry *entry = entry_of(&tables, number);
 	atomic_uint_fast64_t *counter = NULL;
 
 	if (atomic_load_explicit(&entry->name, memory_order_relaxed) == NULL)
@@ -122,6 +161,7 @@ void metric_add_event(uint32_t number, const char *table, char operation)
 		counter = &entry->deletes;
 		break;
 	case 'r':
+		note_read(entry);
 		counter = &entry->reads;
 		break;
 	case 't':
@@ -134,27 +174,89 @@ void metric_add_event(uint32_t number, const char *table, char operation)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+struct table_visit {
+	void (*visit)(const struct metric_table *table, void *context);
+	void *context;
+};
+
+static void visit_table(void *argument, void *context)
+{
+	const struct table_visit *visit = context;
+	struct table_entry *entry = argument;
+	struct metric_table table = {
+	    .name = atomic_load(&entry->name),
+	    .inserts = atomic_load(&entry->inserts),
+	    .updates = atomic_load(&entry->updates),
+	    .deletes = atomic_load(&entry->deletes),
+	    .reads = atomic_load(&entry->reads),
+	    .truncates = atomic_load(&entry->truncates),
+	    .messages = atomic_load(&entry->messages),
+	    .estimated_rows = atomic_load(&entry->estimated_rows) - 1,
+	    .first_read_us = atomic_load(&entry->first_read_us),
+	    .last_read_us = atomic_load(&entry->last_read_us),
+	};
+
+	if (table.name != NULL)
+		visit->visit(&table, visit->context);
+}
+
 void metric_each_table(void (*visit)(const struct metric_table *table, void *context), void *context)
 {
-	for (size_t i = 0; i < CHUNKS_MOST; i++) {
-		struct table_entry *entries = atomic_load(&chunks[i]);
+	struct table_visit visitor = {visit, context};
 
-		for (size_t j = 0; entries != NULL && j < CHUNK_TABLES; j++) {
-			struct table_entry *entry = &entries[j];
-			struct metric_table table = {
-			    .name = atomic_load(&entry->name),
-			    .inserts = atomic_load(&entry->inserts),
-			    .updates = atomic_load(&entry->updates),
-			    .deletes = atomic_load(&entry->deletes),
-			    .reads = atomic_load(&entry->reads),
-			    .truncates = atomic_load(&entry->truncates),
-			    .messages = atomic_load(&entry->messages),
-			};
+	each_entry(&tables, visit_table, &visitor);
+}
 
-			if (table.name != NULL)
-				visit(&table, context);
-		}
-	}
+struct estimate {
+	const char *table;
+	int64_t rows;
+};
+
+static void set_estimate(void *argument, void *context)
+{
+	const struct estimate *estimate = context;
+	struct table_entry *entry = argument;
+	const char *name = atomic_load(&entry->name);
+
+	if (name != NULL && strcmp(name, estimate->table) == 0)
+		atomic_store(&entry->estimated_rows, estimate->rows + 1);
+}
+
+void metric_set_estimated_rows(const char *table, int64_t rows)
+{
+	struct estimate estimate = {table, rows};
+
+	each_entry(&tables, set_estimate, &estimate);
+}
+
+/* The labels are made once, by whichever thread comes first. */
+static struct offset_entry *offset_of(uint32_t number, const char *topic, int32_t partition)
+{
+	struct offset_entry *entry = entry_of(&offsets, number);
+	struct buffer labels = {0};
+	const char *none = NULL;
+	char id[16];
+	char *made;
+
+	if (atomic_load_explicit(&entry->labels, memory_order_relaxed) != NULL)
+		return entry;
+	snprintf(id, sizeof(id), "%d", (int)partition);
+	metric_append_label(&labels, "topic", topic);
+	metric_append_label(&labels, "partition", id);
+	made = buffer_steal(&labels);
+	if (!atomic_compare_exchange_strong(&entry->labels, &none, made))
+		free(made);
+	return entry;
+}
+
+void metric_set_offset(uint32_t number, const char *topic, int32_t partition, int64_t next_offset)
+{
+	atomic_store_explicit(&offset_of(number, topic, partition)->next_offset, next_offset + 1, memory_order_relaxed);
+}
+
+void metric_set_high_watermark(uint32_t number, const char *topic, int32_t partition, int64_t high)
+{
+	atomic_store_explicit(&offset_of(number, topic, partition)->high_watermark, high + 1, memory_order_relaxed);
 }
 
 void metric_append_label(struct buffer *labels, const char *name, const char *value)
@@ -207,6 +309,37 @@ static void print_table(const struct metric_table *table, void *context)
 	print_event(context, table->name, "message", table->messages);
 }
 
+static void print_estimate(const struct metric_table *table, void *context)
+{
+	struct buffer labels = {0};
+
+	if (table->estimated_rows < 0)
+		return;
+	metric_append_label(&labels, "table", table->name);
+	metric_print(context, "replicator_snapshot_estimated_rows", labels.data, (double)table->estimated_rows);
+	buffer_free(&labels);
+}
+
+static void print_next_offset(void *argument, void *context)
+{
+	struct offset_entry *entry = argument;
+	const char *labels = atomic_load(&entry->labels);
+	int64_t next = atomic_load(&entry->next_offset);
+
+	if (labels != NULL && next > 0)
+		metric_print(context, "replicator_next_offset", labels, (double)(next - 1));
+}
+
+static void print_high_watermark(void *argument, void *context)
+{
+	struct offset_entry *entry = argument;
+	const char *labels = atomic_load(&entry->labels);
+	int64_t high = atomic_load(&entry->high_watermark);
+
+	if (labels != NULL && high > 0)
+		metric_print(context, "replicator_high_watermark", labels, (double)(high - 1));
+}
+
 static void print_histogram(struct buffer *text, struct histogram *histogram)
 {
 	uint64_t total = 0;
@@ -245,6 +378,16 @@ static void print_labelled(struct buffer *text, const char *name, const char *la
 void metrics_print(struct buffer *text)
 {
 	static const char *const paths[] = {"copy", "unnest", "pipeline", "strict"};
+	static const struct {
+		enum metric_counter counter;
+		const char *name, *help;
+	} singles[] = {
+	    {METRIC_DUPLICATES, "replicator_duplicates_total", "Events that came again and were dropped."},
+	    {METRIC_DDL_STEPS, "replicator_ddl_steps_total", "Statements of schema changes executed in the target."},
+	    {METRIC_SPILLED_TRANSACTIONS, "replicator_spilled_transactions_total",
+	     "Source transactions too large for the memory, that waited in a file."},
+	    {METRIC_SPILLED_BYTES, "replicator_spilled_bytes_total", "Bytes of their events."},
+	};
 	static const char *const causes[] = {"connection", "conflict", "timeout", "resources", "other"};
 	static const char *const rules[] = {"table", "filter", "column", "delete", "truncate", "message"};
 
@@ -263,6 +406,17 @@ void metrics_print(struct buffer *text)
 	    "What a rule of the configuration left out: events, rows, values; a batch that is tried again "
 	    "counts again.");
 	print_labelled(text, "replicator_left_out_total", "rule", rules, METRIC_LEFT_OUT_TABLE, 6);
+	for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
+		metric_print_head(text, singles[i].name, "counter", singles[i].help);
+		metric_print(text, singles[i].name, "", (double)metric_get(singles[i].counter));
+	}
+	metric_print_head(text, "replicator_snapshot_estimated_rows", "gauge",
+	                  "Rows of a table in the source, as its statistics tell, to compare a snapshot's with.");
+	metric_each_table(print_estimate, text);
+	metric_print_head(text, "replicator_next_offset", "gauge", "The next offset to apply, as the target holds it.");
+	each_entry(&offsets, print_next_offset, text);
+	metric_print_head(text, "replicator_high_watermark", "gauge", "Kafka's end of the partition.");
+	each_entry(&offsets, print_high_watermark, text);
 	for (size_t i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
 		print_histogram(text, &histograms[i]);
 }

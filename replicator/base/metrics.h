@@ -29,6 +29,11 @@ enum metric_counter {
 	METRIC_LEFT_OUT_DELETE,
 	METRIC_LEFT_OUT_TRUNCATE,
 	METRIC_LEFT_OUT_MESSAGE,
+	METRIC_DUPLICATES, /* events that came again and were dropped */
+	METRIC_DDL_STEPS,  /* statements of schema changes executed in the target */
+	METRIC_SPILLED_TRANSACTIONS,
+	METRIC_SPILLED_BYTES,
+	METRIC_REGISTRY_AWAY, /* a state: 1 while the schema registry is waited for */
 	METRIC_COUNTER_COUNT
 };
 
@@ -41,6 +46,7 @@ enum metric_histogram {
 };
 
 void metric_add(enum metric_counter counter, uint64_t count);
+void metric_set(enum metric_counter counter, uint64_t value); /* of those that are a state */
 uint64_t metric_get(enum metric_counter counter);
 void metric_observe(enum metric_histogram histogram, int64_t value);
 /* A retry, its cause told by the SQLSTATE ("": the connection). */
@@ -52,10 +58,19 @@ void metric_add_event(uint32_t number, const char *table, char operation);
 struct metric_table {
 	const char *name; /* "schema.table"; lives for ever */
 	uint64_t inserts, updates, deletes, reads, truncates, messages;
+	int64_t estimated_rows; /* of the table in the source, for a snapshot's progress; -1 not known */
+	int64_t first_read_us;  /* of a snapshot row, monotonic; 0: none came */
+	int64_t last_read_us;
 };
 
 /* The tables seen so far: calls `visit` for each. */
 void metric_each_table(void (*visit)(const struct metric_table *table, void *context), void *context);
+
+void metric_set_estimated_rows(const char *table, int64_t rows); /* of a table seen before */
+
+/* Where the target stands in a partition (written with its rows), and where Kafka's end is. `number` is the partition's. */
+void metric_set_offset(uint32_t number, const char *topic, int32_t partition, int64_t next_offset);
+void metric_set_high_watermark(uint32_t number, const char *topic, int32_t partition, int64_t high);
 
 /* One line of an exposition: `name{labels} value`; labels may be "". A label's value must be escaped (below). */
 void metric_print_head(struct buffer *text, const char *name, const char *type, const char *help);

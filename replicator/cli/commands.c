@@ -36,7 +36,8 @@ const struct command commands[] = {
      "offsets [NAME] [--reset] how far it read; --reset forgets it (the connector must be stopped)\n"
      "NAME is connect.connector when it is left out.",
      command_connector},
-    {"status", "[--json]", "show where the stream stands and how far it is behind", NULL, command_status},
+    {"status", "[--json] [--watch]", "show where the stream stands and how far it is behind",
+     "--watch  again every two seconds, until CTRL-C", command_status},
     {"topics", "[--json]", "the stream's topics in Kafka: what they hold, how far the target is behind in each",
      "Size is an estimate from the newest messages, before compression. Lag is counted from the offsets in the target.",
      command_topics},

@@ -25,6 +25,7 @@
 #include "base/lsn.h"
 #include "base/signals.h"
 #include "ops/server.h"
+#include "ops/service.h"
 #include "pg/retry.h"
 #include "stream/source.h"
 #include "target/applier.h"
@@ -53,6 +54,9 @@ struct window {
 	int64_t started_wall_us;
 	struct watch *watch;
 	struct ops_server *server;
+	struct service *service;
+	atomic_int_fast64_t beat_us; /* the last turn of the main thread's loop */
+	struct ops_warned warned;
 	struct config *reloaded; /* what the last SIGHUP read, or NULL */
 };
 
@@ -86,6 +90,7 @@ static void fill_view(void *context, struct ops_view *view)
 	struct window *window = context;
 
 	view->started_wall_us = window->started_wall_us;
+	view->beat_us = atomic_load(&window->beat_us);
 	watch_read(window->watch, &view->watch);
 	view->state = signals_stop_requested() ? OPS_STOPPING : OPS_WAITING;
 	view->source.lag_messages = -1;
@@ -96,6 +101,8 @@ static void fill_view(void *context, struct ops_view *view)
 		view->source = source_state(window->shown->source);
 		view->queue_rows = transaction_queue_rows(window->shown->queue);
 		view->queue_bytes = transaction_queue_bytes(window->shown->queue);
+		view->queue_oldest_us = transaction_queue_oldest_us(window->shown->queue);
+		view->queue_transactions = transaction_queue_streamed(window->shown->queue);
 	}
 	pthread_mutex_unlock(&window->lock);
 }
@@ -115,6 +122,7 @@ static void window_open(struct window *window, const struct config *config)
 	pthread_sigmask(SIG_BLOCK, &blocked, &previous);
 	window->watch = watch_start(config);
 	error = ops_server_start(config, fill_view, window, &window->server);
+	window->service = service_start(config, fill_view, window);
 	pthread_sigmask(SIG_SETMASK, &previous, NULL);
 	if (error != NULL)
 		log_error("%s; the stream runs without it", error->message);
@@ -125,6 +133,7 @@ static void window_open(struct window *window, const struct config *config)
 
 static void window_close(struct window *window)
 {
+	service_stop(window->service);
 	ops_server_stop(window->server);
 	watch_stop(window->watch);
 	pthread_mutex_destroy(&window->lock);
@@ -317,6 +326,14 @@ static bool all_ended(const struct daemon *daemon)
 	return true;
 }
 
+static void warn(struct window *window)
+{
+	struct ops_view view = {.config = window->config};
+
+	fill_view(window, &view);
+	ops_warn(&view, &window->warned);
+}
+
 /* `waiting_mask` lets signals through while we wait. */
 static void supervise(struct daemon *daemon, const sigset_t *waiting_mask)
 {
@@ -325,6 +342,7 @@ static void supervise(struct daemon *daemon, const sigset_t *waiting_mask)
 		struct pollfd pipe_end = {.fd = daemon->ends[0], .events = POLLIN};
 		const struct timespec wait = {1, 0};
 
+		atomic_store(&daemon->window->beat_us, clock_monotonic_us());
 		if (ppoll(&pipe_end, 1, &wait, waiting_mask) > 0)
 			read_ends(daemon);
 		if (signals_stop_requested() && !daemon->stopping) {
@@ -333,6 +351,7 @@ static void supervise(struct daemon *daemon, const sigset_t *waiting_mask)
 		}
 		if (signals_take_reload())
 			reload(daemon->window, daemon->config);
+		warn(daemon->window);
 		if (clock_monotonic_us() >= daemon->next_progress_us)
 			log_progress(daemon);
 	}
@@ -417,6 +436,7 @@ static struct error *run_stream(struct daemon *daemon)
 	struct error *error = prepare(daemon);
 
 	if (error == NULL) {
+		atomic_store(&daemon->window->beat_us, clock_monotonic_us());
 		window_show(daemon->window, daemon);
 		error = run_workers(daemon);
 		window_show(daemon->window, NULL);

@@ -12,14 +12,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/exit_code.h"
+#include "base/http.h"
 #include "base/lsn.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "pg/connection.h"
 #include "pg/sql.h"
 #include "target/checkpoint.h"
+
+#define DAEMON_TIMEOUT_MS 1000
+#define WATCH_MS 2000
+#define WATCH_STEP_MS 100
 
 struct status {
 	struct pg_result *stream;    /* one row of the query below, or none: the stream has not run yet */
@@ -27,6 +35,7 @@ struct status {
 	struct pg_result *snapshots; /* the newest first */
 	char *source_lsn;            /* of the source now, or NULL */
 	char *source_problem;        /* why not, or NULL */
+	json_t *daemon;              /* its own word (/status.json), where it is reached, or NULL */
 };
 
 /* Columns of the stream's row, in the order of the query. */
@@ -131,6 +140,31 @@ static void read_source(const struct config *config, struct status *status)
 	pg_disconnect(connection);
 }
 
+/* The daemon of this machine knows how far a snapshot is table by table; that it is not reached is no finding. */
+static void read_daemon(const struct config *config, struct status *status)
+{
+	bool any = strcmp(config->status.listen, "0.0.0.0") == 0 || strcmp(config->status.listen, "::") == 0;
+	bool six = strchr(config->status.listen, ':') != NULL;
+	struct http_response response = {0};
+	struct http_request request = {.timeout_ms = DAEMON_TIMEOUT_MS};
+	struct error *error;
+	char *url;
+
+	if (config->status.port == 0)
+		return;
+	url = memory_format("http://%s%s%s:%" PRId64 "/status.json", six ? "[" : "",
+	                    any ? (six ? "::1" : "127.0.0.1") : config->status.listen, six ? "]" : "",
+	                    config->status.port);
+	request.url = url;
+	error = http_send(&request, &response);
+	if (error == NULL) {
+		status->daemon = json_loadb(response.body.data, response.body.length, 0, NULL);
+		buffer_free(&response.body);
+	}
+	error_free(error);
+	free(url);
+}
+
 static const char *stream_text(const struct status *status, size_t column)
 {
 	return pg_result_text(status->stream, 0, column);
@@ -173,9 +207,61 @@ static void print_snapshots(const struct status *status)
 
 		printf("  snapshot      at %s: %s rows, begun %s, %s%s\n", pg_result_text(status->snapshots, i, 1),
 		       pg_result_text(status->snapshots, i, 2), pg_result_text(status->snapshots, i, 3),
-		       open ? "not finished: the target is not in sync" : "finished ",
+		       !open    ? "finished "
+		       : i == 0 ? "not finished: the target is not in sync"
+		                : "broken off, the next one took its place",
 		       pg_result_text(status->snapshots, i, 4));
 	}
+}
+
+static void print_snapshot_tables(const struct status *status)
+{
+	json_t *table;
+	size_t i;
+
+	json_array_foreach(json_object_get(status->daemon, "tables"), i, table)
+	{
+		double left = json_number_value(json_object_get(table, "snapshot_seconds_left"));
+
+		if (!json_is_number(json_object_get(table, "snapshot_seconds_left")))
+			continue;
+		printf("    %s: %" JSON_INTEGER_FORMAT " of about %" JSON_INTEGER_FORMAT
+		       " rows (%.0f %%), %.0f rows/s, %.0f s left\n",
+		       json_string_value(json_object_get(table, "table")),
+		       json_integer_value(json_object_get(table, "snapshot_rows")),
+		       json_integer_value(json_object_get(table, "estimated_rows")),
+		       json_number_value(json_object_get(table, "snapshot_percent")),
+		       json_number_value(json_object_get(table, "snapshot_rows_per_second")), left);
+	}
+}
+
+/* What only the daemon knows: whether it keeps up, and what its supervision saw of connector and slot. */
+static void print_daemon(const struct status *status)
+{
+	const json_t *connector = json_object_get(status->daemon, "connector");
+	const json_t *slot = json_object_get(status->daemon, "slot");
+	const char *not_ready = json_string_value(json_object_get(status->daemon, "not_ready"));
+	const char *reason = json_string_value(json_object_get(connector, "reason"));
+
+	if (status->daemon == NULL)
+		return;
+	printf("  daemon        %s; %.1f s, %" JSON_INTEGER_FORMAT " transactions behind Kafka\n",
+	       not_ready == NULL ? "ready" : not_ready,
+	       json_number_value(json_object_get(status->daemon, "lag_seconds")),
+	       json_integer_value(json_object_get(status->daemon, "lag_transactions")));
+	if (json_is_object(connector))
+		printf("  connector     %s: %s%s%s\n", json_string_value(json_object_get(connector, "name")),
+		       json_string_value(json_object_get(connector, "state")), reason != NULL ? ": " : "",
+		       reason != NULL ? reason : "");
+	if (json_is_string(json_object_get(slot, "problem")))
+		printf("  slot          not known: %s\n", json_string_value(json_object_get(slot, "problem")));
+	else if (json_is_object(slot))
+		printf("  slot          %s: %s, %.1f MB of WAL kept\n",
+		       json_string_value(json_object_get(slot, "name")),
+		       json_is_false(json_object_get(slot, "exists"))  ? "not there"
+		       : json_is_true(json_object_get(slot, "active")) ? "active"
+		                                                       : "NOT active",
+		       (double)json_integer_value(json_object_get(slot, "retained_bytes")) / 1e6);
 }
 
 static void print_offsets(const struct status *status)
@@ -218,7 +304,9 @@ static void print_text(const struct config *config, const struct status *status)
 		       stream_text(status, APPLIED_AT), stream_text(status, LAST_DELAY));
 	putchar('\n');
 	print_lag(status);
+	print_daemon(status);
 	print_snapshots(status);
+	print_snapshot_tables(status);
 	if (pg_result_integer(status->stream, 0, QUARANTINED) > 0)
 		printf("  set aside     %s transactions wait in the quarantine\n", stream_text(status, QUARANTINED));
 	if (pg_result_integer(status->stream, 0, SUSPECT_ROWS) > 0)
@@ -327,6 +415,7 @@ static void print_json(const struct config *config, const struct status *status)
 		add_stream_json(root, status);
 	json_object_set_new(root, "snapshots", snapshots_json(status));
 	json_object_set_new(root, "offsets", offsets_json(status));
+	json_object_set_new(root, "daemon", status->daemon == NULL ? json_null() : json_incref(status->daemon));
 	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 	putchar('\n');
 	json_decref(root);
@@ -340,26 +429,51 @@ static int show_status(const struct config *config, bool json)
 
 	if (error == NULL)
 		error = read_target(connection, config, &status);
-	if (error == NULL) {
+	read_daemon(config, &status);
+	if (error == NULL)
 		read_source(config, &status);
-		if (json)
-			print_json(config, &status);
-		else
-			print_text(config, &status);
+	if (error == NULL && json) {
+		print_json(config, &status);
+	} else if (error == NULL) {
+		print_text(config, &status);
+	} else if (!json && status.daemon != NULL) { /* the target is away, its word is what there is */
+		printf("stream %s\n", config->stream.name);
+		print_daemon(&status);
+		fflush(stdout);
 	}
 	pg_result_free(status.stream);
 	pg_result_free(status.offsets);
 	pg_result_free(status.snapshots);
 	free(status.source_lsn);
 	free(status.source_problem);
+	json_decref(status.daemon);
 	pg_disconnect(connection);
 	return error == NULL ? EXIT_OK : command_fail(error);
 }
 
+/* Again and again until CTRL-C; a terminal is cleared before each. A server that is away is said, and asked again. */
+static int watch_status(const struct config *config, bool json)
+{
+	int code;
+
+	signals_install();
+	do {
+		if (isatty(STDOUT_FILENO) == 1)
+			fputs("\033[H\033[2J", stdout);
+		code = show_status(config, json);
+		if (!json)
+			putchar('\n');
+		fflush(stdout);
+		for (int waited = 0; waited < WATCH_MS && !signals_stop_requested(); waited += WATCH_STEP_MS)
+			clock_sleep_ms(WATCH_STEP_MS);
+	} while (!signals_stop_requested() && !ferror(stdout));
+	return code;
+}
+
 int command_status(const struct invocation *invocation)
 {
-	bool json = false;
-	const struct command_option options[] = {{"--json", &json, NULL}, {0}};
+	bool json = false, watches = false;
+	const struct command_option options[] = {{"--json", &json, NULL}, {"--watch", &watches, NULL}, {0}};
 	struct config *config;
 	int code;
 
@@ -368,7 +482,7 @@ int command_status(const struct invocation *invocation)
 	config = command_load_config(invocation);
 	if (config == NULL)
 		return EXIT_CONFIGURATION;
-	code = show_status(config, json);
+	code = watches ? watch_status(config, json) : show_status(config, json);
 	config_free(config);
 	return code;
 }

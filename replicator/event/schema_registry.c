@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "base/signals.h"
 
 #include <jansson.h>
@@ -151,6 +152,7 @@ static struct error *fetch_patiently(struct schema_registry *registry, uint32_t 
 		struct error *error = fetch(registry, id, url, shown, schema);
 		const int64_t now_us = clock_monotonic_us();
 
+		metric_set(METRIC_REGISTRY_AWAY, error != NULL && error->class == ERROR_TRANSIENT);
 		if (error == NULL || error->class != ERROR_TRANSIENT) {
 			if (error == NULL && said_us != 0)
 				log_info("the schema registry %s answers again", shown);

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/buffer.h"
+#include "base/metrics.h"
 #include "config/config.h"
 #include "ops/watch.h"
 #include "stream/source.h"
@@ -23,10 +24,13 @@ struct ops_view {
 	const struct config *config;
 	enum ops_state state;
 	int64_t started_wall_us;
+	int64_t beat_us; /* the last turn of the main thread's loop, monotonic */
 	struct applier_state applier;
 	struct source_state source;
 	size_t queue_rows;
 	size_t queue_bytes;
+	size_t queue_transactions;
+	int64_t queue_oldest_us; /* when the source committed the first of them; 0: none, or not known */
 	struct watch_state watch;
 };
 
@@ -34,6 +38,26 @@ struct ops_view {
 double ops_lag_seconds(const struct ops_view *view);
 /* Running, connected, and the lag is under the limit: *why says what is wrong otherwise (static text). */
 bool ops_is_ready(const struct ops_view *view, const char **why);
+
+int64_t ops_lag_bytes(const struct ops_view *view);         /* of the source's WAL; -1: not known */
+uint64_t ops_lag_transactions(const struct ops_view *view); /* read and waiting, and those not read yet, about */
+
+/* How far the snapshot of a table is, as far as this process read it. -1: not known. */
+struct snapshot_pace {
+	double percent; /* of the source's estimate */
+	double rows_per_second;
+	double seconds_left; /* of one that is being read */
+};
+
+struct snapshot_pace ops_snapshot_pace(const struct metric_table *table);
+
+/* What was said already. Zero at first. */
+struct ops_warned {
+	bool retention;
+};
+
+/* Says in the log what threatens, once each time that it begins: Kafka may remove what waits. */
+void ops_warn(const struct ops_view *view, struct ops_warned *warned);
 
 void ops_print_metrics(const struct ops_view *view, struct buffer *text);
 json_t *ops_json(const struct ops_view *view); /* json_decref it */

@@ -13,9 +13,15 @@
 #include "base/lsn.h"
 #include "base/memory.h"
 #include "connect/connector.h"
+#include "base/metrics.h"
 #include "pg/connection.h"
+#include "pg/sql.h"
+#include "stream/probe.h"
 
 #define CONNECT_TIMEOUT_MS 5000
+#define KAFKA_TIMEOUT_MS 5000
+#define RETENTION_PAUSE_US INT64_C(600000000)
+#define FAILED_RETENTION_PAUSE_US INT64_C(60000000)
 #define FIRST_PAUSE_US INT64_C(5000000)
 #define LONGEST_PAUSE_US INT64_C(300000000)
 #define FORGIVEN_AFTER_US INT64_C(900000000)
@@ -34,6 +40,7 @@ struct watch {
 	int64_t restart_not_before_us;
 	int64_t failed_at_us; /* the last time that it was seen so */
 	bool slot_warned;
+	int64_t next_retention_us;
 };
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -133,6 +140,16 @@ static void look_at_connector(struct watch *watch, int64_t now)
 	}
 }
 
+static struct error *connect_source(struct watch *watch)
+{
+	if (watch->source != NULL && pg_is_broken(watch->source)) {
+		pg_disconnect(watch->source);
+		watch->source = NULL;
+	}
+	return watch->source != NULL ? NULL
+	                             : pg_connect(watch->config->source.dsn, "replicator supervision", &watch->source);
+}
+
 static struct error *ask_slot(struct watch *watch, struct pg_result **result)
 {
 	static const char sql[] =
@@ -143,12 +160,7 @@ static struct error *ask_slot(struct watch *watch, struct pg_result **result)
 	    "        AS lsn) w LEFT JOIN pg_replication_slots s ON s.slot_name = $1";
 	const char *const parameters[1] = {watch->config->connect.slot};
 
-	if (watch->source != NULL && pg_is_broken(watch->source)) {
-		pg_disconnect(watch->source);
-		watch->source = NULL;
-	}
-	if (watch->source == NULL)
-		TRY(pg_connect(watch->config->source.dsn, "replicator supervision", &watch->source));
+	TRY(connect_source(watch));
 	return pg_query(watch->source, sql, 1, parameters, result);
 }
 
@@ -195,6 +207,60 @@ static void look_at_slot(struct watch *watch)
 	say_slot(watch);
 }
 
+/* Tables of which snapshot rows came, and the source was not asked for their size since. */
+static void add_table_to_size(const struct metric_table *table, void *context)
+{
+	struct buffer *names = context;
+
+	if (table->reads == 0 || (table->estimated_rows >= 0 && table->reads <= (uint64_t)table->estimated_rows))
+		return;
+	buffer_append_byte(names, names->length == 0 ? '{' : ',');
+	sql_append_array_element(names, table->name, strlen(table->name));
+}
+
+static void look_at_sizes(struct watch *watch)
+{
+	static const char sql[] =
+	    "SELECT t.name, greatest(c.reltuples::bigint, pg_stat_get_live_tuples(c.oid), 0)"
+	    "  FROM unnest($1::text[]) AS t (name)"
+	    "  JOIN pg_namespace n ON starts_with(t.name, n.nspname || '.')"
+	    "  JOIN pg_class c ON c.relnamespace = n.oid AND t.name = n.nspname || '.' || c.relname";
+	struct buffer names = {0};
+	struct pg_result *result = NULL;
+	struct error *error = NULL;
+
+	metric_each_table(add_table_to_size, &names);
+	if (names.length > 0 && watch->config->source.dsn != NULL) {
+		const char *parameters[1];
+
+		buffer_append_byte(&names, '}');
+		parameters[0] = names.data;
+		error = connect_source(watch);
+		if (error == NULL)
+			error = pg_query(watch->source, sql, 1, parameters, &result);
+		for (size_t i = 0; error == NULL && i < pg_result_rows(result); i++)
+			metric_set_estimated_rows(pg_result_text(result, i, 0), pg_result_integer(result, i, 1));
+		pg_result_free(result);
+	}
+	if (error != NULL)
+		log_debug("the source does not tell the sizes of tables: %s", error->message);
+	error_free(error);
+	buffer_free(&names);
+}
+
+static void look_at_retention(struct watch *watch, int64_t now)
+{
+	struct error *error;
+
+	if (now < watch->next_retention_us)
+		return;
+	error = probe_retention(watch->config, KAFKA_TIMEOUT_MS, &watch->next.retention_ms);
+	watch->next_retention_us = now + (error == NULL ? RETENTION_PAUSE_US : FAILED_RETENTION_PAUSE_US);
+	if (error != NULL)
+		log_debug("the retention of the topics is not known: %s", error->message);
+	error_free(error);
+}
+
 /* True: time for another look. False: stop. */
 static bool wait_for_next(struct watch *watch)
 {
@@ -225,6 +291,8 @@ static void *watch_main(void *argument)
 
 		look_at_connector(watch, now);
 		look_at_slot(watch);
+		look_at_sizes(watch);
+		look_at_retention(watch, now);
 		watch->next.looked_us = now;
 		pthread_mutex_lock(&watch->lock);
 		watch->state = watch->next;
@@ -240,10 +308,11 @@ struct watch *watch_start(const struct config *config)
 	pthread_condattr_t attributes;
 	int failed;
 
-	if (config->supervision.interval_ms == 0 || (config->source.dsn == NULL && config->connect.url == NULL))
+	if (config->supervision.interval_ms == 0)
 		return NULL;
 	watch = memory_alloc(sizeof(*watch));
 	watch->config = config;
+	watch->state.retention_ms = watch->next.retention_ms = -1;
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -273,7 +342,7 @@ void watch_stop(struct watch *watch)
 
 void watch_read(struct watch *watch, struct watch_state *state)
 {
-	memset(state, 0, sizeof(*state));
+	*state = (struct watch_state){.retention_ms = -1};
 	if (watch == NULL)
 		return;
 	pthread_mutex_lock(&watch->lock);

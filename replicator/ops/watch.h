@@ -6,6 +6,9 @@
  *   thread asks it: Connect for the states of connector and tasks, the source for the WAL that the slot keeps. Either may
  *   be unset or away; that is a finding, not an error.
  *
+ *   While a snapshot is read, the source's statistics tell how many rows its tables have (base/metrics.h keeps them), and
+ *   now and then Kafka is asked how long it keeps the topics.
+ *
  *   Failed tasks are restarted with rising pauses, supervision.restart_attempts times in a row at most; a quarter of an hour
  *   in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the source.
  *
@@ -40,11 +43,12 @@ struct watch_state {
 		uint64_t source_lsn;
 		char problem[400]; /* "" or why not known */
 	} slot;
+	int64_t retention_ms; /* the shortest of the stream's topics; -1: for ever, or not known */
 };
 
 struct watch;
 
-/* Starts the thread; NULL when there is nothing to look at (no source.dsn, no connect.url) or the interval is 0. */
+/* Starts the thread; NULL when the interval is 0. */
 struct watch *watch_start(const struct config *config);
 void watch_stop(struct watch *watch);                            /* NULL is allowed */
 void watch_read(struct watch *watch, struct watch_state *state); /* zeroes when `watch` is NULL */

@@ -382,6 +382,7 @@ struct change *assembler_live_head(struct assembler *assembler, uint32_t partiti
 		assembler_touch(assembler, partition);
 		assembler_pop(assembler, lane);
 		change_release(change);
+		metric_add(METRIC_DUPLICATES, 1);
 	}
 	return change;
 }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "config/config.h"
 
 #include <stdlib.h>
@@ -148,6 +149,7 @@ static size_t align_group(struct assembler *assembler, struct alignment *alignme
 		assembler->taken_bytes -= change_at(&group[i])->bytes;
 		change_release(change_at(&group[i]));
 	}
+	metric_add(METRIC_DUPLICATES, events - kept);
 	return kept;
 }
 

@@ -45,15 +45,17 @@ static struct error *look(struct source *source, int timeout_ms, struct probe *p
 	return NULL;
 }
 
-static struct error *probe_with(const struct config *config, int timeout_ms, bool details, struct probe *probe)
+/* `closer` may be NULL. */
+static struct error *probe_with(const struct config *config, int timeout_ms,
+                                struct error *(*closer)(struct source *, int, struct probe *), struct probe *probe)
 {
 	struct source *source = NULL;
 	struct error *error;
 
 	TRY(client_new(config, &source));
 	error = look(source, timeout_ms, probe);
-	if (error == NULL && details) {
-		error = probe_look_closer(source, timeout_ms, probe);
+	if (error == NULL && closer != NULL) {
+		error = closer(source, timeout_ms, probe);
 		if (error != NULL)
 			probe_free(probe);
 	}
@@ -63,12 +65,29 @@ static struct error *probe_with(const struct config *config, int timeout_ms, boo
 
 struct error *probe_cluster(const struct config *config, int timeout_ms, struct probe *probe)
 {
-	return probe_with(config, timeout_ms, false, probe);
+	return probe_with(config, timeout_ms, NULL, probe);
 }
 
 struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe)
 {
-	return probe_with(config, timeout_ms, true, probe);
+	return probe_with(config, timeout_ms, probe_look_closer, probe);
+}
+
+struct error *probe_retention(const struct config *config, int timeout_ms, int64_t *least_ms)
+{
+	struct probe probe;
+
+	*least_ms = -1;
+	TRY(probe_with(config, timeout_ms, probe_read_policies, &probe));
+	for (size_t i = 0; i < probe.topic_count; i++) {
+		const struct probe_topic *topic = &probe.topics[i];
+
+		if (topic->policy_known && topic->retention_ms >= 0 &&
+		    (*least_ms < 0 || topic->retention_ms < *least_ms))
+			*least_ms = topic->retention_ms;
+	}
+	probe_free(&probe);
+	return NULL;
 }
 
 void probe_free(struct probe *probe)

@@ -47,6 +47,9 @@ struct error *probe_cluster(const struct config *config, int timeout_ms, struct 
  * librdkafka can ask; the sample is for an estimate.)
  */
 struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe);
+
+/* The shortest time that Kafka keeps messages of the stream's topics, in ms; -1: for ever, or not told. */
+struct error *probe_retention(const struct config *config, int timeout_ms, int64_t *least_ms);
 void probe_free(struct probe *probe); /* what it holds, not the struct */
 
 #endif

@@ -57,7 +57,7 @@ static void take_policy(struct probe_topic *topic, const rd_kafka_ConfigResource
 	}
 }
 
-static void read_policies(struct source *source, int timeout_ms, struct probe *probe)
+struct error *probe_read_policies(struct source *source, int timeout_ms, struct probe *probe)
 {
 	rd_kafka_ConfigResource_t **resources = memory_alloc((probe->topic_count + 1) * sizeof(*resources));
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(source->kafka, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
@@ -89,6 +89,7 @@ static void read_policies(struct source *source, int timeout_ms, struct probe *p
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_ConfigResource_destroy_array(resources, probe->topic_count);
 	free(resources);
+	return NULL;
 }
 
 /* The partitions that hold anything, from a few messages before their ends on. */
@@ -143,7 +144,7 @@ struct error *probe_look_closer(struct source *source, int timeout_ms, struct pr
 		TRY(read_offsets(source, timeout_ms, &probe->topics[i]));
 	if (probe->topic_count == 0)
 		return NULL;
-	read_policies(source, timeout_ms, probe);
+	TRY(probe_read_policies(source, timeout_ms, probe));
 	rd_kafka_poll_set_consumer(source->kafka);
 	take_sample(source, probe);
 	return NULL;

@@ -13,6 +13,7 @@
 #include "stream/source_internal.h"
 
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "base/signals.h"
 
 #include <stdlib.h>
@@ -238,6 +239,8 @@ struct source_state source_state(const struct source *source)
 	    .transactions = atomic_load(&source->transactions),
 	    .waiting_bytes = atomic_load(&source->waiting_bytes),
 	    .lag_messages = atomic_load(&source->lag),
+	    .lag_marks = atomic_load(&source->lag_marks),
+	    .caught_up_us = atomic_load(&source->caught_up_us),
 	    .held_partitions = atomic_load(&source->held_count),
 	    .connected = atomic_load(&source->connected),
 	};
@@ -313,7 +316,7 @@ static void hand_over_rest(struct source *source)
 
 static void measure_lag(struct source *source)
 {
-	int64_t lag = 0;
+	int64_t lag = 0, marks = 0;
 
 	for (uint32_t i = 0; i < source->partition_count; i++) {
 		struct source_partition *partition = source->partitions[i];
@@ -330,10 +333,17 @@ static void measure_lag(struct source *source)
 			lag = -1;
 			break;
 		}
-		if (partition->high > partition->next_offset)
-			lag += partition->high - partition->next_offset;
+		metric_set_high_watermark(i, name->topic, name->id, partition->high);
+		if (partition->high <= partition->next_offset)
+			continue;
+		lag += partition->high - partition->next_offset;
+		if (topic_is_transaction_topic(source->config, name->topic))
+			marks += partition->high - partition->next_offset;
 	}
 	atomic_store(&source->lag, lag);
+	atomic_store(&source->lag_marks, marks);
+	if (lag == 0)
+		atomic_store(&source->caught_up_us, clock_wall_us());
 	atomic_store(&source->waiting_bytes, assembler_total_waiting_bytes(source->assembler));
 }
 

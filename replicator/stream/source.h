@@ -29,6 +29,8 @@ struct source_state {
 	uint64_t transactions;    /* handed over */
 	size_t waiting_bytes;     /* in the assembler */
 	int64_t lag_messages;     /* high watermarks minus positions, of all partitions; -1 unknown */
+	int64_t lag_marks;        /* likewise of the transaction topic: two for each transaction */
+	int64_t caught_up_us;     /* when Kafka last held nothing that was not read, since 1970; 0: not yet */
 	uint32_t held_partitions; /* not read for a while: they ran ahead and memory is short */
 	bool connected;           /* the last contact with a broker succeeded */
 };

@@ -71,6 +71,20 @@ static void trouble(struct source *source, const char *reason)
 		log_warning("Kafka: %s; trying again", reason);
 }
 
+/*
+ * Before 2.6.1 librdkafka sent its own nonce twice; brokers take that no more (since 3.8.1 as the fix of CVE-2024-56128,
+ * since 4.0 strictly), and the refusal looks like a wrong password.
+ * Source: https://github.com/confluentinc/librdkafka/pull/4895
+ */
+static const char *scram_hint(const char *reason)
+{
+	if (rd_kafka_version() >= 0x02060100 || strstr(reason, "SCRAM") == NULL)
+		return "";
+	return ". Unless user or password are wrong: this librdkafka is older than 2.6.1 and cannot do SCRAM with "
+	       "Kafka 4; "
+	       "install a newer one, or use sasl.mechanism=PLAIN over TLS";
+}
+
 /* rd_kafka_conf_set_error_cb: errors of the client as a whole, mostly of its connections. */
 static void report_error(rd_kafka_t *kafka, int code, const char *reason, void *context)
 {
@@ -88,8 +102,9 @@ static void report_error(rd_kafka_t *kafka, int code, const char *reason, void *
 		if (source->had_data)
 			trouble(source, reason);
 		else
-			fail(source, error_new(ERROR_AUTHENTICATION,
-			                       "Kafka refuses the login: %s; see kafka.properties", reason));
+			fail(source,
+			     error_new(ERROR_AUTHENTICATION, "Kafka refuses the login: %s; see kafka.properties%s",
+			               reason, scram_hint(reason)));
 		break;
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 		health_lost(source, reason);

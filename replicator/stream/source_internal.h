@@ -111,6 +111,8 @@ struct source {
 	atomic_uint_fast64_t transactions;
 	atomic_size_t waiting_bytes;
 	atomic_int_fast64_t lag;
+	atomic_int_fast64_t lag_marks;
+	atomic_int_fast64_t caught_up_us;
 	atomic_bool connected;
 };
 
@@ -167,6 +169,7 @@ struct error *client_watermarks(struct source *source, const char *topic, int32_
 
 /* probe_details.c */
 struct probe;
+struct error *probe_read_policies(struct source *source, int timeout_ms, struct probe *probe);
 struct error *probe_look_closer(struct source *source, int timeout_ms, struct probe *probe);
 
 /* source_group.c */

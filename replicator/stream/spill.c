@@ -8,6 +8,7 @@
 #include "stream/spill.h"
 
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "stream/alignment.h"
 #include "stream/spill_file.h"
 #include "stream/transaction.h"
@@ -104,6 +105,7 @@ struct error *spill_open(const char *dir, int64_t limit_bytes, struct spill **re
 		spill_free(spill);
 		return error;
 	}
+	metric_add(METRIC_SPILLED_TRANSACTIONS, 1);
 	*result = spill;
 	return NULL;
 }
@@ -191,6 +193,7 @@ static struct error *add(struct spill *spill, const struct change *change)
 	TRY(append(spill, &spill->events, change, change->bytes));
 	TRY(add_to_run(spill, &place, change->partition));
 	spill->count++;
+	metric_add(METRIC_SPILLED_BYTES, change->bytes);
 	return NULL;
 }
 

@@ -23,6 +23,7 @@ struct transaction_queue {
 	struct transaction *tail;
 	size_t rows;
 	size_t bytes;
+	size_t streamed; /* transactions of the source */
 	size_t limit_rows;
 	size_t limit_bytes;
 	size_t refused_rows; /* of the offer that was refused last */
@@ -86,6 +87,7 @@ static void append(struct transaction_queue *queue, struct transaction *transact
 	queue->tail = transaction;
 	queue->rows += transaction->change_count;
 	queue->bytes += transaction->bytes;
+	queue->streamed += transaction->kind == TRANSACTION_STREAMED;
 }
 
 bool transaction_queue_offer(struct transaction_queue *queue, struct transaction *transaction)
@@ -146,9 +148,11 @@ static struct transaction *cut_run(struct transaction_queue *queue, size_t rows,
 	size_t run_rows = first->change_count;
 	size_t run_bytes = first->bytes;
 
+	queue->streamed -= first->kind == TRANSACTION_STREAMED;
 	while (last->next != NULL && run_rows + last->next->change_count <= rows &&
 	       run_bytes + last->next->bytes <= bytes) {
 		last = last->next;
+		queue->streamed -= last->kind == TRANSACTION_STREAMED;
 		run_rows += last->change_count;
 		run_bytes += last->bytes;
 	}
@@ -219,4 +223,28 @@ size_t transaction_queue_bytes(struct transaction_queue *queue)
 	bytes = queue->bytes;
 	pthread_mutex_unlock(&queue->mutex);
 	return bytes;
+}
+
+size_t transaction_queue_streamed(struct transaction_queue *queue)
+{
+	size_t streamed;
+
+	pthread_mutex_lock(&queue->mutex);
+	streamed = queue->streamed;
+	pthread_mutex_unlock(&queue->mutex);
+	return streamed;
+}
+
+int64_t transaction_queue_oldest_us(struct transaction_queue *queue)
+{
+	const struct transaction *transaction;
+	int64_t oldest_us;
+
+	pthread_mutex_lock(&queue->mutex);
+	transaction = queue->head;
+	while (transaction != NULL && transaction->source_us == 0)
+		transaction = transaction->next;
+	oldest_us = transaction == NULL ? 0 : transaction->source_us;
+	pthread_mutex_unlock(&queue->mutex);
+	return oldest_us;
 }

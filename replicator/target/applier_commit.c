@@ -54,6 +54,7 @@ static void note_confirmed(struct applier *applier, const struct checkpoint_upda
 	applier->last_sign_us = clock_monotonic_us();
 	for (size_t i = 0; i < update->position_count; i++) {
 		uint32_t partition = update->positions[i].partition;
+		const struct partition_name *name;
 
 		if (partition >= applier->confirmed_count) {
 			uint32_t count = partition + 64;
@@ -64,6 +65,8 @@ static void note_confirmed(struct applier *applier, const struct checkpoint_upda
 			applier->confirmed_count = count;
 		}
 		applier->confirmed[partition] = update->positions[i].next_offset + 1;
+		name = partition_list_get(applier->partitions, partition);
+		metric_set_offset(partition, name->topic, name->id, update->positions[i].next_offset);
 	}
 }
 

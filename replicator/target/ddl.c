@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "pg/sql.h"
 #include "schema/difference.h"
 #include "target/ddl_log.h"
@@ -371,6 +372,7 @@ static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection
 		return NULL;
 	if (change->operation != CHANGE_READ)
 		error = follow(ddl, connection, row, transaction, &report);
+	metric_add(METRIC_DDL_STEPS, report.executed);
 	if (report.executed > 0)
 		log_info("schema change: %s of %s %s.%s: %zu steps", row->tag, row->kind_name, row->name.schema,
 		         row->name.name, report.executed);

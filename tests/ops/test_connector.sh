@@ -9,11 +9,11 @@ test_connector_refused() {
   target_sql -f "$here/shop.sql"
   configure
   refuses 3 replicator connector create
-  says 'there is no role shop_reader'
+  prints 'replicator connector create (refused)' 'there is no role shop_reader'
   says "CREATE ROLE shop_reader LOGIN REPLICATION PASSWORD"
   pg_psql "$SOURCE_PORT" postgres -c "CREATE ROLE shop_reader LOGIN PASSWORD 'planted-source-secret'"
   refuses 3 replicator connector create
-  says 'ALTER ROLE shop_reader REPLICATION'
+  prints 'replicator connector create (refused)' 'ALTER ROLE shop_reader REPLICATION'
   says 'GRANT USAGE ON SCHEMA public TO shop_reader; GRANT SELECT ON public.customers TO shop_reader'
   says 'GRANT CREATE ON DATABASE shop TO shop_reader'
   says 'role shop_reader does not own table public.purchases'
@@ -21,12 +21,12 @@ test_connector_refused() {
   ! grep -q 'problem.*public.notes has no primary key' "$WORK/said" # that one is a warning
   slots_fill
   refuses 3 replicator connector create
-  says 'all 4 replication slots are in use'
+  prints 'replicator connector create (refused)' 'all 4 replication slots are in use'
   slots_free
   pg_stop "$WORK/source"
   pg_start "$WORK/source" "$SOURCE_PORT" fsync=off max_replication_slots=4 wal_level=replica
   refuses 3 replicator connector create
-  says "ALTER SYSTEM SET wal_level = 'logical'"
+  prints 'replicator connector create (refused)' "ALTER SYSTEM SET wal_level = 'logical'"
   pg_start "$WORK/source" "$SOURCE_PORT" fsync=off max_replication_slots=4
 }
 
@@ -44,36 +44,40 @@ test_connector_created() {
   replicator init source --role shop_reader
   replicator connector create --print >"$WORK/said"
   says '"database.password": "********"'
-  says '"provide.transaction.metadata": "true"'
+  prints 'replicator connector create --print' '"provide.transaction.metadata": "true"'
   says '"signal.data.collection": "replicator.signal"'
   replicator connector validate >"$WORK/said"
-  says 'Connect accepts the'
+  prints 'replicator connector validate' 'Connect accepts the'
   replicator connector create >"$WORK/said"
-  says 'connector shop is created'
+  prints 'replicator connector create' 'connector shop is created'
   await 60 'connector RUNNING' connector_is RUNNING
   refuses 3 replicator connector create --no-checks
   says 'already exists'
   replicator connector config >"$WORK/said"
-  says '"slot.name": "shop_slot"'
+  prints 'replicator connector config' '"slot.name": "shop_slot"'
   ! grep -q planted "$WORK/said"
 }
 
 test_connector_verbs() {
   replicator connector list >"$WORK/said"
+  prints 'replicator connector list' 'io.debezium.connector.postgresql.PostgresConnector'
   grep -qE '^shop +RUNNING +1/1 +io.debezium' "$WORK/said"
   replicator connector status >"$WORK/said"
-  says 'task 0: RUNNING'
-  replicator connector pause
+  prints 'replicator connector status' 'task 0: RUNNING'
+  replicator connector pause >"$WORK/said"
+  prints 'replicator connector pause' "$(head -n 1 "$WORK/said")"
   await 20 PAUSED connector_is PAUSED
-  replicator connector resume
+  replicator connector resume >"$WORK/said"
+  prints 'replicator connector resume' "$(head -n 1 "$WORK/said")"
   await 20 RUNNING connector_is RUNNING
-  replicator connector restart
+  replicator connector restart >"$WORK/said"
+  prints 'replicator connector restart' "$(head -n 1 "$WORK/said")"
   replicator connector restart --all
   await 30 RUNNING connector_is RUNNING
   replicator connector create --print | jq '.["poll.interval.ms"] = "5" | {name: "shop", config: .}' |
     jq '.config["database.password"] = "planted-source-secret"' >"$WORK/shop.json"
   replicator connector update "$WORK/shop.json" >"$WORK/said"
-  says 'poll.interval.ms: 10 → 5'
+  prints 'replicator connector update FILE' 'poll.interval.ms: 10 → 5'
   await 30 RUNNING connector_is RUNNING
   jq '.config["snapshot.mode"] = "sometimes"' "$WORK/shop.json" >"$WORK/bad.json"
   refuses 3 replicator connector validate "$WORK/bad.json"
@@ -81,26 +85,29 @@ test_connector_verbs() {
   refuses 3 replicator connector status nobody
   says 'has no connector nobody'
   await 30 'an offset' offset_is_there
-  replicator connector stop
+  prints 'replicator connector offsets' lsn
+  replicator connector stop >"$WORK/said"
+  prints 'replicator connector stop' "$(head -n 1 "$WORK/said")"
   await 20 STOPPED connector_is STOPPED
   replicator connector delete --with-slot >"$WORK/said"
-  says 'slot shop_slot and publication shop_publication are dropped'
+  prints 'replicator connector delete --with-slot' 'slot shop_slot and publication shop_publication are dropped'
   [ "$(source_ask "SELECT count(*) FROM pg_replication_slots")" = 0 ]
   refuses 3 replicator connector config
   replicator connector create
   await 60 'connector RUNNING' connector_is RUNNING
 }
 
-offset_is_there() { grep -q lsn <<<"$(replicator connector offsets)"; }
+offset_is_there() { replicator connector offsets >"$WORK/said" && grep -q lsn "$WORK/said"; }
 
 configure() {
-  printf 'planted-source-secret\n' >"$WORK/shop_reader_password"
+  printf '%s\n' "$SOURCE_SECRET" | tee "$WORK/source_password" >"$WORK/shop_reader_password"
+  printf '%s\n' "$TARGET_SECRET" >"$WORK/target_password"
   printf '%s\n' "$PG_PASSWORD" >"$WORK/superuser_password"
   chmod 600 "$WORK"/*_password
   cat >"$WORK/replicator.conf" <<CONF
 stream = { name = "shop"; };
 source = { dsn = "host=127.0.0.1 port=$SOURCE_PORT dbname=shop user=postgres"; password_file = "superuser_password"; };
-target = { dsn = "postgresql://postgres@127.0.0.1:$TARGET_PORT/shop_copy"; password_file = "superuser_password"; };
+target = { dsn = "postgresql://shop_writer@127.0.0.1:$TARGET_PORT/shop_copy"; password_file = "target_password"; };
 kafka = { brokers = "$BROKER"; topic_prefix = "shop"; };
 connect = { url = "$CONNECT_URL"; connector = "shop"; slot = "shop_slot"; publication = "shop_publication";
             source_user = "shop_reader"; source_password_file = "shop_reader_password";
