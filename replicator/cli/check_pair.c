@@ -272,19 +272,12 @@ static void check_cascades(struct preflight *preflight, const struct table_rule 
 	}
 }
 
-static void check_rights(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target)
+static void check_rights(struct preflight *preflight, const struct table_image *target)
 {
 	const char *name = preflight_name(preflight, target->schema, target->name);
 	const char *missing = map_get(preflight->rights, slice_from(name));
 
-	if (missing == NULL || (strcmp(missing, "TRUNCATE") == 0 && rule->truncate_mode != TRUNCATE_APPLY))
-		return;
-	if (strcmp(missing, "TRUNCATE") == 0)
-		preflight_warning(preflight,
-		                  "%s: this user may not TRUNCATE it; a truncate at the source would stop the stream. "
-		                  "GRANT TRUNCATE, or set truncate = \"ignore\"",
-		                  name);
-	else
+	if (missing != NULL)
 		preflight_problem(preflight, "%s: this user lacks %s in the target; GRANT it", name, missing);
 }
 
@@ -292,7 +285,7 @@ void check_target_table(struct preflight *preflight, const struct table_rule *ru
 {
 	check_soft(preflight, rule, target);
 	check_cascades(preflight, rule, target);
-	check_rights(preflight, rule, target);
+	check_rights(preflight, target);
 }
 
 void check_pair(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,

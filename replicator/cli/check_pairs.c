@@ -45,7 +45,9 @@ static bool belongs_to_stream(const struct preflight *preflight, const struct ta
 {
 	if (preflight->published != NULL && map_get(preflight->published, slice_from(name)) == NULL)
 		return false;
-	return !config_table_rule(preflight->config, image->schema, image->name)->exclude;
+	/* Our own tables there serve the stream; the target needs none of them. */
+	return strcmp(image->schema, config_source_schema) != 0 &&
+	       !config_table_rule(preflight->config, image->schema, image->name)->exclude;
 }
 
 static void check_source_tables(struct preflight *preflight)

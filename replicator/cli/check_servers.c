@@ -78,7 +78,6 @@ static void read_rights(struct preflight *preflight)
 	    "       CASE WHEN NOT has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,"
 	    "       CASE WHEN NOT has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END,"
 	    "       CASE WHEN NOT has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END,"
-	    "       CASE WHEN NOT has_table_privilege(c.oid, 'TRUNCATE') THEN 'TRUNCATE' END,"
 	    "       CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'USAGE of the schema' END)"
 	    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
@@ -108,8 +107,7 @@ static void check_state_schema(struct preflight *preflight)
 		const char *name = preflight_name(preflight, schema, tables[i]);
 		const char *missing = map_get(preflight->rights, slice_from(name));
 
-		/* TRUNCATE alone is not needed here. */
-		if (missing != NULL && strcmp(missing, "TRUNCATE") != 0)
+		if (missing != NULL)
 			preflight_problem(
 			    preflight,
 			    "the state table %s: this user lacks %s; grant it, or let `init target` run as "
