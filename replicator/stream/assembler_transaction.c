@@ -208,6 +208,8 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 			return take_early(assembler);
 		TRY(begin_current(assembler, end));
 	}
+	if (assembler_generation_waits(assembler, assembler->current->lsn)) /* it opened since */
+		return NULL;
 	TRY(assembler_gather(assembler, &complete));
 	if (!complete)
 		return NULL;

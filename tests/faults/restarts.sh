@@ -146,34 +146,6 @@ case_restart_loses_half() {
   seed_exits
 }
 
-# The first transaction after a snapshot has no sequence[0]; it is sent again after the worker's kill -9, when the daemon is new.
-case_restart_null_sequence() {
-  local seen
-  SEED=1
-  connect_stop "$WORK/connect"
-  CONNECT_FLUSH_MS=60000 connect_up
-  seed_world
-  keepers_start
-  await_target 60 'SELECT count(*) FROM keyed' 100
-  await 60 "the connector streams" slot_follows
-  source_sql -c "BEGIN; UPDATE counter SET n = n + 1; INSERT INTO ledger_a VALUES (1, 'first'); INSERT INTO ledger_b VALUES (1); INSERT INTO keyed VALUES (7777, 'first'); COMMIT"
-  wait_until 30 caught_up 1 || die "the first transaction did not come"
-  kill -KILL "$(connect_pid "$WORK/connect")"
-  wait_until 10 process_gone "$WORK/connect"
-  source_sql -c 'UPDATE keyed SET id = 7778 WHERE id = 7777'
-  kill -KILL "$(cat "$T/d1/daemon.pid")"
-  connect_up
-  wait_until 60 connector_runs || die "the connector does not run again"
-  case_mark
-  case_equal 120
-  events counter >"$T/counter"
-  seen=$(awk '$5 == 1 && $4 > 0' "$T/counter" | grep -c null || true)
-  echo "figure the first transaction after the snapshot came $seen times"
-  [ "$seen" -ge 2 ] || die "it was not sent again without sequence[0]: the case tests nothing"
-  record
-  seed_exits
-}
-
 # Logical messages: in END's list under another name at each re-send, and outside any transaction in the chain of sequence[0].
 case_restart_messages() {
   PLAN_PARTITIONS=3 CONNECTOR_EXTRA=$SLOW_CONNECTOR

@@ -514,6 +514,28 @@ START_TEST(test_generation_end_is_a_hand_over)
 }
 END_TEST
 
+/* … also when its END was read before any row of the snapshot. */
+START_TEST(test_transaction_waits_for_a_snapshot_that_is_read_later)
+{
+	struct transaction *end;
+
+	begin_mark(600, 601);
+	end_mark(600, 609, 1, 0);
+	expect_nothing();
+	high[ORDERS] = 1;
+	snapshot_row(USERS, "first", 500, 1);
+	event((struct event){USERS, 'c', 600, 1, 601, 0, 5, 0});
+	expect_rows(0, "1");
+	expect_nothing();
+	snapshot_row(ORDERS, "last", 500, 2);
+	expect_rows(0, "2");
+	end = next();
+	ck_assert(end != NULL && end->generation_ends);
+	transaction_free(end);
+	expect_rows(600, "5");
+}
+END_TEST
+
 /* Its last row is in a topic that nobody reads: an END behind the snapshot says that it is written. */
 START_TEST(test_last_row_elsewhere)
 {
@@ -721,6 +743,7 @@ int main(void)
 	tcase_add_test(tcase, test_accepted_gap_cuts_transactions);
 	tcase_add_test(tcase, test_generation_ends_behind_all_its_rows);
 	tcase_add_test(tcase, test_generation_end_is_a_hand_over);
+	tcase_add_test(tcase, test_transaction_waits_for_a_snapshot_that_is_read_later);
 	tcase_add_test(tcase, test_last_row_elsewhere);
 	tcase_add_test(tcase, test_transactions_before_a_snapshot_go_first);
 	tcase_add_test(tcase, test_half_transaction_before_a_snapshot);

@@ -28,7 +28,7 @@ recorded() {
 
 RECORDED=$REPO_ROOT/tests/golden/restarts
 
+case_recorded_tail_again() { recorded restart_tail_again; }
 case_recorded_numbers_anew() { recorded restart_numbers_anew; }
 case_recorded_lost_half() { recorded restart_loses_half; }
-case_recorded_null_sequence() { recorded restart_null_sequence; }
 case_recorded_messages() { recorded restart_messages; }
