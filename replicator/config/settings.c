@@ -391,9 +391,10 @@ const struct setting settings[] = {
      .type = SETTING_TEXT,
      FIELD(registry.url),
      .refuse = refuse_url,
-     .example = "http://127.0.0.1:8081/apis/ccompat/v7",
-     .description = "Confluent's interface of the schema registry: GET URL/schemas/ids/ID. Of Apicurio it is\n"
-                    ".../apis/ccompat/v7. While the registry is away the stream waits."},
+     .example = "http://127.0.0.1:8081/apis/registry/v2",
+     .description = "Confluent's interface of the schema registry: GET URL/schemas/ids/ID; or Apicurio's own,\n"
+                    ".../apis/registry/v2: GET URL/ids/contentIds/ID (its Confluent interface, .../apis/ccompat/v7,\n"
+                    "refuses some schemas). While the registry is away the stream waits."},
     {.key = "registry.user",
      .type = SETTING_TEXT,
      FIELD(registry.user),

@@ -14,7 +14,7 @@ static const char *const only_bytes[] = {"bytes", NULL};
 static const char *const hstores[] = {"json", "map", NULL};
 static const char *const snapshots[] = {"initial", "always", "initial_only", "when_needed", NULL};
 
-/* Of JsonConverter; the Avro converters send NULL as it is. The transform ExtractNewRecordState has one of its own. */
+/* Of JsonConverter; check_null looks at the others. */
 static const char replace_null[] = "value.converter.replace.null.with.default";
 static const char unwrap[] = "io.debezium.transforms.ExtractNewRecordState";
 
@@ -155,6 +155,26 @@ static void check_transforms(const json_t *connector, void (*tell)(void *context
 	buffer_free(&text);
 }
 
+/* The Avro converters, and the transform that flattens, put a default in the place of NULL likewise. */
+static void check_null(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
+                       void *context)
+{
+	const char *converter = value_of(connector, "value.converter", "");
+
+	if (strcmp(converter, "io.apicurio.registry.utils.converter.AvroConverter") == 0)
+		tell(context, false,
+		     "Apicurio's AvroConverter sends a column's default in the place of NULL, and nothing turns that "
+		     "off; "
+		     "where columns that may be NULL have defaults, take JSON with "
+		     "value.converter.replace.null.with.default=false, or drop those defaults at the source");
+	if (strcmp(converter, "io.confluent.connect.avro.AvroConverter") == 0 &&
+	    strcmp(value_of(connector, "value.converter.ignore.default.for.nullables", "false"), "true") != 0)
+		tell(context, true,
+		     "NULL in a column that has a default arrives as that default; set "
+		     "value.converter.ignore.default.for.nullables=true");
+	check_transforms(connector, tell, context);
+}
+
 void lossless_check(const json_t *connector, const struct config *config,
                     void (*tell)(void *context, bool problem, const char *text), void *context)
 {
@@ -175,7 +195,7 @@ void lossless_check(const json_t *connector, const struct config *config,
 		tell(context, setting->problem, text.data);
 	}
 	buffer_free(&text);
-	check_transforms(connector, tell, context);
+	check_null(connector, tell, context);
 	check_placeholder(connector, config, tell, context);
 	if (is_plain_json(connector))
 		check_modes(connector, &config->decoding.modes, tell, context);

@@ -85,11 +85,25 @@ static struct error *take_answer(struct schema_registry *registry, uint32_t id, 
 		problem = "it is no Avro schema; Avro and JSON are the formats that this program reads";
 	else if (!json_is_string(text))
 		problem = "the registry's answer holds no `schema`; registry.url must lead to Confluent's interface "
-		          "(Apicurio: …/apis/ccompat/v7)";
+		          "(or Apicurio's own: …/apis/registry/v2)";
 	else
 		problem = keep(registry, id, (struct slice){json_string_value(text), json_string_length(text)}, schema);
 	json_decref(json);
 	return problem == NULL ? NULL : error_new(ERROR_EVENT, "schema id %u: %s", (unsigned)id, problem);
+}
+
+/* Apicurio's own interface answers with the schema itself. */
+static struct error *take_schema(struct schema_registry *registry, uint32_t id, const struct buffer *body,
+                                 const struct avro_schema **schema)
+{
+	const char *problem = keep(registry, id, (struct slice){body->data, body->length}, schema);
+
+	return problem == NULL ? NULL : error_new(ERROR_EVENT, "schema id %u: %s", (unsigned)id, problem);
+}
+
+static bool is_apicurio(const char *url)
+{
+	return strstr(url, "/apis/registry/") != NULL;
 }
 
 /* The meaning of a status; NULL: 200. ERROR_TRANSIENT: again. */
@@ -101,7 +115,7 @@ static struct error *status_error(const struct schema_registry *registry, uint32
 		return error_new(
 		    ERROR_EVENT,
 		    "the schema registry %s does not know schema id %u; is it the registry that the "
-		    "connector uses? (Apicurio: registry.url ends with /apis/ccompat/v7, and its converter "
+		    "connector uses? (Apicurio: registry.url ends with /apis/registry/v2, and its converter "
 		    "needs use-id=contentId)",
 		    shown, (unsigned)id);
 	if ((status == 401 || status == 403) && !registry->answered)
@@ -109,8 +123,11 @@ static struct error *status_error(const struct schema_registry *registry, uint32
 		                 "the schema registry %s refuses us (HTTP %d); set registry.user and registry.password",
 		                 shown, status);
 	if (status >= 300 && status < 500 && status != 401 && status != 403 && status != 408 && status != 429)
-		return error_new(ERROR_CONFIGURATION, "the schema registry %s answers HTTP %d; check registry.url",
-		                 shown, status);
+		return error_new(ERROR_CONFIGURATION,
+		                 "the schema registry %s answers HTTP %d to schema id %u; check registry.url (of "
+		                 "Apicurio, whose Confluent interface refuses some schemas, it ends with "
+		                 "/apis/registry/v2)",
+		                 shown, status, (unsigned)id);
 	return error_new(ERROR_TRANSIENT, "the schema registry %s answers HTTP %d", shown, status);
 }
 
@@ -128,7 +145,8 @@ static struct error *fetch(struct schema_registry *registry, uint32_t id, const 
 	TRY(error_wrap(http_send(&request, &response), "the schema registry"));
 	error = status_error(registry, id, response.status, shown);
 	if (error == NULL)
-		error = take_answer(registry, id, &response.body, schema);
+		error = is_apicurio(url) ? take_schema(registry, id, &response.body, schema)
+		                         : take_answer(registry, id, &response.body, schema);
 	registry->answered = registry->answered || error == NULL;
 	buffer_free(&response.body);
 	return error;
@@ -190,7 +208,7 @@ struct error *schema_registry_find(struct schema_registry *registry, uint32_t id
 		length--;
 	buffer_append(&url, registry->options.url, length);
 	http_url_shown(url.data, &shown);
-	buffer_append_format(&url, "/schemas/ids/%u", (unsigned)id);
+	buffer_append_format(&url, is_apicurio(url.data) ? "/ids/contentIds/%u" : "/schemas/ids/%u", (unsigned)id);
 	error = fetch_patiently(registry, id, url.data, shown.data, schema);
 	buffer_free(&url);
 	buffer_free(&shown);

@@ -129,7 +129,7 @@ decoding = { $(demo_decoding) };
 tables = ( { match = "public.users"; delete = "soft"; truncate = "soft"; } );
 status = { port = $STATUS_PORT; listen = "${STATUS_HOST:-127.0.0.1}"; };
 log = { level = "info"; format = "text"; };
-$(! demo_avro || echo "registry = { url = \"$REGISTRY_URL/apis/ccompat/v7\"; };")
+$(! demo_avro || echo "registry = { url = \"$REGISTRY_URL/apis/registry/v2\"; };")
 CONF
   )
 }

@@ -8,7 +8,7 @@
 #   mapfile -t settings < <(registry_connect_settings)
 #   connect_start "$home/connect" 6083 127.0.0.1:6092 "${settings[@]}"
 #   registry_converter http://127.0.0.1:6081         # JSON: what a connector's "config" needs
-#   # the replicator: registry = { url = "http://127.0.0.1:6081/apis/ccompat/v7"; };
+#   # the replicator: registry = { url = "http://127.0.0.1:6081/apis/registry/v2"; };
 #
 # Environment: REGISTRY_HEAP (256m; 280 MB resident when idle).
 

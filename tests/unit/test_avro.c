@@ -221,7 +221,9 @@ static int answer(const char *request, struct buffer *body, void *context)
 	atomic_fetch_add(&requests, 1);
 	if (strstr(request, "Basic YW5uOnB3") == NULL) /* ann:pw */
 		return 401;
-	if (strstr(request, "GET /ccompat/schemas/ids/7 ") == request)
+	if (strstr(request, "GET /apis/registry/v2/ids/contentIds/12 ") == request)
+		buffer_append_text(body, "\"int\"");
+	else if (strstr(request, "GET /ccompat/schemas/ids/7 ") == request)
 		buffer_append_text(body, "{\"schema\":\"\\\"int\\\"\",\"schemaType\":\"AVRO\"}");
 	else if (strstr(request, "/ids/8 ") != NULL)
 		buffer_append_text(body, "{\"schema\":\"syntax = 3\",\"schemaType\":\"PROTOBUF\"}");
@@ -259,6 +261,26 @@ static void teardown(void)
 	http_server_stop(server);
 	free(url);
 }
+
+START_TEST(test_registry_of_apicurio)
+{
+	struct schema_registry_options options = {.user = "ann", .password = "pw"};
+	const struct avro_schema *schema = NULL;
+	struct schema_registry *own;
+	char *address = memory_format("http://127.0.0.1:%d/apis/registry/v2", http_server_port(server));
+	struct error *error;
+
+	options.url = address;
+	own = schema_registry_new(&options);
+	ck_assert_ptr_null(schema_registry_find(own, 12, &schema));
+	ck_assert_ptr_nonnull(schema);
+	error = schema_registry_find(own, 13, &schema);
+	ck_assert_ptr_nonnull(strstr(error->message, "does not know schema id 13"));
+	error_free(error);
+	schema_registry_free(own);
+	free(address);
+}
+END_TEST
 
 static void expect_error(uint32_t id, enum error_class class, const char *text)
 {
@@ -396,6 +418,7 @@ int main(void)
 	tcase_add_checked_fixture(answers, setup, teardown);
 	tcase_set_timeout(answers, 30);
 	tcase_add_test(answers, test_registry_answers);
+	tcase_add_test(answers, test_registry_of_apicurio);
 	tcase_add_test(answers, test_registry_is_waited_for);
 	tcase_add_test(answers, test_registry_refuses);
 	tcase_add_test(answers, test_registry_away_and_a_stop);

@@ -89,7 +89,9 @@ START_TEST(test_null_is_not_the_default)
 	check("{\"value.converter\":\"org.apache.kafka.connect.json.JsonConverter\"}", &config);
 	ck_assert_ptr_nonnull(strstr(told.data, "set value.converter.replace.null.with.default=false"));
 	check("{\"value.converter\":\"io.apicurio.registry.utils.converter.AvroConverter\"}", &config);
-	ck_assert_ptr_null(strstr(told.data, "replace.null.with.default"));
+	ck_assert_ptr_nonnull(strstr(told.data, "Apicurio's AvroConverter sends a column's default"));
+	check("{\"value.converter\":\"io.confluent.connect.avro.AvroConverter\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "set value.converter.ignore.default.for.nullables=true"));
 	check("{\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\"}", &config);
 	ck_assert_ptr_nonnull(strstr(told.data, "set transforms.flat.replace.null.with.default=false"));
 	check("{\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\","
