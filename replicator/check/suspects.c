@@ -8,20 +8,28 @@
 
 #include <string.h>
 
-static struct error *read_table(struct pg_connection *target, const struct config *config, struct arena *arena,
-                                struct check_table *table)
+static struct error *select_marks(struct pg_connection *target, const struct config *config,
+                                  const struct check_table *table, const char *columns, const char *marks,
+                                  struct pg_result **result)
 {
 	const char *const parameters[3] = {config->stream.name, table->schema, table->name};
-	struct pg_result *result = NULL;
 	struct buffer sql = {0};
 	struct error *error;
 
-	buffer_append_text(&sql, "SELECT key FROM ");
-	sql_append_qualified(&sql, config->target.schema, "suspect");
-	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 ORDER BY key");
-	error = pg_query(target, sql.data, 3, parameters, &result);
+	buffer_append_format(&sql, "SELECT %s FROM ", columns);
+	sql_append_qualified(&sql, config->target.schema, marks);
+	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 ORDER BY 1");
+	error = pg_query(target, sql.data, 3, parameters, result);
 	buffer_free(&sql);
-	TRY(error);
+	return error;
+}
+
+static struct error *read_table(struct pg_connection *target, const struct config *config, struct arena *arena,
+                                struct check_table *table)
+{
+	struct pg_result *result = NULL;
+
+	TRY(select_marks(target, config, table, "key", "suspect", &result));
 	table->suspect_count = pg_result_rows(result);
 	table->suspects = arena_alloc(arena, (table->suspect_count + 1) * sizeof(*table->suspects));
 	for (size_t i = 0; i < table->suspect_count; i++) {
@@ -29,6 +37,9 @@ static struct error *read_table(struct pg_connection *target, const struct confi
 
 		table->suspects[i] = arena_copy(arena, key, strlen(key));
 	}
+	pg_result_free(result);
+	TRY(select_marks(target, config, table, "marked_at", "rewritten", &result));
+	table->rewritten = pg_result_rows(result) > 0;
 	pg_result_free(result);
 	return NULL;
 }
@@ -43,32 +54,44 @@ struct error *suspects_read(struct pg_connection *target, const struct config *c
 			continue;
 		if (pg_is_broken(target))
 			return error;
-		log_debug("suspect rows are not known: %s", error->message);
+		log_debug("what the stream marked is not known: %s", error->message);
 		error_free(error);
 		return NULL;
 	}
 	return NULL;
 }
 
+static struct error *clear(struct pg_connection *target, const struct config *config, const char *lsn,
+                           const struct check_table *table, const char *marks)
+{
+	const char *const parameters[4] = {config->stream.name, table->schema, table->name, lsn};
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "DELETE FROM ");
+	sql_append_qualified(&sql, config->target.schema, marks);
+	buffer_append_text(&sql,
+	                   " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND commit_lsn <= $4::pg_lsn");
+	error = pg_query(target, sql.data, 4, parameters, NULL);
+	buffer_free(&sql);
+	return error;
+}
+
 struct error *suspects_clear(struct pg_connection *target, const struct config *config, uint64_t lsn,
                              const struct check_tables *tables)
 {
 	char passed[LSN_TEXT_SIZE];
-	struct buffer sql = {0};
-	struct error *error = NULL;
 
 	lsn_format(lsn, passed);
-	buffer_append_text(&sql, "DELETE FROM ");
-	sql_append_qualified(&sql, config->target.schema, "suspect");
-	buffer_append_text(&sql,
-	                   " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND commit_lsn <= $4::pg_lsn");
-	for (size_t i = 0; i < tables->count && error == NULL; i++) {
+	for (size_t i = 0; i < tables->count; i++) {
 		const struct check_table *table = &tables->tables[i];
-		const char *const parameters[4] = {config->stream.name, table->schema, table->name, passed};
 
-		if (table->verdict == VERDICT_IN_SYNC && table->suspect_count > 0)
-			error = pg_query(target, sql.data, 4, parameters, NULL);
+		if (table->verdict != VERDICT_IN_SYNC)
+			continue;
+		if (table->suspect_count > 0)
+			TRY(clear(target, config, passed, table, "suspect"));
+		if (table->rewritten)
+			TRY(clear(target, config, passed, table, "rewritten"));
 	}
-	buffer_free(&sql);
-	return error;
+	return NULL;
 }

@@ -56,7 +56,8 @@ enum {
 	ACTIVE,
 	PAUSED_AT,
 	PAUSED_BY,
-	SUSPECT_ROWS
+	SUSPECT_ROWS,
+	REWRITTEN, /* names, or NULL */
 };
 
 static struct error *query_state(struct pg_connection *connection, const struct config *config, const char *columns,
@@ -97,7 +98,11 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	                             " to_char(s.paused_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
 	                             " s.paused_by, (SELECT count(*) FROM ");
 	sql_append_qualified(&columns, config->target.schema, "suspect");
-	buffer_append_text(&columns, " u WHERE u.stream = s.name)");
+	buffer_append_text(&columns, " u WHERE u.stream = s.name),"
+	                             " (SELECT string_agg(w.schema_name || '.' || w.table_name, ', ' ORDER BY "
+	                             "w.schema_name, w.table_name) FROM ");
+	sql_append_qualified(&columns, config->target.schema, "rewritten");
+	buffer_append_text(&columns, " w WHERE w.stream = s.name)");
 	error = query_state(connection, config, columns.data, "stream", "s.name = $1", &status->stream);
 	buffer_free(&columns);
 	return error;
@@ -312,6 +317,9 @@ static void print_text(const struct config *config, const struct status *status)
 	if (pg_result_integer(status->stream, 0, SUSPECT_ROWS) > 0)
 		printf("  suspect       %s rows whose values the connector lost: check_target --repair fetches them\n",
 		       stream_text(status, SUSPECT_ROWS));
+	if (!pg_result_is_null(status->stream, 0, REWRITTEN))
+		printf("  rewritten     %s: not in sync until `replicator table resync`\n",
+		       stream_text(status, REWRITTEN));
 	if (!pg_result_is_null(status->stream, 0, INSTANCE))
 		printf("  instance      %s, epoch %s, last sign of life %s s ago\n", stream_text(status, INSTANCE),
 		       stream_text(status, EPOCH), stream_text(status, HEARTBEAT_AGE));
@@ -398,6 +406,7 @@ static void add_stream_json(json_t *root, const struct status *status)
 	add_lag_json(root, status);
 	json_object_set_new(root, "quarantined", integer_of(status->stream, 0, QUARANTINED));
 	json_object_set_new(root, "suspect_rows", integer_of(status->stream, 0, SUSPECT_ROWS));
+	json_object_set_new(root, "rewritten_tables", text_of(status->stream, 0, REWRITTEN));
 	json_object_set_new(root, "instance", text_of(status->stream, 0, INSTANCE));
 	json_object_set_new(root, "epoch", integer_of(status->stream, 0, EPOCH));
 	json_object_set_new(root, "heartbeat_age_seconds", number_of(status->stream, 0, HEARTBEAT_AGE));

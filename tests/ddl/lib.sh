@@ -5,7 +5,7 @@ PORT=${DDL_PORT:-23100}
 KAFKA_PORT=$((PORT + 2)) CONNECT_PORT=$((PORT + 4)) TARGET_PORT=$((PORT + 1))
 KAFKA_CONTROLLER_PORT=$((PORT + 3))
 declare -A SOURCE_PORT=([15]=$PORT [18]=$((PORT + 5)))
-SOURCES=${DDL_SOURCES:-15 18}
+SOURCES=${DDL_SOURCES:-15}
 STREAMS=
 [[ " $SOURCES " != *" 15 "* ]] || STREAMS+=" tables15 single15"
 [[ " $SOURCES " != *" 18 "* ]] || STREAMS+=" tables18"

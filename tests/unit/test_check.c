@@ -627,13 +627,16 @@ START_TEST(repair_makes_the_pair_equal)
 	options.dry_run = options.repair = false;
 	run("check_target", "INSERT INTO replicator.suspect VALUES ('replicator', 'public', 'swap', 'id=1', 7, '0/1'),"
 	                    " ('replicator', 'public', 'swap', 'id=2', 7, 'FFFFFFFF/1')");
+	run("check_target", "INSERT INTO replicator.rewritten VALUES ('replicator', 'public', 'swap', '0/1')");
 	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
 	ck_assert_ptr_nonnull(strstr(text, "  suspect id=1\n  suspect id=2\n"));
+	ck_assert_ptr_nonnull(strstr(text, "public.swap: a schema change at the source rewrote it"));
 	free(text);
 	options.repair = true;
 	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
 	/* The stream has not shown yet what belongs to the other mark. */
 	expect_target("SELECT string_agg(key, ' ') FROM replicator.suspect", "id=2");
+	expect_target("SELECT count(*) FROM replicator.rewritten", "0");
 	ck_assert_ptr_nonnull(strstr(text, "public.types: repaired: 150 inserted, 3 updated, 1 deleted"));
 	free(text);
 	expect_target("SELECT count(*) FROM public.soft WHERE is_deleted AND id = 20 AND synced_at IS NOT NULL", "1");
