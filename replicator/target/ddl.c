@@ -119,11 +119,13 @@ static bool values_refuse(const struct error *error)
 
 static struct error *explain(struct error *error, const struct step *step)
 {
+	const char *remedy = strcmp(error->sqlstate, "42501") == 0
+	                         ? "let the role own what it changes (sql/target/role.sql with -v owner=on)"
+	                         : "mend the cause in the target";
+
 	return error_wrap(
-	    error,
-	    "a step of the schema change cannot be done: %s; mend the cause in the target and start again, "
-	    "or set ddl.%s = \"ignore\"",
-	    step->sql, step_kind_name(step->kind));
+	    error, "a step of the schema change cannot be done: %s; %s and start again, or set ddl.%s = \"ignore\"",
+	    step->sql, remedy, step_kind_name(step->kind));
 }
 
 static struct error *execute_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,

@@ -4,7 +4,7 @@
 --
 -- `state` is target.schema, `schemas` those of the replicated tables; each may be run again. The role can write rows of these
 -- tables and its own state tables, and nothing else: it owns no table, makes none, and reads no other schema. What it lacks:
--- * schema changes (docs/ddl.md) need the tables' owner: -v owner=on makes the role owner of the tables and lets it make more.
+-- * schema changes (docs/ddl.md) need the tables' owner: -v owner=on makes the role owner of tables and types and lets it make more.
 -- * a table that comes later: run this again, or ALTER DEFAULT PRIVILEGES.
 -- * before PostgreSQL 15 session_replication_role cannot be granted: triggers and foreign keys of the target then fire.
 \set ON_ERROR_STOP on
@@ -37,6 +37,12 @@ SELECT format('GRANT CREATE ON SCHEMA %1$I TO %2$I', s, :'role') FROM unnest(str
 SELECT format('ALTER %s %I.%I OWNER TO %I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, :'role')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = ANY (string_to_array(:'schemas', ',')) AND c.relkind IN ('r', 'p', 'S')
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
    -- A sequence of a column goes with its table.
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')) \gexec
+SELECT format('ALTER TYPE %I.%I OWNER TO %I', n.nspname, t.typname, :'role')
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE n.nspname = ANY (string_to_array(:'schemas', ','))
+   AND (t.typtype IN ('d', 'e', 'r') OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e') \gexec
 \endif
