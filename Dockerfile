@@ -11,6 +11,8 @@ RUN apt-get update -q \
 COPY Makefile replicator.conf.example ./
 COPY sql/ sql/
 COPY replicator/ replicator/
+COPY stack/systemd/ stack/systemd/
+COPY stack/monitoring/ stack/monitoring/
 RUN make -s -j"$(nproc)" install DESTDIR=/out \
  && strip --strip-unneeded /out/usr/local/bin/*
 # The packages that hold the libraries which the programs were linked with, so that the list follows the code.

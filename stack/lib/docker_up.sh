@@ -98,7 +98,7 @@ docker_build() {
   step "Building the images (the first time takes minutes; log: .run/docker-build.log)"
   if ! compose --progress plain build >"$log" 2>&1; then
     grep -aE 'ERROR|error:|E: |failed' "$log" | tail -n 8 >&2 || tail -n 8 "$log" >&2
-    if grep -qaE 'PKIX|certificate' "$log"; then
+    if grep -qaE 'PKIX|certificate (verify|path)|self.signed certificate|local issuer certificate' "$log"; then
       say "Your network has a certificate authority of its own: put it as a .crt file into ca/ and run ./setup.sh again." >&2
     elif grep -qa 'no space left' "$log"; then say "The engine's disk is full; docker system df shows what takes it." >&2
     elif grep -qaiE 'could not resolve|temporary failure|timed out|unreachable' "$log"; then

@@ -43,6 +43,7 @@ connector_start() {
     | .config["topic.prefix"] = $name | .config["slot.name"] = "e2e_" + $name
     | .config["publication.name"] = "e2e_" + $name
     | .config["table.include.list"] = "public.users,public.orders,commerce.users,commerce.products"
+    | .config["heartbeat.interval.ms"] = "1000"
     | del(.config["heartbeat.action.query"], .config["signal.data.collection"])' "$REPO_ROOT/connectors/postgres-connector.json" |
     jq "${1:-.}" >"$T/connector.json"
   connector_register "$CONNECT_URL" "$T/connector.json"
