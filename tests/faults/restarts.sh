@@ -119,18 +119,21 @@ case_restart_numbers_anew() {
 
 # A restart between the halves of a key change: the second is lost for good. The row has its new key, is marked, and fetched again.
 case_restart_loses_half() {
-  local round lost=0
+  local round before lost=0
   # An odd batch ends between two halves every other time.
   PLAN_PARTITIONS=1 CONNECTOR_EXTRA="$SLOW_CONNECTOR"' | .config["max.batch.size"] = "7"'
   case_begin
-  source_sql -c "INSERT INTO keyed SELECT g, 'row ' || g FROM generate_series(5001, 6000) g"
+  source_sql -c "INSERT INTO keyed SELECT g, 'row ' || g FROM generate_series(100001, 120000) g"
+  case_mark
+  case_equal 120
   for round in 1 2 3 4 5 6 7 8 9 10 11 12; do
-    source_sql -c "UPDATE keyed SET id = id + 10000, v = v || '.' WHERE id % 10000 > 5000"
-    sleep 0.5
+    before=$(written keyed)
+    source_sql -c "UPDATE keyed SET id = id + 100000, v = v || '.' WHERE id > 100000"
+    wait_until 60 has_written keyed $((before + 500)) || die "the connector does not come on"
     connector_restart "$CONNECT_URL" "$NAME" || true
-    sleep 1
     wait_until 60 connector_runs || die "the connector does not run again"
     connector_restart "$CONNECT_URL" "$NAME" || true
+    echo "written when it was stopped: $(( $(written keyed) - before )) of a round"
     wait_until 60 connector_runs || die "the connector does not run again"
     case_mark
     want=$(last_number)
