@@ -155,7 +155,10 @@ static struct error *bind_column(struct binding_cache *cache, struct pg_connecti
 		    relation->schema, relation->table, name);
 	if (column->image == NULL) {
 		TRY(binding_column_is_ahead(connection, cache->config, relation, name, &ahead));
-		return ahead ? NULL : target_lacks(binding, name, rule->rename != NULL ? rule->rename : name);
+		if (!ahead)
+			return target_lacks(binding, name, rule->rename != NULL ? rule->rename : name);
+		binding->ahead[binding->ahead_count++] = number;
+		return NULL;
 	}
 	if (is_bound(binding, column->image))
 		return error_new(ERROR_TARGET,
@@ -181,6 +184,7 @@ static struct error *bind_columns(struct binding_cache *cache, struct pg_connect
 	    arena_alloc_zeroed(cache->arena, (relation->column_count + 2) * sizeof(*columns));
 
 	binding->columns = columns;
+	binding->ahead = arena_alloc_zeroed(cache->arena, (relation->column_count + 1) * sizeof(*binding->ahead));
 	for (uint32_t i = 0; i < relation->column_count; i++) {
 		struct bound_column *column = &columns[binding->column_count];
 
@@ -245,35 +249,32 @@ static bool is_covered_with_source(struct binding *binding, struct bound_column 
  * The key that the messages carry comes with a later schema change (binding_history.h): the key of this place is the
  * target's, which follows the source; without one, none.
  */
-static bool take_own_key(struct binding *binding, bool keyless, uint32_t *key, size_t capacity)
+static bool take_own_key(struct binding *binding, enum key_of_place place, uint32_t *key)
 {
 	struct bound_column *columns = (struct bound_column *)(uintptr_t)binding->columns;
 	const struct key_image *own = NULL;
 
-	for (size_t i = 0; i < binding->image->key_count && !keyless; i++)
+	for (size_t i = 0; i < binding->image->key_count && place == KEY_PRIMARY; i++)
 		if (binding->image->keys[i].primary)
 			own = &binding->image->keys[i];
-	if (!keyless && (own == NULL || own->column_count > capacity))
-		return false;
-	for (uint32_t i = 0; i < binding->column_count; i++)
-		columns[i].key = false;
 	binding->key_count = 0;
-	for (size_t i = 0; own != NULL && i < own->column_count; i++)
-		for (uint32_t j = 0; j < binding->column_count; j++)
-			if (columns[j].image == &binding->image->columns[own->columns[i]]) {
-				columns[j].key = true;
-				key[binding->key_count++] = j;
-			}
-	binding->strict = binding->own_key = true;
-	return keyless || is_covered(binding);
+	for (uint32_t i = 0; i < binding->column_count; i++) {
+		columns[i].key = false;
+		for (size_t j = 0; own != NULL && j < own->column_count; j++)
+			columns[i].key =
+			    columns[i].key || columns[i].image == &binding->image->columns[own->columns[j]];
+		if (columns[i].key)
+			key[binding->key_count++] = i;
+	}
+	binding->own_key = true;
+	return place == KEY_NONE || is_covered(binding);
 }
 
 static struct error *bind_key(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
-	size_t capacity = relation->column_count + 2;
-	uint32_t *key = arena_alloc_zeroed(cache->arena, capacity * sizeof(*key));
-	bool known = false, keyless = false;
+	uint32_t *key = arena_alloc_zeroed(cache->arena, (relation->column_count + 2) * sizeof(*key));
+	enum key_of_place place;
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		for (uint32_t j = 0; j < binding->column_count; j++)
@@ -290,8 +291,8 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 	    is_covered_with_source(binding, (struct bound_column *)(uintptr_t)binding->columns, key) ||
 	    is_covered(binding))
 		return NULL;
-	TRY(binding_read_key(connection, cache->config, relation, &known, &keyless));
-	if (known && take_own_key(binding, keyless, key, capacity))
+	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));
+	if (place != KEY_UNKNOWN && take_own_key(binding, place, key))
 		return NULL;
 	return error_new(ERROR_TARGET,
 	                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
@@ -389,8 +390,34 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 		                 name.schema, name.table, config->target.is_deleted, config->target.is_deleted);
 	if (!is_soft(binding->rule))
 		binding->is_deleted = binding->deleted_at = NULL;
-	binding->strict = binding->own_key ||
+	binding->strict = binding->own_key || binding->ahead_count > 0 ||
 	                  (!cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers));
+	return NULL;
+}
+
+bool binding_mask(const struct binding *binding, const struct value *values, bool *mask)
+{
+	bool whole = true;
+
+	for (size_t i = 0; i < binding->column_count; i++) {
+		bool there = bound_value(&binding->columns[i], values)->kind != VALUE_UNCHANGED;
+
+		whole = whole && there;
+		if (mask != NULL)
+			mask[i] = there;
+	}
+	return whole;
+}
+
+struct error *binding_check_ahead(const struct binding *binding, const struct change *change)
+{
+	for (size_t i = 0; i < binding->ahead_count && change->after != NULL; i++) {
+		const struct column *column = &binding->relation->columns[binding->ahead[i]];
+		uint8_t kind = change->after[binding->ahead[i]].kind;
+
+		if (kind != VALUE_NULL && kind != VALUE_UNCHANGED && binding->relation->typed && column->optional)
+			return target_lacks(binding, column->name, column->name);
+	}
 	return NULL;
 }
 

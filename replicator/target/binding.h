@@ -41,7 +41,9 @@ struct binding {
 	size_t excluded;  /* columns of the relation that a rule leaves out */
 	bool filters;     /* a filter reads the relation\'s filter_column */
 	uint32_t filter_column;
-	bool own_key;          /* `key` is the target's, not the relation's (binding_history.h) */
+	bool own_key;       /* `key` is the target's, not the relation's (binding_history.h) */
+	size_t ahead_count; /* columns of the relation that the target lacks, for now (binding_history.h) */
+	uint32_t *ahead;
 	bool upsert;           /* a unique index that ON CONFLICT can use covers exactly the key */
 	bool overriding;       /* GENERATED ALWAYS AS IDENTITY among the columns */
 	bool strict;           /* set-wise order could fire a cascade or a trigger: always change by change */
@@ -59,6 +61,12 @@ static inline const struct value *bound_value(const struct bound_column *column,
 	return column->constant != NULL ? column->constant : &values[column->source];
 }
 
+/*
+ * Which of the binding's columns the image has; the others are TOASTed values that the change did not touch. True: all.
+ * `mask` by index of the column, or NULL.
+ */
+bool binding_mask(const struct binding *binding, const struct value *values, bool *mask);
+
 /* What the rule's filter says of a row. */
 enum membership {
 	MEMBERSHIP_IN, /* also without a filter */
@@ -70,6 +78,14 @@ enum membership binding_membership(const struct binding *binding, const struct v
 
 /* Whether a row of the one may be a row of the other: two shapes of a table, or two tables that share one. */
 bool binding_may_meet(const struct binding *a, const struct binding *b);
+
+/*
+ * Columns that come with a later schema change hold no value of their own yet: the connector pads older rows with NULL, with the
+ * placeholder for TOASTed values, or, where the column is NOT NULL, with its default. Another value of a column that may be NULL
+ * means that the log has missed the change: ERROR_TARGET. (Plain JSON does not say which columns may be NULL.) Only for those who
+ * apply change by change: a binding with such columns is strict.
+ */
+struct error *binding_check_ahead(const struct binding *binding, const struct change *change);
 
 struct binding_cache;
 

@@ -3,29 +3,30 @@
 
 #include <string.h>
 
-#include "base/buffer.h"
 #include "base/log.h"
 #include "pg/catalog.h"
-#include "pg/sql.h"
+#include "target/state.h"
+
+/* The table's last image: $1 stream, $2 schema, $3 table. */
+#define LAST_IMAGE                                                                                                     \
+	"SELECT image FROM @schema_history WHERE stream = $1 AND kind = 'table' AND schema_name = $2 AND table_name "  \
+	"= $3"                                                                                                         \
+	" ORDER BY id DESC LIMIT 1"
 
 struct error *binding_find_renamed(struct pg_connection *connection, const struct config *config,
                                    const struct table_name *name, struct arena *arena, const struct table_image **image)
 {
 	const char *const parameters[2] = {config->stream.name, name->schema};
 	struct pg_result *result = NULL;
-	struct buffer sql = {0};
-	struct error *error;
+	struct error *error = NULL;
 
-	buffer_append_text(&sql, "SELECT (SELECT n.table_name FROM ");
-	sql_append_qualified(&sql, config->target.schema, "schema_history");
-	buffer_append_text(&sql, " n WHERE n.stream = o.stream AND n.kind = o.kind AND n.relid = o.relid"
-	                         " ORDER BY n.id DESC LIMIT 1) FROM ");
-	sql_append_qualified(&sql, config->target.schema, "schema_history");
-	buffer_append_text(&sql, " o WHERE o.stream = $1 AND o.kind = 'schema' AND o.table_name = $2"
-	                         " ORDER BY o.id DESC LIMIT 1");
-	error = pg_query(connection, sql.data, 2, parameters, &result);
-	buffer_free(&sql);
-	if (error == NULL && pg_result_rows(result) > 0 && strcmp(pg_result_text(result, 0, 0), name->schema) != 0)
+	TRY(state_query(
+	    connection, config,
+	    "SELECT (SELECT n.table_name FROM @schema_history n WHERE n.stream = o.stream AND n.kind = o.kind"
+	    " AND n.relid = o.relid ORDER BY n.id DESC LIMIT 1) FROM @schema_history o"
+	    " WHERE o.stream = $1 AND o.kind = 'schema' AND o.table_name = $2 ORDER BY o.id DESC LIMIT 1",
+	    2, parameters, &result));
+	if (pg_result_rows(result) > 0 && strcmp(pg_result_text(result, 0, 0), name->schema) != 0)
 		error = catalog_read_table(connection, pg_result_text(result, 0, 0), name->table, arena, image);
 	pg_result_free(result);
 	if (error == NULL && *image != NULL)
@@ -34,47 +35,46 @@ struct error *binding_find_renamed(struct pg_connection *connection, const struc
 	return error;
 }
 
-/* What `expression` says of the table's last image; no row without one. */
-static struct error *ask_image(struct pg_connection *connection, const struct config *config,
-                               const struct relation *relation, const char *expression, const char *argument,
-                               struct pg_result **result)
-{
-	const char *const parameters[4] = {config->stream.name, relation->schema, relation->table, argument};
-	struct buffer sql = {0};
-	struct error *error;
-
-	buffer_append_format(&sql, "SELECT (%s)::int FROM ", expression);
-	sql_append_qualified(&sql, config->target.schema, "schema_history");
-	buffer_append_text(&sql, " WHERE stream = $1 AND kind = 'table' AND schema_name = $2 AND table_name = $3"
-	                         " ORDER BY id DESC LIMIT 1");
-	error = pg_query(connection, sql.data, argument == NULL ? 3 : 4, parameters, result);
-	buffer_free(&sql);
-	return error;
-}
-
 struct error *binding_read_key(struct pg_connection *connection, const struct config *config,
-                               const struct relation *relation, bool *known, bool *keyless)
+                               const struct relation *relation, const struct table_image *image, enum key_of_place *key)
 {
+	const char *const parameters[5] = {config->stream.name, relation->schema, relation->table, image->schema,
+	                                   image->name};
 	struct pg_result *result = NULL;
+	bool primary, any;
 
-	TRY(ask_image(connection, config, relation,
-	              "NOT jsonb_path_exists(image, '$.constraints[*] ? (@.type == \"p\")')", NULL, &result));
-	*known = pg_result_rows(result) > 0;
-	*keyless = *known && pg_result_integer(result, 0, 0) == 1;
+	TRY(state_query(
+	    connection, config,
+	    "WITH log AS (" LAST_IMAGE "), sides AS (SELECT true AS source, image FROM log"
+	    " UNION ALL SELECT false, @image_named('table', $4, $5)), keys AS ("
+	    "SELECT source, k->>'type' AS type, k->>'definition' AS definition"
+	    " FROM sides, jsonb_array_elements(image->'constraints') k WHERE k->>'type' IN ('p', 'u')"
+	    " UNION ALL SELECT source, 'i', x->>'definition' FROM sides, jsonb_array_elements(image->'indexes') x"
+	    " WHERE (x->>'unique')::boolean)"
+	    " SELECT EXISTS (SELECT FROM keys WHERE source AND type = 'p')::int, EXISTS (SELECT FROM keys WHERE "
+	    "source)::int"
+	    " FROM log WHERE NOT EXISTS (SELECT type, definition FROM keys WHERE source"
+	    " EXCEPT SELECT type, definition FROM keys WHERE NOT source)",
+	    5, parameters, &result));
+	primary = pg_result_rows(result) > 0 && pg_result_integer(result, 0, 0) == 1;
+	any = pg_result_rows(result) == 0 || pg_result_integer(result, 0, 1) == 1;
 	pg_result_free(result);
+	*key = primary ? KEY_PRIMARY : any ? KEY_UNKNOWN : KEY_NONE;
 	return NULL;
 }
 
 struct error *binding_column_is_ahead(struct pg_connection *connection, const struct config *config,
                                       const struct relation *relation, const char *column, bool *ahead)
 {
+	const char *const parameters[4] = {config->stream.name, relation->schema, relation->table, column};
 	struct pg_result *result = NULL;
 
-	TRY(ask_image(
-	    connection, config, relation,
-	    "NOT jsonb_path_exists(image, '$.columns[*] ? (@.name == $name)', jsonb_build_object('name', $4::text))",
-	    column, &result));
-	*ahead = pg_result_rows(result) > 0 && pg_result_integer(result, 0, 0) == 1;
+	TRY(state_query(
+	    connection, config,
+	    "SELECT FROM (" LAST_IMAGE ") log"
+	    " WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(image->'columns') c WHERE c->>'name' = $4)",
+	    4, parameters, &result));
+	*ahead = pg_result_rows(result) > 0;
 	pg_result_free(result);
 	if (*ahead)
 		log_info("table %s.%s: column \"%s\", which the events have already, comes with a later schema change",

@@ -19,17 +19,25 @@ struct error *binding_find_renamed(struct pg_connection *connection, const struc
                                    const struct table_name *name, struct arena *arena,
                                    const struct table_image **image);
 
-/*
- * The connector takes a message's key from the catalog of the moment: rows that were written before ALTER TABLE … ADD
- * PRIMARY KEY may carry it already. *known: the log has the table; *keyless: at this place of the stream without a primary
- * key.
- */
-struct error *binding_read_key(struct pg_connection *connection, const struct config *config,
-                               const struct relation *relation, bool *known, bool *keyless);
+/* What the log says of a key that the messages carry and the target lacks. */
+enum key_of_place {
+	KEY_UNKNOWN, /* nothing, or the target's keys are not the log's: somebody must make the key there */
+	KEY_NONE,    /* at this place of the stream the table has no key at all */
+	KEY_PRIMARY  /* it has another primary key, the target's */
+};
 
 /*
- * Likewise a column: a connector that is behind pads older rows with columns that were added since, filled with their
- * defaults, as the ADD COLUMN that follows will fill them. *ahead: by the log the table has no such column yet.
+ * The connector takes a message's key from the catalog of the moment: rows that were written before ALTER TABLE … ADD
+ * PRIMARY KEY may carry it already. Where the target has all the keys of the log's last image, one that it lacks is of a later
+ * schema change.
+ */
+struct error *binding_read_key(struct pg_connection *connection, const struct config *config,
+                               const struct relation *relation, const struct table_image *image,
+                               enum key_of_place *key);
+
+/*
+ * Likewise a column: a connector that is behind pads older rows with columns that were added since. *ahead: by the log the
+ * table has no such column yet.
  */
 struct error *binding_column_is_ahead(struct pg_connection *connection, const struct config *config,
                                       const struct relation *relation, const char *column, bool *ahead);

@@ -1,0 +1,216 @@
+/*
+ * test_binding_history.c - keys and columns that the messages have before the schema change that brings them (binding_history.h),
+ * on a real server: what the log says decides between "it comes later" and "somebody must mend this".
+ */
+#include "base/arena.h"
+#include "base/memory.h"
+#include "postgres.h"
+#include "target/batch.h"
+#include "target/checkpoint.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct config config = {.file = "test.conf",
+                               .stream.name = "s",
+                               .target = {.schema = "history_state", .is_deleted = "is_deleted", .deleted_at = ""}};
+static const struct column columns[] = {{.name = "id", .encoding = ENCODING_NUMBER},
+                                        {.name = "code", .encoding = ENCODING_TEXT, .optional = true},
+                                        {.name = "later", .encoding = ENCODING_TEXT, .optional = true}};
+static const struct collection collection = {.name = "history.t", .schema = "history", .table = "t"};
+static const uint32_t first_column[1] = {0};
+static struct relation relation;
+static struct pg_connection *connection;
+static struct binding_cache *bindings;
+
+static void set_up(void)
+{
+	relation = (struct relation){.collection = &collection,
+	                             .schema = "history",
+	                             .table = "t",
+	                             .column_count = 2,
+	                             .columns = columns,
+	                             .key_count = 1,
+	                             .key_columns = first_column,
+	                             .typed = true};
+	connection = postgres_connect();
+	postgres_execute(
+	    connection,
+	    "SET client_min_messages = warning; DROP SCHEMA IF EXISTS history, logged, history_state CASCADE;"
+	    "CREATE SCHEMA history; CREATE SCHEMA logged");
+	expect_no_error(checkpoint_install_schema(connection, "history_state"));
+	postgres_execute(connection, "INSERT INTO history_state.stream (name, epoch) VALUES ('s', 1)");
+	bindings = binding_cache_new(&config);
+	binding_cache_forget(bindings, false);
+}
+
+static void tear_down(void)
+{
+	binding_cache_free(bindings);
+	pg_disconnect(connection);
+}
+
+/* The target's table, and the source's as the log's last image has it. */
+static void given(const char *target, const char *source)
+{
+	char *sql = memory_format(
+	    "CREATE TABLE history.t %s; CREATE TABLE logged.t %s;"
+	    "INSERT INTO history_state.schema_history (stream, kind, relid, schema_name, table_name, commit_lsn, image)"
+	    " SELECT 's', 'table', 1, 'history', 't', '0/1', history_state.image_named('table', 'logged', 't')",
+	    target, source);
+
+	postgres_execute(connection, sql);
+	free(sql);
+}
+
+static void expect_lacks_key(void)
+{
+	struct binding *binding;
+
+	expect_error(binding_find(bindings, connection, &relation, &binding), ERROR_TARGET, NULL, "no primary key");
+}
+
+/* ADD PRIMARY KEY comes later: until then the table has no key, here and there. */
+START_TEST(without_any_key)
+{
+	struct binding *binding;
+
+	given("(id int, code text)", "(id int, code text)");
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert(binding->own_key && binding->strict);
+	ck_assert_uint_eq(binding->key_count, 0);
+}
+END_TEST
+
+/* The primary key goes over to another column: until the change comes the target's is the one. */
+START_TEST(another_primary_key)
+{
+	struct binding *binding;
+
+	given("(id int, code text PRIMARY KEY)", "(id int, code text PRIMARY KEY)");
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert(binding->own_key && binding->strict);
+	ck_assert_uint_eq(binding->key_count, 1);
+	ck_assert_str_eq(binding->columns[binding->key[0]].image->name, "code");
+}
+END_TEST
+
+static const struct {
+	const char *target, *source;
+} unlike[] = {
+    {"(id int, code text)", "(id int PRIMARY KEY, code text)"},             /* nobody made the key in the target */
+    {"(id int, code text PRIMARY KEY)", "(id int PRIMARY KEY, code text)"}, /* it has another one of its own */
+    {"(id int, code text)", "(id int, code text UNIQUE)"},                  /* a key that is none of the messages' */
+    {"(id int, code text)", "(id int UNIQUE, code text)"},                  /* REPLICA IDENTITY USING INDEX */
+};
+
+START_TEST(the_target_has_not_the_keys_of_the_log)
+{
+	given(unlike[_i].target, unlike[_i].source);
+	expect_lacks_key();
+}
+END_TEST
+
+/* A unique index is a key as well as a constraint is. */
+START_TEST(the_target_has_not_the_index_of_the_log)
+{
+	given("(id int, code text)", "(id int, code text); CREATE UNIQUE INDEX ON logged.t (id)");
+	expect_lacks_key();
+}
+END_TEST
+
+START_TEST(the_log_does_not_know_the_table)
+{
+	postgres_execute(connection, "CREATE TABLE history.t (id int, code text)");
+	expect_lacks_key();
+}
+END_TEST
+
+/* An insert of 1, 'a' and a third value. */
+static struct error *insert(uint8_t kind)
+{
+	struct value values[3] = {{"1", 1, VALUE_NUMBER}, {"a", 1, VALUE_STRING}, {"x", 1, kind}};
+	struct change change = {.relation = &relation, .operation = CHANGE_INSERT, .after = values};
+	struct change *changes[1] = {&change};
+	struct transaction transaction = {.changes = changes, .change_count = 1};
+	struct partition_list *partitions = partition_list_new();
+	struct row_sender *sender = row_sender_new();
+	struct batch_counts counts = {0};
+	struct binding *binding;
+	struct error *error = binding_find(bindings, connection, &relation, &binding);
+
+	partition_list_add(partitions, "p", 0);
+	ck_assert(error != NULL || binding->strict);
+	postgres_execute(connection, "BEGIN");
+	if (error == NULL)
+		error = batch_apply_strictly(sender, connection, bindings, partitions, &transaction, &counts);
+	postgres_execute(connection, error == NULL ? "COMMIT" : "ROLLBACK");
+	row_sender_free(sender);
+	partition_list_free(partitions);
+	return error;
+}
+
+static void expect_rows(const char *expected)
+{
+	char *value = postgres_value(connection, "SELECT coalesce(string_agg(t::text, ' '), '') FROM history.t");
+
+	ck_assert_str_eq(value, expected);
+	free(value);
+}
+
+/* ADD COLUMN comes later: what the connector pads older rows with is no value. */
+START_TEST(a_column_that_is_ahead)
+{
+	static const uint8_t pads[] = {VALUE_NULL, VALUE_UNCHANGED};
+
+	relation.column_count = 3;
+	given("(id int PRIMARY KEY, code text)", "(id int PRIMARY KEY, code text)");
+	expect_no_error(insert(pads[_i]));
+	expect_rows("(1,a)");
+}
+END_TEST
+
+/* A value that somebody wrote: the log has missed the ADD COLUMN, and the row must not be cut short. */
+START_TEST(a_value_in_a_column_that_is_ahead)
+{
+	relation.column_count = 3;
+	given("(id int PRIMARY KEY, code text)", "(id int PRIMARY KEY, code text)");
+	expect_error(insert(VALUE_STRING), ERROR_TARGET, NULL, "later");
+	expect_rows("");
+}
+END_TEST
+
+/* A column that the log has and the target has not will not come later. */
+START_TEST(a_column_that_the_target_lacks)
+{
+	relation.column_count = 3;
+	given("(id int PRIMARY KEY, code text)", "(id int PRIMARY KEY, code text, later text)");
+	expect_error(insert(VALUE_NULL), ERROR_TARGET, NULL, "later");
+	expect_rows("");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("binding_history");
+	TCase *tests = tcase_create("binding_history");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, without_any_key);
+	tcase_add_test(tests, another_primary_key);
+	tcase_add_loop_test(tests, the_target_has_not_the_keys_of_the_log, 0, sizeof(unlike) / sizeof(*unlike));
+	tcase_add_test(tests, the_target_has_not_the_index_of_the_log);
+	tcase_add_test(tests, the_log_does_not_know_the_table);
+	tcase_add_loop_test(tests, a_column_that_is_ahead, 0, 2);
+	tcase_add_test(tests, a_value_in_a_column_that_is_ahead);
+	tcase_add_test(tests, a_column_that_the_target_lacks);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
