@@ -133,12 +133,6 @@ static struct error *send_chunks(struct row_sender *sender, struct pg_connection
 	return NULL;
 }
 
-static void mask_of(const struct binding *binding, const struct value *values, bool *mask)
-{
-	for (size_t i = 0; i < binding->column_count; i++)
-		mask[i] = bound_value(&binding->columns[i], values)->kind != VALUE_UNCHANGED;
-}
-
 static struct error *send_partial(struct row_sender *sender, struct pg_connection *connection,
                                   const struct group *group, struct run *run)
 {
@@ -146,7 +140,7 @@ static struct error *send_partial(struct row_sender *sender, struct pg_connectio
 	struct error *error = NULL;
 
 	for (size_t i = 0; i < group->partial.count && error == NULL; i++) {
-		mask_of(group->binding, group->partial.rows[i].values, mask);
+		binding_mask(group->binding, group->partial.rows[i].values, mask);
 		expect(run, group->binding, 1, true);
 		metric_add(METRIC_ROWS_PIPELINE, 1);
 		metric_add(METRIC_PLACEHOLDERS, 1);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "pg/sql.h"
 #include "target/ddl.h"
 
 static struct error *append_statement(struct row_sender *sender, const struct binding *binding,
@@ -27,13 +26,9 @@ static struct error *explain_write(struct row_sender *sender, const struct bindi
 {
 	struct row_image row = {change->after, NULL, change};
 	bool *mask = memory_alloc(binding->column_count + 1);
-	bool whole = true;
+	bool whole = binding_mask(binding, change->after, mask);
 	struct error *error;
 
-	for (size_t i = 0; i < binding->column_count; i++) {
-		mask[i] = change->after[binding->columns[i].source].kind != VALUE_UNCHANGED;
-		whole = whole && mask[i];
-	}
 	if (!whole)
 		buffer_append_text(text, "    -- unchanged TOAST values are left as they are\n");
 	if (binding->key_count > 0 && (change->operation == CHANGE_UPDATE || !whole))
@@ -42,6 +37,32 @@ static struct error *explain_write(struct row_sender *sender, const struct bindi
 		error = append_statement(sender, binding, STATEMENT_INSERT, NULL, &row, text);
 	free(mask);
 	return error;
+}
+
+/* Under the rule's filter. */
+static struct error *explain_admitted(struct row_sender *sender, const struct binding *binding,
+                                      const struct change *change, struct buffer *text)
+{
+	struct row_image row = {change->after, NULL, change};
+
+	switch (binding_membership(binding, change->after)) {
+	case MEMBERSHIP_OUT:
+		if (binding->key_count == 0 || change->operation == CHANGE_INSERT) {
+			buffer_append_text(text, "    -- nothing: the row is outside of the table's filter\n");
+			return NULL;
+		}
+		buffer_append_text(text, "    -- outside of the table's filter: the row goes if it is there\n");
+		return append_statement(sender, binding, STATEMENT_DELETE, NULL, &row, text);
+	case MEMBERSHIP_UNREADABLE:
+		buffer_append_text(text, "    -- stops the stream: the filter cannot read the value\n");
+		return NULL;
+	case MEMBERSHIP_UNCHANGED:
+		buffer_append_text(text, "    -- in the filter if the row is in the target\n");
+		break;
+	case MEMBERSHIP_IN:
+		break;
+	}
+	return explain_write(sender, binding, change, text);
 }
 
 static struct error *explain_delete(struct row_sender *sender, const struct binding *binding,
@@ -60,6 +81,10 @@ static struct error *explain_delete(struct row_sender *sender, const struct bind
 		buffer_append_text(text, "    -- stops the stream: a delete without the old row\n");
 		return NULL;
 	}
+	if (binding->key_count == 0 && binding_membership(binding, change->before) == MEMBERSHIP_OUT) {
+		buffer_append_text(text, "    -- nothing: the row is outside of the table's filter\n");
+		return NULL;
+	}
 	return append_statement(sender, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL,
 	                        &row, text);
 }
@@ -67,14 +92,10 @@ static struct error *explain_delete(struct row_sender *sender, const struct bind
 static void explain_truncate(const struct binding *binding, struct buffer *text)
 {
 	buffer_append_text(text, "    ");
-	if (binding->rule->truncate_mode == TRUNCATE_IGNORE) {
+	if (binding->rule->truncate_mode == TRUNCATE_IGNORE)
 		buffer_append_text(text, "-- nothing: truncate = \"ignore\" for this table");
-	} else if (binding->rule->truncate_mode == TRUNCATE_SOFT) {
-		statement_build_soft_truncate(text, binding);
-	} else {
-		buffer_append_text(text, "DELETE FROM ");
-		sql_append_qualified(text, binding->image->schema, binding->image->name);
-	}
+	else
+		statement_build_truncate(text, binding);
 	buffer_append_byte(text, '\n');
 }
 
@@ -88,8 +109,9 @@ static struct error *explain_keyless_update(struct row_sender *sender, const str
 		buffer_append_text(text, "    -- stops the stream: no old row (REPLICA IDENTITY FULL is needed)\n");
 		return NULL;
 	}
-	TRY(append_statement(sender, binding, STATEMENT_DELETE_ONE, NULL, &old, text));
-	return explain_write(sender, binding, change, text);
+	if (binding_membership(binding, change->before) != MEMBERSHIP_OUT)
+		TRY(append_statement(sender, binding, STATEMENT_DELETE_ONE, NULL, &old, text));
+	return explain_admitted(sender, binding, change, text);
 }
 
 struct error *explain_change(struct row_sender *sender, struct pg_connection *connection, struct binding_cache *cache,
@@ -98,7 +120,9 @@ struct error *explain_change(struct row_sender *sender, struct pg_connection *co
 	struct binding *binding;
 
 	if (change->operation == CHANGE_MESSAGE) {
-		buffer_append_text(text, "    -- nothing: a message changes no row\n");
+		buffer_append_text(text, binding_cache_config(cache)->stream.messages == MESSAGES_TABLE
+		                             ? "    -- a row of the state table message\n"
+		                             : "    -- nothing: messages = \"ignore\"\n");
 		return NULL;
 	}
 	if (config_table_rule(binding_cache_config(cache), change->relation->schema, change->relation->table)
@@ -121,6 +145,6 @@ struct error *explain_change(struct row_sender *sender, struct pg_connection *co
 	else if (change->operation == CHANGE_UPDATE && binding->key_count == 0)
 		return explain_keyless_update(sender, binding, change, text);
 	else if (change->after != NULL)
-		return explain_write(sender, binding, change, text);
+		return explain_admitted(sender, binding, change, text);
 	return NULL;
 }

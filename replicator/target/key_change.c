@@ -121,7 +121,7 @@ static struct error *move_row(const struct strict *strict, struct binding *bindi
 		strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);
 		return strict_remove_row(strict, binding, old, old->before, &found);
 	}
-	strict_mask(binding, new->after, mask);
+	binding_mask(binding, new->after, mask);
 	error = strict_send(strict, binding, STATEMENT_MOVE, mask, &row, &rows);
 	free(mask);
 	TRY(error);
@@ -171,14 +171,6 @@ static struct value *complete(const struct strict *strict, const struct relation
 	return values;
 }
 
-static bool has_placeholders(const struct binding *binding, const struct value *values)
-{
-	for (size_t i = 0; i < binding->column_count; i++)
-		if (bound_value(&binding->columns[i], values)->kind == VALUE_UNCHANGED)
-			return true;
-	return false;
-}
-
 /* Whether a row that changes its key is in the filter then; if not, that is counted. `was_there`: before. */
 static bool comes_along(const struct strict *strict, enum membership membership, bool was_there)
 {
@@ -196,7 +188,7 @@ static struct error *copy_row(const struct strict *strict, struct binding *bindi
 	struct value *from = NULL;
 	bool found;
 
-	if (membership == MEMBERSHIP_UNCHANGED || has_placeholders(binding, new->after))
+	if (membership == MEMBERSHIP_UNCHANGED || !binding_mask(binding, new->after, NULL))
 		TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
 	TRY(strict_remove_row(strict, binding, old, old->before, &found));
 	if (!comes_along(strict, membership, from != NULL))

@@ -154,14 +154,6 @@ static bool is_planned(struct plan *plan, const struct binding *binding, const s
 	return find_row(plan, binding, values, hash_key(binding->relation, values), &slot) != NULL;
 }
 
-static bool has_placeholders(const struct binding *binding, const struct value *values)
-{
-	for (size_t i = 0; i < binding->column_count; i++)
-		if (bound_value(&binding->columns[i], values)->kind == VALUE_UNCHANGED)
-			return true;
-	return false;
-}
-
 /* `after` with its placeholders filled from the image before it. */
 static const struct value *merge(struct plan *plan, const struct binding *binding, const struct value *before,
                                  const struct value *after)
@@ -186,7 +178,7 @@ static bool fold_insert(struct planned_row *row, const struct change *change)
 
 static bool fold_update(struct plan *plan, struct planned_row *row, const struct change *change)
 {
-	bool placeholders = has_placeholders(row->binding, change->after);
+	bool placeholders = !binding_mask(row->binding, change->after, NULL);
 
 	if (row->binding->filters && !placeholders) { /* perhaps it comes into the filter */
 		row->effect = row->effect == ROW_INSERT ? ROW_INSERT : ROW_UPSERT;
@@ -205,7 +197,7 @@ static bool fold_update(struct plan *plan, struct planned_row *row, const struct
 	} else {
 		row->values = placeholders ? merge(plan, row->binding, row->values, change->after) : change->after;
 	}
-	row->placeholders = placeholders && has_placeholders(row->binding, row->values);
+	row->placeholders = placeholders && !binding_mask(row->binding, row->values, NULL);
 	return true;
 }
 
@@ -271,7 +263,7 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 		plan->left_out.deletes++;
 		return true;
 	}
-	if (!deletes && change->operation != CHANGE_UPDATE && has_placeholders(binding, image))
+	if (!deletes && change->operation != CHANGE_UPDATE && !binding_mask(binding, image, NULL))
 		return false;
 	row = row_of(plan, binding, image);
 	folded = deletes

@@ -10,6 +10,7 @@
 #include "target/statement.h"
 
 #include "pg/sql.h"
+#include "target/rules.h"
 
 static void append_alias(struct buffer *sql, size_t column)
 {
@@ -153,14 +154,24 @@ static void append_no_row_there(struct buffer *sql, const struct binding *bindin
 	buffer_append_text(sql, ")");
 }
 
-void statement_build_soft_truncate(struct buffer *sql, const struct binding *binding)
+void statement_build_truncate(struct buffer *sql, const struct binding *binding)
 {
-	buffer_append_text(sql, "UPDATE ");
-	append_table(sql, binding);
-	buffer_append_text(sql, " SET ");
-	append_extra_assignments(sql, binding, true, true);
-	buffer_append_text(sql, " WHERE NOT ");
-	sql_append_identifier(sql, binding->is_deleted);
+	const struct table_rule *rule = binding->rule;
+
+	if (rule->truncate_mode == TRUNCATE_SOFT) {
+		buffer_append_text(sql, "UPDATE ");
+		append_table(sql, binding);
+		buffer_append_text(sql, " SET ");
+		append_extra_assignments(sql, binding, true, true);
+		buffer_append_text(sql, " WHERE NOT ");
+		sql_append_identifier(sql, binding->is_deleted);
+	} else {
+		/* Each truncated table has an event of its own; its neighbours by foreign keys must not go unasked. */
+		buffer_append_text(sql, "DELETE FROM ");
+		append_table(sql, binding);
+		buffer_append_text(sql, " WHERE true");
+	}
+	rules_append_scope(sql, rule, "", binding->source_value, rules_filter_target(rule));
 }
 
 /* An identity column that is GENERATED ALWAYS takes no other value once the row is there, at the source as well. */

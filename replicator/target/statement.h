@@ -27,7 +27,10 @@ enum statement_kind {
 /* `mask`: which of the binding's columns are set, by index; NULL: all. Of STATEMENT_UPDATE and STATEMENT_MOVE. */
 void statement_build(struct buffer *sql, const struct binding *binding, enum statement_kind kind, const bool *mask);
 
-/* TRUNCATE where it only marks: every row that is alive. The binding has is_deleted. */
-void statement_build_soft_truncate(struct buffer *sql, const struct binding *binding);
+/*
+ * TRUNCATE as the rule has it, but not TRUNCATE_IGNORE: rows that are alive get marked, or all go; of a table that several sources
+ * share, only this one's.
+ */
+void statement_build_truncate(struct buffer *sql, const struct binding *binding);
 
 #endif

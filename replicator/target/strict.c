@@ -33,18 +33,6 @@ struct error *strict_send(const struct strict *strict, struct binding *binding, 
 	return error;
 }
 
-/* Which columns the image has; true: all. */
-bool strict_mask(const struct binding *binding, const struct value *values, bool *mask)
-{
-	bool whole = true;
-
-	for (size_t i = 0; i < binding->column_count; i++) {
-		mask[i] = bound_value(&binding->columns[i], values)->kind != VALUE_UNCHANGED;
-		whole = whole && mask[i];
-	}
-	return whole;
-}
-
 static struct error *row_is_missing(const struct binding *binding)
 {
 	if (binding->filters)
@@ -98,7 +86,7 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 {
 	struct row_image row = {values, NULL, change};
 	bool *mask = memory_alloc(binding->column_count + 1);
-	bool whole = strict_mask(binding, values, mask);
+	bool whole = binding_mask(binding, values, mask);
 	struct error *error = NULL;
 	uint64_t rows = 0;
 	bool alive = true;
@@ -144,7 +132,7 @@ static struct error *update_if_there(const struct strict *strict, struct binding
 	uint64_t rows = 0;
 	bool alive;
 
-	strict_mask(binding, change->after, mask);
+	binding_mask(binding, change->after, mask);
 	error = row_is_alive(strict, binding, change->after, &alive);
 	if (error == NULL && alive)
 		error = strict_send(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
@@ -214,10 +202,8 @@ static struct error *apply_update(const struct strict *strict, struct binding *b
 	return strict_write_admitted(strict, binding, change, true);
 }
 
-/* In a table that several sources share only their own rows go. */
 static struct error *apply_truncate(const struct strict *strict, const struct binding *binding)
 {
-	const char *filter_column = rules_filter_target(binding->rule);
 	struct buffer sql = {0};
 	struct error *error;
 
@@ -225,15 +211,7 @@ static struct error *apply_truncate(const struct strict *strict, const struct bi
 		strict_count_ignored(strict, METRIC_LEFT_OUT_TRUNCATE);
 		return NULL;
 	}
-	if (binding->rule->truncate_mode == TRUNCATE_SOFT) {
-		statement_build_soft_truncate(&sql, binding);
-	} else {
-		/* Each truncated table has an event of its own; its neighbours by foreign keys must not go unasked. */
-		buffer_append_text(&sql, "DELETE FROM ");
-		sql_append_qualified(&sql, binding->image->schema, binding->image->name);
-		buffer_append_text(&sql, " WHERE true");
-	}
-	rules_append_scope(&sql, binding->rule, "", binding->source_value, filter_column);
+	statement_build_truncate(&sql, binding);
 	error = pg_execute(strict->connection, sql.data);
 	buffer_free(&sql);
 	return error;
@@ -289,6 +267,7 @@ static struct error *apply_next(const struct strict *strict, struct binding_cach
 	if (ddl_is_log(change->relation))
 		return ddl_apply(ddl, strict->connection, strict->transaction, change);
 	TRY(find_binding(strict, cache, ddl, change, &binding));
+	TRY(binding_check_ahead(binding, change));
 	return apply_change(strict, binding, number, next);
 }
 

@@ -22,8 +22,6 @@ struct strict {
 /* strict.c */
 struct error *strict_send(const struct strict *strict, struct binding *binding, enum statement_kind kind,
                           const bool *mask, const struct row_image *row, uint64_t *rows);
-bool strict_mask(const struct binding *binding, const struct value *values,
-                 bool *mask);                                /* which columns the image has; true: all */
 struct error *strict_no_text(const struct binding *binding); /* the filter's column cannot be read */
 void strict_count_ignored(const struct strict *strict, enum metric_counter rule);
 struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,

@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "target/batch.h"
 #include "target/checkpoint.h"
+#include "target/explain.h"
 #include "target/generation.h"
 #include "target/quarantine.h"
 #include "target/rules.h"
@@ -646,6 +647,39 @@ START_TEST(logical_messages)
 }
 END_TEST
 
+static void expect_explained(const struct change *change, const char *part, const char *absent)
+{
+	struct buffer text = {0};
+
+	expect_no_error(explain_change(sender, connection, bindings, change, &text));
+	ck_assert_msg(strstr(text.data, part) != NULL, "\"%s\" is not in: %s", part, text.data);
+	ck_assert_msg(absent == NULL || strstr(text.data, absent) == NULL, "\"%s\" is in: %s", absent, text.data);
+	buffer_free(&text);
+}
+
+/* `peek --explain` says what the rules do, too. */
+START_TEST(what_is_explained)
+{
+	struct change message = {.relation = &relations[BAG], .operation = CHANGE_MESSAGE};
+
+	begin();
+	expect_explained(add(SHOP_A, 'c', NULL, "1|DE|x"), "{shop_a}", NULL);
+	expect_explained(add(SHOP_A, 'u', NULL, "1|DE|~"), "unchanged TOAST", "\"body\"");
+	expect_explained(add(SHOP_A, 't', NULL, NULL), "\"shop\" = 'shop_a'", NULL);
+	expect_explained(add(ORDERS, 'c', NULL, "1|DE|x"), "INSERT INTO", NULL);
+	expect_explained(add(ORDERS, 'c', NULL, "1|FR|x"), "outside", "INSERT");
+	expect_explained(add(ORDERS, 'u', NULL, "1|FR|x"), "DELETE FROM", "UPDATE");
+	expect_explained(add(ORDERS, 't', NULL, NULL), "ARRAY['DE', 'AT']", NULL);
+	expect_explained(add(BAG, 'd', "1|FR|x", NULL), "nothing", "DELETE");
+	expect_explained(add(BAG, 'u', "1|FR|x", "1|DE|x"), "INSERT INTO", "DELETE");
+	config.stream.messages = MESSAGES_TABLE;
+	expect_explained(&message, "state table", "nothing");
+	config.stream.messages = MESSAGES_IGNORE;
+	expect_explained(&message, "nothing", NULL);
+	first = last = NULL;
+}
+END_TEST
+
 /* A source in memory: rows of one table with a filter, random changes of them, each as the connector reports it. */
 
 #define IDS 12
@@ -814,6 +848,7 @@ int main(void)
 	tcase_add_test(tests, the_quarantine_keeps_masked_values);
 	tcase_add_test(tests, a_snapshot_removes_its_own);
 	tcase_add_loop_test(tests, logical_messages, 0, 2);
+	tcase_add_test(tests, what_is_explained);
 	tcase_add_loop_test(tests, what_is_kept_is_masked, 0, 2);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
