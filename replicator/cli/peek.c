@@ -265,13 +265,7 @@ static bool show(void *context, const struct raw_message *message)
 static struct error *prepare(struct view *view, bool explains)
 {
 	const struct config *config = view->config;
-	struct decoder_options options = {
-	    .unavailable_placeholder = config->decoding.unavailable_placeholder,
-	    .registry = {.url = config->registry.url,
-	                 .user = config->registry.user,
-	                 .password = config->registry.password,
-	                 .ca_file = config->registry.ca_file},
-	};
+	struct decoder_options options = decoder_options(config);
 	bool may = false;
 
 	slab_writer_init(&view->writer, &view->account);

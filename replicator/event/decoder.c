@@ -7,6 +7,7 @@
  */
 #include "event/decode.h"
 
+#include "config/config.h"
 #include "base/memory.h"
 #include "event/avro.h"
 #include "event/flattened.h"
@@ -37,6 +38,17 @@ static const struct shape *new_message_shape(void)
 	};
 
 	return registry_shape(columns, 2, SHAPE_TYPED);
+}
+
+struct decoder_options decoder_options(const struct config *config)
+{
+	return (struct decoder_options){
+	    .unavailable_placeholder = config->decoding.unavailable_placeholder,
+	    .registry = {.url = config->registry.url,
+	                 .user = config->registry.user,
+	                 .password = config->registry.password,
+	                 .ca_file = config->registry.ca_file},
+	};
 }
 
 struct decoder *decoder_new(const struct decoder_options *options)

@@ -20,6 +20,9 @@ struct decoder_options {
 	struct schema_registry_options registry;
 };
 
+struct config;
+struct decoder_options decoder_options(const struct config *config); /* borrows its texts */
+
 struct raw_message {
 	uint32_t partition;   /* the caller's number of (topic, partition): the decoder caches what it learns by it */
 	const char *topic;    /* for error texts */

@@ -114,17 +114,8 @@ static struct error *begin(struct reading *reading)
 /* False: no more is wanted. */
 static bool show(struct reading *reading, rd_kafka_message_t *message)
 {
-	struct raw_message raw = {
-	    .partition = partition_list_add(reading->names, reading->topic, message->partition),
-	    .topic = reading->topic,
-	    .partition_id = message->partition,
-	    .offset = message->offset,
-	    .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
-	    .key = {message->key, message->key_len},
-	    .value = {message->payload, message->len},
-	    .header = source_find_header,
-	    .handle = message,
-	};
+	uint32_t number = partition_list_add(reading->names, reading->topic, message->partition);
+	struct raw_message raw = source_raw_message(message, number, reading->topic);
 	int64_t *left = &reading->left[message->partition];
 
 	if (!reading->peek->follow && *left == 0)

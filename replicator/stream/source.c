@@ -133,22 +133,16 @@ static struct error *connect_cluster(struct source *source)
 static void make_assembler(struct source *source)
 {
 	const struct config *config = source->config;
-	struct decoder_options decoding = {
-	    .unavailable_placeholder = config->decoding.unavailable_placeholder,
-	    .registry = {.url = config->registry.url,
-	                 .user = config->registry.user,
-	                 .password = config->registry.password,
-	                 .ca_file = config->registry.ca_file},
-	};
+	struct decoder_options decoding = decoder_options(config);
 	struct assembler_options assembling = {
 	    .transactions = config->stream.transactions == TRANSACTIONS_ON,
 	    .excluded = is_excluded,
 	    .high_watermark = high_watermark,
 	    .context = source,
 	    .snapshot_run_rows = SNAPSHOT_RUN_ROWS,
-	    .spill_bytes = (size_t)source->config->memory_limit / 4,
-	    .spill_dir = source->config->spill_dir,
-	    .spill_limit = source->config->spill_limit,
+	    .spill_bytes = (size_t)config->memory_limit / 4,
+	    .spill_dir = config->spill_dir,
+	    .spill_limit = config->spill_limit,
 	};
 
 	source->decoder = decoder_new(&decoding);

@@ -122,8 +122,8 @@ static inline bool source_leaving(struct source *source)
 }
 
 /* source_read.c */
-/* Of a raw message whose `handle` is librdkafka's message. */
-bool source_find_header(const struct raw_message *message, const char *name, struct slice *value);
+/* What the decoder takes; its bytes are the message's. */
+struct raw_message source_raw_message(const rd_kafka_message_t *message, uint32_t partition, const char *topic);
 /* Takes what is there, waiting a moment for the first. Errors: of the client or of a partition; bad events wait. */
 struct error *source_read_round(struct source *source);
 

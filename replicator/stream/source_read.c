@@ -15,7 +15,7 @@
 #define SILENCE_WAIT_MS 20 /* without transaction metadata, see end_run_in_silence */
 #define WAKE_BYTES (1 << 20)
 
-bool source_find_header(const struct raw_message *message, const char *name, struct slice *value)
+static bool find_header(const struct raw_message *message, const char *name, struct slice *value)
 {
 	rd_kafka_headers_t *headers;
 	const void *data;
@@ -25,6 +25,21 @@ bool source_find_header(const struct raw_message *message, const char *name, str
 		return false;
 	value->data = data;
 	return true;
+}
+
+struct raw_message source_raw_message(const rd_kafka_message_t *message, uint32_t partition, const char *topic)
+{
+	return (struct raw_message){
+	    .partition = partition,
+	    .topic = topic,
+	    .partition_id = message->partition,
+	    .offset = message->offset,
+	    .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+	    .key = {message->key, message->key_len},
+	    .value = {message->payload, message->len},
+	    .header = find_header,
+	    .handle = (void *)(uintptr_t)message,
+	};
 }
 
 static uint32_t partition_number(struct source *source, const rd_kafka_message_t *message)
@@ -79,17 +94,7 @@ static struct error *take_record(struct source *source, rd_kafka_message_t *mess
 {
 	uint32_t number = partition_number(source, message);
 	struct source_partition *partition = source_partition(source, number);
-	struct raw_message raw = {
-	    .partition = number,
-	    .topic = partition_list_get(source->names, number)->topic,
-	    .partition_id = message->partition,
-	    .offset = message->offset,
-	    .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
-	    .key = {message->key, message->key_len},
-	    .value = {message->payload, message->len},
-	    .header = source_find_header,
-	    .handle = message,
-	};
+	struct raw_message raw = source_raw_message(message, number, partition_list_get(source->names, number)->topic);
 	struct decoded decoded;
 
 	struct error *error;
