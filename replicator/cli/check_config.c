@@ -9,6 +9,7 @@
 
 #include "base/exit_code.h"
 #include "cli/preflight.h"
+#include "config/secrets.h"
 
 __attribute__((format(printf, 2, 0))) static void print_finding(const char *kind, const char *format, va_list arguments)
 {
@@ -59,10 +60,16 @@ static void check_directories(struct preflight *preflight)
 		                  spill);
 }
 
+static void check_secret(void *preflight, const char *setting, const char *path)
+{
+	preflight_warning(preflight, "%s: others may read or change %s; chmod 600 (or 640) it", setting, path);
+}
+
 static void check_all(struct preflight *preflight)
 {
 	printf("configuration %s\n", preflight->config->file);
 	check_directories(preflight);
+	secrets_check(preflight->config, preflight->arena, check_secret, preflight);
 	puts("target");
 	check_target_server(preflight);
 	puts("source");

@@ -155,7 +155,8 @@ struct config {
 	struct {
 		const char *url; /* of the schema registry's interface, or NULL */
 		const char *user;
-		const char *password;
+		const char *password_file; /* or NULL */
+		const char *password;      /* read from there, or NULL */
 		const char *ca_file;
 	} registry;
 	struct {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 
@@ -31,21 +32,61 @@ static const char *secret_path(const struct config *config, struct arena *arena,
 	return arena_format(arena, "%.*s/%s", (int)(slash - config->file), config->file, path);
 }
 
-/* The first line of the file; *secret NULL when the setting is not set. */
-static struct error *read_secret(const struct config *config, struct arena *arena, const char *setting,
-                                 const char *path, const char **secret)
+enum secret {
+	SECRET_SOURCE,
+	SECRET_TARGET,
+	SECRET_KAFKA,
+	SECRET_CONNECT,
+	SECRET_CONNECTOR,
+	SECRET_REGISTRY,
+	SECRET_SALT,
+	SECRETS
+};
+
+struct secret_file {
+	const char *setting;
+	const char *path; /* as configured, or NULL */
+};
+
+static struct secret_file file_of(const struct config *config, enum secret which)
 {
+	switch (which) {
+	case SECRET_SOURCE:
+		return (struct secret_file){"source.password_file", config->source.password_file};
+	case SECRET_TARGET:
+		return (struct secret_file){"target.password_file", config->target.password_file};
+	case SECRET_KAFKA:
+		return (struct secret_file){"kafka.password_file", config->kafka.password_file};
+	case SECRET_CONNECT:
+		return (struct secret_file){"connect.password_file", config->connect.password_file};
+	case SECRET_CONNECTOR:
+		return (struct secret_file){"connect.source_password_file", config->connect.source_password_file};
+	case SECRET_REGISTRY:
+		return (struct secret_file){"registry.password_file", config->registry.password_file};
+	case SECRET_SALT:
+	case SECRETS:
+		break;
+	}
+	return (struct secret_file){"masking.salt_file", config->masking.salt_file};
+}
+
+/* The first line of the file; *secret NULL when the setting is not set. */
+static struct error *read_secret(const struct config *config, struct arena *arena, enum secret which,
+                                 const char **secret)
+{
+	struct secret_file of = file_of(config, which);
 	char line[SECRET_BYTES] = "";
+	const char *path;
 	FILE *file;
 
 	*secret = NULL;
-	if (path == NULL)
+	if (of.path == NULL)
 		return NULL;
-	path = secret_path(config, arena, path);
+	path = secret_path(config, arena, of.path);
 	file = fopen(path, "re");
 	if (file == NULL)
 		return error_new(ERROR_CONFIGURATION, "%s: %s cannot be read (%s); check the path and its rights",
-		                 setting, path, strerror(errno));
+		                 of.setting, path, strerror(errno));
 	if (fgets(line, sizeof(line), file) == NULL)
 		line[0] = '\0';
 	fclose(file);
@@ -55,8 +96,20 @@ static struct error *read_secret(const struct config *config, struct arena *aren
 	explicit_bzero(line, sizeof(line));
 	if (*secret == NULL)
 		return error_new(ERROR_CONFIGURATION, "%s: the first line of %s is empty; put the secret there",
-		                 setting, path);
+		                 of.setting, path);
 	return NULL;
+}
+
+void secrets_check(const struct config *config, struct arena *arena, secret_is_open *found, void *context)
+{
+	for (enum secret which = 0; which < SECRETS; which++) {
+		struct secret_file of = file_of(config, which);
+		const char *path = of.path == NULL ? NULL : secret_path(config, arena, of.path);
+		struct stat file;
+
+		if (path != NULL && stat(path, &file) == 0 && (file.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) != 0)
+			found(context, of.setting, path);
+	}
 }
 
 static void append_percent_encoded(struct buffer *uri, const char *text)
@@ -114,20 +167,20 @@ struct error *secrets_read(struct config *config, struct arena *arena)
 {
 	const char *secret;
 
-	TRY(read_secret(config, arena, "source.password_file", config->source.password_file, &secret));
+	TRY(read_secret(config, arena, SECRET_SOURCE, &secret));
 	if (secret != NULL && config->source.dsn != NULL)
 		config->source.dsn = with_password(arena, config->source.dsn, secret);
-	TRY(read_secret(config, arena, "target.password_file", config->target.password_file, &secret));
+	TRY(read_secret(config, arena, SECRET_TARGET, &secret));
 	if (secret != NULL && config->target.dsn != NULL)
 		config->target.dsn = with_password(arena, config->target.dsn, secret);
-	TRY(read_secret(config, arena, "kafka.password_file", config->kafka.password_file, &secret));
+	TRY(read_secret(config, arena, SECRET_KAFKA, &secret));
 	if (secret != NULL)
 		add_property(config, arena, "sasl.password", secret);
-	TRY(read_secret(config, arena, "connect.password_file", config->connect.password_file,
-	                &config->connect.password));
-	TRY(read_secret(config, arena, "masking.salt_file", config->masking.salt_file, &secret));
+	TRY(read_secret(config, arena, SECRET_CONNECT, &config->connect.password));
+	TRY(read_secret(config, arena, SECRET_CONNECTOR, &config->connect.source_password));
+	TRY(read_secret(config, arena, SECRET_REGISTRY, &config->registry.password));
+	TRY(read_secret(config, arena, SECRET_SALT, &secret));
 	if (secret != NULL)
 		config->masking.salt = secret;
-	return read_secret(config, arena, "connect.source_password_file", config->connect.source_password_file,
-	                   &config->connect.source_password);
+	return NULL;
 }

@@ -7,8 +7,8 @@
  */
 #include "event/decode.h"
 
-#include "config/config.h"
 #include "base/memory.h"
+#include "config/config.h"
 #include "event/avro.h"
 #include "event/flattened.h"
 

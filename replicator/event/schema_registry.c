@@ -119,9 +119,10 @@ static struct error *status_error(const struct schema_registry *registry, uint32
 		    "needs use-id=contentId)",
 		    shown, (unsigned)id);
 	if ((status == 401 || status == 403) && !registry->answered)
-		return error_new(ERROR_AUTHENTICATION,
-		                 "the schema registry %s refuses us (HTTP %d); set registry.user and registry.password",
-		                 shown, status);
+		return error_new(
+		    ERROR_AUTHENTICATION,
+		    "the schema registry %s refuses us (HTTP %d); set registry.user and registry.password_file", shown,
+		    status);
 	if (status >= 300 && status < 500 && status != 401 && status != 403 && status != 408 && status != 429)
 		return error_new(ERROR_CONFIGURATION,
 		                 "the schema registry %s answers HTTP %d to schema id %u; check registry.url (of "

@@ -12,7 +12,7 @@ table_of() { # HEADINGS COLUMNS… <records, tab separated: row, column, text
       seen[$1, $2, $3] = 1
       cell[$1, $2] = cell[$1, $2] (cell[$1, $2] == "" ? "" : "<br>") ($2 == "remedy" ? $3 : code($3)) }
     END { for (i = 1; i <= rows; i++) {
-      line = "| " (title[i] ~ /^(replicator|GET|SIGHUP|Type)/ ? "`" title[i] "`" : title[i])
+      line = "| " (title[i] ~ /^(replicator|check_target|GET|SIGHUP|Type)/ ? "`" title[i] "`" : title[i])
       for (j = 1; j <= count; j++) line = line " | " cell[title[i], name[j]]
       print line " |" } }'
 }

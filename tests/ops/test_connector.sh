@@ -89,6 +89,9 @@ test_connector_verbs() {
   replicator connector stop >"$WORK/said"
   prints 'replicator connector stop' "$(head -n 1 "$WORK/said")"
   await 20 STOPPED connector_is STOPPED
+  replicator connector offsets --reset >"$WORK/said"
+  prints 'replicator connector offsets --reset' "$(head -n 1 "$WORK/said")"
+  ! offset_is_there || die 'there is still an offset'
   replicator connector delete --with-slot >"$WORK/said"
   prints 'replicator connector delete --with-slot' 'slot shop_slot and publication shop_publication are dropped'
   [ "$(source_ask "SELECT count(*) FROM pg_replication_slots")" = 0 ]

@@ -18,6 +18,11 @@ test_target_role() {
   # Names are looked up in no schema of the user's.
   [ "$(writer_psql -At -c 'SHOW search_path')" = '""' ]
   replicator check-config >"$WORK/said" 2>&1 || { cat "$WORK/said"; return 1; }
+  says_not 'others may read'
+  chmod 644 "$WORK/target_password"
+  replicator check-config >"$WORK/said" 2>&1
+  chmod 600 "$WORK/target_password"
+  prints 'replicator check-config' 'warning: target.password_file: others may read or change'
 }
 
 writer_psql() { PGPASSWORD=$TARGET_SECRET psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$TARGET_PORT" -U shop_writer -d shop_copy "$@"; }
@@ -48,10 +53,10 @@ test_postgres_tls() {
   says 'password authentication failed for user "shop_writer"'
 }
 
-# Kafka over TLS with a password, as librdkafka's own properties. SCRAM where the library can (2.6.1), else the error must say
-# that it cannot, and PLAIN is what carries the rows.
+# Kafka over TLS with a password, as librdkafka's own properties: SCRAM. A library that cannot (before 2.6.1) says so, and PLAIN
+# carries the rows; then a newer one, put before it, must do SCRAM.
 test_kafka_tls() {
-  local mechanism=SCRAM-SHA-512
+  local mechanism=SCRAM-SHA-512 newer=''
   local kafka="s|^kafka = .*|kafka = { brokers = \"localhost:$KAFKA_TLS_PORT\"; topic_prefix = \"shop\"; password_file = \"PASSWORD\"; properties = [ \"security.protocol=SASL_SSL\", \"sasl.mechanism=MECHANISM\", \"sasl.username=shop\", \"ssl.ca.location=$WORK/tls/AUTHORITY.pem\" ]; };|"
   kafka_command kafka.admin.ConfigCommand --alter --entity-type users --entity-name shop \
     --add-config "SCRAM-SHA-512=[password=$KAFKA_SECRET]"
@@ -61,7 +66,16 @@ test_kafka_tls() {
   configuration_with tls_kafka -e "$kafka" -e "s/AUTHORITY/ca/; s/\"PASSWORD\"/\"kafka_password\"/; s/MECHANISM/$mechanism/"
   if ! "$REPLICATOR" topics -c "$WORK/tls_kafka.conf" >"$WORK/said" 2>&1; then
     says 'this librdkafka is older than 2.6.1 and cannot do SCRAM with Kafka 4'
-    warn "SCRAM NOT CHECKED: this machine's librdkafka cannot do it with this Kafka (its error says so); PLAIN instead"
+    newer=$(librdkafka_newer)
+    LD_PRELOAD=$newer "$REPLICATOR" topics -c "$WORK/tls_kafka.conf" >"$WORK/said"
+    says 'shop.public.customers'
+    LD_PRELOAD=$newer daemon_start "$WORK/tls_kafka.conf"
+    source_sql -c "INSERT INTO customers (name) VALUES ('over SCRAM $RUN')"
+    await 20 'the row' target_says "SELECT count(*) FROM customers WHERE name = 'over SCRAM $RUN'" 1
+    daemon_stop
+    configuration_with scram_password -e "$kafka" -e "s/AUTHORITY/ca/; s/\"PASSWORD\"/\"source_password\"/; s/MECHANISM/$mechanism/"
+    refuses 4 env "LD_PRELOAD=$newer" "$REPLICATOR" topics -c "$WORK/scram_password.conf"
+    says 'Kafka refuses the login'
     mechanism=PLAIN
     configuration_with tls_kafka -e "$kafka" -e "s/AUTHORITY/ca/; s/\"PASSWORD\"/\"kafka_password\"/; s/MECHANISM/$mechanism/"
   fi
@@ -76,6 +90,19 @@ test_kafka_tls() {
   refuses 4 "$REPLICATOR" topics -c "$WORK/tls_kafka_password.conf"
   says 'Kafka refuses the login'
   says_not planted
+}
+
+# A librdkafka of a later version than Debian's, from the Python package that carries one: its path.
+librdkafka_newer() {
+  local found
+  mkdir -p "$STACK_DIR/librdkafka"
+  if ! found=$(compgen -G "$STACK_DIR/librdkafka/*/librdkafka-*.so.1"); then
+    python3 -m pip download -q --no-deps --only-binary :all: --platform manylinux_2_28_x86_64 --python-version 3.11 --require-hashes \
+      -r "$here/librdkafka.txt" -d "$STACK_DIR/librdkafka" >&2
+    python3 -m zipfile -e "$STACK_DIR"/librdkafka/*.whl "$STACK_DIR/librdkafka"
+    found=$(compgen -G "$STACK_DIR/librdkafka/*/librdkafka-*.so.1")
+  fi
+  printf '%s\n' "$found"
 }
 
 # Connect and the registry behind HTTPS and basic authentication.
@@ -103,12 +130,15 @@ registry_tls() {
   process_stop "$WORK/door" 10
   process_spawn "$WORK/door" python3 "$here/door.py" "$DOOR_PORT" "$WORK/tls/server.pem" "$WORK/tls/server.key" door "$DOOR_SECRET" "$WORK/schemas"
   await 10 'the door' curl -sk -o /dev/null "https://localhost:$DOOR_PORT/"
-  sed "s|^registry = .*|registry = { url = \"https://localhost:$DOOR_PORT\"; user = \"door\"; password = \"$DOOR_SECRET\"; ca_file = \"$WORK/tls/ca.pem\"; };|" \
+  sed "s|^registry = .*|registry = { url = \"https://localhost:$DOOR_PORT\"; user = \"door\"; password_file = \"door_password\"; ca_file = \"$WORK/tls/ca.pem\"; };|" \
     "$WORK/avro.conf" >"$WORK/avro_tls.conf"
   "$REPLICATOR" peek avro_only -c "$WORK/avro_tls.conf" >"$WORK/said"
   says 'public.no_pk_full'
-  sed "s|$DOOR_SECRET|wrong|" "$WORK/avro_tls.conf" >"$WORK/avro_wrong.conf"
+  sed 's|door_password|source_password|' "$WORK/avro_tls.conf" >"$WORK/avro_wrong.conf"
   refuses 4 "$REPLICATOR" peek avro_only -c "$WORK/avro_wrong.conf"
+  sed 's|tls/ca.pem|tls/other.pem|' "$WORK/avro_tls.conf" >"$WORK/avro_authority.conf"
+  refuses 3 "$REPLICATOR" peek avro_only -c "$WORK/avro_authority.conf"
+  says certificate
   process_stop "$WORK/door" 10
 }
 
@@ -128,8 +158,15 @@ test_values_stay_out() {
   replicator quarantine list >"$WORK/said"
   prints 'replicator quarantine list' 'constraint short'
   says_not planted-row-value
-  replicator quarantine show 1 >"$WORK/shown" # what was asked for
-  grep -q planted-row-value "$WORK/shown"
+  source_sql -c "INSERT INTO notes (line) VALUES ('planted-row-value that is skipped, and is long enough, too')"
+  await 20 'the quarantine' target_says "SELECT count(*) FROM replicator.quarantine WHERE state = 'waiting'" 2
+  cp "$WORK/said" "$WORK/listed"
+  replicator quarantine show 1 >"$WORK/said" # what was asked for
+  prints 'replicator quarantine show ID' '"op":"c"'
+  says planted-row-value
+  replicator quarantine skip 2 --reason 'made by hand' >"$WORK/said"
+  prints 'replicator quarantine skip ID --reason TEXT' "$(head -n 1 "$WORK/said")"
+  says_not planted-row-value
   target_sql -c 'ALTER TABLE notes DROP CONSTRAINT short'
   replicator quarantine retry >"$WORK/said"
   prints 'replicator quarantine retry' 'applied'

@@ -424,7 +424,8 @@ END_TEST
 static const char *make_credentials(const char *password)
 {
 	static const char *const names[] = {"source_password",  "target_password",   "kafka_password",
-	                                    "connect_password", "debezium_password", "mask_salt"};
+	                                    "connect_password", "debezium_password", "registry_password",
+	                                    "mask_salt"};
 	static char folder[64];
 	char file[128];
 
@@ -459,13 +460,15 @@ START_TEST(test_password_files)
 	    load_good("source = { dsn = \"host=a\"; password_file = \"source_password\"; };\n"
 	              "target = { dsn = \"postgresql://u@b/c\"; password_file = \"target_password\"; };\n"
 	              "kafka = { brokers = \"k\"; topic_prefix = \"p\"; password_file = \"kafka_password\"; };\n"
-	              "connect = { url = \"http://c\"; user = \"u\"; password_file = \"connect_password\"; };\n");
+	              "connect = { url = \"http://c\"; user = \"u\"; password_file = \"connect_password\"; };\n"
+	              "registry = { url = \"http://r\"; user = \"u\"; password_file = \"registry_password\"; };\n");
 
 	ck_assert_str_eq(config->source.dsn, "host=a password='it\\'s'");
 	ck_assert_str_eq(config->target.dsn, "postgresql://u@b/c?password=it%27s");
 	ck_assert_uint_eq(config->kafka.property_count, 1);
 	ck_assert_str_eq(config->kafka.properties[0], "sasl.password=it's");
 	ck_assert_str_eq(config->connect.password, "it's");
+	ck_assert_str_eq(config->registry.password, "it's");
 	config_free(config);
 	remove_credentials(folder);
 	expect_problem("target = { dsn = \"host=a\"; password_file = \"/nowhere\"; };\n"
