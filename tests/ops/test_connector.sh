@@ -90,7 +90,7 @@ test_connector_verbs() {
   prints 'replicator connector stop' "$(head -n 1 "$WORK/said")"
   await 20 STOPPED connector_is STOPPED
   replicator connector offsets --reset >"$WORK/said"
-  prints 'replicator connector offsets --reset' "$(head -n 1 "$WORK/said")"
+  prints 'replicator connector offsets --reset' 'have been reset successfully'
   ! offset_is_there || die 'there is still an offset'
   replicator connector delete --with-slot >"$WORK/said"
   prints 'replicator connector delete --with-slot' 'slot shop_slot and publication shop_publication are dropped'

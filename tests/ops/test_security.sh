@@ -162,7 +162,7 @@ test_values_stay_out() {
   await 20 'the quarantine' target_says "SELECT count(*) FROM replicator.quarantine WHERE state = 'waiting'" 2
   cp "$WORK/said" "$WORK/listed"
   replicator quarantine show 1 >"$WORK/said" # what was asked for
-  prints 'replicator quarantine show ID' '"op":"c"'
+  prints 'replicator quarantine show ID' '"sqlstate": "23514"'
   says planted-row-value
   replicator quarantine skip 2 --reason 'made by hand' >"$WORK/said"
   prints 'replicator quarantine skip ID --reason TEXT' "$(head -n 1 "$WORK/said")"

@@ -65,7 +65,7 @@ test_gap() {
   await 20 'the event' peek_finds public.customers "name='lost $RUN'"
   end=$(replicator topics --json | jq '.topics[] | select(.topic == "shop.public.customers") | .partitions[0].high')
   printf '{"partitions": [{"topic": "shop.public.customers", "partition": 0, "offset": %s}], "version": 1}' "$end" >"$WORK/delete.json"
-  kafka_command kafka.admin.DeleteRecordsCommand --offset-json-file "$WORK/delete.json"
+  kafka_command org.apache.kafka.tools.DeleteRecordsCommand --offset-json-file "$WORK/delete.json"
   refuses 6 replicator run
   prints 'replicator run (events are gone)' 'shop.public.customers' 'accept gap'
   replicator accept gap >"$WORK/said"
