@@ -138,19 +138,19 @@ static void extension_steps(struct step_writer *writer)
 }
 
 struct error *difference_steps(const struct difference *difference, struct arena *arena, struct step **steps,
-                               bool *again)
+                               enum difference_next *next)
 {
 	struct step_writer writer = {.difference = difference, .arena = arena};
 	struct error *error = NULL;
 
 	writer.end = &writer.first;
-	*again = false;
+	*next = DIFFERENCE_DONE;
 	switch (difference->after->kind) {
 	case OBJECT_TABLE:
-		error = table_steps(&writer, again);
+		error = table_steps(&writer, next);
 		break;
 	case OBJECT_TYPE:
-		error = type_steps(&writer, again);
+		error = type_steps(&writer);
 		break;
 	case OBJECT_SEQUENCE:
 		sequence_steps(&writer);

@@ -29,21 +29,28 @@ struct step {
 	const char *tolerated; /* SQLSTATE at which the object stays: something of the target's own needs it */
 };
 
+/*
+ * A table that was just made takes keys, indexes and comments in a second round. A new name of a column changes the text of
+ * keys, indexes, checks and generated columns that say it: so renames come first, and the rest is compared behind them.
+ */
+enum difference_next { DIFFERENCE_DONE, DIFFERENCE_FRESH, DIFFERENCE_RENAMED };
+
 struct difference {
 	const struct object_image *before; /* NULL: new to us */
 	const struct object_image *after;
 	const struct object_image *target; /* under the new name, else under the old one; NULL: there is none */
 	bool by_name; /* `before` is of another object with the same name (dump and restore): columns match by name */
 	bool fresh;   /* the target's object was just made by us: it takes everything */
+	bool renamed; /* `target` was read behind the renames */
 	int target_version; /* server_version_num */
 };
 
 /*
- * *steps is NULL when nothing is to be done. *again: after the steps read the target's image anew, set `fresh`, and ask
- * once more. ERROR_TARGET: what cannot be done, why, and the remedy.
+ * *steps is NULL when nothing is to be done. Unless *next is DIFFERENCE_DONE: execute the steps, read the target's image
+ * anew, set the flag, and ask once more. ERROR_TARGET: what cannot be done, why, and the remedy.
  */
 struct error *difference_steps(const struct difference *difference, struct arena *arena, struct step **steps,
-                               bool *again);
+                               enum difference_next *next);
 
 /* The object is gone at the source. */
 struct step *difference_drop(enum object_kind kind, struct object_name name, struct arena *arena);

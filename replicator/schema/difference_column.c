@@ -39,6 +39,17 @@ static const char *generation_word(const struct difference *d, const struct colu
 	return column->generated == 'v' && d->target_version >= VIRTUAL_VERSION ? "VIRTUAL" : "STORED";
 }
 
+/* With the name of its sequence, which need not be made of the column's; SEQUENCE NAME is pg_dump's, too. */
+static void identity_write(struct step_writer *writer, struct buffer *sql, const struct column_definition *column)
+{
+	const struct sequence_definition *sequence = column->sequence;
+
+	sql_write(sql, " GENERATED %s AS IDENTITY (", identity_word(column->identity));
+	if (sequence != NULL && strcmp(sequence->name.schema, writer->difference->after->name.schema) == 0)
+		sql_write(sql, "SEQUENCE NAME %Q ", &sequence->name);
+	sql_write(sql, "%s)", sequence == NULL ? "START WITH 1" : sequence->options);
+}
+
 void column_write(struct step_writer *writer, struct buffer *sql, const struct column_definition *column)
 {
 	sql_write(sql, "%I %s", column->name, column->type);
@@ -48,8 +59,7 @@ void column_write(struct step_writer *writer, struct buffer *sql, const struct c
 		sql_write(sql, " GENERATED ALWAYS AS (%s) %s", column->expression,
 		          generation_word(writer->difference, column));
 	else if (column->identity != '\0')
-		sql_write(sql, " GENERATED %s AS IDENTITY (%s)", identity_word(column->identity),
-		          column->sequence == NULL ? "START WITH 1" : column->sequence->options);
+		identity_write(writer, sql, column);
 	else if (column->missing != NULL)
 		sql_write(sql, " DEFAULT %L", column->missing);
 	else if (column->initial != NULL)
@@ -90,19 +100,26 @@ static struct error *drop_columns(struct step_writer *writer)
 	return NULL;
 }
 
-static void rename_columns(struct step_writer *writer)
+/* Before it, columns go that stand in its way. */
+struct error *rename_column_steps(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;
+	bool cleared = false;
 
 	for (size_t i = 0; !d->by_name && i < d->after->column_count; i++) {
 		const struct column_definition *new = &d->after->columns[i];
 		const struct column_definition *old = old_column(d, new);
 
-		if (old != NULL && strcmp(old->name, new->name) != 0 && object_column(d->target, old->name) != NULL)
-			step_add(writer, STEP_RENAME,
-			         sql_text(writer->arena, "ALTER TABLE %Q RENAME COLUMN %I TO %I", &d->after->name,
-			                  old->name, new->name));
+		if (old == NULL || strcmp(old->name, new->name) == 0 || object_column(d->target, old->name) == NULL)
+			continue;
+		if (!cleared)
+			TRY(drop_columns(writer));
+		cleared = true;
+		step_add(writer, STEP_RENAME,
+		         sql_text(writer->arena, "ALTER TABLE %Q RENAME COLUMN %I TO %I", &d->after->name, old->name,
+		                  new->name));
 	}
+	return NULL;
 }
 
 static void add_column(struct step_writer *writer, const struct column_definition *new)
@@ -230,13 +247,35 @@ static void alter_identity(struct step_writer *writer, const struct column_defin
 {
 	if (new->identity == '\0' || new->identity == there->identity || new->identity == old->identity)
 		return;
-	if (there->identity == '\0')
-		alter(writer, STEP_DEFAULT, new->name,
-		      sql_text(writer->arena, "ADD GENERATED %s AS IDENTITY (%s)", identity_word(new->identity),
-		               new->sequence == NULL ? "START WITH 1" : new->sequence->options));
-	else
+	if (there->identity == '\0') {
+		struct buffer sql = {0};
+
+		buffer_append_text(&sql, "ADD");
+		identity_write(writer, &sql, new);
+		alter(writer, STEP_DEFAULT, new->name, arena_copy(writer->arena, sql.data, sql.length));
+		buffer_free(&sql);
+	} else
 		alter(writer, STEP_DEFAULT, new->name,
 		      sql_text(writer->arena, "SET GENERATED %s", identity_word(new->identity)));
+}
+
+/* The sequence of a serial or identity column: its name and what it counts. Its schema goes along with the table's. */
+static void alter_sequence(struct step_writer *writer, const struct column_definition *old,
+                           const struct column_definition *new, const struct column_definition *there)
+{
+	const struct sequence_definition *from = there->sequence;
+	const struct sequence_definition *to = new->sequence;
+
+	if (old->sequence == NULL || from == NULL || to == NULL)
+		return;
+	if (strcmp(old->sequence->name.name, to->name.name) != 0 && strcmp(from->name.name, to->name.name) != 0)
+		step_add(writer, STEP_RENAME,
+		         sql_text(writer->arena, "ALTER SEQUENCE %Q RENAME TO %I", &from->name, to->name.name));
+	if ((strcmp(old->sequence->options, to->options) != 0 || strcmp(old->sequence->type, to->type) != 0) &&
+	    (strcmp(from->options, to->options) != 0 || strcmp(from->type, to->type) != 0))
+		step_add(writer, STEP_SEQUENCE,
+		         sql_text(writer->arena, "ALTER SEQUENCE %I.%I AS %s %s", from->name.schema, to->name.name,
+		                  to->type, to->options));
 }
 
 static void alter_column(struct step_writer *writer, const struct column_definition *old,
@@ -253,6 +292,7 @@ static void alter_column(struct step_writer *writer, const struct column_definit
 	if (old->not_null != new->not_null && there->not_null != new->not_null)
 		alter(writer, STEP_NOT_NULL, new->name, new->not_null ? "SET NOT NULL" : "DROP NOT NULL");
 	alter_identity(writer, old, new, there);
+	alter_sequence(writer, old, new, there);
 	if (!same_text(old->comment, new->comment) && !same_text(there->comment, new->comment))
 		step_add(writer, STEP_COMMENT,
 		         new->comment == NULL
@@ -271,6 +311,8 @@ static const struct column_definition *column_there(const struct difference *d, 
 	const struct column_definition *there = object_column(d->target, new->name);
 	const struct column_definition *away = object_column(d->before, new->name);
 
+	if (d->renamed && there != NULL)
+		return there;
 	if (old != NULL && strcmp(old->name, new->name) != 0 && object_column(d->target, old->name) != NULL)
 		return object_column(d->target, old->name);
 	if (away != NULL && away != old && there != NULL && !d->by_name) {
@@ -318,7 +360,6 @@ struct error *column_steps(struct step_writer *writer)
 	const struct difference *d = writer->difference;
 
 	TRY(drop_columns(writer));
-	rename_columns(writer);
 	for (size_t i = 0; i < d->after->column_count; i++)
 		TRY(alter_or_add(writer, &d->after->columns[i]));
 	return NULL;

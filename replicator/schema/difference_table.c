@@ -2,8 +2,9 @@
  * difference_table.c - steps of tables: the table itself, its parents, constraints and indexes. See difference.h.
  *
  * NOTES
- *   The order: make or rename the table, leave parents, drop constraints and indexes that went, then columns
- *   (difference_column.c), then constraints and indexes that came, enter parents, comments.
+ *   The order: make the table, or give it and its columns their new names; behind that in a second round: leave parents,
+ *   drop constraints and indexes that went, then columns (difference_column.c), then constraints and indexes that came,
+ *   enter parents, comments.
  */
 #include "pg/sql.h"
 #include "schema/steps.h"
@@ -164,34 +165,44 @@ static bool was_validated(const char *old, const char *new)
 	return strncmp(old, new, length) == 0 && strcmp(old + length, " NOT VALID") == 0;
 }
 
+/* Whether the old one has to go: it is gone, or it is another one under the same name. */
+static bool constraint_goes(const struct difference *d, const struct constraint_definition *old)
+{
+	const struct constraint_definition *new = new_constraint(d, old);
+	const struct constraint_definition *there = object_constraint(d->target, old->name);
+
+	if (there == NULL || there->inherited || there->type != old->type)
+		return false;
+	return new == NULL ||
+	       (strcmp(new->definition, old->definition) != 0 && strcmp(new->definition, there->definition) != 0 &&
+	        !was_validated(old->definition, new->definition));
+}
+
 static void drop_constraints(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;
 
 	for (size_t i = 0; d->before != NULL && i < d->before->constraint_count; i++) {
 		const struct constraint_definition *old = &d->before->constraints[i];
-		const struct constraint_definition *new = new_constraint(d, old);
-		const struct constraint_definition *there = object_constraint(d->target, old->name);
 
-		if (there == NULL || there->inherited || there->type != old->type)
-			continue;
-		if (new != NULL &&
-		    (strcmp(new->definition, old->definition) == 0 || strcmp(new->definition, there->definition) == 0 ||
-		     was_validated(old->definition, new->definition)))
-			continue;
-		step_add(writer, kind_of(old),
-		         sql_text(writer->arena, "ALTER TABLE %Q DROP CONSTRAINT IF EXISTS %I", &d->after->name,
-		                  old->name));
+		if (constraint_goes(d, old))
+			step_add(writer, kind_of(old),
+			         sql_text(writer->arena, "ALTER TABLE %Q DROP CONSTRAINT IF EXISTS %I", &d->after->name,
+			                  old->name));
 	}
 }
 
-/* Whether the target has the primary key under another name. */
+/* Whether the target has the primary key under another name, and keeps it. */
 static bool key_is_there(const struct difference *d, const struct constraint_definition *key)
 {
-	for (size_t i = 0; key->type == 'p' && i < d->target->constraint_count; i++)
-		if (d->target->constraints[i].type == 'p' &&
-		    strcmp(d->target->constraints[i].definition, key->definition) == 0)
-			return true;
+	for (size_t i = 0; key->type == 'p' && i < d->target->constraint_count; i++) {
+		const struct constraint_definition *there = &d->target->constraints[i];
+		const struct constraint_definition *old =
+		    d->before == NULL ? NULL : object_constraint(d->before, there->name);
+
+		if (there->type == 'p' && strcmp(there->definition, key->definition) == 0)
+			return old == NULL || !constraint_goes(d, old);
+	}
 	return false;
 }
 
@@ -309,20 +320,27 @@ static void comment_steps(struct step_writer *writer)
 		             : sql_text(writer->arena, "COMMENT ON TABLE %Q IS %L", name, d->after->comment));
 }
 
-struct error *table_steps(struct step_writer *writer, bool *again)
+struct error *table_steps(struct step_writer *writer, enum difference_next *next)
 {
 	const struct difference *d = writer->difference;
 
 	if (d->target == NULL) {
 		create_table(writer);
-		*again = true;
+		*next = DIFFERENCE_FRESH;
 		return NULL;
 	}
 	if (d->target->kind != OBJECT_TABLE)
 		return error_new(ERROR_TARGET,
 		                 "the target has something else under the name %s.%s; rename it and start again",
 		                 d->after->name.schema, d->after->name.name);
-	rename_table(writer);
+	if (!d->renamed) {
+		rename_table(writer);
+		TRY(rename_column_steps(writer));
+		if (writer->first != NULL) {
+			*next = DIFFERENCE_RENAMED;
+			return NULL;
+		}
+	}
 	leave_parents(writer);
 	drop_constraints(writer);
 	drop_indexes(writer);

@@ -203,12 +203,11 @@ static void composite_steps(struct step_writer *writer)
 	}
 }
 
-struct error *type_steps(struct step_writer *writer, bool *again)
+struct error *type_steps(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;
 	const struct object_name *name = &d->after->name;
 
-	(void)again;
 	if (d->target == NULL)
 		return create_type(writer);
 	if (d->target->form != d->after->form)

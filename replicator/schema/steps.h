@@ -30,9 +30,11 @@ static inline bool same_name(const struct object_name *a, const struct object_na
 	return same_text(a->schema, b->schema) && same_text(a->name, b->name);
 }
 
-struct error *table_steps(struct step_writer *writer, bool *again);
-struct error *type_steps(struct step_writer *writer, bool *again);
-struct error *column_steps(struct step_writer *writer); /* difference_column.c */
+struct error *table_steps(struct step_writer *writer, enum difference_next *next);
+struct error *type_steps(struct step_writer *writer);
+/* difference_column.c */
+struct error *rename_column_steps(struct step_writer *writer);
+struct error *column_steps(struct step_writer *writer);
 void column_write(struct step_writer *writer, struct buffer *sql, const struct column_definition *column);
 
 #endif

@@ -119,7 +119,7 @@ static bool values_refuse(const struct error *error)
 
 static struct error *explain(struct error *error, const struct step *step)
 {
-	const char *remedy = strcmp(error->sqlstate, "42501") == 0
+	const char *remedy = error != NULL && strcmp(error->sqlstate, "42501") == 0
 	                         ? "let the role own what it changes (sql/target/role.sql with -v owner=on)"
 	                         : "mend the cause in the target";
 
@@ -154,13 +154,13 @@ static struct error *execute_step(struct ddl *ddl, struct pg_connection *connect
 		error_free(error);
 		return NULL;
 	}
-	if (step->kind == STEP_DROP_TABLE && strcmp(error->sqlstate, "2BP01") == 0) {
-		put_off(ddl, step->sql, false); /* what depends on it may go in the same transaction */
-		note(report, "", step->sql);
-		error_free(error);
-		return NULL;
-	}
-	return explain(error, step);
+	if ((step->kind != STEP_DROP_TABLE && step->kind != STEP_DROP_COLUMN) || strcmp(error->sqlstate, "2BP01") != 0)
+		return explain(error, step);
+	/* What depends on it may go in the same transaction; rows do not have the column any more. */
+	error_free(error);
+	put_off(ddl, step->sql, false);
+	note(report, "", step->sql);
+	return step->keep == NULL ? NULL : explain(execute_checked(connection, step->keep), step);
 }
 
 static struct error *run_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
@@ -294,12 +294,47 @@ static struct step *drop_steps(const struct ddl *ddl, const struct ddl_row *row)
 	return rule->delete_mode == DELETE_HARD ? step : NULL;
 }
 
+/* Round by round: what a round made is part of what the next one finds. */
+static struct error *follow_difference(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                       struct difference *difference, struct report *report)
+{
+	enum difference_next next;
+
+	do {
+		struct step *steps;
+
+		TRY(difference_steps(difference, ddl->arena, &steps, &next));
+		if (difference->target != NULL && !difference->fresh && row->kind == OBJECT_TABLE &&
+		    is_shared(ddl, row))
+			steps = leave_shared(steps, report);
+		TRY(run_steps(ddl, connection, steps, report));
+		if (next == DIFFERENCE_DONE || (next == DIFFERENCE_FRESH && report->executed == 0))
+			return NULL;
+		if (next == DIFFERENCE_FRESH) {
+			difference->before = NULL;
+			difference->by_name = false;
+			difference->fresh = true;
+		}
+		difference->renamed = next == DIFFERENCE_RENAMED;
+		TRY(ddl_target_image(connection, ddl->config, row->kind, &difference->after->name, ddl->arena,
+		                     &difference->target));
+	} while (difference->target != NULL);
+	return NULL;
+}
+
+static bool is_renamed(const struct difference *difference)
+{
+	const struct object_image *before = difference->before;
+
+	return before != NULL && !difference->by_name &&
+	       (strcmp(before->name.schema, difference->after->name.schema) != 0 ||
+	        strcmp(before->name.name, difference->after->name.name) != 0);
+}
+
 static struct error *follow_image(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
                                   struct report *report)
 {
 	struct difference difference = {.target_version = pg_server_version(connection)};
-	struct step *steps;
-	bool again;
 
 	if (row->image == NULL)
 		return error_new(ERROR_EVENT, "row %s of the DDL log has no image", row->id);
@@ -310,24 +345,12 @@ static struct error *follow_image(struct ddl *ddl, struct pg_connection *connect
 	if (left_out(ddl, row))
 		return NULL;
 	TRY(ddl_check_rename(ddl->config, difference.before, difference.after));
+	if (row->kind == OBJECT_TABLE && is_renamed(&difference))
+		TRY(ddl_mark_move(connection, ddl->config, &difference.before->name, &difference.after->name));
 	difference.before = ddl_ruled_image(ddl->config, difference.before, ddl->arena);
 	difference.after = ddl_ruled_image(ddl->config, difference.after, ddl->arena);
 	TRY(find_target(ddl, connection, &difference));
-	TRY(difference_steps(&difference, ddl->arena, &steps, &again));
-	if (difference.target != NULL && row->kind == OBJECT_TABLE && is_shared(ddl, row))
-		steps = leave_shared(steps, report);
-	TRY(run_steps(ddl, connection, steps, report));
-	if (!again || report->executed == 0)
-		return NULL;
-	difference.before = NULL;
-	difference.by_name = false;
-	difference.fresh = true;
-	TRY(ddl_target_image(connection, ddl->config, row->kind, &difference.after->name, ddl->arena,
-	                     &difference.target));
-	if (difference.target == NULL)
-		return NULL;
-	TRY(difference_steps(&difference, ddl->arena, &steps, &again));
-	return run_steps(ddl, connection, steps, report);
+	return follow_difference(ddl, connection, row, &difference, report);
 }
 
 static struct error *follow(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
@@ -349,6 +372,8 @@ static struct error *follow(struct ddl *ddl, struct pg_connection *connection, c
 	if (strcmp(row->event, "drop") == 0) {
 		if (left_out(ddl, row))
 			return NULL;
+		if (row->kind == OBJECT_TABLE)
+			TRY(ddl_mark_move(connection, ddl->config, &row->name, NULL));
 		return run_steps(ddl, connection, drop_steps(ddl, row), report);
 	}
 	if (strcmp(row->event, "image") == 0)
@@ -426,7 +451,7 @@ struct error *ddl_make_early(struct ddl *ddl, struct pg_connection *connection, 
 
 /* A second look at a table that we made gives it its keys, when all tables are there that it may refer to. */
 static struct error *make_one(struct ddl *ddl, struct pg_connection *connection, const struct object_image *image,
-                              bool fresh, bool *again, struct report *report)
+                              bool fresh, enum difference_next *next, struct report *report)
 {
 	const struct object_image *ruled = ddl_ruled_image(ddl->config, image, ddl->arena);
 	struct difference difference = {.after = ruled,
@@ -437,7 +462,7 @@ static struct error *make_one(struct ddl *ddl, struct pg_connection *connection,
 	TRY(ddl_target_image(connection, ddl->config, ruled->kind, &ruled->name, ddl->arena, &difference.target));
 	if (!fresh && difference.target != NULL)
 		return NULL;
-	TRY(difference_steps(&difference, ddl->arena, &steps, again));
+	TRY(difference_steps(&difference, ddl->arena, &steps, next));
 	return run_steps(ddl, connection, steps, report);
 }
 
@@ -445,7 +470,7 @@ struct error *ddl_make_missing(struct ddl *ddl, struct pg_connection *connection
                                const struct object_image *const *images, size_t count, size_t *made)
 {
 	struct report report = {0};
-	bool *again = memory_alloc((count + 1) * sizeof(*again));
+	enum difference_next *next = memory_alloc((count + 1) * sizeof(*next));
 	struct error *error = NULL;
 
 	if (ddl->arena == NULL)
@@ -454,17 +479,17 @@ struct error *ddl_make_missing(struct ddl *ddl, struct pg_connection *connection
 		if (images[i]->kind == OBJECT_TABLE &&
 		    config_table_rule(ddl->config, images[i]->name.schema, images[i]->name.name)->exclude)
 			continue;
-		error = make_one(ddl, connection, images[i], false, &again[i], &report);
+		error = make_one(ddl, connection, images[i], false, &next[i], &report);
 	}
 	for (size_t i = 0; i < count && error == NULL; i++) {
-		bool ignored;
+		enum difference_next ignored;
 
-		if (again[i])
+		if (next[i] == DIFFERENCE_FRESH)
 			error = make_one(ddl, connection, images[i], true, &ignored, &report);
 	}
 	*made = report.executed;
 	buffer_free(&report.steps);
-	free(again);
+	free(next);
 	return error;
 }
 

@@ -188,3 +188,20 @@ struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct 
 	buffer_free(&sql);
 	return error;
 }
+
+struct error *ddl_mark_move(struct pg_connection *connection, const struct config *config,
+                            const struct object_name *from, const struct object_name *to)
+{
+	const char *const parameters[5] = {config->stream.name, from->schema, from->name,
+	                                   to == NULL ? NULL : to->schema, to == NULL ? NULL : to->name};
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, to == NULL ? "DELETE FROM " : "UPDATE ");
+	sql_append_qualified(&sql, config->target.schema, "rewritten");
+	buffer_append_text(&sql, to == NULL ? "" : " SET schema_name = $4, table_name = $5");
+	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3");
+	error = pg_query(connection, sql.data, to == NULL ? 3 : 5, parameters, NULL);
+	buffer_free(&sql);
+	return error;
+}

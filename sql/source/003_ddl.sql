@@ -105,6 +105,10 @@ WITH RECURSIVE relation AS (
 SELECT found.rank, found.kind, found.oid FROM (
   SELECT 5 + depth, 'table', f.oid, f.relnamespace FROM family f WHERE relkind IN ('r', 'p')
   UNION ALL
+  -- a new child is one of the children from now on: DETACH names the parent alone
+  SELECT 5, 'table', p.oid, p.relnamespace
+    FROM relation r JOIN pg_inherits i ON i.inhrelid = r.oid JOIN pg_class p ON p.oid = i.inhparent AND p.relkind IN ('r', 'p')
+  UNION ALL
   -- those that were children in the last image and are no more
   SELECT 5, 'table', c.oid, c.relnamespace
     FROM family f, jsonb_array_elements_text(@schema@.ddl_last_image('table', f.oid)->'children') old, pg_class c

@@ -56,6 +56,8 @@ static void prepare(void)
 	expect_no_error(migration_install(source, MIGRATION_SOURCE, "replicator"));
 	postgres_execute(source, "CREATE PUBLICATION p FOR TABLE replicator.ddl_log;"
 	                         "UPDATE replicator.ddl_settings SET capture = '{*}', touch_rows = 1000000");
+	last_id = 0;
+	failures = 0;
 	config.stream.name = "s";
 	config.target.schema = "replicator";
 	config.ddl.lock_timeout_ms = 1000;
@@ -275,17 +277,129 @@ START_TEST(untouched_tables_are_marked)
 }
 END_TEST
 
+/* The mark of a table whose rows wait for a resync goes along with its name, and with the table. */
+START_TEST(marks_follow_their_table)
+{
+	char *marks;
+
+	prepare();
+	expect_no_error(follow_log(true));
+	postgres_execute(source, "UPDATE replicator.ddl_settings SET touch_rows = DEFAULT; CREATE SCHEMA other;"
+	                         "CREATE TABLE public.a (id int); CREATE TABLE public.b (id int);"
+	                         "INSERT INTO public.a VALUES (1); INSERT INTO public.b VALUES (1);"
+	                         "ALTER TABLE public.a ADD r float8 DEFAULT random();"
+	                         "ALTER TABLE public.b ADD r float8 DEFAULT random()");
+	expect_no_error(follow_log(false));
+	postgres_execute(source, "ALTER TABLE public.a RENAME TO c; ALTER TABLE public.c SET SCHEMA other;"
+	                         "DROP TABLE public.b");
+	expect_no_error(follow_log(false));
+	marks = postgres_value(
+	    target, "SELECT string_agg(schema_name || '.' || table_name, ' ' ORDER BY 1) FROM replicator.rewritten");
+	ck_assert_str_eq(marks, "other.c");
+	free(marks);
+	binding_cache_free(cache);
+	pg_disconnect(source);
+	pg_disconnect(target);
+}
+END_TEST
+
+static char *read_file(const char *name)
+{
+	FILE *file = fopen(name, "r");
+	struct buffer text = {0};
+	char line[4096];
+
+	ck_assert_msg(file != NULL, "run this from the top folder: %s", name);
+	while (fgets(line, sizeof(line), file) != NULL)
+		buffer_append_text(&text, line);
+	fclose(file);
+	return buffer_steal(&text);
+}
+
+static bool walk_is_inside(void)
+{
+	char *remaining = postgres_value(source, "SELECT current_setting('walk.remaining')");
+	bool inside = strcmp(remaining, "0") != 0;
+
+	free(remaining);
+	return inside;
+}
+
+/* As psql does it with ON_ERROR_ROLLBACK: what the server refuses leaves the transaction as it was. */
+static void walk_execute(const char *sql, bool inside)
+{
+	struct error *error;
+
+	if (inside)
+		postgres_execute(source, "SAVEPOINT refused");
+	error = pg_execute(source, sql);
+	if (error != NULL)
+		error_free(pg_execute(source, inside ? "ROLLBACK TO refused" : "ROLLBACK; SET walk.remaining = 0"));
+	if (error != NULL && !walk_is_inside())
+		error_free(pg_execute(source, "COMMIT"));
+	error_free(error);
+}
+
+/* tests/ddl/walk.sql, schemas alone; WALK_SEED and WALK_STEPS repeat one. */
+START_TEST(both_catalogs_are_equal_on_a_random_walk)
+{
+	const char *chosen = getenv("WALK_SEED");
+	const char *length = getenv("WALK_STEPS");
+	long seed = chosen != NULL ? atol(chosen) : (long)(clock_monotonic_us() % 1000000);
+	long steps = length != NULL ? atol(length) : 100;
+	char *text = read_file("tests/ddl/walk.sql");
+	char sql[96];
+
+	prepare();
+	expect_no_error(follow_log(true));
+	postgres_execute(source, "CREATE SCHEMA walk");
+	postgres_execute(source, text);
+	snprintf(sql, sizeof(sql), "SET walk.seed = %ld", seed);
+	postgres_execute(source, sql);
+	for (long k = 1; k <= steps && failures == 0; k++) {
+		bool inside = walk_is_inside();
+		struct error *error;
+		char *step;
+
+		snprintf(sql, sizeof(sql), "SELECT sql FROM pg_temp.step(%ld)", k);
+		step = postgres_value(source, sql);
+		if (chosen != NULL)
+			printf("%ld: %s\n", k, step);
+		walk_execute(step, inside);
+		if (!walk_is_inside()) {
+			error = follow_log(false);
+			snprintf(sql, sizeof(sql), "seed %ld, step %ld", seed, k);
+			if (error == NULL)
+				compare(sql, "walk");
+			else
+				failures++;
+			ck_assert_msg(failures == 0, "%s: %s: %s", sql, step, error == NULL ? "" : error->message);
+		}
+		free(step);
+	}
+	free(text);
+	binding_cache_free(cache);
+	pg_disconnect(source);
+	pg_disconnect(target);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ddl");
 	TCase *tests = tcase_create("ddl");
+	TCase *walk = tcase_create("walk");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_test(tests, both_catalogs_are_equal_after_each_case);
 	tcase_add_test(tests, untouched_tables_are_marked);
+	tcase_add_test(tests, marks_follow_their_table);
 	suite_add_tcase(suite, tests);
+	tcase_set_timeout(walk, 600);
+	tcase_add_test(walk, both_catalogs_are_equal_on_a_random_walk);
+	suite_add_tcase(suite, walk);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

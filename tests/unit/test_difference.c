@@ -59,8 +59,8 @@ static const char *steps_of(const struct difference *difference)
 	struct step *step;
 	struct buffer text = {0};
 	const char *copy;
-	bool again;
-	struct error *error = difference_steps(difference, arena, &step, &again);
+	enum difference_next next;
+	struct error *error = difference_steps(difference, arena, &step, &next);
 
 	ck_assert_msg(error == NULL, "%s", error == NULL ? "" : error->message);
 	buffer_append_text(&text, "");
@@ -86,8 +86,12 @@ START_TEST(same_attnum_is_a_rename_and_new_attnum_an_add)
 	const struct object_image *after =
 	    table("t", ID "," COLUMN(2, "b", "text", "") "," COLUMN(3, "a", "integer", ""), "", "");
 
-	ck_assert_str_eq(follow(before, after, before), "ALTER TABLE \"s\".\"t\" RENAME COLUMN \"a\" TO \"b\"; "
-	                                                "ALTER TABLE \"s\".\"t\" ADD COLUMN \"a\" integer");
+	const struct object_image *renamed = table("t", ID "," COLUMN(2, "b", "text", ""), "", "");
+
+	ck_assert_str_eq(follow(before, after, before), "ALTER TABLE \"s\".\"t\" RENAME COLUMN \"a\" TO \"b\"");
+	ck_assert_str_eq(steps_of(&(
+	                     struct difference){.before = before, .after = after, .target = renamed, .renamed = true}),
+	                 "ALTER TABLE \"s\".\"t\" ADD COLUMN \"a\" integer");
 }
 END_TEST
 
@@ -132,10 +136,10 @@ START_TEST(a_table_that_is_not_there_is_made_and_looked_at_again)
 	const struct object_image *after = table("a\\\"b", ID, KEY(7, "k"), "");
 	const struct difference difference = {.after = after, .target_version = 150000};
 	struct step *step;
-	bool again;
+	enum difference_next next;
 
-	ck_assert_ptr_null(difference_steps(&difference, arena, &step, &again));
-	ck_assert(again);
+	ck_assert_ptr_null(difference_steps(&difference, arena, &step, &next));
+	ck_assert_int_eq(next, DIFFERENCE_FRESH);
 	ck_assert_str_eq(step->sql, "CREATE TABLE \"s\".\"a\"\"b\" (\"id\" integer NOT NULL)");
 	ck_assert_ptr_null(step->next);
 	ck_assert_str_eq(steps_of(&(struct difference){.after = after,
@@ -154,14 +158,50 @@ START_TEST(a_type_changes_by_cast_and_gives_up_values_of_no_key)
 	    table("t", ID "," COLUMN(2, "a", "integer", ",\"not_null\":true"), KEY(7, "k"), "");
 	const struct difference difference = {.before = before, .after = after, .target = before};
 	struct step *step;
-	bool again;
+	enum difference_next next;
 
-	ck_assert_ptr_null(difference_steps(&difference, arena, &step, &again));
+	ck_assert_ptr_null(difference_steps(&difference, arena, &step, &next));
 	ck_assert_str_eq(step->sql, "ALTER TABLE \"s\".\"t\" ALTER COLUMN \"a\" TYPE integer USING \"a\"::integer");
 	ck_assert_ptr_nonnull(step->otherwise);
 	ck_assert_ptr_nonnull(step->otherwise->otherwise);
 	ck_assert_str_eq(step->otherwise->otherwise->afterwards,
 	                 "ALTER TABLE \"s\".\"t\" ALTER COLUMN \"a\" SET NOT NULL");
+}
+END_TEST
+
+/* The key's text says the new name, too: it is no other key, and behind the rename there is nothing left to do. */
+START_TEST(a_rename_is_no_change_of_what_names_the_column)
+{
+	const struct object_image *before = table("t", ID, KEY(7, "k"), "");
+	const struct object_image *after =
+	    table("t", COLUMN(1, "no", "integer", ",\"not_null\":true"),
+	          "{\"oid\":7,\"name\":\"k\",\"type\":\"p\",\"definition\":\"PRIMARY KEY (no)\",\"inherited\":false,"
+	          "\"references\":null}",
+	          "");
+	const struct difference difference = {.before = before, .after = after, .target = before};
+	struct step *step;
+	enum difference_next next;
+
+	ck_assert_ptr_null(difference_steps(&difference, arena, &step, &next));
+	ck_assert_int_eq(next, DIFFERENCE_RENAMED);
+	ck_assert_str_eq(step->sql, "ALTER TABLE \"s\".\"t\" RENAME COLUMN \"id\" TO \"no\"");
+	ck_assert_ptr_null(step->next);
+	ck_assert_str_eq(steps_of(
+	                     &(struct difference){.before = before, .after = after, .target = after, .renamed = true}),
+	                 "");
+}
+END_TEST
+
+START_TEST(a_key_under_a_new_name_is_made_behind_the_old_one)
+{
+	const struct object_image *before = table("t", ID, KEY(7, "k"), "");
+	const struct object_image *after = table("t", ID, KEY(8, "t_pkey"), "");
+
+	ck_assert_str_eq(follow(before, after, before), "ALTER TABLE \"s\".\"t\" DROP CONSTRAINT IF EXISTS \"k\"; "
+	                                                "ALTER TABLE \"s\".\"t\" ADD CONSTRAINT \"t_pkey\" PRIMARY KEY "
+	                                                "(id)");
+	/* Under a name of the target's own it stays. */
+	ck_assert_str_eq(follow(before, after, table("t", ID, KEY(7, "own"), "")), "");
 }
 END_TEST
 
@@ -173,8 +213,8 @@ START_TEST(a_name_of_the_targets_own_stops_the_stream)
 	    .target = table("t", ID "," COLUMN(2, "a", "integer", ""), "", ""),
 	};
 	struct step *step;
-	bool again;
-	struct error *error = difference_steps(&difference, arena, &step, &again);
+	enum difference_next next;
+	struct error *error = difference_steps(&difference, arena, &step, &next);
 
 	ck_assert_ptr_nonnull(error);
 	ck_assert(error->class == ERROR_TARGET);
@@ -191,8 +231,8 @@ START_TEST(a_column_that_vanishes_over_a_gap_stops_the_stream)
 	                                      .target = before,
 	                                      .by_name = true};
 	struct step *step;
-	bool again;
-	struct error *error = difference_steps(&difference, arena, &step, &again);
+	enum difference_next next;
+	struct error *error = difference_steps(&difference, arena, &step, &next);
 
 	ck_assert_ptr_nonnull(error);
 	ck_assert_ptr_nonnull(strstr(error->message, "was made anew"));
@@ -278,7 +318,9 @@ int main(void)
 	tcase_add_test(tests, a_table_that_is_not_there_is_made_and_looked_at_again);
 	tcase_add_test(tests, a_type_changes_by_cast_and_gives_up_values_of_no_key);
 	tcase_add_test(tests, a_name_of_the_targets_own_stops_the_stream);
+	tcase_add_test(tests, a_key_under_a_new_name_is_made_behind_the_old_one);
 	tcase_add_test(tests, a_column_that_vanishes_over_a_gap_stops_the_stream);
+	tcase_add_test(tests, a_rename_is_no_change_of_what_names_the_column);
 	tcase_add_test(tests, what_was_made_anew_as_it_was_stays);
 	tcase_add_test(tests, labels_are_renamed_by_oid_and_added_at_their_place);
 	tcase_add_test(tests, images_that_are_none_are_refused);
