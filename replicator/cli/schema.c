@@ -20,12 +20,13 @@ static void history_sql(struct buffer *sql, const char *schema)
 	         " to_char(h.applied_at, 'YYYY-MM-DD HH24:MI:SS TZ'), h.image = 'null',"
 	         " coalesce(h.command, ''), array_to_string(h.steps, E'\\n'),"
 	         " (SELECT count(*) FROM jsonb_array_elements(CASE WHEN h.image ? 'columns' THEN h.image->'columns'"
-	         " ELSE '[]' END)) FROM ");
+	         " ELSE '[]' END)), (h.log_id IS NULL)::int FROM ");
 	sql_append_qualified(sql, schema, "schema_history");
 	buffer_append_text(sql, " h WHERE h.stream = $1 AND h.kind = 'table' AND h.relid IN (SELECT n.relid FROM ");
 	sql_append_qualified(sql, schema, "schema_history");
 	buffer_append_text(sql,
 	                   " n WHERE n.stream = $1 AND n.kind = 'table' AND n.schema_name = $2 AND n.table_name = $3)"
+	                   " AND (h.relid <> 0 OR h.schema_name = $2 AND h.table_name = $3)"
 	                   " ORDER BY h.id");
 }
 
@@ -43,7 +44,8 @@ static void print_indented(const char *label, const char *text)
 static void print_version(const struct pg_result *result, size_t row)
 {
 	bool dropped = strcmp(pg_result_text(result, row, 6), "t") == 0;
-	bool baseline = pg_result_integer(result, row, 4) == 0;
+	bool inferred = pg_result_integer(result, row, 10) == 1;
+	bool baseline = !inferred && pg_result_integer(result, row, 4) == 0;
 
 	printf("%s  %s.%s  %s", pg_result_text(result, row, 0), pg_result_text(result, row, 1),
 	       pg_result_text(result, row, 2), dropped ? "dropped" : "");
@@ -55,7 +57,8 @@ static void print_version(const struct pg_result *result, size_t row)
 		printf("  commit LSN %s, transaction %s, applied %s\n", pg_result_text(result, row, 3),
 		       pg_result_text(result, row, 4), pg_result_text(result, row, 5));
 	if (!baseline)
-		print_indented("source:", pg_result_text(result, row, 7));
+		print_indented("source:",
+		               inferred ? "as the events show it, without a DDL log" : pg_result_text(result, row, 7));
 	print_indented("here:", pg_result_text(result, row, 8));
 }
 

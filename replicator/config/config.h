@@ -53,6 +53,7 @@ enum step_kind {
 	STEP_KIND_COUNT
 };
 enum ddl_policy { DDL_APPLY, DDL_IGNORE, DDL_STOP, DDL_KEEP };
+enum missing_field { MISSING_KEEP, MISSING_DROP };
 
 enum messages_mode { MESSAGES_IGNORE, MESSAGES_TABLE };
 enum mask_mode { MASK_NONE, MASK_HASH, MASK_NULL, MASK_CONSTANT };
@@ -172,6 +173,7 @@ struct config {
 	struct {
 		enum ddl_policy policy[STEP_KIND_COUNT];
 		int64_t lock_timeout_ms;
+		enum missing_field missing_field; /* where columns are inferred from the events */
 	} ddl;
 	struct {
 		const char *salt; /* of mask = "hash"; or NULL */

@@ -58,6 +58,7 @@ static const struct setting_choice drop_column_choices[] = {{"apply", DDL_APPLY}
                                                             {"ignore", DDL_IGNORE},
                                                             {"stop", DDL_STOP},
                                                             {NULL, 0}};
+static const struct setting_choice missing_choices[] = {{"keep", MISSING_KEEP}, {"drop", MISSING_DROP}, {NULL, 0}};
 static const struct setting_choice level_choices[] = {{"debug", LOG_DEBUG},
                                                       {"info", LOG_INFO},
                                                       {"warning", LOG_WARNING},
@@ -497,6 +498,14 @@ const struct setting settings[] = {
     POLICY("ddl.sequence", STEP_SEQUENCE, ddl_choices, "Sequences of their own (never their values)."),
     POLICY("ddl.schema", STEP_SCHEMA, ddl_choices, "CREATE and DROP SCHEMA."),
     POLICY("ddl.extension", STEP_EXTENSION, ddl_choices, "CREATE and DROP EXTENSION."),
+    {.key = "ddl.missing_field",
+     .type = SETTING_CHOICE,
+     FIELD(ddl.missing_field),
+     .initial = "keep",
+     .choices = missing_choices,
+     .description = "Where there is no DDL log and the events' own schema tells of changes: a column that they no "
+                    "longer have stays\n"
+                    "and may be NULL (keep), or is dropped (drop; then ddl.drop_column counts, too)."},
     {.key = "ddl.lock_timeout",
      .type = SETTING_DURATION,
      FIELD(ddl.lock_timeout_ms),

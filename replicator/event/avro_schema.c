@@ -5,9 +5,11 @@
 #include "base/buffer.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "event/base64.h"
 #include "event/json_scan.h"
 #include "event/row.h"
 #include "event/semantic_types.h"
+#include "event/source_type.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -53,7 +55,8 @@ static struct avro_type *type_new(struct parse *parse, enum avro_kind kind)
 	struct avro_type *type = arena_alloc_zeroed(parse->arena, sizeof(*type));
 
 	type->kind = kind;
-	type->connect_name = type->logical_type = "";
+	type->connect_name = type->logical_type = type->connect_type = type->precision = "";
+	type->source_type = type->source_length = type->source_scale = "";
 	type->scale = INT32_MIN;
 	return type;
 }
@@ -90,6 +93,11 @@ static void read_properties(struct parse *parse, const json_t *json, struct avro
 	if (!number_of(json_object_get(parameters, "scale"), &type->scale))
 		(void)number_of(json_object_get(json, "scale"), &type->scale); /* else it stays untold */
 	(void)number_of(json_object_get(parameters, "length"), &type->length);
+	type->connect_type = keep(parse, text_of(json, "connect.type"));
+	type->precision = keep(parse, text_of(parameters, "connect.decimal.precision"));
+	type->source_type = keep(parse, text_of(parameters, "__debezium.source.column.type"));
+	type->source_length = keep(parse, text_of(parameters, "__debezium.source.column.length"));
+	type->source_scale = keep(parse, text_of(parameters, "__debezium.source.column.scale"));
 }
 
 /* `namespace.name`, or a name that is full already. */
@@ -151,6 +159,55 @@ static const struct avro_type *parse_union(struct parse *parse, const json_t *js
 	return type;
 }
 
+/* The default of bytes is a text of code points up to 255; their values are base64. */
+static char *bytes_default(const json_t *initial)
+{
+	const unsigned char *text = (const unsigned char *)json_string_value(initial);
+	const size_t length = json_string_length(initial);
+	char *bytes = memory_alloc(length + 1);
+	char *encoded = memory_alloc(BASE64_ENCODED_SIZE(length) + 1);
+	size_t count = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < 0x80)
+			bytes[count++] = (char)text[i];
+		else if ((text[i] & 0xfc) == 0xc0 && i + 1 < length) {
+			bytes[count++] = (char)((text[i] & 3) << 6 | (text[i + 1] & 0x3f));
+			i++;
+		}
+	}
+	base64_encode((struct slice){bytes, count}, encoded);
+	free(bytes);
+	return encoded;
+}
+
+static const struct avro_type *without_null(const struct avro_type *type, bool *optional);
+
+/* Of a field with a type; a default of null says only that the column may be null. */
+static void read_default(struct parse *parse, const json_t *field, struct avro_member *member)
+{
+	const json_t *initial = json_object_get(field, "default");
+	const struct avro_type *type;
+	char *text;
+	bool optional;
+
+	if (initial == NULL || json_is_null(initial) || member->type == NULL)
+		return;
+	type = without_null(member->type, &optional);
+	if (type == NULL || type->kind >= AVRO_ARRAY)
+		return;
+	member->initial_kind = json_is_string(initial)    ? VALUE_STRING
+	                       : json_is_number(initial)  ? VALUE_NUMBER
+	                       : json_is_boolean(initial) ? VALUE_BOOLEAN
+	                                                  : VALUE_JSON;
+	if (json_is_string(initial))
+		text = type->kind == AVRO_BYTES ? bytes_default(initial) : memory_copy_text(json_string_value(initial));
+	else
+		text = json_dumps(initial, JSON_ENCODE_ANY | JSON_COMPACT);
+	member->initial = keep(parse, text);
+	free(text);
+}
+
 static void parse_fields(struct parse *parse, struct avro_type *type, const json_t *json, const char *space)
 {
 	const json_t *list = json_object_get(json, "fields");
@@ -168,6 +225,7 @@ static void parse_fields(struct parse *parse, struct avro_type *type, const json
 		members[i].name = keep(parse, name);
 		members[i].label = label_of(parse, name, ",\"", "\":");
 		members[i].type = parse_type(parse, json_object_get(field, "type"), space);
+		read_default(parse, field, &members[i]);
 	}
 }
 
@@ -341,6 +399,22 @@ static enum encoding encoding_of(const struct avro_type *type)
 	return type->entries ? ENCODING_MAP : encodings[type->kind];
 }
 
+static void tell_source_type(struct parse *parse, const struct avro_type *type, struct column *column)
+{
+	const struct source_type_hint hint = {.connect_type = type->connect_type[0] != '\0' ? type->connect_type
+	                                                      : type->kind < sizeof(primitives) / sizeof(*primitives)
+	                                                          ? primitives[type->kind]
+	                                                          : "",
+	                                      .precision = type->precision,
+	                                      .type = type->source_type,
+	                                      .length = type->source_length,
+	                                      .scale = type->source_scale};
+	char *told = source_type_of(&hint, column, &column->sure_type);
+
+	column->source_type = told == NULL ? NULL : keep(parse, told);
+	free(told);
+}
+
 static struct column column_of(struct parse *parse, const char *name, const struct avro_type *type, int depth)
 {
 	struct column column = {.name = name, .schema_name = "", .encoding = ENCODING_UNKNOWN};
@@ -362,6 +436,7 @@ static struct column column_of(struct parse *parse, const char *name, const stru
 		*element = column_of(parse, "", type->items, depth + 1);
 		column.element = element;
 	}
+	tell_source_type(parse, type, &column);
 	return column;
 }
 
@@ -377,8 +452,11 @@ static const struct shape *shape_of(struct parse *parse, const struct avro_type 
 	if (type->count > ROW_COLUMN_LIMIT)
 		return fail(parse, "a record with more fields than a table can have columns");
 	columns = arena_alloc_zeroed(parse->arena, (type->count + 1) * sizeof(*columns));
-	for (uint32_t i = 0; i < type->count; i++)
+	for (uint32_t i = 0; i < type->count; i++) {
 		columns[i] = column_of(parse, type->members[i].name, type->members[i].type, 0);
+		columns[i].initial = type->members[i].initial;
+		columns[i].initial_kind = type->members[i].initial_kind;
+	}
 	if (parse->problem != NULL)
 		return NULL;
 	shape = registry_shape(columns, type->count, SHAPE_TYPED | SHAPE_ADJUSTED);

@@ -40,6 +40,8 @@ struct avro_member {
 	const char *name;
 	struct slice label; /* `,"name":` */
 	const struct avro_type *type;
+	const char *initial;  /* of a field: its default as the text of a value, or NULL */
+	uint8_t initial_kind; /* enum value_kind */
 };
 
 struct avro_type {
@@ -53,6 +55,12 @@ struct avro_type {
 	const char *logical_type;      /* or "" */
 	int32_t scale;                 /* of decimals; INT32_MIN: not told */
 	int32_t length;                /* of bit strings */
+	/* Parameters of Connect's schema, or "" (source_type.h). */
+	const char *connect_type;
+	const char *precision;
+	const char *source_type;
+	const char *source_length;
+	const char *source_scale;
 };
 
 struct avro_schema;

@@ -52,6 +52,14 @@ static json_t *column_json(const struct column *column)
 	                         column->schema_name != NULL ? column->schema_name : "", "scale", (int)column->scale,
 	                         "length", (int)column->length, "optional", (int)column->optional);
 
+	if (json != NULL && column->source_type != NULL) {
+		json_object_set_new(json, "source_type", json_string(column->source_type));
+		json_object_set_new(json, "sure_type", json_boolean(column->sure_type));
+	}
+	if (json != NULL && column->initial != NULL) {
+		json_object_set_new(json, "default", json_string(column->initial));
+		json_object_set_new(json, "default_kind", json_integer(column->initial_kind));
+	}
 	if (json != NULL && column->element != NULL)
 		json_object_set_new(json, "element", column_json(column->element));
 	return json;
@@ -189,7 +197,13 @@ static bool read_column(const json_t *json, struct arena *arena, struct column *
 	    .length = (int32_t)json_integer_value(json_object_get(json, "length")),
 	    .encoding = (uint8_t)number,
 	    .optional = json_is_true(json_object_get(json, "optional")),
+	    .sure_type = json_is_true(json_object_get(json, "sure_type")),
+	    .initial_kind = (uint8_t)json_integer_value(json_object_get(json, "default_kind")),
 	};
+	if (json_object_get(json, "source_type") != NULL)
+		column->source_type = copy_text(arena, json_object_get(json, "source_type"));
+	if (json_object_get(json, "default") != NULL)
+		column->initial = copy_text(arena, json_object_get(json, "default"));
 	if (element != NULL) {
 		struct column *inner = arena_alloc(arena, sizeof(*inner));
 

@@ -47,9 +47,14 @@ struct column {
 	const char *name;
 	const char *schema_name;      /* Connect's schema name ("io.debezium.time.MicroTimestamp"), or "" */
 	const struct column *element; /* of ENCODING_ARRAY, else NULL */
-	int32_t scale;                /* of ENCODING_DECIMAL */
-	int32_t length;               /* of ENCODING_BITS, bits; 0 unknown */
-	uint8_t encoding;             /* enum encoding */
+	/* What source_type.h makes of the schema; NULL where it does not tell. */
+	const char *source_type; /* "numeric(12,2)" */
+	const char *initial;     /* the column's default, as a value of `encoding` */
+	uint8_t initial_kind;    /* enum value_kind */
+	bool sure_type;          /* source_type can be compared with the target's; else it only serves a new column */
+	int32_t scale;           /* of ENCODING_DECIMAL */
+	int32_t length;          /* of ENCODING_BITS, bits; 0 unknown */
+	uint8_t encoding;        /* enum encoding */
 	bool optional;
 };
 

@@ -134,6 +134,10 @@ static void describe_column(struct buffer *bytes, const struct column *column)
 {
 	describe_text(bytes, column->name);
 	describe_text(bytes, column->schema_name);
+	describe_text(bytes, column->source_type == NULL ? "" : column->source_type);
+	describe_text(bytes, column->initial == NULL ? "" : column->initial);
+	buffer_append_byte(bytes, (char)column->initial_kind);
+	buffer_append_byte(bytes, (char)column->sure_type);
 	buffer_append(bytes, (const char *)&column->scale, sizeof(column->scale));
 	buffer_append(bytes, (const char *)&column->length, sizeof(column->length));
 	buffer_append_byte(bytes, (char)column->encoding);
@@ -148,6 +152,8 @@ static void copy_column(struct column *copy, const struct column *column)
 	*copy = *column;
 	copy->name = memory_copy_text(column->name);
 	copy->schema_name = column->schema_name[0] == '\0' ? "" : memory_copy_text(column->schema_name);
+	copy->source_type = memory_copy_text(column->source_type);
+	copy->initial = memory_copy_text(column->initial);
 	if (column->element != NULL) {
 		struct column *element = memory_alloc(sizeof(*element));
 

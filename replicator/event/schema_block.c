@@ -5,6 +5,7 @@
 #include "event/flattened.h"
 #include "event/row.h"
 #include "event/semantic_types.h"
+#include "event/source_type.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -50,7 +51,34 @@ static bool read_parameter(const json_t *schema, const char *key, int32_t *numbe
 	return true;
 }
 
-/* Columns point into the schema's texts; elements are allocated. False: *problem is set. */
+/* The field's default as a value of the column's encoding. */
+static void read_default(const json_t *schema, struct column *column)
+{
+	const json_t *initial = json_object_get(schema, "default");
+
+	if (initial == NULL || json_is_null(initial))
+		return;
+	column->initial_kind = json_is_string(initial)    ? VALUE_STRING
+	                       : json_is_number(initial)  ? VALUE_NUMBER
+	                       : json_is_boolean(initial) ? VALUE_BOOLEAN
+	                                                  : VALUE_JSON;
+	column->initial = json_is_string(initial) ? memory_copy_text(json_string_value(initial))
+	                                          : json_dumps(initial, JSON_ENCODE_ANY | JSON_COMPACT);
+}
+
+static void read_source_type(const json_t *schema, struct column *column)
+{
+	const json_t *parameters = json_object_get(schema, "parameters");
+	const struct source_type_hint hint = {.connect_type = text_of(schema, "type"),
+	                                      .precision = text_of(parameters, "connect.decimal.precision"),
+	                                      .type = text_of(parameters, "__debezium.source.column.type"),
+	                                      .length = text_of(parameters, "__debezium.source.column.length"),
+	                                      .scale = text_of(parameters, "__debezium.source.column.scale")};
+
+	column->source_type = source_type_of(&hint, column, &column->sure_type);
+}
+
+/* Columns point into the schema's texts; elements, types and defaults are allocated. False: *problem is set. */
 static bool read_column(const json_t *schema, const char *name, struct column *column, int depth, const char **problem)
 {
 	*column = (struct column){.name = name, .schema_name = text_of(schema, "name")};
@@ -65,15 +93,24 @@ static bool read_column(const json_t *schema, const char *name, struct column *c
 	if (column->encoding == ENCODING_ARRAY) {
 		struct column *element = memory_alloc(sizeof(*element));
 
-		column->element = element;
 		element->name = element->schema_name = "";
+		column->element = element;
 		if (depth == ARRAY_DEPTH_LIMIT) {
 			*problem = "arrays nested too deeply";
 			return false;
 		}
-		return read_column(json_object_get(schema, "items"), "", element, depth + 1, problem);
+		if (!read_column(json_object_get(schema, "items"), "", element, depth + 1, problem))
+			return false;
 	}
+	read_source_type(schema, column);
+	read_default(schema, column);
 	return true;
+}
+
+static void free_texts(struct column *column)
+{
+	free((void *)(uintptr_t)column->source_type);
+	free((void *)(uintptr_t)column->initial);
 }
 
 static void columns_free(struct column *columns, size_t count)
@@ -82,9 +119,11 @@ static void columns_free(struct column *columns, size_t count)
 		for (struct column *element = (struct column *)(uintptr_t)columns[i].element; element != NULL;) {
 			struct column *next = (struct column *)(uintptr_t)element->element;
 
+			free_texts(element);
 			free(element);
 			element = next;
 		}
+		free_texts(&columns[i]);
 	}
 	free(columns);
 }

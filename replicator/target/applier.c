@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "base/signals.h"
+#include "target/ddl.h"
 #include "target/session.h"
 
 #include <inttypes.h>
@@ -135,7 +136,7 @@ static size_t same_generation_run(const struct transaction *first, size_t count)
 
 /* One piece of a large transaction, inside the target transaction at hand. */
 static struct error *apply_piece(struct applier *applier, const struct transaction *piece, bool strictly,
-                                 struct batch_counts *counts)
+                                 struct ddl *ddl, struct batch_counts *counts)
 {
 	size_t covered = 0;
 
@@ -143,8 +144,8 @@ static struct error *apply_piece(struct applier *applier, const struct transacti
 		TRY(plan_build(applier->plan, applier->bindings, applier->connection, piece, &covered));
 	if (covered == 1)
 		return batch_apply_plan(applier->sender, applier->connection, applier->plan, applier->bindings, counts);
-	return batch_apply_strictly(applier->sender, applier->connection, applier->bindings, applier->partitions, piece,
-	                            counts);
+	return batch_apply_piece(applier->sender, applier->connection, applier->bindings, applier->partitions, piece,
+	                         ddl, counts);
 }
 
 static void say_progress(const struct transaction *large, size_t rows, int64_t *said_us)
@@ -159,7 +160,7 @@ static void say_progress(const struct transaction *large, size_t rows, int64_t *
 }
 
 static struct error *apply_pieces(struct applier *applier, const struct transaction *large, bool strictly,
-                                  struct batch_counts *counts)
+                                  struct ddl *ddl, struct batch_counts *counts)
 {
 	int64_t said_us = clock_monotonic_us();
 	uint64_t next = 0;
@@ -173,13 +174,13 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 		piece->tx_id = large->tx_id;
 		piece->commit_lsn = large->commit_lsn;
 		if (error == NULL && count > 0)
-			error = apply_piece(applier, piece, strictly, counts);
+			error = apply_piece(applier, piece, strictly, ddl, counts);
 		if (error == NULL)
 			error = generation_note(applier->generation, applier->connection, applier->bindings, piece);
 		transaction_free(piece);
 		TRY(error);
 		if (count == 0)
-			return NULL;
+			return ddl_finish(ddl, applier->connection);
 		rows += count;
 		say_progress(large, rows, &said_us);
 	}
@@ -189,9 +190,14 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 static struct error *apply_large(struct applier *applier, const struct transaction *large, bool strictly)
 {
 	struct batch_counts counts = {0};
+	struct error *error;
+	struct ddl *ddl;
 
 	TRY(applier_begin(applier));
-	TRY(apply_pieces(applier, large, strictly, &counts));
+	ddl = ddl_new(applier->bindings);
+	error = apply_pieces(applier, large, strictly, ddl, &counts);
+	ddl_free(ddl);
+	TRY(error);
 	TRY(applier_commit(applier, large, 1));
 	applier_count(applier, large, 1, &counts);
 	return NULL;

@@ -23,4 +23,10 @@ struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connecti
                                    struct binding_cache *cache, const struct partition_list *partitions,
                                    const struct transaction *transaction, struct batch_counts *counts);
 
+/* A piece of one likewise. What schema changes put off to its end is left to ddl_finish, after the last piece. */
+struct ddl;
+struct error *batch_apply_piece(struct row_sender *sender, struct pg_connection *connection,
+                                struct binding_cache *cache, const struct partition_list *partitions,
+                                const struct transaction *piece, struct ddl *ddl, struct batch_counts *counts);
+
 #endif

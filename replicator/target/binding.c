@@ -9,6 +9,7 @@
 #include "pg/catalog.h"
 #include "target/binding_history.h"
 #include "target/binding_rules.h"
+#include "target/inference.h"
 #include "target/rules.h"
 
 #include <stdlib.h>
@@ -80,9 +81,8 @@ static const struct column_image *find_column(const struct table_image *image, c
 	return NULL;
 }
 
-/* The column that takes the relation's column `number`; *ambiguous: two could. */
-static const struct column_image *find_target(const struct binding *binding, uint32_t number,
-                                              const struct column_rule *rule, bool *ambiguous)
+const struct column_image *binding_target_column(const struct binding *binding, uint32_t number,
+                                                 const struct column_rule *rule, bool *ambiguous)
 {
 	const char *name = rule->rename != NULL ? rule->rename : binding->relation->columns[number].name;
 	const struct column_image *found = find_column(binding->image, name);
@@ -146,7 +146,7 @@ static struct error *bind_column(struct binding_cache *cache, struct pg_connecti
 
 	if (rule->exclude)
 		return NULL;
-	column->image = find_target(binding, number, rule, &ambiguous);
+	column->image = binding_target_column(binding, number, rule, &ambiguous);
 	if (ambiguous)
 		return error_new(
 		    ERROR_TARGET,
@@ -376,6 +376,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 		    "the target has no table %s.%s; create it as the source has it, or leave it out: tables = ( { "
 		    "match = \"%s.%s\"; exclude = true; } )",
 		    name.schema, name.table, relation->schema, relation->table);
+	TRY(inference_check(connection, config, binding, cache->arena));
 	TRY(bind_columns(cache, connection, binding));
 	if (relation->column_count > 0)
 		TRY(bind_key(cache, connection, binding));

@@ -76,6 +76,10 @@ enum membership {
 };
 enum membership binding_membership(const struct binding *binding, const struct value *values);
 
+/* The target's column that takes the relation's column `number`, or NULL; *ambiguous: two could. Reads relation and image. */
+const struct column_image *binding_target_column(const struct binding *binding, uint32_t number,
+                                                 const struct column_rule *rule, bool *ambiguous);
+
 /* Whether a row of the one may be a row of the other: two shapes of a table, or two tables that share one. */
 bool binding_may_meet(const struct binding *a, const struct binding *b);
 

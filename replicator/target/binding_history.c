@@ -7,11 +7,10 @@
 #include "pg/catalog.h"
 #include "target/state.h"
 
-/* The table's last image: $1 stream, $2 schema, $3 table. */
+/* The table's last image by the log: $1 stream, $2 schema, $3 table. */
 #define LAST_IMAGE                                                                                                     \
-	"SELECT image FROM @schema_history WHERE stream = $1 AND kind = 'table' AND schema_name = $2 AND table_name "  \
-	"= $3"                                                                                                         \
-	" ORDER BY id DESC LIMIT 1"
+	"SELECT image FROM @schema_history WHERE stream = $1 AND kind = 'table' AND schema_name = $2"                  \
+	" AND table_name = $3 AND log_id IS NOT NULL ORDER BY id DESC LIMIT 1"
 
 struct error *binding_find_renamed(struct pg_connection *connection, const struct config *config,
                                    const struct table_name *name, struct arena *arena, const struct table_image **image)
@@ -79,5 +78,17 @@ struct error *binding_column_is_ahead(struct pg_connection *connection, const st
 	if (*ahead)
 		log_info("table %s.%s: column \"%s\", which the events have already, comes with a later schema change",
 		         relation->schema, relation->table, column);
+	return NULL;
+}
+
+struct error *binding_is_logged(struct pg_connection *connection, const struct config *config,
+                                const struct relation *relation, bool *logged)
+{
+	const char *const parameters[3] = {config->stream.name, relation->schema, relation->table};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config, LAST_IMAGE, 3, parameters, &result));
+	*logged = pg_result_rows(result) > 0;
+	pg_result_free(result);
 	return NULL;
 }

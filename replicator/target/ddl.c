@@ -493,6 +493,18 @@ struct error *ddl_make_missing(struct ddl *ddl, struct pg_connection *connection
 	return error;
 }
 
+struct error *ddl_run(struct ddl *ddl, struct pg_connection *connection, const struct step *steps, char **done,
+                      size_t *executed)
+{
+	struct report report = {0};
+	struct error *error = run_steps(ddl, connection, steps, &report);
+
+	buffer_append_text(&report.steps, report.steps.length == 0 ? "{}" : "}");
+	*done = buffer_steal(&report.steps);
+	*executed = report.executed;
+	return error;
+}
+
 struct error *ddl_finish(struct ddl *ddl, struct pg_connection *connection)
 {
 	for (size_t i = 0; i < ddl->put_off_count; i++) {

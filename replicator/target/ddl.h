@@ -14,7 +14,7 @@
 #ifndef REPLICATOR_TARGET_DDL_H
 #define REPLICATOR_TARGET_DDL_H
 
-#include "schema/object_image.h"
+#include "schema/difference.h"
 #include "stream/transaction.h"
 #include "target/binding.h"
 
@@ -43,5 +43,12 @@ struct error *ddl_finish(struct ddl *ddl, struct pg_connection *connection);
  */
 struct error *ddl_make_missing(struct ddl *ddl, struct pg_connection *connection,
                                const struct object_image *const *images, size_t count, size_t *made);
+
+/*
+ * Executes steps as ddl_apply does, under the policies. *done: what was done, an array literal for the history, which the
+ * caller frees, also after an error.
+ */
+struct error *ddl_run(struct ddl *ddl, struct pg_connection *connection, const struct step *steps, char **done,
+                      size_t *executed);
 
 #endif

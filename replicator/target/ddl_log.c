@@ -56,7 +56,7 @@ static void from_history(struct buffer *sql, const struct config *config)
 {
 	buffer_append_text(sql, " FROM ");
 	sql_append_qualified(sql, config->target.schema, "schema_history");
-	buffer_append_text(sql, " WHERE stream = $1 AND kind = $2 AND ");
+	buffer_append_text(sql, " WHERE stream = $1 AND kind = $2 AND log_id IS NOT NULL AND ");
 }
 
 struct error *ddl_history_has(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,

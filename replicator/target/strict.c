@@ -3,6 +3,7 @@
 #include "base/metrics.h"
 #include "pg/sql.h"
 #include "target/ddl.h"
+#include "target/inference.h"
 #include "target/messages.h"
 #include "target/rules.h"
 #include "target/strict_internal.h"
@@ -252,6 +253,8 @@ static struct error *find_binding(const struct strict *strict, struct binding_ca
 		return error;
 	failure = ddl_make_early(ddl, strict->connection, strict->transaction, change->relation, &made);
 	if (failure == NULL && !made)
+		failure = inference_follow(ddl, cache, strict->connection, strict->transaction, change, &made);
+	if (failure == NULL && !made)
 		return error;
 	error_free(error);
 	TRY(failure);
@@ -268,7 +271,7 @@ static struct error *apply_next(const struct strict *strict, struct binding_cach
 		return ddl_apply(ddl, strict->connection, strict->transaction, change);
 	TRY(find_binding(strict, cache, ddl, change, &binding));
 	TRY(binding_check_ahead(binding, change));
-	return apply_change(strict, binding, number, next);
+	return inference_explain(apply_change(strict, binding, number, next), binding, change);
 }
 
 static struct error *apply_all(const struct strict *strict, struct binding_cache *cache, struct ddl *ddl,
@@ -295,17 +298,26 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 	return NULL;
 }
 
+struct error *batch_apply_piece(struct row_sender *sender, struct pg_connection *connection,
+                                struct binding_cache *cache, const struct partition_list *partitions,
+                                const struct transaction *piece, struct ddl *ddl, struct batch_counts *counts)
+{
+	struct strict strict = {sender, connection, piece, counts, binding_cache_config(cache), arena_new()};
+	struct error *error = apply_all(&strict, cache, ddl, partitions);
+
+	arena_free(strict.arena);
+	return error;
+}
+
 struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connection *connection,
                                    struct binding_cache *cache, const struct partition_list *partitions,
                                    const struct transaction *transaction, struct batch_counts *counts)
 {
-	struct strict strict = {sender, connection, transaction, counts, binding_cache_config(cache), arena_new()};
 	struct ddl *ddl = ddl_new(cache);
-	struct error *error = apply_all(&strict, cache, ddl, partitions);
+	struct error *error = batch_apply_piece(sender, connection, cache, partitions, transaction, ddl, counts);
 
 	if (error == NULL)
 		error = ddl_finish(ddl, connection);
 	ddl_free(ddl);
-	arena_free(strict.arena);
 	return error;
 }

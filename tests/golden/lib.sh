@@ -45,6 +45,12 @@ known_reasons() {
 
 stops() { [ "$(known "$1" "$2")" = stops ]; }
 
+# is_alone VARIANT TABLE: the table's events stop the stream, or have the user do something.
+is_alone() { known "$1" "$2" | awk '$1 == "stops" || $1 == "asks" { found = 1 } END { exit !found }'; }
+
+# asked: a line with how many statements the daemon asked for, or nothing.
+asked() { [ ! -s "$work/asked" ] || echo "asks $(wc -l <"$work/asked")"; }
+
 # wrong VARIANT TABLE WHAT: says it and counts it.
 wrong() {
   printf '%sfailed%s  %-9s %s: %s\n' "$RED" "$PLAIN" "$1" "$2" "$3"
@@ -73,8 +79,8 @@ check_list() {
   local line variants name what
   while IFS= read -r line; do
     case $line in '' | '#'*) continue ;; esac
-    [[ $line =~ ^([a-z0-9_,]+)\ +([^ ]+)\ +(stops|cell\ [0-9]+\ [a-z0-9_]+|rows\ [0-9]+\ missing\ [0-9]+\ extra|extra\ [0-9]+|missing\ [0-9]+)\ +:\ +.+$ ]] ||
-      die "$KNOWN: not VARIANT,… TABLE stops|cell ID COLUMN|extra ID|missing ID : REASON: $line"
+    [[ $line =~ ^([a-z0-9_,]+)\ +([^ ]+)\ +(stops|asks\ [0-9]+|kept\ [a-z0-9_]+|cell\ [0-9]+\ [a-z0-9_]+|rows\ [0-9]+\ missing\ [0-9]+\ extra|extra\ [0-9]+|missing\ [0-9]+)\ +:\ +.+$ ]] ||
+      die "$KNOWN: not VARIANT,… TABLE stops|asks N|kept COLUMN|cell ID COLUMN|extra ID|missing ID : REASON: $line"
     variants=${BASH_REMATCH[1]} name=${BASH_REMATCH[2]}
     grep -qF "|$name" <<<"$TABLES" || die "$KNOWN: there is no such table: $line"
     for what in ${variants//,/ }; do

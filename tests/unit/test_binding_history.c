@@ -56,8 +56,9 @@ static void given(const char *target, const char *source)
 {
 	char *sql = memory_format(
 	    "CREATE TABLE history.t %s; CREATE TABLE logged.t %s;"
-	    "INSERT INTO history_state.schema_history (stream, kind, relid, schema_name, table_name, commit_lsn, image)"
-	    " SELECT 's', 'table', 1, 'history', 't', '0/1', history_state.image_named('table', 'logged', 't')",
+	    "INSERT INTO history_state.schema_history (stream, kind, relid, schema_name, table_name, log_id, "
+	    "commit_lsn, image)"
+	    " SELECT 's', 'table', 1, 'history', 't', 1, '0/1', history_state.image_named('table', 'logged', 't')",
 	    target, source);
 
 	postgres_execute(connection, sql);
