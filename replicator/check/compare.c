@@ -283,13 +283,11 @@ static int64_t count_lasting(const struct check_table *table)
 }
 
 /* False when another look at the buckets is needed. */
-static bool judge_table(const struct comparison *comparison, struct check_table *table)
+static bool judge_table(struct check_table *table)
 {
 	bool lasting = count_lasting(table) > 0;
 
-	if (table->sides[SIDE_SOURCE].error != NULL || table->sides[SIDE_TARGET].error != NULL)
-		judge_unread(table, comparison->arena);
-	else if (table->open_count == 0 || (table->narrowed && table->row_count == 0))
+	if (table->open_count == 0 || (table->narrowed && table->row_count == 0))
 		table->verdict = table->schema_difference_count > 0 ? VERDICT_DIFFERENT : VERDICT_IN_SYNC;
 	else if (lasting && !has_open_rows(table))
 		table->verdict = VERDICT_DIFFERENT;
@@ -330,9 +328,11 @@ static size_t judge_tables(const struct comparison *comparison, struct check_tab
 
 		if (table->verdict != VERDICT_PENDING)
 			continue;
-		if (table->sides[SIDE_SOURCE].pieces_open > 0 || table->sides[SIDE_TARGET].pieces_open > 0)
+		if (table->sides[SIDE_SOURCE].error != NULL || table->sides[SIDE_TARGET].error != NULL)
+			judge_unread(table, comparison->arena);
+		else if (table->sides[SIDE_SOURCE].pieces_open > 0 || table->sides[SIDE_TARGET].pieces_open > 0)
 			judge_rest(comparison, table);
-		else if (!judge_table(comparison, table) && last)
+		else if (!judge_table(table) && last)
 			judge_rest(comparison, table);
 		pending += table->verdict == VERDICT_PENDING;
 	}

@@ -382,6 +382,10 @@ START_TEST(missing_right_on_one_table)
 	run_both("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int "
 	         "PRIMARY KEY);"
 	         "INSERT INTO c VALUES (1)");
+	/* So large that it is read in several pieces: the first one tells enough. */
+	run("check_source", "ALTER TABLE b ADD COLUMN wide text; ALTER TABLE b ALTER wide SET STORAGE PLAIN;"
+	                    "INSERT INTO b SELECT g, repeat('x', 7900) FROM generate_series(1, 4200) g");
+	run("check_target", "ALTER TABLE b ADD COLUMN wide text");
 	/* A policy that hides rows is no quiet difference either. */
 	run("check_source", "CREATE ROLE check_reader; GRANT SELECT ON a, c TO check_reader;"
 	                    "ALTER TABLE c ENABLE ROW LEVEL SECURITY;"
