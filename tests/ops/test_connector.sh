@@ -41,7 +41,8 @@ test_connector_created() {
   source_sql -c 'ALTER ROLE shop_reader REPLICATION; GRANT CREATE ON DATABASE shop TO shop_reader' \
     -c 'ALTER TABLE customers OWNER TO shop_reader; ALTER TABLE purchases OWNER TO shop_reader' \
     -c 'ALTER TABLE notes OWNER TO shop_reader; ALTER TABLE notes REPLICA IDENTITY FULL'
-  replicator init source --role shop_reader
+  replicator init source --role shop_reader >"$WORK/said"
+  prints 'replicator init source --role ROLE' 'schema replicator is there and up to date'
   replicator connector create --print >"$WORK/said"
   says '"database.password": "********"'
   prints 'replicator connector create --print' '"provide.transaction.metadata": "true"'

@@ -9,6 +9,7 @@ test_target_role() {
       -f "$REPO_ROOT/sql/target/role.sql"
   done
   replicator init target >"$WORK/said"
+  prints 'replicator init target' 'schema replicator is there and up to date'
   [ "$(target_ask "SELECT count(*) FROM pg_class WHERE relowner = 'shop_writer'::regrole AND relnamespace <> 'replicator'::regnamespace AND relkind IN ('r', 'S')")" = 0 ]
   writer_cannot 'CREATE TABLE public.mine (i int)'
   writer_cannot 'CREATE SCHEMA mine'
