@@ -19,8 +19,7 @@
 
 #define EVENTS_BUFFER ((size_t)1 << 20)
 #define ORDER_BUFFER ((size_t)1 << 16)
-#define RUN_PLACES 256                   /* of a run at once */
-#define MOST_OF_A_RUN ((size_t)64 << 20) /* key changes that are read together, bytes of memory */
+#define RUN_PLACES 256 /* of a run at once */
 
 /* Of one partition, in rising order. */
 struct run {
@@ -368,33 +367,16 @@ static struct error *read_places(struct spill *spill, uint64_t first)
 	return NULL;
 }
 
-static bool is_half(const struct transaction *chunk, size_t index)
+static bool chunk_is_full(const struct transaction *chunk, size_t rows, size_t bytes)
 {
-	const struct change *change = chunk->changes[index];
-	const struct change *before = index > 0 ? chunk->changes[index - 1] : NULL;
+	const struct change *last = chunk->change_count > 0 ? chunk->changes[chunk->change_count - 1] : NULL;
+	bool first_half = last != NULL && last->operation == CHANGE_DELETE && last->other_key != NULL;
 
-	if (change->operation == CHANGE_DELETE && change->other_key != NULL)
-		return true;
-	return before != NULL && before->operation == CHANGE_DELETE && before->other_key != NULL &&
-	       before->lsn == change->lsn && before->relation == change->relation;
-}
-
-/* A run of key changes is not cut: rows may have changed places within a statement (target/key_change.c). */
-static bool chunk_is_full(struct transaction *chunk, size_t rows, size_t bytes)
-{
-	size_t count = chunk->change_count;
-
-	if (count == 0 || (count < rows && chunk->bytes < bytes))
-		return false;
-	if (!is_half(chunk, count - 1))
-		return true;
-	chunk->cut_run = chunk->bytes >= MOST_OF_A_RUN && chunk->changes[count - 1]->operation == CHANGE_INSERT;
-	return chunk->cut_run;
+	return last != NULL && !first_half && (chunk->change_count >= rows || chunk->bytes >= bytes);
 }
 
 struct error *spill_read(struct spill *spill, uint64_t *next, size_t rows, size_t bytes, struct transaction *chunk)
 {
-	chunk->cut_run = false;
 	for (; *next < spill->count && !chunk_is_full(chunk, rows, bytes); (*next)++) {
 		if (*next < spill->first_place || *next >= spill->first_place + spill->place_count)
 			TRY(read_places(spill, *next));
@@ -402,5 +384,6 @@ struct error *spill_read(struct spill *spill, uint64_t *next, size_t rows, size_
 			return was_cut(spill);
 		TRY(read_change(spill, spill->places[*next - spill->first_place], chunk));
 	}
+	chunk->more_follows = *next < spill->count;
 	return NULL;
 }

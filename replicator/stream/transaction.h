@@ -42,7 +42,7 @@ struct transaction {
 	size_t position_count;
 	struct snapshot_generation generation; /* of TRANSACTION_SNAPSHOT from an initial snapshot */
 	bool accepted;        /* it brings the stream past what the operator accepted: the word is used up */
-	bool cut_run;         /* a piece of a large one that ends amid key changes which belong together (spill_read) */
+	bool more_follows;    /* a piece of a large one, not its last */
 	bool generation_ends; /* the generation's last row is in it */
 };
 

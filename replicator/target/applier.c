@@ -136,16 +136,16 @@ static size_t same_generation_run(const struct transaction *first, size_t count)
 
 /* One piece of a large transaction, inside the target transaction at hand. */
 static struct error *apply_piece(struct applier *applier, const struct transaction *piece, bool strictly,
-                                 struct ddl *ddl, struct batch_counts *counts)
+                                 struct ddl *ddl, struct parking *parking, struct batch_counts *counts)
 {
 	size_t covered = 0;
 
-	if (!strictly)
+	if (!strictly && parking_is_empty(parking))
 		TRY(plan_build(applier->plan, applier->bindings, applier->connection, piece, &covered));
 	if (covered == 1)
 		return batch_apply_plan(applier->sender, applier->connection, applier->plan, applier->bindings, counts);
 	return batch_apply_piece(applier->sender, applier->connection, applier->bindings, applier->partitions, piece,
-	                         ddl, counts);
+	                         ddl, parking, counts);
 }
 
 static void say_progress(const struct transaction *large, size_t rows, int64_t *said_us)
@@ -160,7 +160,7 @@ static void say_progress(const struct transaction *large, size_t rows, int64_t *
 }
 
 static struct error *apply_pieces(struct applier *applier, const struct transaction *large, bool strictly,
-                                  struct ddl *ddl, struct batch_counts *counts)
+                                  struct ddl *ddl, struct parking *parking, struct batch_counts *counts)
 {
 	int64_t said_us = clock_monotonic_us();
 	uint64_t next = 0;
@@ -174,7 +174,7 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 		piece->tx_id = large->tx_id;
 		piece->commit_lsn = large->commit_lsn;
 		if (error == NULL && count > 0)
-			error = apply_piece(applier, piece, strictly, ddl, counts);
+			error = apply_piece(applier, piece, strictly, ddl, parking, counts);
 		if (error == NULL)
 			error = generation_note(applier->generation, applier->connection, applier->bindings, piece);
 		transaction_free(piece);
@@ -190,12 +190,15 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 static struct error *apply_large(struct applier *applier, const struct transaction *large, bool strictly)
 {
 	struct batch_counts counts = {0};
+	struct parking *parking;
 	struct error *error;
 	struct ddl *ddl;
 
 	TRY(applier_begin(applier));
 	ddl = ddl_new(applier->bindings);
-	error = apply_pieces(applier, large, strictly, ddl, &counts);
+	parking = parking_new();
+	error = apply_pieces(applier, large, strictly, ddl, parking, &counts);
+	parking_free(parking);
 	ddl_free(ddl);
 	TRY(error);
 	TRY(applier_commit(applier, large, 1));

@@ -6,6 +6,7 @@
 #define REPLICATOR_TARGET_BATCH_H
 
 #include "stream/partition.h"
+#include "target/parking.h"
 #include "target/plan.h"
 #include "target/rows.h"
 
@@ -23,10 +24,14 @@ struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connecti
                                    struct binding_cache *cache, const struct partition_list *partitions,
                                    const struct transaction *transaction, struct batch_counts *counts);
 
-/* A piece of one likewise. What schema changes put off to its end is left to ddl_finish, after the last piece. */
+/*
+ * A piece of one likewise; `ddl` and `parking` are those of all its pieces. None is planned while rows are parked. What schema
+ * changes put off to the transaction's end is left to ddl_finish, after the last piece.
+ */
 struct ddl;
 struct error *batch_apply_piece(struct row_sender *sender, struct pg_connection *connection,
                                 struct binding_cache *cache, const struct partition_list *partitions,
-                                const struct transaction *piece, struct ddl *ddl, struct batch_counts *counts);
+                                const struct transaction *piece, struct ddl *ddl, struct parking *parking,
+                                struct batch_counts *counts);
 
 #endif

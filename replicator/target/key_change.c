@@ -6,9 +6,7 @@
  *   UPDATE of the key: placeholders and the target's own columns keep their values, and references that cascade follow.
  *   Where deletes are soft or ignored the old row has to stay, so the new one becomes a copy of it.
  *
- *   A deferrable key lets rows change places within a statement: 1 → 2, 2 → 1. One after the other, the second would take
- *   the row that the first has just moved. Such a run of key changes is taken apart: all old rows are read and removed,
- *   then all new ones written.
+ *   Where the new key is another row's, the row waits until that one has left it, too (parking.h).
  *
  *   A restart of the connector can lose the second half for ever (docs/connector-restarts.md). The first one names the new
  *   key: the target's own row gets it, and is marked as suspect, since what else the change wrote is not known.
@@ -20,8 +18,6 @@
 #include "target/suspect.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <xxhash.h>
 
 bool key_change_is_whole(const struct transaction *transaction, size_t number)
 {
@@ -33,74 +29,39 @@ bool key_change_is_whole(const struct transaction *transaction, size_t number)
 	       next->lsn == change->lsn && next->after != NULL;
 }
 
-static bool keys_equal(const struct relation *relation, const struct value *a, const struct value *b)
+/* `after` with what it lacks taken from `from`, which has a value for each column of the relation. */
+static struct value *complete(const struct strict *strict, const struct relation *relation, const struct value *after,
+                              const struct value *from)
 {
-	for (uint32_t i = 0; i < relation->key_count; i++) {
-		const struct value *x = &a[relation->key_columns[i]];
-		const struct value *y = &b[relation->key_columns[i]];
+	struct value *values = arena_alloc(strict->arena, relation->column_count * sizeof(*values));
 
-		if (x->length != y->length || (x->length > 0 && memcmp(x->data, y->data, x->length) != 0))
-			return false;
-	}
-	return true;
+	for (uint32_t i = 0; i < relation->column_count; i++)
+		values[i] = after[i].kind == VALUE_UNCHANGED && from != NULL ? from[i] : after[i];
+	return values;
 }
 
-/* A row on its way from its old key to a new one. */
-struct moving {
-	struct moving *next;      /* in the chain of its key */
-	const struct change *old; /* NULL: it was not in the target */
-	const struct change *new;
-	const struct value *values; /* its key among them */
-};
-
-/* Rows by their key; those of one key in the order in which they were put there. */
-struct moving_map {
-	const struct relation *relation;
-	struct moving **chains;
-	size_t mask;
-};
-
-static struct moving_map moving_map_new(const struct strict *strict, const struct relation *relation, size_t count)
+/* Whether a row that changes its key is in the filter then; if not, that is counted. `was_there`: before. */
+static bool comes_along(const struct strict *strict, enum membership membership, bool was_there)
 {
-	struct moving_map map = {relation, NULL, 1};
-
-	while (map.mask < count)
-		map.mask = map.mask * 2 + 1;
-	map.chains = arena_alloc_zeroed(strict->arena, (map.mask + 1) * sizeof(*map.chains));
-	return map;
+	if (membership == MEMBERSHIP_IN || (membership == MEMBERSHIP_UNCHANGED && was_there))
+		return true;
+	strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);
+	return false;
 }
 
-static struct moving **moving_chain(const struct moving_map *map, const struct value *key)
+/* The row is not there, or its new key is another row's. */
+static struct error *move_later(const struct strict *strict, struct binding *binding, const struct change *old,
+                                const struct change *new)
 {
-	uint64_t hash = 0;
+	struct value *from = NULL;
+	bool found;
 
-	for (uint32_t i = 0; i < map->relation->key_count; i++) {
-		const struct value *value = &key[map->relation->key_columns[i]];
-
-		if (value->length > 0)
-			hash = XXH3_64bits_withSeed(value->data, value->length, hash);
-	}
-	return &map->chains[hash & map->mask];
-}
-
-static void moving_map_put(const struct moving_map *map, struct moving *moving)
-{
-	struct moving **link = moving_chain(map, moving->values);
-
-	while (*link != NULL)
-		link = &(*link)->next;
-	moving->next = NULL;
-	*link = moving;
-}
-
-/* The link to the row that has had the key since longest; to NULL when none has it. */
-static struct moving **moving_map_find(const struct moving_map *map, const struct value *key)
-{
-	struct moving **link = moving_chain(map, key);
-
-	while (*link != NULL && !keys_equal(map->relation, (*link)->values, key))
-		link = &(*link)->next;
-	return link;
+	TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
+	TRY(strict_remove_row(strict, binding, old, old->before, &found));
+	if (from != NULL)
+		return parking_put(strict, binding, new->after, from);
+	TRY(parking_end_key(strict, binding, new->after));
+	return strict_write_admitted(strict, binding, new, false);
 }
 
 static struct error *move_row(const struct strict *strict, struct binding *binding, const struct change *old,
@@ -125,124 +86,37 @@ static struct error *move_row(const struct strict *strict, struct binding *bindi
 	error = strict_send(strict, binding, STATEMENT_MOVE, mask, &row, &rows);
 	free(mask);
 	TRY(error);
-	if (rows > 0)
-		return NULL;
-	/* The old row is not there, or the new one is: what happened since has been here before. */
-	TRY(strict_remove_row(strict, binding, old, old->before, &found));
-	return strict_write_admitted(strict, binding, new, false);
+	return rows > 0 ? NULL : move_later(strict, binding, old, new);
 }
 
-/*
- * Whether a row moves to a key that another one has, which moves away later: one that is in the target, or that has
- * moved there before.
- */
-static struct error *keys_meet(const struct strict *strict, const struct binding *binding, size_t first, size_t end,
-                               bool *meet)
+/* Whether the new row has to wait for its key; where deletes are ignored the key's last row is there for ever. */
+static struct error *is_taken(const struct strict *strict, const struct binding *binding, const struct value *key,
+                              bool *taken)
 {
-	struct change **changes = strict->transaction->changes;
-	struct moving_map arrived = moving_map_new(strict, binding->relation, (end - first) / 2);
-	struct moving *moving = arena_alloc_zeroed(strict->arena, (end - first) / 2 * sizeof(*moving));
+	struct value *row = NULL;
 
-	*meet = false;
-	for (size_t i = first; i < end && !*meet; i += 2, moving++) {
-		struct moving **link = moving_map_find(&arrived, changes[i]->before);
-		struct value *row = NULL;
-
-		if (*link != NULL) { /* somebody came to the key that this row leaves */
-			*link = (*link)->next;
-			TRY(row_sender_read(strict->sender, strict->connection, binding, changes[i]->before,
-			                    strict->arena, &row));
-			*meet = row != NULL || *moving_map_find(&arrived, changes[i]->before) != NULL;
-		}
-		moving->values = changes[i + 1]->after;
-		moving_map_put(&arrived, moving);
-	}
+	if (binding->rule->delete_mode != DELETE_IGNORE)
+		TRY(row_sender_read(strict->sender, strict->connection, binding, key, strict->arena, &row));
+	*taken = row != NULL;
 	return NULL;
 }
 
-/* `after` with what it lacks taken from `from`, which has a value for each column of the relation. */
-static struct value *complete(const struct strict *strict, const struct relation *relation, const struct value *after,
-                              const struct value *from)
-{
-	struct value *values = arena_alloc(strict->arena, relation->column_count * sizeof(*values));
-
-	for (uint32_t i = 0; i < relation->column_count; i++)
-		values[i] = after[i].kind == VALUE_UNCHANGED && from != NULL ? from[i] : after[i];
-	return values;
-}
-
-/* Whether a row that changes its key is in the filter then; if not, that is counted. `was_there`: before. */
-static bool comes_along(const struct strict *strict, enum membership membership, bool was_there)
-{
-	if (membership == MEMBERSHIP_IN || (membership == MEMBERSHIP_UNCHANGED && was_there))
-		return true;
-	strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);
-	return false;
-}
-
-/* The old row stays behind, marked or untouched. */
+/* The old row stays behind, marked or untouched; or it goes, where its key cannot be changed. */
 static struct error *copy_row(const struct strict *strict, struct binding *binding, const struct change *old,
                               const struct change *new)
 {
-	enum membership membership = binding_membership(binding, new->after);
 	struct value *from = NULL;
-	bool found;
+	bool found, taken;
 
-	if (membership == MEMBERSHIP_UNCHANGED || !binding_mask(binding, new->after, NULL))
-		TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
+	TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
 	TRY(strict_remove_row(strict, binding, old, old->before, &found));
-	if (!comes_along(strict, membership, from != NULL))
+	if (!comes_along(strict, binding_membership(binding, new->after), from != NULL))
 		return NULL;
+	TRY(is_taken(strict, binding, new->after, &taken));
+	if (taken && from != NULL)
+		return parking_put(strict, binding, new->after, from);
+	TRY(parking_end_key(strict, binding, new->after));
 	return strict_write_row(strict, binding, new, complete(strict, binding->relation, new->after, from), false);
-}
-
-/*
- * Rows that change places within a statement: each old key means a row from before the statement, so the one that has
- * had it since longest. First that is the target's own, unless it has moved already.
- */
-static struct error *exchange_rows(const struct strict *strict, struct binding *binding, size_t first, size_t end)
-{
-	const struct relation *relation = binding->relation;
-	struct change **changes = strict->transaction->changes;
-	size_t count = 0, most = (end - first) / 2;
-	struct moving *moving = arena_alloc_zeroed(strict->arena, most * sizeof(*moving));
-	struct moving *leaving = arena_alloc_zeroed(strict->arena, most * sizeof(*leaving));
-	struct moving_map arrived = moving_map_new(strict, relation, most);
-	struct moving_map left = moving_map_new(strict, relation, most);
-	bool found;
-
-	for (size_t i = first; i < end; i += 2) {
-		const struct value *key = changes[i]->before;
-		struct moving *row = NULL;
-		struct value *from = NULL;
-
-		if (*moving_map_find(&left, key) == NULL)
-			TRY(row_sender_read(strict->sender, strict->connection, binding, key, strict->arena, &from));
-		if (from != NULL) {
-			leaving[count].values = key;
-			moving_map_put(&left, &leaving[count]);
-		} else {
-			struct moving **link = moving_map_find(&arrived, key);
-
-			row = *link;
-			if (row != NULL)
-				*link = row->next;
-		}
-		if (row == NULL) {
-			row = &moving[count++];
-			row->old = from != NULL ? changes[i] : NULL;
-		}
-		row->new = changes[i + 1];
-		row->values = complete(strict, relation, row->new->after, from != NULL ? from : row->values);
-		moving_map_put(&arrived, row);
-	}
-	for (size_t i = 0; i < count; i++)
-		if (moving[i].old != NULL)
-			TRY(strict_remove_row(strict, binding, moving[i].old, moving[i].old->before, &found));
-	for (size_t i = 0; i < count; i++)
-		if (comes_along(strict, binding_membership(binding, moving[i].new->after), moving[i].old != NULL))
-			TRY(strict_write_row(strict, binding, moving[i].new, moving[i].values, false));
-	return NULL;
 }
 
 /* GENERATED ALWAYS AS IDENTITY: an UPDATE cannot give the row another key, an INSERT can. */
@@ -254,37 +128,21 @@ static bool has_fixed_key(const struct binding *binding)
 	return false;
 }
 
-/* *next: the change behind the run of key changes of this table. */
-struct error *key_change_apply(const struct strict *strict, struct binding *binding, size_t first, size_t *next)
+static bool moves_in_place(const struct binding *binding)
 {
-	struct change **changes = strict->transaction->changes;
-	size_t end = first;
-	bool meet;
+	return binding->rule->delete_mode == DELETE_HARD && !has_fixed_key(binding);
+}
 
-	while (end < strict->transaction->change_count && changes[end]->relation == binding->relation &&
-	       key_change_is_whole(strict->transaction, end))
-		end += 2;
-	*next = end;
-	if (strict->transaction->cut_run && end == strict->transaction->change_count && !binding->upsert)
-		return error_new(
-		    ERROR_TARGET,
-		    "table %s.%s: its key is deferrable, so that rows may change places within a statement, and more "
-		    "than 64 MB of key changes in a row cannot be told apart; change the keys in smaller parts, or "
-		    "make "
-		    "the target's key NOT DEFERRABLE if the source's rows do not change places",
-		    binding->image->schema, binding->image->name);
-	for (size_t i = first + 1; i < end; i += 2)
-		if (binding_membership(binding, changes[i]->after) == MEMBERSHIP_UNREADABLE)
-			return strict_no_text(binding);
-	TRY(keys_meet(strict, binding, first, end, &meet));
-	if (meet)
-		return exchange_rows(strict, binding, first, end);
-	for (size_t i = first; i < end; i += 2)
-		if (binding->rule->delete_mode == DELETE_HARD && !has_fixed_key(binding))
-			TRY(move_row(strict, binding, changes[i], changes[i + 1]));
-		else
-			TRY(copy_row(strict, binding, changes[i], changes[i + 1]));
-	return NULL;
+struct error *key_change_apply(const struct strict *strict, struct binding *binding, const struct change *old,
+                               const struct change *new)
+{
+	if (binding_membership(binding, new->after) == MEMBERSHIP_UNREADABLE)
+		return strict_no_text(binding);
+	if (moves_in_place(binding))
+		TRY(move_row(strict, binding, old, new));
+	else
+		TRY(copy_row(strict, binding, old, new));
+	return parking_give(strict, binding, old->before);
 }
 
 /* From NULL: what happened since has been here before, or the row is lost as well; fetched again it is in any case. */
@@ -301,9 +159,7 @@ static struct error *move_alone(const struct strict *strict, struct binding *bin
 	TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
 	if (from == NULL)
 		return strict_remove_row(strict, binding, old, old->before, &found);
-	if (binding->rule->delete_mode == DELETE_HARD && !has_fixed_key(binding))
-		return move_row(strict, binding, old, &new);
-	return copy_row(strict, binding, old, &new);
+	return key_change_apply(strict, binding, old, &new);
 }
 
 struct error *key_change_apply_alone(const struct strict *strict, struct binding *binding, const struct change *old)

@@ -182,7 +182,7 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 	}
 	TRY(strict_remove_row(strict, binding, change, change->before, &found));
 	strict->counts->deletes_missing += found || binding->filters ? 0 : 1;
-	return NULL;
+	return parking_give(strict, binding, change->before);
 }
 
 static struct error *apply_update(const struct strict *strict, struct binding *binding, const struct change *change)
@@ -223,14 +223,17 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 	const struct change *change = strict->transaction->changes[number];
 
 	*next = number + 1;
-	if (key_change_is_whole(strict->transaction, number) && binding->key_count > 0 && !binding->own_key)
-		return key_change_apply(strict, binding, number, next);
+	if (key_change_is_whole(strict->transaction, number) && binding->key_count > 0 && !binding->own_key) {
+		*next = number + 2;
+		return key_change_apply(strict, binding, change, strict->transaction->changes[number + 1]);
+	}
 	if (change->operation == CHANGE_DELETE)
 		return apply_delete(strict, binding, change);
 	if (change->operation == CHANGE_TRUNCATE)
 		return apply_truncate(strict, binding);
 	if (change->after == NULL)
 		return error_new(ERROR_EVENT, "the event has no new row (`after`)");
+	TRY(parking_end_key(strict, binding, change->after));
 	if (change->operation == CHANGE_UPDATE)
 		return apply_update(strict, binding, change);
 	return strict_write_admitted(strict, binding, change, true);
@@ -267,6 +270,8 @@ static struct error *apply_next(const struct strict *strict, struct binding_cach
 	const struct change *change = strict->transaction->changes[number];
 	struct binding *binding;
 
+	if (ddl_is_log(change->relation) || change->operation == CHANGE_TRUNCATE)
+		TRY(parking_end(strict, cache));
 	if (ddl_is_log(change->relation))
 		return ddl_apply(ddl, strict->connection, strict->transaction, change);
 	TRY(find_binding(strict, cache, ddl, change, &binding));
@@ -300,11 +305,14 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 
 struct error *batch_apply_piece(struct row_sender *sender, struct pg_connection *connection,
                                 struct binding_cache *cache, const struct partition_list *partitions,
-                                const struct transaction *piece, struct ddl *ddl, struct batch_counts *counts)
+                                const struct transaction *piece, struct ddl *ddl, struct parking *parking,
+                                struct batch_counts *counts)
 {
-	struct strict strict = {sender, connection, piece, counts, binding_cache_config(cache), arena_new()};
+	struct strict strict = {sender, connection, piece, counts, binding_cache_config(cache), arena_new(), parking};
 	struct error *error = apply_all(&strict, cache, ddl, partitions);
 
+	if (error == NULL && !piece->more_follows)
+		error = parking_end(&strict, cache);
 	arena_free(strict.arena);
 	return error;
 }
@@ -314,10 +322,13 @@ struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connecti
                                    const struct transaction *transaction, struct batch_counts *counts)
 {
 	struct ddl *ddl = ddl_new(cache);
-	struct error *error = batch_apply_piece(sender, connection, cache, partitions, transaction, ddl, counts);
+	struct parking *parking = parking_new();
+	struct error *error =
+	    batch_apply_piece(sender, connection, cache, partitions, transaction, ddl, parking, counts);
 
 	if (error == NULL)
 		error = ddl_finish(ddl, connection);
+	parking_free(parking);
 	ddl_free(ddl);
 	return error;
 }

@@ -3,12 +3,14 @@
  *
  *   strict.c      one change after the other
  *   key_change.c  a row's key changes
+ *   parking.c     rows that wait for their new key
  */
 #ifndef REPLICATOR_TARGET_STRICT_INTERNAL_H
 #define REPLICATOR_TARGET_STRICT_INTERNAL_H
 
 #include "base/metrics.h"
 #include "target/batch.h"
+#include "target/parking.h"
 
 struct strict {
 	struct row_sender *sender;
@@ -17,6 +19,7 @@ struct strict {
 	struct batch_counts *counts;
 	const struct config *config;
 	struct arena *arena; /* values read from the target */
+	struct parking *parking;
 };
 
 /* strict.c */
@@ -38,8 +41,8 @@ struct error *strict_remove_row(const struct strict *strict, struct binding *bin
 /* Whether the change with that number and the next one are the halves of a key change. */
 bool key_change_is_whole(const struct transaction *transaction, size_t number);
 
-/* Those of this table in a row, from `first` on. *next: the change behind them. */
-struct error *key_change_apply(const struct strict *strict, struct binding *binding, size_t first, size_t *next);
+struct error *key_change_apply(const struct strict *strict, struct binding *binding, const struct change *old,
+                               const struct change *new);
 
 /* The first half of one whose second half never came. */
 struct error *key_change_apply_alone(const struct strict *strict, struct binding *binding, const struct change *old);

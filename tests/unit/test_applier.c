@@ -289,24 +289,6 @@ START_TEST(lone_half_of_a_key_change_moves_the_row)
 }
 END_TEST
 
-/* What comes behind it in the run is not known, and the key is deferrable. */
-START_TEST(cut_run_of_key_changes_stops)
-{
-	static const struct value two = {.data = "2", .length = 1, .kind = VALUE_NUMBER};
-	struct transaction *change = transaction_of(1);
-
-	postgres_execute(side, "ALTER TABLE applier.t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id) DEFERRABLE;"
-	                       "INSERT INTO applier.t VALUES (1, 10, 'one'), (2, 20, 'two')");
-	add_lone_half(change, "1", &two);
-	add(change, CHANGE_INSERT, "2", "10", "one");
-	change->changes[1]->lsn = change->changes[0]->lsn;
-	change->cut_run = true;
-	offer(change);
-	expect_error(run_all(), ERROR_TARGET, NULL, "its key is deferrable");
-	expect_value("SELECT string_agg(id || '=' || code, ' ' ORDER BY id) FROM applier.t", "1=10 2=20");
-}
-END_TEST
-
 /* The server commits, but cannot say so: it waits for a standby that is not there, and its session is ended. */
 START_TEST(commit_without_an_answer_is_found_done)
 {
@@ -465,7 +447,6 @@ int main(void)
 	tcase_add_test(tests, replaced_instance_commits_nothing);
 	tcase_add_test(tests, swapped_unique_values_are_replayed_strictly);
 	tcase_add_test(tests, unchanged_value_stays);
-	tcase_add_test(tests, cut_run_of_key_changes_stops);
 	tcase_add_test(tests, lone_half_of_a_key_change_moves_the_row);
 	tcase_add_test(tests, commit_without_an_answer_is_found_done);
 	tcase_add_test(tests, lost_connection_before_commit_is_done_again);

@@ -11,6 +11,7 @@
 #include "base/signals.h"
 #include "postgres.h"
 #include "target/batch.h"
+#include "target/checkpoint.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ enum { ID, U, V, BIG, COLUMNS };
 
 static const char *const table_names[TABLES] = {"hard", "soft", "child", "bag", "deferred"};
 static const char SCHEMA_SQL[] =
-    "SET client_min_messages = warning; DROP SCHEMA IF EXISTS model CASCADE; CREATE SCHEMA model;"
+    "SET client_min_messages = warning; DROP SCHEMA IF EXISTS model, model_state CASCADE; CREATE SCHEMA model;"
     "CREATE TABLE model.hard (id int PRIMARY KEY, u int UNIQUE, v text, big text, synced_at timestamptz);"
     "CREATE TABLE model.soft (id int PRIMARY KEY, u int, v text, big text, synced_at timestamptz,"
     " is_deleted boolean NOT NULL DEFAULT false, deleted_at timestamptz);"
@@ -35,7 +36,9 @@ static const char SCHEMA_SQL[] =
     "CREATE TABLE model.deferred (id int PRIMARY KEY DEFERRABLE INITIALLY IMMEDIATE, u int, v text, big text);";
 
 static const struct table_rule rules[] = {{.match = "model.soft", .delete_mode = DELETE_SOFT}};
-static const struct config config = {.target = {.synced_at = "synced_at",
+static const struct config config = {.stream = {.name = "model"},
+                                     .target = {.schema = "model_state",
+                                                .synced_at = "synced_at",
                                                 .is_deleted = "is_deleted",
                                                 .deleted_at = "deleted_at"},
                                      .tables = rules,
@@ -373,6 +376,7 @@ static void target_open(struct target *target, bool replication_role)
 {
 	*target = (struct target){.connection = postgres_connect()};
 	postgres_execute(target->connection, SCHEMA_SQL);
+	expect_no_error(checkpoint_install_schema(target->connection, config.target.schema));
 	postgres_execute(target->connection,
 	                 "VACUUM ANALYZE model.hard"); /* an empty table that the server knows to be so */
 	postgres_execute(target->connection,

@@ -1,0 +1,253 @@
+/*
+ * parking.c - see parking.h
+ *
+ * NOTES
+ *   An image holds a row's values as the event had them, by the relation's columns: a byte for the kind, four for the length,
+ *   the bytes. A placeholder is filled with the value that the row had under its old key, and marked, because a row that is
+ *   written over another one (parking_end_key) must leave that one's value alone, as any update would.
+ */
+#include "target/parking.h"
+
+#include "base/memory.h"
+#include "base/sha256.h"
+#include "target/state.h"
+#include "target/strict_internal.h"
+
+#include <stdlib.h>
+
+#define WAS_PLACEHOLDER 0x80
+
+struct parking {
+	struct {
+		const struct relation *relation;
+		size_t waiting;
+	} * tables;
+	size_t table_count;
+	size_t waiting;
+};
+
+struct parking *parking_new(void)
+{
+	return memory_alloc(sizeof(struct parking));
+}
+
+void parking_free(struct parking *parking)
+{
+	if (parking == NULL)
+		return;
+	free(parking->tables);
+	free(parking);
+}
+
+bool parking_is_empty(const struct parking *parking)
+{
+	return parking->waiting == 0;
+}
+
+static size_t *waiting_of(struct parking *parking, const struct relation *relation)
+{
+	for (size_t i = 0; i < parking->table_count; i++)
+		if (parking->tables[i].relation == relation)
+			return &parking->tables[i].waiting;
+	parking->tables = memory_grow(parking->tables, parking->table_count + 1, sizeof(*parking->tables));
+	parking->tables[parking->table_count].relation = relation;
+	parking->tables[parking->table_count].waiting = 0;
+	return &parking->tables[parking->table_count++].waiting;
+}
+
+/* Images. */
+
+static void append_value(struct buffer *image, const struct value *value, uint8_t kind)
+{
+	buffer_append_byte(image, (char)kind);
+	buffer_append(image, (const char *)&value->length, sizeof(value->length));
+	if (value->length > 0)
+		buffer_append(image, value->data, value->length);
+}
+
+static void append_image(struct buffer *image, const struct relation *relation, const struct value *after,
+                         const struct value *old)
+{
+	for (uint32_t i = 0; i < relation->column_count; i++)
+		if (after[i].kind == VALUE_UNCHANGED)
+			append_value(image, &old[i], old[i].kind | WAS_PLACEHOLDER);
+		else
+			append_value(image, &after[i], after[i].kind);
+}
+
+static void append_hexadecimal(struct buffer *text, const struct buffer *bytes)
+{
+	buffer_append_text(text, "\\x");
+	buffer_reserve(text, 2 * bytes->length);
+	for (size_t i = 0; i < bytes->length; i++) {
+		buffer_append_byte(text, "0123456789abcdef"[(unsigned char)bytes->data[i] >> 4]);
+		buffer_append_byte(text, "0123456789abcdef"[(unsigned char)bytes->data[i] & 15]);
+	}
+}
+
+static unsigned digit(char hexadecimal)
+{
+	return (unsigned)(hexadecimal <= '9' ? hexadecimal - '0' : hexadecimal - 'a' + 10);
+}
+
+/* `\x…`, as bytea_output = hex gives it; in the arena. */
+static char *read_hexadecimal(struct arena *arena, const char *text)
+{
+	size_t length = (strlen(text) - 2) / 2;
+	char *bytes = arena_alloc(arena, length + 1);
+
+	for (size_t i = 0; i < length; i++)
+		bytes[i] = (char)(digit(text[2 + 2 * i]) << 4 | digit(text[3 + 2 * i]));
+	return bytes;
+}
+
+static struct value *read_image(struct arena *arena, const struct relation *relation, const char *text, bool filled)
+{
+	struct value *values = arena_alloc_zeroed(arena, (relation->column_count + 1) * sizeof(*values));
+	const char *at = read_hexadecimal(arena, text);
+
+	for (uint32_t i = 0; i < relation->column_count; i++) {
+		uint8_t kind = (uint8_t)*at++;
+		bool placeholder = (kind & WAS_PLACEHOLDER) != 0;
+
+		memcpy(&values[i].length, at, sizeof(values[i].length));
+		at += sizeof(values[i].length);
+		values[i].kind = kind & (uint8_t)~WAS_PLACEHOLDER;
+		values[i].data = values[i].kind == VALUE_NULL ? NULL : at;
+		at += values[i].length;
+		if (placeholder && !filled)
+			values[i] = (struct value){.kind = VALUE_UNCHANGED};
+	}
+	return values;
+}
+
+/* The state table. */
+
+struct place {
+	struct number relation;
+	char key[SHA256_TEXT + 1];
+};
+
+static struct place place_of(const struct relation *relation, const struct value *values)
+{
+	struct place place = {.relation = number_of(relation->number)};
+	struct buffer key = {0};
+
+	for (uint32_t i = 0; i < relation->key_count; i++)
+		append_value(&key, &values[relation->key_columns[i]], VALUE_NULL);
+	sha256_text((struct slice){key.data, key.length}, slice_from(""), place.key);
+	place.key[SHA256_TEXT] = '\0';
+	buffer_free(&key);
+	return place;
+}
+
+struct error *parking_put(const struct strict *strict, const struct binding *binding, const struct value *after,
+                          const struct value *old)
+{
+	struct place place = place_of(binding->relation, after);
+	struct buffer image = {0}, text = {0};
+	struct error *error;
+
+	append_image(&image, binding->relation, after, old);
+	append_hexadecimal(&text, &image);
+	const char *const parameters[4] = {strict->config->stream.name, place.relation.text, place.key, text.data};
+
+	error = state_query(strict->connection, strict->config,
+	                    "INSERT INTO @moving (stream, relation, key, image) VALUES ($1, $2, $3, $4)", 4, parameters,
+	                    NULL);
+	buffer_free(&image);
+	buffer_free(&text);
+	TRY(error);
+	(*waiting_of(strict->parking, binding->relation))++;
+	strict->parking->waiting++;
+	return NULL;
+}
+
+/* Takes rows out of the table with a query that gives one image a row, and writes them. */
+static struct error *write_taken(const struct strict *strict, struct binding *binding, const char *query, size_t count,
+                                 const char *const *parameters, bool filled)
+{
+	struct pg_result *result = NULL;
+	struct arena *arena;
+	struct error *error = NULL;
+	size_t rows;
+
+	TRY(state_query(strict->connection, strict->config, query, count, parameters, &result));
+	rows = pg_result_rows(result);
+	*waiting_of(strict->parking, binding->relation) -= rows;
+	strict->parking->waiting -= rows;
+	arena = arena_new();
+	for (size_t i = 0; i < rows && error == NULL; i++)
+		error =
+		    strict_write_row(strict, binding, NULL,
+		                     read_image(arena, binding->relation, pg_result_text(result, i, 0), filled), false);
+	arena_free(arena);
+	pg_result_free(result);
+	return error;
+}
+
+static bool any_waits(const struct strict *strict, const struct binding *binding)
+{
+	return !parking_is_empty(strict->parking) && *waiting_of(strict->parking, binding->relation) > 0;
+}
+
+struct error *parking_give(const struct strict *strict, struct binding *binding, const struct value *key)
+{
+	struct place place;
+
+	if (!any_waits(strict, binding))
+		return NULL;
+	place = place_of(binding->relation, key);
+	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
+
+	return write_taken(strict, binding,
+	                   "DELETE FROM @moving WHERE (stream, relation, key) = ($1, $2, $3) AND number ="
+	                   " (SELECT min(number) FROM @moving WHERE (stream, relation, key) = ($1, $2, $3))"
+	                   " RETURNING image",
+	                   3, parameters, true);
+}
+
+#define TAKE_IN_ORDER(condition)                                                                                       \
+	"WITH taken AS (DELETE FROM @moving WHERE " condition                                                          \
+	" RETURNING key, number, image) SELECT image FROM taken ORDER BY key, number"
+
+struct error *parking_end_key(const struct strict *strict, struct binding *binding, const struct value *key)
+{
+	struct place place;
+
+	if (!any_waits(strict, binding))
+		return NULL;
+	place = place_of(binding->relation, key);
+	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
+
+	return write_taken(strict, binding, TAKE_IN_ORDER("(stream, relation, key) = ($1, $2, $3)"), 3, parameters,
+	                   false);
+}
+
+/* Few at a time: the rows may be many and wide. */
+static struct error *end_table(const struct strict *strict, struct binding *binding)
+{
+	struct number relation = number_of(binding->relation->number);
+	const char *const parameters[2] = {strict->config->stream.name, relation.text};
+
+	while (any_waits(strict, binding))
+		TRY(write_taken(strict, binding,
+		                TAKE_IN_ORDER("(stream, relation, key, number) IN (SELECT stream, relation, key, number"
+		                              " FROM @moving WHERE (stream, relation) = ($1, $2)"
+		                              " ORDER BY key, number LIMIT 100)"),
+		                2, parameters, false));
+	return NULL;
+}
+
+struct error *parking_end(const struct strict *strict, struct binding_cache *cache)
+{
+	for (size_t i = 0; i < strict->parking->table_count && !parking_is_empty(strict->parking); i++) {
+		struct binding *binding;
+
+		if (strict->parking->tables[i].waiting == 0)
+			continue;
+		TRY(binding_find(cache, strict->connection, strict->parking->tables[i].relation, &binding));
+		TRY(end_table(strict, binding));
+	}
+	return NULL;
+}

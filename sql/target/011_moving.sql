@@ -1,0 +1,10 @@
+-- Rows on their way to a key that another row still has: under a deferrable key rows change places within a statement. Empty
+-- but within the target transaction that writes such a statement.
+CREATE UNLOGGED TABLE @schema@.moving (
+    stream   text NOT NULL,
+    relation bigint NOT NULL,                 -- as the process counts them
+    key      text NOT NULL,                   -- digest of the new key
+    number   bigint GENERATED ALWAYS AS IDENTITY,
+    image    bytea NOT NULL,                  -- replicator/target/parking.c
+    PRIMARY KEY (stream, relation, key, number)
+);

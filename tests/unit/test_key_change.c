@@ -1,0 +1,328 @@
+/*
+ * test_key_change.c - rows that change places, as a deferrable key of the source lets them: the same statements run on a table
+ * of the server's own, and as events through the applier, whole and in pieces of a few events.
+ */
+#include "base/slab.h"
+#include "postgres.h"
+#include "stream/alignment.h"
+#include "target/applier.h"
+#include "target/checkpoint.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MOST_ROWS = 400 };
+
+static struct config config = {
+    .stream = {.name = "s", .holder_timeout_ms = 60000},
+    .target = {.schema = "moves_state",
+               .synchronous_commit = true,
+               .synced_at = "synced_at",
+               .is_deleted = "is_deleted",
+               .deleted_at = "deleted_at",
+               .batch_rows = 3,
+               .batch_bytes = 1 << 20},
+};
+static const struct collection collection = {.name = "moves.t", .schema = "moves", .table = "t"};
+static const struct column columns[2] = {{.name = "id", .schema_name = "", .encoding = ENCODING_NUMBER},
+                                         {.name = "body", .schema_name = "", .encoding = ENCODING_TEXT}};
+static const uint32_t first_column[1] = {0};
+static const struct relation relation = {.collection = &collection,
+                                         .schema = "moves",
+                                         .table = "t",
+                                         .column_count = 2,
+                                         .columns = columns,
+                                         .key_count = 1,
+                                         .key_columns = first_column,
+                                         .typed = true};
+
+static struct slab_account account;
+static struct slab_writer writer;
+static struct pg_connection *side;
+static struct partition_list *partitions;
+static struct transaction_queue *queue;
+static struct applier *applier;
+static uint32_t partition;
+static uint64_t lsn;
+static int64_t offset;
+
+/* The table of the target has a key of each kind in turn; `own` is a column that the source does not have. */
+static void set_up_with(const char *key)
+{
+	struct checkpoint checkpoint;
+	char sql[512];
+
+	side = postgres_connect();
+	snprintf(sql, sizeof(sql),
+	         "SET client_min_messages = warning; DROP SCHEMA IF EXISTS moves_state CASCADE;"
+	         " DROP SCHEMA IF EXISTS moves CASCADE; CREATE SCHEMA moves;"
+	         " CREATE TABLE moves.t (id int, body text, own int, PRIMARY KEY (id) %s);"
+	         " CREATE TABLE moves.source (id int PRIMARY KEY DEFERRABLE, body text)",
+	         key);
+	postgres_execute(side, sql);
+	expect_no_error(checkpoint_install_schema(side, config.target.schema));
+	config.target.dsn = postgres_dsn();
+	slab_writer_init(&writer, &account);
+	partitions = partition_list_new();
+	queue = transaction_queue_new(1000, 1 << 20);
+	partition = partition_list_add(partitions, "p.all", 0);
+	lsn = 1000;
+	expect_no_error(applier_new(&config, partitions, queue, &applier, &checkpoint));
+	checkpoint_free(&checkpoint);
+	applier_set_cluster_id(applier, "cluster");
+}
+
+static void tear_down(void)
+{
+	applier_free(applier);
+	transaction_queue_free(queue);
+	partition_list_free(partitions);
+	slab_writer_close(&writer);
+	ck_assert_uint_eq(slab_bytes_in_use(&account), 0);
+	pg_disconnect(side);
+}
+
+static void fill(struct value *value, enum value_kind kind, char **room, const char *text)
+{
+	*value = (struct value){.kind = (uint8_t)kind};
+	if (text == NULL)
+		return;
+	value->data = memcpy(*room, text, strlen(text));
+	value->length = (uint32_t)strlen(text);
+	*room += value->length;
+}
+
+/* One block, as the decoder makes it, so that it can be spilled. Body NULL: a placeholder. `new_key`: of a first half. */
+static struct change *event(uint8_t operation, const char *id, const char *body, const char *new_key)
+{
+	size_t bytes = sizeof(struct change) + 3 * sizeof(struct value) + 64;
+	struct change *change = slab_reserve(&writer, bytes);
+	struct value *values = (struct value *)(change + 1);
+	char *room = (char *)(values + 3);
+
+	*change = (struct change){.relation = &relation,
+	                          .operation = operation,
+	                          .partition = partition,
+	                          .offset = offset++,
+	                          .tx_id = 7,
+	                          .lsn = lsn,
+	                          .bytes = (uint32_t)bytes};
+	fill(&values[0], VALUE_NUMBER, &room, id);
+	fill(&values[1], body != NULL ? VALUE_STRING : VALUE_UNCHANGED, &room, body);
+	if (operation == CHANGE_DELETE)
+		change->before = values;
+	else
+		change->after = values;
+	if (new_key != NULL) {
+		fill(&values[2], VALUE_NUMBER, &room, new_key);
+		change->other_key = &values[2];
+	}
+	change->slab = slab_commit(&writer, bytes);
+	return change;
+}
+
+/* "1>2=a" moves row 1 to key 2 with body a, without `=` the body is unchanged; "1=b" updates, "-1" deletes, "+1=c" inserts. */
+static void add_events(struct transaction *transaction, const char *text)
+{
+	char *copy = strdup(text), *rest = copy;
+
+	for (char *word; (word = strtok_r(rest, " ", &rest)) != NULL; lsn++) {
+		char *body = strchr(word, '=');
+		char *arrow = strchr(word, '>');
+
+		if (body != NULL)
+			*body++ = '\0';
+		if (arrow != NULL) {
+			*arrow++ = '\0';
+			transaction_add_change(transaction, event(CHANGE_DELETE, word, "", arrow));
+			transaction_add_change(transaction, event(CHANGE_INSERT, arrow, body, NULL));
+		} else if (*word == '-' || *word == '+') {
+			transaction_add_change(transaction, event(*word == '-' ? CHANGE_DELETE : CHANGE_INSERT,
+			                                          word + 1, *word == '-' ? "" : body, NULL));
+		} else {
+			transaction_add_change(transaction, event(CHANGE_UPDATE, word, body, NULL));
+		}
+	}
+	free(copy);
+}
+
+static void no_count(uint32_t number, void *context)
+{
+	(void)number;
+	(void)context;
+}
+
+static void no_restart(void *context)
+{
+	(void)context;
+}
+
+/* The same transaction from a file. */
+static void spill(struct transaction *transaction)
+{
+	struct alignment alignment = {.restart = no_restart, .count = no_count};
+
+	expect_no_error(spill_open("/tmp", INT64_C(1) << 30, &transaction->spill));
+	for (size_t i = 0; i < transaction->change_count; i++) {
+		transaction->changes[i]->total_order = i + 1;
+		expect_no_error(spill_add(transaction->spill, transaction->changes[i]));
+	}
+	free(transaction->changes);
+	transaction->changes = NULL;
+	expect_no_error(spill_align(transaction->spill, &alignment));
+	ck_assert_uint_eq(spill_count(transaction->spill), transaction->change_count);
+	spill_seal(transaction->spill);
+}
+
+static void apply(const char *events, bool in_pieces)
+{
+	struct transaction *transaction = transaction_new(TRANSACTION_STREAMED);
+
+	transaction->tx_id = 7;
+	transaction->commit_lsn = 100000;
+	add_events(transaction, events);
+	if (in_pieces)
+		spill(transaction);
+	transaction_add_position(transaction, partition, offset);
+	ck_assert(transaction_queue_offer(queue, transaction));
+	transaction_queue_close(queue);
+	expect_no_error(applier_run(applier));
+}
+
+static void expect_value(const char *sql, const char *expected)
+{
+	char *value = postgres_value(side, sql);
+
+	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
+	free(value);
+}
+
+/* Each kind of the target's key, and the transaction in memory and in pieces. */
+static const struct {
+	const char *key;
+	bool in_pieces;
+} ways[] = {{"", false}, {"", true}, {"DEFERRABLE", false}, {"DEFERRABLE", true}};
+
+enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
+
+#define ROWS "SELECT coalesce(string_agg(concat_ws(' ', id, body), ', ' ORDER BY id), '') FROM moves.t"
+
+static void expect_rows(int way, const char *before, const char *events, const char *after)
+{
+	char sql[256];
+
+	set_up_with(ways[way].key);
+	snprintf(sql, sizeof(sql), "INSERT INTO moves.t (id, body) VALUES %s", before);
+	postgres_execute(side, sql);
+	apply(events, ways[way].in_pieces);
+	expect_value(ROWS, after);
+	expect_value("SELECT count(*) FROM moves_state.moving", "0");
+	tear_down();
+}
+
+START_TEST(two_rows_change_places)
+{
+	expect_rows(_i, "(1, 'a'), (2, 'b')", "1>2=a 2>1=b", "1 b, 2 a");
+}
+END_TEST
+
+START_TEST(placeholders_keep_the_value_of_the_row_that_moved)
+{
+	expect_rows(_i, "(1, 'a'), (2, 'b'), (3, 'c')", "1>2 2>3 3>1", "1 c, 2 a, 3 b");
+}
+END_TEST
+
+/* UPDATE … SET id = CASE id WHEN 1 THEN 2 WHEN 2 THEN 1 ELSE id END: a row in between keeps its key. */
+START_TEST(other_changes_stand_in_between)
+{
+	expect_rows(_i, "(1, 'a'), (2, 'b'), (3, 'c')", "+9=i 1>2=a 3=cc +8=h 2>1=b -3", "1 b, 2 a, 8 h, 9 i");
+}
+END_TEST
+
+START_TEST(they_change_places_twice)
+{
+	expect_rows(_i, "(1, 'a'), (2, 'b'), (3, 'c')", "1>2 2>3 3>1 3>2 2>1 1>3 -1", "2 b, 3 c");
+}
+END_TEST
+
+/* The target was copied later: the row is at its new key already, and another has the old one. */
+START_TEST(target_that_is_ahead_is_written_over)
+{
+	expect_rows(_i, "(1, 'later'), (2, 'kept')", "1>2 2=new", "2 new");
+	expect_rows(_i, "(1, 'later'), (2, 'kept')", "1>2", "2 kept");
+	expect_rows(_i, "(2, 'kept')", "1>2", "2 kept");
+}
+END_TEST
+
+static void shuffle(int *numbers, int count)
+{
+	for (int i = count - 1; i > 0; i--) {
+		int j = rand() % (i + 1), number = numbers[i];
+
+		numbers[i] = numbers[j];
+		numbers[j] = number;
+	}
+}
+
+/* Random: the rows lie in one order and get the keys of another; two statements. */
+START_TEST(many_rows_change_places)
+{
+	unsigned seed = (unsigned)time(NULL) + (unsigned)_i;
+	struct buffer events = {0};
+	int now[MOST_ROWS], then[MOST_ROWS];
+	const char *given = getenv("TEST_SEED");
+
+	seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : seed;
+	printf("many_rows_change_places: TEST_SEED=%u\n", seed);
+	srand(seed);
+	set_up_with(ways[_i].key);
+	postgres_execute(side, "INSERT INTO moves.t SELECT g, 'row ' || g, g FROM generate_series(1, 400) g;"
+	                       " INSERT INTO moves.source SELECT g, 'row ' || g FROM generate_series(1, 400) g;"
+	                       " CREATE TABLE moves.step (a int PRIMARY KEY, b int)");
+	for (int i = 0; i < MOST_ROWS; i++)
+		now[i] = then[i] = i + 1;
+	for (int statement = 0; statement < 2; statement++) {
+		struct buffer sql = {0};
+
+		shuffle(now, MOST_ROWS);
+		shuffle(then, MOST_ROWS);
+		buffer_append_text(&sql, "TRUNCATE moves.step; INSERT INTO moves.step VALUES ");
+		for (int i = 0; i < MOST_ROWS; i++) {
+			if (now[i] != then[i])
+				buffer_append_format(&events, "%d>%d ", now[i], then[i]);
+			buffer_append_format(&sql, "%s(%d, %d)", i > 0 ? ", " : "", now[i], then[i]);
+		}
+		buffer_append_text(&sql, "; UPDATE moves.source SET id = b FROM moves.step WHERE id = a");
+		postgres_execute(side, sql.data);
+		buffer_free(&sql);
+	}
+	apply(events.data, ways[_i].in_pieces);
+	expect_value("SELECT count(*) FROM moves.t JOIN moves.source USING (id, body)", "400");
+	buffer_free(&events);
+	tear_down();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("key changes");
+	TCase *tests = tcase_create("all");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, two_rows_change_places, 0, WAYS);
+	tcase_add_loop_test(tests, placeholders_keep_the_value_of_the_row_that_moved, 0, WAYS);
+	tcase_add_loop_test(tests, other_changes_stand_in_between, 0, WAYS);
+	tcase_add_loop_test(tests, they_change_places_twice, 0, WAYS);
+	tcase_add_loop_test(tests, target_that_is_ahead_is_written_over, 0, WAYS);
+	tcase_add_loop_test(tests, many_rows_change_places, 0, WAYS);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
