@@ -26,6 +26,7 @@ struct checkpoint {
 	bool accept_gap;      /* the operator's word for this start: events that are gone from Kafka are done without */
 	bool accept_new_slot; /* likewise: commit LSNs may go back */
 	int64_t accepted_id;  /* of the word; 0: there is none */
+	bool claim_lost;      /* the target went back to before our claim: nothing of the rest is filled */
 	struct checkpoint_offset *offsets;
 	size_t offset_count;
 };

@@ -50,6 +50,11 @@ static bool is_applied(const struct applier *applier, const struct checkpoint *c
 /* What it had confirmed the server may have lost. We hold nothing of that any more: it must be read again. */
 static struct error *check_confirmed(const struct applier *applier, const struct checkpoint *checkpoint)
 {
+	if (checkpoint->claim_lost)
+		return error_new(
+		    ERROR_TRANSIENT,
+		    "the target came back as it was before this instance took the stream (a standby that was "
+		    "behind): it is read again from where the target stands");
 	for (uint32_t i = 0; i < applier->confirmed_count; i++)
 		if (applier->confirmed[i] != 0 && !covers(applier, checkpoint, i, applier->confirmed[i] - 1))
 			return error_new(
@@ -66,6 +71,8 @@ static struct error *reconnect(struct applier *applier, struct checkpoint *check
 	applier->connection = NULL;
 	TRY(pg_connect(applier->config->target.dsn, "replicator", &applier->connection));
 	TRY(checkpoint_reclaim(applier->connection, applier->config, applier->epoch, checkpoint));
+	if (checkpoint->claim_lost)
+		return NULL;
 	TRY(quarantine_load(applier->quarantine, applier->connection));
 	TRY(applier_set_session(applier));
 	return applier_say_state(applier);

@@ -157,7 +157,9 @@ static struct error *raise_epoch(struct pg_connection *connection, const struct 
 
 	if (error == NULL)
 		error = state_query(connection, config,
-		                    "UPDATE @stream SET epoch = epoch + 1," HOLDER " WHERE name = $1 RETURNING epoch",
+		                    "UPDATE @stream SET epoch = greatest(epoch + 1,"
+		                    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)," HOLDER
+		                    " WHERE name = $1 RETURNING epoch",
 		                    2, parameters, &result);
 	if (error == NULL)
 		*epoch = pg_result_integer(result, 0, 0);
@@ -174,7 +176,7 @@ struct error *checkpoint_claim(struct pg_connection *connection, const struct co
 	return read_checkpoint(connection, config, checkpoint);
 }
 
-/* Ends the session that our epoch's row names: it is our own, cut off. ERROR_FENCED when the epoch is another's. */
+/* Ends the session that our epoch's row names: it is our own, cut off. ERROR_FENCED when the epoch is a later one. */
 static struct error *end_lost_session(struct pg_connection *connection, const struct config *config, int64_t epoch)
 {
 	struct number number = number_of(epoch);
@@ -183,9 +185,9 @@ static struct error *end_lost_session(struct pg_connection *connection, const st
 	bool ours;
 
 	TRY(state_query(connection, config,
-	                "SELECT (SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a"
-	                "         WHERE a.pid = s.holder_pid AND a.backend_start = s.holder_backend_start)"
-	                "  FROM @stream s WHERE s.name = $1 AND s.epoch = $2::bigint",
+	                "SELECT (SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE s.epoch = $2::bigint"
+	                "           AND a.pid = s.holder_pid AND a.backend_start = s.holder_backend_start)"
+	                "  FROM @stream s WHERE s.name = $1 AND s.epoch <= $2::bigint",
 	                2, parameters, &result));
 	ours = pg_result_rows(result) > 0;
 	pg_result_free(result);
@@ -210,10 +212,29 @@ static struct error *note_holder(struct pg_connection *connection, const struct 
 	return error;
 }
 
+static struct error *read_epoch(struct pg_connection *connection, const struct config *config, int64_t *epoch)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config, "SELECT epoch FROM @stream WHERE name = $1", 1, parameters, &result));
+	*epoch = pg_result_rows(result) > 0 ? pg_result_integer(result, 0, 0) : INT64_MAX;
+	pg_result_free(result);
+	return NULL;
+}
+
 struct error *checkpoint_reclaim(struct pg_connection *connection, const struct config *config, int64_t epoch,
                                  struct checkpoint *checkpoint)
 {
+	int64_t stored = 0;
+
+	*checkpoint = (struct checkpoint){0};
 	TRY(stream_lock_await(connection, config, end_lost_session, epoch));
+	TRY(read_epoch(connection, config, &stored));
+	if (stored < epoch) {
+		checkpoint->claim_lost = true;
+		return NULL;
+	}
 	TRY(note_holder(connection, config, epoch));
 	return read_checkpoint(connection, config, checkpoint);
 }

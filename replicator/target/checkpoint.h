@@ -4,7 +4,9 @@
  * NOTES
  *   Liveness: the holder of a session advisory lock on the stream is the active instance (stream_lock.h). Safety: the epoch in the row of
  *   `stream` is the fence: each claim raises it, each commit of ours updates the row WHERE epoch = ours, and one row
- *   missing means that somebody else claimed the stream since (ERROR_FENCED; laws 2 and 8).
+ *   missing means that somebody else claimed the stream since (ERROR_FENCED; laws 2 and 8). A target may go back to before
+ *   a claim (a promoted standby that was behind): so that the next claim there never gives an epoch that somebody believes
+ *   to be his, epochs are not counted but taken from the server's clock, in microseconds.
  *
  * Thread: the applier's, on its own connection.
  */
@@ -42,8 +44,8 @@ struct error *checkpoint_read(struct pg_connection *connection, const struct con
                               struct checkpoint *checkpoint);
 
 /*
- * After a reconnect of the same instance: takes the lock again and reads the row; ERROR_FENCED when the epoch moved. Our
- * lost session, should the server still have it, is ended: what is read afterwards is decided (a COMMIT whose answer
+ * After a reconnect of the same instance: takes the lock again and reads the row; ERROR_FENCED when the epoch moved on;
+ * checkpoint->claim_lost when it moved back, without the row being touched. Our lost session, should the server still have it, is ended: what is read afterwards is decided (a COMMIT whose answer
  * was lost is in it or never will be).
  */
 struct error *checkpoint_reclaim(struct pg_connection *connection, const struct config *config, int64_t epoch,

@@ -349,6 +349,21 @@ START_TEST(target_without_confirmed_commits_is_noticed)
 }
 END_TEST
 
+/* A promoted standby that had not even got our claim is behind, too: no reason to leave. */
+START_TEST(target_without_our_claim_is_noticed)
+{
+	pthread_t thread;
+
+	start(&thread);
+	await_value("SELECT count(*) " APPLIER_SESSION " AND state = 'idle'", "1");
+	postgres_execute(side, "BEGIN; UPDATE applier_state.stream SET epoch = epoch - 1; SELECT "
+	                       "pg_terminate_backend(pid) " APPLIER_SESSION "; COMMIT");
+	offer_log(1, "1");
+	expect_error(finish(thread), ERROR_TRANSIENT, "", "before this instance took the stream");
+	expect_value("SELECT count(*) FROM applier.log", "0");
+}
+END_TEST
+
 START_TEST(silent_times_have_signs_of_life)
 {
 	pthread_t thread;
@@ -451,6 +466,7 @@ int main(void)
 	tcase_add_test(tests, commit_without_an_answer_is_found_done);
 	tcase_add_test(tests, lost_connection_before_commit_is_done_again);
 	tcase_add_test(tests, target_without_confirmed_commits_is_noticed);
+	tcase_add_test(tests, target_without_our_claim_is_noticed);
 	tcase_add_test(tests, silent_times_have_signs_of_life);
 	tcase_add_test(tests, until_lsn_is_exact);
 	tcase_add_test(tests, paused_stream_applies_nothing);

@@ -38,6 +38,14 @@ static void expect_value(struct pg_connection *connection, const char *sql, cons
 	free(value);
 }
 
+static void expect_epoch(struct pg_connection *connection, int64_t epoch)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRId64, epoch);
+	expect_value(connection, "SELECT epoch FROM " SCHEMA ".stream", text);
+}
+
 START_TEST(schema_is_installed_once)
 {
 	struct pg_connection *connection = postgres_connect();
@@ -159,6 +167,7 @@ START_TEST(first_start_then_commit_then_next_start)
 	const struct position positions[] = {{a0, 5}, {b3, 0}, {a0, 17}};
 	const struct position later[] = {{b4, INT64_C(9007199254740993)}};
 	struct checkpoint checkpoint;
+	int64_t first_epoch;
 	struct checkpoint_update update = {
 	    .last_commit_lsn = 0x16B374D848,
 	    .last_tx_id = 4294967295,
@@ -186,8 +195,9 @@ START_TEST(first_start_then_commit_then_next_start)
 	pg_disconnect(connection);
 
 	connection = postgres_connect();
+	first_epoch = update.epoch;
 	expect_no_error(checkpoint_claim(connection, &config, &checkpoint, &update.epoch));
-	ck_assert_int_eq(update.epoch, 2);
+	ck_assert_int_gt(update.epoch, first_epoch);
 	ck_assert(checkpoint.exists);
 	ck_assert_str_eq(checkpoint.cluster_id, "abc");
 	ck_assert_uint_eq(checkpoint.last_commit_lsn, 0x16B374D848);
@@ -266,7 +276,7 @@ START_TEST(fenced_instance_writes_nothing)
 	postgres_execute(old, "SELECT pg_advisory_unlock_all()");
 	expect_no_error(checkpoint_claim(new, &config, &checkpoint, &new_epoch));
 	checkpoint_free(&checkpoint);
-	ck_assert_int_eq(new_epoch, update.epoch + 1);
+	ck_assert_int_gt(new_epoch, update.epoch);
 	ck_assert_uint_eq(send(old, partitions, &update), 0);
 	expect_value(new, "SELECT count(*) FROM " SCHEMA ".offsets", "0");
 	expect_value(new, "SELECT count(*) FROM " SCHEMA ".snapshot_progress", "0");
@@ -280,6 +290,30 @@ START_TEST(fenced_instance_writes_nothing)
 	expect_error(checkpoint_reclaim(old, &config, update.epoch, &checkpoint), ERROR_FENCED, "", "taken over");
 	partition_list_free(partitions);
 	pg_disconnect(old);
+}
+END_TEST
+
+/* A promoted standby that had not got the first's claim: the second's claim there must not look like the first's. */
+START_TEST(claim_on_a_target_that_went_back_is_another)
+{
+	struct pg_connection *first = fresh(), *second = postgres_connect();
+	struct checkpoint checkpoint;
+	int64_t first_epoch = 0, second_epoch = 0;
+
+	expect_no_error(checkpoint_claim(first, &config, &checkpoint, &first_epoch));
+	checkpoint_free(&checkpoint);
+	postgres_execute(first, "SELECT pg_advisory_unlock_all(); UPDATE " SCHEMA ".stream SET epoch = epoch - 1");
+	expect_no_error(checkpoint_reclaim(first, &config, first_epoch, &checkpoint));
+	ck_assert(checkpoint.claim_lost);
+	postgres_execute(first, "SELECT pg_advisory_unlock_all()");
+	expect_no_error(checkpoint_claim(second, &config, &checkpoint, &second_epoch));
+	ck_assert(!checkpoint.claim_lost);
+	checkpoint_free(&checkpoint);
+	ck_assert_int_gt(second_epoch, first_epoch);
+	expect_error(checkpoint_reclaim(first, &config, first_epoch, &checkpoint), ERROR_FENCED, "", "taken over");
+	expect_no_error(checkpoint_beat(second, &config, second_epoch));
+	pg_disconnect(first);
+	pg_disconnect(second);
 }
 END_TEST
 
@@ -300,7 +334,7 @@ START_TEST(reclaim_ends_our_lost_session)
 	ck_assert_uint_eq(checkpoint.last_tx_id, 0);
 	checkpoint_free(&checkpoint);
 	expect_error(pg_execute(lost, "COMMIT"), ERROR_TRANSIENT, "57P01", "terminating");
-	expect_value(again, "SELECT epoch FROM " SCHEMA ".stream", "1");
+	expect_epoch(again, epoch);
 	pg_disconnect(lost);
 	pg_disconnect(again);
 }
@@ -318,15 +352,15 @@ START_TEST(standby_waits_until_it_is_asked_to_stop)
 {
 	struct pg_connection *active = fresh(), *standby = postgres_connect();
 	struct checkpoint checkpoint;
-	int64_t epoch = 0;
+	int64_t epoch = 0, none = 0;
 	pthread_t thread;
 
 	expect_no_error(checkpoint_claim(active, &config, &checkpoint, &epoch));
 	checkpoint_free(&checkpoint);
 	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, NULL), 0);
-	expect_error(checkpoint_claim(standby, &config, &checkpoint, &epoch), ERROR_INTERRUPTED, "", "asked to stop");
+	expect_error(checkpoint_claim(standby, &config, &checkpoint, &none), ERROR_INTERRUPTED, "", "asked to stop");
 	pthread_join(thread, NULL);
-	expect_value(standby, "SELECT epoch FROM " SCHEMA ".stream", "1");
+	expect_epoch(standby, epoch);
 	pg_disconnect(active);
 	pg_disconnect(standby);
 }
@@ -337,26 +371,26 @@ START_TEST(silent_holder_is_replaced)
 {
 	struct pg_connection *silent = fresh(), *standby = postgres_connect();
 	struct checkpoint checkpoint;
-	int64_t epoch = 0, start;
+	int64_t silent_epoch = 0, epoch = 0, start;
 
 	config.stream.holder_timeout_ms = 1000;
-	expect_no_error(checkpoint_claim(silent, &config, &checkpoint, &epoch));
+	expect_no_error(checkpoint_claim(silent, &config, &checkpoint, &silent_epoch));
 	checkpoint_free(&checkpoint);
 	postgres_execute(silent, "BEGIN; UPDATE " SCHEMA ".stream SET last_tx_id = 99");
 	start = clock_monotonic_us();
 	expect_no_error(checkpoint_claim(standby, &config, &checkpoint, &epoch));
 	ck_assert_int_ge(clock_monotonic_us() - start, 1000000);
 	ck_assert_int_lt(clock_monotonic_us() - start, 4000000);
-	ck_assert_int_eq(epoch, 2);
+	ck_assert_int_gt(epoch, silent_epoch);
 	ck_assert_uint_eq(checkpoint.last_tx_id, 0);
 	checkpoint_free(&checkpoint);
 	expect_error(pg_execute(silent, "COMMIT"), ERROR_TRANSIENT, "57P01", "terminating");
 	pg_disconnect(silent);
 	silent = postgres_connect();
 	pg_disconnect(standby);
-	expect_error(checkpoint_reclaim(silent, &config, 1, &checkpoint), ERROR_FENCED, "", "taken over");
-	expect_error(checkpoint_beat(silent, &config, 1), ERROR_FENCED, "", "taken over");
-	expect_no_error(checkpoint_beat(silent, &config, 2));
+	expect_error(checkpoint_reclaim(silent, &config, silent_epoch, &checkpoint), ERROR_FENCED, "", "taken over");
+	expect_error(checkpoint_beat(silent, &config, silent_epoch), ERROR_FENCED, "", "taken over");
+	expect_no_error(checkpoint_beat(silent, &config, epoch));
 	pg_disconnect(silent);
 }
 END_TEST
@@ -382,11 +416,12 @@ START_TEST(holder_without_a_row_is_replaced)
 END_TEST
 
 static atomic_bool beating;
+static int64_t beating_epoch;
 
 static void *beat(void *argument)
 {
 	while (atomic_load(&beating)) {
-		expect_no_error(checkpoint_beat(argument, &config, 1));
+		expect_no_error(checkpoint_beat(argument, &config, beating_epoch));
 		clock_sleep_ms(200);
 	}
 	postgres_execute(argument, "SELECT pg_sleep(2)"); /* one long statement is a sign of life */
@@ -413,13 +448,14 @@ START_TEST(living_holder_is_not_replaced)
 	config.stream.holder_timeout_ms = 1000;
 	expect_no_error(checkpoint_claim(active, &config, &checkpoint, &epoch));
 	checkpoint_free(&checkpoint);
+	beating_epoch = epoch;
 	atomic_store(&beating, true);
 	ck_assert_int_eq(pthread_create(&threads[0], NULL, beat, active), 0);
 	ck_assert_int_eq(pthread_create(&threads[1], NULL, end_beating, NULL), 0);
 	expect_error(checkpoint_claim(standby, &config, &checkpoint, &epoch), ERROR_INTERRUPTED, "", "asked to stop");
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
-	expect_no_error(checkpoint_beat(active, &config, 1));
+	expect_no_error(checkpoint_beat(active, &config, beating_epoch));
 	pg_disconnect(active);
 	pg_disconnect(standby);
 }
@@ -504,6 +540,7 @@ int main(void)
 	tcase_add_test(tests, first_start_then_commit_then_next_start);
 	tcase_add_test(tests, snapshot_generations);
 	tcase_add_test(tests, fenced_instance_writes_nothing);
+	tcase_add_test(tests, claim_on_a_target_that_went_back_is_another);
 	tcase_add_test(tests, reclaim_ends_our_lost_session);
 	tcase_add_test(tests, standby_waits_until_it_is_asked_to_stop);
 	tcase_add_test(tests, silent_holder_is_replaced);
