@@ -9,12 +9,41 @@
 #include "connect/client.h"
 
 #define REASON_BYTES 1000
+#define LONGEST_BRACKET 60
 
 static char *text_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return memory_copy_text(text != NULL ? text : "");
+}
+
+/* The place behind the bracket that closes the one at `text`, or `end`. */
+static const char *behind_bracket(const char *text, const char *end)
+{
+	for (int depth = 0; text < end; text++) {
+		depth += *text == '[';
+		depth -= *text == ']';
+		if (depth == 0)
+			return text + 1;
+	}
+	return end;
+}
+
+/* Java objects in a message, `PostgresOffsetContext [sourceInfoSchema=…`, would push the point out of sight. */
+static void append_message(struct buffer *reason, const char *text, size_t length)
+{
+	const char *end = text + length;
+
+	while (text < end) {
+		const char *next = *text == '[' ? behind_bracket(text, end) : text + 1;
+
+		if (next - text > LONGEST_BRACKET)
+			buffer_append_text(reason, "[…]");
+		else
+			buffer_append(reason, text, (size_t)(next - text));
+		text = next;
+	}
 }
 
 /* The messages of a Java trace in one line: the lines that are no frames, "Caused by: " left as it is. */
@@ -29,7 +58,7 @@ static char *reason_of(const json_t *object)
 		if (*trace != '\t' && *trace != ' ') {
 			if (reason.length > 0)
 				buffer_append_text(&reason, "; ");
-			buffer_append(&reason, trace, length);
+			append_message(&reason, trace, length);
 		}
 		trace += length;
 	}

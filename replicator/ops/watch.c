@@ -69,6 +69,9 @@ static void say_connector(const struct watch *watch)
 	else
 		log_warning("connector %s: %s%s%s", watch->config->connect.connector, now->connector.state,
 		            now->connector.reason[0] != '\0' ? ": " : "", now->connector.reason);
+	if (strstr(now->connector.reason, "no longer available on the server") != NULL)
+		log_warning("its slot is gone or was made anew: what was committed meanwhile comes with a new snapshot "
+		            "only: `replicator connector stop`, `connector offsets --reset`, `connector resume`");
 }
 
 static int64_t pause_us(unsigned attempts)

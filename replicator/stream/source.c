@@ -227,6 +227,8 @@ void source_stop(struct source *source)
 
 struct source_state source_state(const struct source *source)
 {
+	int64_t since_us = atomic_load(&source->caught_up_us);
+
 	return (struct source_state){
 	    .messages = atomic_load(&source->messages_read),
 	    .bytes = atomic_load(&source->bytes_read),
@@ -234,7 +236,7 @@ struct source_state source_state(const struct source *source)
 	    .waiting_bytes = atomic_load(&source->waiting_bytes),
 	    .lag_messages = atomic_load(&source->lag),
 	    .lag_marks = atomic_load(&source->lag_marks),
-	    .caught_up_us = atomic_load(&source->caught_up_us),
+	    .caught_up_us = since_us == 0 ? 0 : clock_wall_us() - (clock_monotonic_us() - since_us),
 	    .held_partitions = atomic_load(&source->held_count),
 	    .connected = atomic_load(&source->connected),
 	};
@@ -337,7 +339,7 @@ static void measure_lag(struct source *source)
 	atomic_store(&source->lag, lag);
 	atomic_store(&source->lag_marks, marks);
 	if (lag == 0)
-		atomic_store(&source->caught_up_us, clock_wall_us());
+		atomic_store(&source->caught_up_us, clock_monotonic_us());
 	atomic_store(&source->waiting_bytes, assembler_total_waiting_bytes(source->assembler));
 }
 

@@ -112,7 +112,7 @@ struct source {
 	atomic_size_t waiting_bytes;
 	atomic_int_fast64_t lag;
 	atomic_int_fast64_t lag_marks;
-	atomic_int_fast64_t caught_up_us;
+	atomic_int_fast64_t caught_up_us; /* monotonic */
 	atomic_bool connected;
 };
 

@@ -6,7 +6,7 @@ case_run() {
   local status=0 began=$SECONDS
   NAME=case_$1 T=$WORK/case_$1
   mkdir -p "$T/daemon"
-  PLAN_INSTANCES=1 PLAN_SYNCHRONOUS=true PLAN_PARTITIONS=1 PLAN_SINGLE=0 PLAN_BATCH_ROWS=10000 PLAN_RATE=100 PLAN_CLIENTS=2
+  PLAN_INSTANCES=1 PLAN_SYNCHRONOUS=true PLAN_PARTITIONS=1 PLAN_SINGLE=0 PLAN_BATCH_ROWS=10000 PLAN_RATE=100 PLAN_CLIENTS=2 PLAN_STANDBY=0 PLAN_DISKS=0 PLAN_CLOCK=0 PLAN_FRAGILE=0
   (
     trap 'trap - EXIT ERR; seed_processes_end' EXIT
     set -E
@@ -50,17 +50,55 @@ case_target_lost_commits() {
   local before after
   PLAN_SYNCHRONOUS=false
   case_begin
-  pg_psql "$TARGET_PORT" postgres -c "ALTER SYSTEM SET wal_writer_delay = '10s'" -c 'SELECT pg_reload_conf()' -c CHECKPOINT >/dev/null
+  target_psql postgres -c "ALTER SYSTEM SET wal_writer_delay = '10s'" -c 'SELECT pg_reload_conf()' -c CHECKPOINT >/dev/null
   sleep 0.5
   for _ in 1 2 3 4 5; do case_mark; sleep 0.1; done
   before=$(last_number)
   wait_until 10 caught_up "$before" || die "the target did not get $before transactions"
-  crash "$WORK/target" target_up 0
-  pg_psql "$TARGET_PORT" postgres -c 'ALTER SYSTEM RESET wal_writer_delay' -c 'SELECT pg_reload_conf()' >/dev/null
+  crash target 0
+  target_psql postgres -c 'ALTER SYSTEM RESET wal_writer_delay' -c 'SELECT pg_reload_conf()' >/dev/null
   case_equal 30
   grep -q 'without transactions that it had confirmed' "$T/d1/log" || die "the crash took nothing back: the case tests nothing"
   seed_exits
 }
+
+# The target's primary dies and a standby that lacks its last commits is promoted: the daemon finds it by the DSN's several
+# hosts and reads again what is missing. In the second round it lacks even that the daemon took the stream.
+case_standby_promoted() {
+  local round old
+  PLAN_STANDBY=1
+  case_begin
+  for round in commits claim; do
+    wait_until 20 standby_streams || die "the standby does not stream"
+    case_mark
+    case_equal 30
+    wait_until 20 standby_says "SELECT n FROM counter" "$(last_number)" || die "the standby does not follow"
+    standby_cut
+    [ "$round" = commits ] || daemon_anew
+    case_mark
+    case_mark
+    case_equal 30
+    old=$(target_dir)
+    cluster_kill "$old"
+    standby_promote
+    case_mark
+    case_equal 60
+    standby_make
+  done
+  grep -q 'without transactions that it had confirmed' "$T/d1/log" || die "the first standby lacked nothing: the case tests nothing"
+  grep -q 'before this instance took the stream' "$T/d1/log" || die "the second standby knew of the claim: the case tests nothing"
+  seed_exits
+}
+standby_says() { [ "$(pg_psql "${TARGET_PORTS[3 - $(primary)]}" "$NAME" -At -c "$1" 2>/dev/null)" = "$2" ]; }
+
+# The keeper starts another one, which takes the stream.
+daemon_anew() {
+  local before after
+  before=$(target_ask 'SELECT epoch FROM replicator.stream')
+  kill -KILL "$(cat "$T/d1/daemon.pid")"
+  wait_until 30 claimed_since "$before" || die "the daemon did not start again"
+}
+claimed_since() { [ "$(target_ask 'SELECT epoch FROM replicator.stream' 2>/dev/null)" -gt "$1" ]; }
 
 # kill -9 of the active one of two, again and again: how long until the other one commits.
 TAKEOVERS=${TAKEOVERS:-8}

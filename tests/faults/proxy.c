@@ -8,6 +8,9 @@
  *   delay MS        each byte leaves MS milliseconds after it came, in both directions
  *   stall           nothing is forwarded and nothing is closed: a network that swallows packets
  *   cut             all connections are closed, new ones are closed at once
+ *   torn BYTES      each connection is closed after so many more bytes, in the midst of whatever is sent then
+ *   lost client     the clients' ends of the connections at hand are closed, the servers are not told until the next order
+ *   lost server     likewise, the other way round
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,14 +45,20 @@ struct half { /* one direction: what came from `in` waits to go to `out` */
 	bool shut;
 };
 
+enum end { CLIENT, SERVER, NEITHER };
+
 struct pair {
-	struct half halves[2];
+	struct half halves[2]; /* [CLIENT].in is the client's socket */
+	size_t left;           /* bytes until it tears, when torn */
+	enum end lost;         /* its socket is closed; nothing is forwarded, the other one is left open */
 };
 
 static struct pair pairs[PAIRS_MOST];
 static size_t pair_count;
 static int64_t delay_ms;
-static bool stalled, cut;
+static bool stalled, cut, torn;
+static size_t tear_after;
+static enum end losing = NEITHER;
 
 static int64_t now_ms(void)
 {
@@ -65,22 +74,6 @@ static struct sockaddr_in local(int port)
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	return address;
-}
-
-static void read_orders(const char *file)
-{
-	char word[16] = "";
-	long number = 0;
-	FILE *orders = fopen(file, "r");
-
-	if (orders == NULL)
-		return;
-	if (fscanf(orders, "%15s %ld", word, &number) >= 1) {
-		stalled = strcmp(word, "stall") == 0;
-		cut = strcmp(word, "cut") == 0;
-		delay_ms = strcmp(word, "delay") == 0 ? number : 0;
-	}
-	fclose(orders);
 }
 
 static void set_up(int socket)
@@ -100,8 +93,7 @@ static void take_connection(int listener, int to_port)
 	if (client < 0)
 		return;
 	server = socket(AF_INET, SOCK_STREAM, 0);
-	if (cut || pair_count == PAIRS_MOST || server < 0 ||
-	    connect(server, (struct sockaddr *)&to, sizeof(to)) != 0) {
+	if (cut || pair_count == PAIRS_MOST || server < 0 || connect(server, (struct sockaddr *)&to, sizeof(to)) != 0) {
 		close(client);
 		if (server >= 0)
 			close(server);
@@ -109,7 +101,9 @@ static void take_connection(int listener, int to_port)
 	}
 	set_up(client);
 	set_up(server);
-	pairs[pair_count] = (struct pair){{{.in = client, .out = server}, {.in = server, .out = client}}};
+	pairs[pair_count] = (struct pair){.halves = {{.in = client, .out = server}, {.in = server, .out = client}},
+	                                  .left = tear_after,
+	                                  .lost = NEITHER};
 	pair_count++;
 }
 
@@ -118,7 +112,8 @@ static void end_pair(size_t number)
 	for (int i = 0; i < 2; i++) {
 		struct half *half = &pairs[number].halves[i];
 
-		close(half->in);
+		if (pairs[number].lost != (enum end)i)
+			close(half->in);
 		while (half->first != NULL) {
 			struct piece *next = half->first->next;
 
@@ -127,6 +122,43 @@ static void end_pair(size_t number)
 		}
 	}
 	pairs[number] = pairs[--pair_count];
+}
+
+/* What an order means for the connections that are there. */
+static void apply_to_pairs(void)
+{
+	for (size_t i = pair_count; i-- > 0;) {
+		pairs[i].left = tear_after;
+		if (pairs[i].lost != NEITHER) {
+			end_pair(i);
+		} else if (losing != NEITHER) {
+			close(pairs[i].halves[losing].in);
+			pairs[i].lost = losing;
+		}
+	}
+}
+
+static void read_orders(const char *file)
+{
+	static char last[40] = "";
+	char line[40] = "";
+	char word[16] = "", more[16] = "";
+	FILE *orders = fopen(file, "r");
+
+	if (orders == NULL)
+		return;
+	if (fgets(line, sizeof(line), orders) != NULL && strcmp(line, last) != 0 &&
+	    sscanf(line, "%15s %15s", word, more) >= 1) {
+		memcpy(last, line, sizeof(last));
+		stalled = strcmp(word, "stall") == 0;
+		cut = strcmp(word, "cut") == 0;
+		delay_ms = strcmp(word, "delay") == 0 ? atol(more) : 0;
+		torn = strcmp(word, "torn") == 0;
+		tear_after = torn ? (size_t)atol(more) : 0;
+		losing = strcmp(word, "lost") != 0 ? NEITHER : strcmp(more, "client") == 0 ? CLIENT : SERVER;
+		apply_to_pairs();
+	}
+	fclose(orders);
 }
 
 /* False: the connection broke. */
@@ -157,14 +189,18 @@ static bool take_bytes(struct half *half)
 	return true;
 }
 
-static bool give_bytes(struct half *half)
+static bool give_bytes(struct pair *pair, struct half *half)
 {
 	while (half->first != NULL && half->first->due_ms <= now_ms()) {
 		struct piece *piece = half->first;
-		ssize_t count = write(half->out, piece->data + piece->sent, piece->length - piece->sent);
+		size_t length = piece->length - piece->sent;
+		ssize_t count =
+		    write(half->out, piece->data + piece->sent, torn && length > pair->left ? pair->left : length);
 
 		if (count < 0)
 			return errno == EAGAIN || errno == EINTR;
+		if (torn && (pair->left -= (size_t)count) == 0)
+			return false;
 		piece->sent += (size_t)count;
 		half->waiting -= (size_t)count;
 		if (piece->sent < piece->length)
@@ -195,21 +231,21 @@ static void serve(int listener, int to_port)
 	sockets[0] = (struct pollfd){.fd = listener, .events = POLLIN};
 	for (size_t i = 0; i < count; i++)
 		for (int k = 0; k < 2; k++)
-			sockets[1 + 2 * i + (size_t)k] = (struct pollfd){
-			    .fd = pairs[i].halves[k].in,
-			    .events = interest(&pairs[i].halves[k], &pairs[i].halves[1 - k])};
+			sockets[1 + 2 * i + (size_t)k] =
+			    (struct pollfd){.fd = pairs[i].lost == NEITHER ? pairs[i].halves[k].in : -1,
+			                    .events = interest(&pairs[i].halves[k], &pairs[i].halves[1 - k])};
 	poll(sockets, 1 + 2 * count, delay_ms > 0 ? 2 : LOOK_MS);
 	for (size_t i = count; i-- > 0;) {
 		bool good = true;
 
-		for (int k = 0; k < 2 && good; k++) {
+		for (int k = 0; k < 2 && good && pairs[i].lost == NEITHER; k++) {
 			short events = sockets[1 + 2 * i + (size_t)k].revents;
 			struct half *half = &pairs[i].halves[k];
 
 			if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && !half->ended)
 				good = take_bytes(half);
 			if (good)
-				good = give_bytes(half);
+				good = give_bytes(&pairs[i], half);
 			if ((events & POLLERR) != 0)
 				good = false;
 		}

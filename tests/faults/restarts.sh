@@ -104,7 +104,7 @@ case_restart_numbers_anew() {
     in_the_midst 20000 2
     kill -KILL "$(connect_pid "$WORK/connect")"
     wait_until 10 process_gone "$WORK/connect"
-    crash "$WORK/source" source_up 0
+    crash source 0
     connect_up
     wait_until 60 connector_runs || die "the connector does not run again"
     case_mark

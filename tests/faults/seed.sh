@@ -25,7 +25,7 @@ seed_run() {
     "$(grep -c '|' "$T/reader" 2>/dev/null || true)" "$(date -u +%FT%TZ)" "$(cut -d' ' -f2 "$T/actions" 2>/dev/null | tr '\n' ' ')" \
     "$([ "$word" = ok ] || seed_why)" >>"$RESULTS"
   if [ "$word" = ok ]; then
-    note "$(cat "$T/verdict"), $((SECONDS - began)) s"
+    note "$(cat "$T/verdict"); $(cat "$T/phases")in all $((SECONDS - began)) s"
     [ "${FAULTS_KEEP:-}" = 1 ] || rm -rf "$T"
   else
     printf '%sFAILED%s seed %s: %s (%d s); repeat it with tests/faults/run --seed %s\n' "$RED" "$PLAIN" "$seed" "$(seed_why)" $((SECONDS - began)) "$seed"
@@ -39,12 +39,14 @@ seed_why() { grep -a 'error:' "$T/output" | head -n 1 | sed 's/^.*error:[^ ]* //
 
 # All servers run again and nothing stands between them; the seed's databases, connector and slot go.
 seed_heal() {
-  for proxy in source target kafka; do proxy_order "$proxy" open; done
+  network_open
   source_up && target_up && kafka_up && connect_up
   connector_end
-  for port in "$SOURCE_PORT" "$TARGET_PORT"; do
-    pg_psql "$port" postgres -c "DROP DATABASE IF EXISTS $NAME WITH (FORCE)" || warn "database $NAME is still there"
-  done
+  standby_end
+  [ ! -d "$WORK/source-2" ] || { pg_stop "$WORK/source-2"; rm -rf "$WORK/source-2"; }
+  pg_psql "$SOURCE_PORT" postgres -c "DROP DATABASE IF EXISTS $NAME WITH (FORCE)" || warn "database $NAME is still in the source"
+  target_psql postgres -c "DROP DATABASE IF EXISTS $NAME WITH (FORCE)" || warn "database $NAME is still in the target"
+  disks_end
 }
 
 seed_processes_end() {
@@ -73,12 +75,14 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 
 seed_world() {
   pg_psql "$SOURCE_PORT" postgres -c "CREATE DATABASE $NAME"
-  pg_psql "$TARGET_PORT" postgres -c "CREATE DATABASE $NAME"
+  [ "$PLAN_DISKS" = 0 ] || disks_make
+  target_psql postgres -c "CREATE DATABASE $NAME $([ "$PLAN_DISKS" = 0 ] || echo 'TABLESPACE small')"
   source_sql -f "$FAULTS/world.sql" -f "$FAULTS/rows.sql" \
     -c "GRANT CREATE ON DATABASE $NAME TO debezium" -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO debezium'
   source_ask "SELECT format('ALTER TABLE %I OWNER TO debezium;', tablename) FROM pg_tables WHERE schemaname = 'public'" | source_sql
   target_sql -f "$FAULTS/world.sql" -c "GRANT CREATE ON DATABASE $NAME TO replicator" -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO replicator'
-  connector_start ".config[\"table.include.list\"] = \"$TABLES_CAPTURED\" | .config[\"database.port\"] = \"$PROXY_SOURCE_PORT\" | $(layout) ${CONNECTOR_EXTRA:-}"
+  connector_start ".config[\"table.include.list\"] = \"$TABLES_CAPTURED\" | .config[\"database.port\"] = \"$PROXY_SOURCE_PORT\" | $(layout) | $(impatience) ${CONNECTOR_EXTRA:-}"
+  [ "$PLAN_STANDBY" = 0 ] || standby_make
   seed_configure
   daemon_init
 }
@@ -94,8 +98,14 @@ layout() {
   fi
 }
 
+# The connector begins anew sooner than by default (10 s); a fragile one fails at the first error, and the daemon restarts it.
+impatience() {
+  echo ".config[\"retriable.restart.connector.wait.ms\"] = \"500\"$([ "$PLAN_FRAGILE" = 0 ] || echo ' | .config["errors.max.retries"] = "0"')"
+}
+
 seed_configure() {
-  local dsn="host=$PG_HOST port=$PROXY_TARGET_PORT dbname=$NAME user=replicator password=$REPLICATOR_PASSWORD" topics=
+  local dsn topics=
+  dsn="$(target_hosts) dbname=$NAME user=replicator password=$REPLICATOR_PASSWORD"
   [ "$PLAN_SINGLE" = 0 ] || topics="topics = [\"$NAME.all\"];"
   cat >"$T/replicator.conf" <<CONF
 stream = { name = "$NAME"; };
@@ -103,16 +113,29 @@ source = { dsn = "host=$PG_HOST port=$SOURCE_PORT dbname=$NAME user=postgres pas
 target = { dsn = "$dsn tcp_user_timeout=5000"; synchronous_commit = $PLAN_SYNCHRONOUS; batch_rows = $PLAN_BATCH_ROWS; };
 kafka = { brokers = "$PG_HOST:$PROXY_KAFKA_PORT"; topic_prefix = "$NAME"; $topics };
 connect = { url = "$CONNECT_URL"; connector = "$NAME"; };
+supervision = { interval = "2s"; };
 decoding = { decimal = "string"; interval = "string"; time = "isostring"; hstore = "json"; };
+$([ "$PLAN_DISKS" = 0 ] || echo "memory_limit = \"16MB\"; spill_dir = \"$WORK/spill\";")
+${DAEMON_EXTRA:-}
 CONF
 }
+
+# The daemons' wall clock goes wrong by the seconds that the file holds (clock.c).
+CLOCK_FORM='%+011d\n'
+clock_make() {
+  # shellcheck disable=SC2059
+  printf "$CLOCK_FORM" 0 >"$T/clock"
+  CLOCK=(LD_PRELOAD="$WORK/clock.so" FAULTS_CLOCK="$T/clock")
+}
+# shellcheck disable=SC2059
+clock_jump() { printf "$CLOCK_FORM" "$1" | dd of="$T/clock" conv=notrunc status=none; }
 
 # keeper N: starts instance N again and again, as a service manager would; each exit code is written down.
 keeper() {
   local dir=$T/d$1 code
   mkdir -p "$dir"
   while [ ! -e "$T/stop" ]; do
-    "$REPLICATOR" run -c "$T/replicator.conf" >>"$dir/log" 2>&1 &
+    env "${CLOCK[@]}" "$REPLICATOR" run -c "$T/replicator.conf" >>"$dir/log" 2>&1 &
     echo $! >"$dir/daemon.pid"
     code=0
     wait $! || code=$?
@@ -123,12 +146,16 @@ keeper() {
 
 keepers_start() {
   local i
-  for ((i = 1; i <= PLAN_INSTANCES; i++)); do
-    mkdir -p "$T/d$i"
-    keeper "$i" &
-    echo $! >"$T/d$i/keeper.pid"
-    wait_until 5 test -s "$T/d$i/daemon.pid"
-  done
+  CLOCK=()
+  [ "$PLAN_CLOCK" = 0 ] || clock_make
+  for ((i = 1; i <= PLAN_INSTANCES; i++)); do keeper_start "$i"; done
+}
+
+keeper_start() {
+  mkdir -p "$T/d$1"
+  keeper "$1" &
+  echo $! >"$T/d$1/keeper.pid"
+  wait_until 5 test -s "$T/d$1/daemon.pid"
 }
 
 # --- the reader -----------------------------------------------------------------------------------------------------
@@ -149,16 +176,16 @@ reader() {
 }
 
 # The numbers agree at each look and never fall. What was committed without waiting for the disk may be taken back by a crash
-# of the server, and only by that: seen after a new connection.
+# of the server, what the standby had not got by its promotion, and only by these: seen after a new connection.
 reader_verdict() {
-  awk -F'|' -v synchronous="$PLAN_SYNCHRONOUS" '
+  awk -F'|' -v forgetful="$([ "$PLAN_SYNCHRONOUS$PLAN_STANDBY" = true0 ] || echo 1)" '
     $1 == "connected" { fresh = 1; next }
     NF != 8 { next }
     $1 != $2 || $1 != $3 || $1 != $4 || $1 != $5 { print "the reader saw a part of a transaction: " $0; exit 1 }
     $6 != 0 { print "the reader saw lines without their order: " $0; exit 1 }
     $7 != 200000 { print "the reader saw money on its way: " $0; exit 1 }
-    (!fresh || synchronous == "true") && $1 < last { print "the target went back: " last " then " $0; exit 1 }
-    (!fresh || synchronous == "true") && $8 < offsets { print "the offsets went back: " offsets " then " $0; exit 1 }
+    !(fresh && forgetful) && $1 < last { print "the target went back: " last " then " $0; exit 1 }
+    !(fresh && forgetful) && $8 < offsets { print "the offsets went back: " offsets " then " $0; exit 1 }
     { fresh = 0; last = $1; offsets = $8; looks++ }
     END { if (looks < 20) { print "the reader looked only " looks + 0 " times"; exit 1 } }' "$T/reader"
 }
@@ -184,11 +211,16 @@ faults() {
   for ((i = 0; i < ${#ACTION_NAME[@]}; i++)); do
     now=$(($(date +%s%3N) - began))
     [ "$now" -ge "${ACTION_AT[i]}" ] || sleep "$(between 0 $((ACTION_AT[i] - now)) $((ACTION_AT[i] - now)))"
-    echo "$(($(date +%s%3N) - began)) ${ACTION_NAME[i]}" >>"$T/actions"
-    if [ "${ACTION_PAIRED[i]}" -eq 0 ]; then "action_${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}" &
-    else "action_${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}"; fi
+    if [ "${ACTION_PAIRED[i]}" -eq 0 ]; then act "$i" & else act "$i"; fi
   done
   wait # for those that ran beside others
+}
+
+# act I: what was really done is written down.
+act() {
+  SKIPPED=
+  "action_${ACTION_NAME[$1]}" "${ACTION_NUMBER[$1]}"
+  [ -n "$SKIPPED" ] || echo "$(date +%T) ${ACTION_NAME[$1]}" >>"$T/actions"
 }
 
 # --- the verdict ----------------------------------------------------------------------------------------------------
@@ -208,8 +240,11 @@ await_caught_up() {
   done
 }
 
-# A daemon may leave because it was asked to (0), killed (137), or taken over (7).
-exits_verdict() { ! grep -nvE '^(0|7|137)$' "$T"/d*/exits; }
+# A daemon may leave because it was asked to (0), killed (137), or taken over (7), or had no room for a large transaction (8).
+exits_verdict() {
+  ! grep -nvE "^(0|7|137$([ "$PLAN_DISKS" = 0 ] || echo '|8'))$" "$T"/d*/exits &&
+    ! grep -ah 'exit code 8' "$T"/d*/log | grep -v "spill_dir $WORK/spill: .*No space left on device"
+}
 
 connector_runs() {
   case $(connector_state "$CONNECT_URL" "$NAME") in
@@ -257,26 +292,40 @@ seed_follows() {
   await_target 30 'SELECT n FROM counter' 1
 }
 
+# phase NAME: what took how long, for the verdict.
+phase() {
+  local now
+  now=$(date +%s)
+  [ -z "${PHASE:-}" ] || printf '%s %d, ' "$PHASE" $((now - PHASE_BEGAN)) >>"$T/phases"
+  PHASE=$1 PHASE_BEGAN=$now
+}
+
 seed_test() {
   local faults_pid load_pid want
+  phase setup
   SEED=${NAME#faults_}
   seed_world
   keepers_start
   seed_follows
+  phase load
   reader >"$T/reader" 2>"$T/reader.err" & echo $! >"$T/reader.pid"
   load >"$T/load" 2>&1 & load_pid=$!; echo $load_pid >"$T/load.pid"
   faults & faults_pid=$!
   wait $faults_pid
   wait $load_pid || true
-  for proxy in source target kafka; do proxy_order "$proxy" open; done
+  phase mended
+  network_open
   for ((i = 1; i <= PLAN_INSTANCES; i++)); do kill -CONT "$(cat "$T/d$i/daemon.pid")" 2>/dev/null || true; done
   source_up && target_up && kafka_up && connect_up
   wait_until 60 connector_runs || die "the connector does not run again: $(connector_trace "$CONNECT_URL" "$NAME" | head -n 2 | tr '\n' ' ')"
+  phase 'caught up'
   want=$(last_number)
   echo "$want" >"$T/transactions"
   await_caught_up "$want" || { seed_exits; die "the target stands at $(target_ask 'SELECT n FROM counter') of $want since 90 s"; }
   seed_exits
+  phase compared
   rows_equal
+  phase end
   reader_verdict >"$T/seen" || die "$(cat "$T/seen")"
   touch "$T/stop"
   echo "$want transactions, $(grep -c '|' "$T/reader") looks, $(wc -l <"$T/actions") faults$([ ! -e "$T/suspects" ] || echo ", $(cat "$T/suspects") suspect rows fetched again"), exits $(cat "$T"/d*/exits 2>/dev/null | sort | uniq -c | awk '{ printf "%s%s×%s", (NR > 1 ? " " : ""), $2, $1 }')" >"$T/verdict"
