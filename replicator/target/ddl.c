@@ -240,9 +240,9 @@ static bool left_out(const struct ddl *ddl, const struct ddl_row *row)
 	if (!row->published && strncmp(row->tag, "CREATE TABLE", 12) == 0)
 		log_warning(
 		    "table %s.%s was created at the source, but the connector's publication leaves it out: it is not "
-		    "replicated. To have it: ALTER PUBLICATION … ADD TABLE and the connector's table.include.list; "
-		    "new tables join by themselves where replicator.ddl_settings.capture names them",
-		    row->name.schema, row->name.name);
+		    "replicated. To have it: `replicator table add %s.%s`; new tables join by themselves where "
+		    "replicator.ddl_settings.capture names them (init source --capture)",
+		    row->name.schema, row->name.name, row->name.schema, row->name.name);
 	return !row->published;
 }
 

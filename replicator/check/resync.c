@@ -1,0 +1,175 @@
+/*
+ * resync.c - see resync.h
+ *
+ * NOTES
+ *   The connector is asked for an incremental snapshot by a row in the signal table of the source (signal.data.collection).
+ *   It reads the table in chunks between the events of the stream; for each it writes a pair of rows into the same table,
+ *   by which we see it work, and an end is when no more come. It never deletes. So at the end the table is compared, and
+ *   what still differs is repaired: rows that the source does not have go. That comparison is the proof, and alone would
+ *   do; a connector that does not listen is a warning therefore, and a table without a primary key, of which the connector
+ *   takes no incremental snapshot, is compared and repaired at once.
+ */
+#include "check/resync.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/signals.h"
+#include "check/verify.h"
+#include "pg/connection.h"
+
+#define POLL_MS 200
+#define FIRST_CHUNK_US ((int64_t)20 * 1000000) /* until the connector begins */
+#define LAST_CHUNK_US ((int64_t)3 * 1000000)   /* of silence: it is done */
+
+struct resync {
+	const struct config *config;
+	const char *schema;
+	const char *table;
+	bool keyed; /* the connector takes no snapshot of a table without a primary key */
+	struct pg_connection *source;
+};
+
+static struct error *ask(struct resync *resync, const char *sql, const char *first, const char *second, int64_t *number)
+{
+	const char *const parameters[2] = {first, second};
+	struct pg_result *result = NULL;
+
+	TRY(pg_query(resync->source, sql, second != NULL ? 2 : first != NULL ? 1 : 0, parameters, &result));
+	*number = pg_result_rows(result) > 0 ? pg_result_integer(result, 0, 0) : 0;
+	pg_result_free(result);
+	return NULL;
+}
+
+static struct error *check_table(struct resync *resync)
+{
+	int64_t found = 0;
+
+	TRY(ask(resync,
+	        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	        " WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
+	        resync->schema, resync->table, &found));
+	if (found == 0)
+		return error_new(ERROR_CONFIGURATION, "%s: there is no table %s.%s", pg_description(resync->source),
+		                 resync->schema, resync->table);
+	TRY(ask(resync,
+	        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	        "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2",
+	        resync->schema, resync->table, &found));
+	resync->keyed = found > 0;
+	if (!resync->keyed)
+		return NULL;
+	TRY(ask(resync, "SELECT (to_regclass($1) IS NOT NULL)::int", "replicator.signal", NULL, &found));
+	if (found == 0)
+		return error_new(
+		    ERROR_CONFIGURATION,
+		    "%s: there is no table replicator.signal; run `replicator init source --role ROLE` with the "
+		    "role that owns the captured tables, and set signal.data.collection=replicator.signal in the "
+		    "connector",
+		    pg_description(resync->source));
+	return NULL;
+}
+
+/* Debezium takes the names as patterns; a point in one is written \., and backslashes twice in JSON. */
+static void append_pattern(struct buffer *json, const char *name)
+{
+	for (; *name != '\0'; name++) {
+		if (strchr("\\.[]{}()*+?^$|", *name) != NULL)
+			buffer_append_text(json, *name == '\\' ? "\\\\\\\\" : "\\\\");
+		if (*name == '"')
+			buffer_append_byte(json, '\\');
+		if (*name != '\\')
+			buffer_append_byte(json, *name);
+	}
+}
+
+static struct error *send_signal(struct resync *resync)
+{
+	struct buffer data = {0};
+	char *id = memory_format("replicator-%" PRId64, clock_wall_us());
+	const char *parameters[2];
+	struct error *error;
+
+	buffer_append_text(&data, "{\"type\": \"incremental\", \"data-collections\": [\"");
+	append_pattern(&data, resync->schema);
+	buffer_append_text(&data, "\\\\.");
+	append_pattern(&data, resync->table);
+	buffer_append_text(&data, "\"]}");
+	parameters[0] = id;
+	parameters[1] = data.data;
+	error = pg_query(resync->source,
+	                 "INSERT INTO replicator.signal (id, type, data) VALUES ($1, 'execute-snapshot', $2)", 2,
+	                 parameters, NULL);
+	buffer_free(&data);
+	free(id);
+	return error_wrap(error, "asking the connector for a snapshot");
+}
+
+static struct error *count_chunks(struct resync *resync, int64_t *chunks)
+{
+	return ask(resync, "SELECT count(*) FROM replicator.signal WHERE type = 'snapshot-window-close'", NULL, NULL,
+	           chunks);
+}
+
+static struct error *await_snapshot(struct resync *resync)
+{
+	bool terminal = isatty(STDERR_FILENO) == 1;
+	int64_t before = 0, chunks = 0, seen = 0;
+	int64_t since = clock_monotonic_us();
+
+	TRY(count_chunks(resync, &before));
+	TRY(send_signal(resync));
+	while (!signals_stop_requested() &&
+	       clock_monotonic_us() - since < (chunks > 0 ? LAST_CHUNK_US : FIRST_CHUNK_US)) {
+		clock_sleep_ms(POLL_MS);
+		TRY(count_chunks(resync, &seen));
+		if (seen - before == chunks)
+			continue;
+		chunks = seen - before;
+		since = clock_monotonic_us();
+		if (terminal)
+			fprintf(stderr, "\rthe connector has read %" PRId64 " chunks", chunks);
+	}
+	if (terminal && chunks > 0)
+		fputc('\n', stderr);
+	if (chunks == 0 && !signals_stop_requested())
+		log_warning("the connector read nothing: is signal.data.collection=replicator.signal set, does it run, "
+		            "and does "
+		            "its role own that table? The rows are compared and repaired without it");
+	else
+		log_info("the connector has read %" PRId64 " chunks of %s.%s", chunks, resync->schema, resync->table);
+	return NULL;
+}
+
+struct error *resync_table(const struct config *config, const char *schema, const char *table, int64_t timeout_us,
+                           FILE *out, enum exit_code *code)
+{
+	struct resync resync = {.config = config, .schema = schema, .table = table};
+	char *pattern = memory_format("%s.%s", schema, table);
+	const char *patterns[1] = {pattern};
+	const struct verify_options options = {.patterns = patterns,
+	                                       .pattern_count = 1,
+	                                       .jobs = 2,
+	                                       .timeout_us = timeout_us,
+	                                       .limit = 10,
+	                                       .repair = true,
+	                                       .progress = isatty(STDERR_FILENO) == 1};
+	struct error *error = pg_connect(config->source.dsn, "replicator table", &resync.source);
+
+	*code = EXIT_UNCHECKED;
+	if (error == NULL)
+		error = check_table(&resync);
+	if (error == NULL && resync.keyed)
+		error = await_snapshot(&resync);
+	if (error == NULL)
+		error = verify_pair(config, &options, out, code);
+	pg_disconnect(resync.source);
+	free(pattern);
+	return error;
+}
