@@ -191,7 +191,7 @@ static void read_default(struct parse *parse, const json_t *field, struct avro_m
 	char *text;
 	bool optional;
 
-	if (initial == NULL || json_is_null(initial) || member->type == NULL)
+	if (parse->problem != NULL || initial == NULL || json_is_null(initial) || member->type == NULL)
 		return;
 	type = without_null(member->type, &optional);
 	if (type == NULL || type->kind >= AVRO_ARRAY)
