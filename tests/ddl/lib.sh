@@ -83,6 +83,7 @@ stream_start() {
   [ "${stream%??}" != single ] || topics="topics = [\"$stream.all\"];"
   cat >"$dir/replicator.conf" <<CONF
 stream = { name = "$stream"; };
+memory_limit = "16MB"; # so that a quarter of it goes to a file
 source = { dsn = "host=127.0.0.1 port=${SOURCE_PORT[$source]} dbname=ddl user=postgres password=$PG_PASSWORD"; };
 target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=$stream user=replicator password=$REPLICATOR_PASSWORD"; };
 kafka = { brokers = "$BROKER"; topic_prefix = "$stream"; $topics };
