@@ -270,6 +270,25 @@ static bool take_own_key(struct binding *binding, enum key_of_place place, uint3
 	return place == KEY_NONE || is_covered(binding);
 }
 
+/*
+ * No key in the messages: the table has none, or by now it has none any more, or another name, and the connector found none
+ * in the catalog of the moment. By the log's last image it has one.
+ */
+static struct error *bind_unsaid_key(struct binding_cache *cache, struct pg_connection *connection,
+                                     struct binding *binding, uint32_t *key)
+{
+	enum key_of_place place;
+
+	TRY(binding_read_key(connection, cache->config, binding->relation, binding->image, &place));
+	if (place == KEY_PRIMARY && take_own_key(binding, place, key))
+		return NULL;
+	binding->own_key = false;
+	binding->key_count = 0;
+	for (size_t i = 0; i < binding->column_count; i++)
+		((struct bound_column *)(uintptr_t)binding->columns)[i].key = false;
+	return NULL;
+}
+
 static struct error *bind_key(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -287,8 +306,9 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 		    "table %s.%s: a column of the key is generated in the target, or a rule excludes it; make "
 		    "it plain, or take it out of the rule",
 		    relation->schema, relation->table);
-	if (relation->key_count == 0 ||
-	    is_covered_with_source(binding, (struct bound_column *)(uintptr_t)binding->columns, key) ||
+	if (relation->key_count == 0)
+		return bind_unsaid_key(cache, connection, binding, key);
+	if (is_covered_with_source(binding, (struct bound_column *)(uintptr_t)binding->columns, key) ||
 	    is_covered(binding))
 		return NULL;
 	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));

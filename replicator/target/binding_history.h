@@ -19,7 +19,7 @@ struct error *binding_find_renamed(struct pg_connection *connection, const struc
                                    const struct table_name *name, struct arena *arena,
                                    const struct table_image **image);
 
-/* What the log says of a key that the messages carry and the target lacks. */
+/* What the log says of a key that the messages carry and the target lacks, or that they do not carry. */
 enum key_of_place {
 	KEY_UNKNOWN, /* nothing, or the target's keys are not the log's: somebody must make the key there */
 	KEY_NONE,    /* at this place of the stream the table has no key at all */

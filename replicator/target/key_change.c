@@ -18,6 +18,7 @@
 #include "target/suspect.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool key_change_is_whole(const struct transaction *transaction, size_t number)
 {
@@ -64,28 +65,33 @@ static struct error *move_later(const struct strict *strict, struct binding *bin
 	return strict_write_admitted(strict, binding, new, false);
 }
 
-static struct error *move_row(const struct strict *strict, struct binding *binding, const struct change *old,
-                              const struct change *new)
+static struct error *send_move(const struct strict *strict, struct binding *binding, const struct change *old,
+                               const struct change *new, uint64_t *rows)
 {
-	const struct relation *relation = binding->relation;
-	struct value *old_key = arena_alloc(strict->arena, (relation->key_count + 1) * sizeof(*old_key));
+	struct value *old_key = arena_alloc(strict->arena, (binding->key_count + 1) * sizeof(*old_key));
 	struct row_image row = {new->after, old_key, new};
 	bool *mask = memory_alloc(binding->column_count + 1);
 	struct error *error;
+
+	for (size_t i = 0; i < binding->key_count; i++)
+		old_key[i] = *bound_value(&binding->columns[binding->key[i]], old->before);
+	binding_mask(binding, new->after, mask);
+	error = strict_send(strict, binding, STATEMENT_MOVE, mask, &row, rows);
+	free(mask);
+	return error;
+}
+
+static struct error *move_row(const struct strict *strict, struct binding *binding, const struct change *old,
+                              const struct change *new)
+{
 	uint64_t rows = 0;
 	bool found;
 
-	for (uint32_t i = 0; i < relation->key_count; i++)
-		old_key[i] = old->before[relation->key_columns[i]];
 	if (binding_membership(binding, new->after) == MEMBERSHIP_OUT) {
-		free(mask);
 		strict_count_ignored(strict, METRIC_LEFT_OUT_FILTER);
 		return strict_remove_row(strict, binding, old, old->before, &found);
 	}
-	binding_mask(binding, new->after, mask);
-	error = strict_send(strict, binding, STATEMENT_MOVE, mask, &row, &rows);
-	free(mask);
-	TRY(error);
+	TRY(send_move(strict, binding, old, new, &rows));
 	return rows > 0 ? NULL : move_later(strict, binding, old, new);
 }
 
@@ -143,6 +149,27 @@ struct error *key_change_apply(const struct strict *strict, struct binding *bind
 	else
 		TRY(copy_row(strict, binding, old, new));
 	return parking_give(strict, binding, old->before);
+}
+
+struct error *key_change_apply_unsaid(const struct strict *strict, struct binding *binding, const struct change *change)
+{
+	uint64_t rows = 0;
+	bool same = true, found;
+
+	for (size_t i = 0; i < binding->key_count; i++) {
+		const struct bound_column *column = &binding->columns[binding->key[i]];
+		const struct value *old = bound_value(column, change->before);
+		const struct value *new = bound_value(column, change->after);
+
+		same = same && (new->kind == VALUE_UNCHANGED ||
+		                (old->length == new->length &&
+		                 (new->length == 0 || memcmp(old->data, new->data, new->length) == 0)));
+	}
+	if (!same && moves_in_place(binding) && binding_membership(binding, change->after) != MEMBERSHIP_OUT)
+		TRY(send_move(strict, binding, change, change, &rows));
+	if (!same && rows == 0)
+		TRY(strict_remove_row(strict, binding, change, change->before, &found));
+	return rows > 0 ? NULL : strict_write_admitted(strict, binding, change, false);
 }
 
 /* From NULL: what happened since has been here before, or the row is lost as well; fetched again it is in any case. */

@@ -44,6 +44,10 @@ bool key_change_is_whole(const struct transaction *transaction, size_t number);
 struct error *key_change_apply(const struct strict *strict, struct binding *binding, const struct change *old,
                                const struct change *new);
 
+/* An update with an old row, where the connector did not know the key: by it, whether it changed or not. */
+struct error *key_change_apply_unsaid(const struct strict *strict, struct binding *binding,
+                                      const struct change *change);
+
 /* The first half of one whose second half never came. */
 struct error *key_change_apply_alone(const struct strict *strict, struct binding *binding, const struct change *old);
 

