@@ -2,14 +2,16 @@
  * parking.c - see parking.h
  *
  * NOTES
- *   An image holds a row's values as the event had them, by the relation's columns: a byte for the kind, four for the length,
- *   the bytes. A placeholder is filled with the value that the row had under its old key, and marked, because a row that is
- *   written over another one (parking_end_key) must leave that one's value alone, as any update would.
+ *   An image holds a row's values as the event had them, masked ones as their masks have them, by the relation's columns: a
+ *   byte for the kind, four for the length, the bytes. A placeholder is filled with the value that the row had under its old
+ *   key, and marked, because a row that is written over another one (parking_end_key) must leave that one's value alone, as any
+ *   update would.
  */
 #include "target/parking.h"
 
 #include "base/memory.h"
 #include "base/sha256.h"
+#include "target/rules.h"
 #include "target/state.h"
 #include "target/strict_internal.h"
 
@@ -128,14 +130,16 @@ struct place {
 	char key[SHA256_TEXT + 1];
 };
 
-static struct place place_of(const struct relation *relation, const struct value *values)
+/* With the salt of masks, where there is one: a key could be guessed from its digest. */
+static struct place place_of(const struct strict *strict, const struct relation *relation, const struct value *values)
 {
+	const char *salt = strict->config->masking.salt != NULL ? strict->config->masking.salt : "";
 	struct place place = {.relation = number_of(relation->number)};
 	struct buffer key = {0};
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		append_value(&key, &values[relation->key_columns[i]], VALUE_NULL);
-	sha256_text((struct slice){key.data, key.length}, slice_from(""), place.key);
+	sha256_text(slice_from(salt), (struct slice){key.data, key.length}, place.key);
 	place.key[SHA256_TEXT] = '\0';
 	buffer_free(&key);
 	return place;
@@ -144,11 +148,12 @@ static struct place place_of(const struct relation *relation, const struct value
 struct error *parking_put(const struct strict *strict, const struct binding *binding, const struct value *after,
                           const struct value *old)
 {
-	struct place place = place_of(binding->relation, after);
+	struct place place = place_of(strict, binding->relation, after);
 	struct buffer image = {0}, text = {0};
 	struct error *error;
 
-	append_image(&image, binding->relation, after, old);
+	append_image(&image, binding->relation,
+	             rules_mask_row(strict->config, binding->rule, binding->relation, after, strict->arena), old);
 	append_hexadecimal(&text, &image);
 	const char *const parameters[4] = {strict->config->stream.name, place.relation.text, place.key, text.data};
 
@@ -197,7 +202,7 @@ struct error *parking_give(const struct strict *strict, struct binding *binding,
 
 	if (!any_waits(strict, binding))
 		return NULL;
-	place = place_of(binding->relation, key);
+	place = place_of(strict, binding->relation, key);
 	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
 
 	return write_taken(strict, binding,
@@ -217,7 +222,7 @@ struct error *parking_end_key(const struct strict *strict, struct binding *bindi
 
 	if (!any_waits(strict, binding))
 		return NULL;
-	place = place_of(binding->relation, key);
+	place = place_of(strict, binding->relation, key);
 	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
 
 	return write_taken(strict, binding, TAKE_IN_ORDER("(stream, relation, key) = ($1, $2, $3)"), 3, parameters,

@@ -136,6 +136,12 @@ static bool keeps_all(const struct table_rule *rule)
 	return true;
 }
 
+const struct value *rules_mask_row(const struct config *config, const struct table_rule *rule,
+                                   const struct relation *relation, const struct value *values, struct arena *arena)
+{
+	return keeps_all(rule) ? values : keep_row(config, rule, relation, values, NULL, relation->column_count, arena);
+}
+
 struct change *const *rules_mask_changes(const struct config *config, struct change *const *changes, size_t count,
                                          struct arena *arena)
 {

@@ -33,6 +33,10 @@ const char *rules_filter_target(const struct table_rule *rule);
 void rules_append_scope(struct buffer *sql, const struct table_rule *rule, const char *alias, const char *source_value,
                         const char *filter_column);
 
+/* A row as it may be kept in the target: see rules_mask_changes. `values` itself where the rule masks nothing. */
+const struct value *rules_mask_row(const struct config *config, const struct table_rule *rule,
+                                   const struct relation *relation, const struct value *values, struct arena *arena);
+
 /*
  * The changes as they may be kept in the target: values of masked and excluded columns replaced, so that what applies them
  * later does the same. `changes` itself where no rule masks anything; else memory in the arena.

@@ -257,6 +257,41 @@ START_TEST(target_that_is_ahead_is_written_over)
 }
 END_TEST
 
+/* A masked value does not wait in the target as it was, nor does a digest of a masked key that one could guess. */
+START_TEST(masked_values_are_masked_while_they_wait)
+{
+	static const struct column_rule masked[] = {{.match = "*", .mask = MASK_HASH}};
+	static const struct table_rule rules[] = {{.match = "moves.t", .columns = masked, .column_count = 1}};
+
+	config.tables = rules;
+	config.table_count = 1;
+	config.masking.salt = "pepper";
+	set_up_with(ways[_i].key);
+	postgres_execute(
+	    side, "ALTER TABLE moves.t ALTER id TYPE text; CREATE TABLE moves.seen (image bytea, key text);"
+	          " CREATE FUNCTION moves.see() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS"
+	          " 'BEGIN INSERT INTO moves.seen VALUES (NEW.image, NEW.key); RETURN NEW; END';"
+	          " CREATE TRIGGER see BEFORE INSERT ON moves_state.moving FOR EACH ROW EXECUTE FUNCTION moves.see();"
+	          " ALTER TABLE moves_state.moving ENABLE ALWAYS TRIGGER see");
+	apply("+111=first +222=second 111>222=first 222>111=second 111=third", ways[_i].in_pieces);
+	expect_value("SELECT count(*) FROM moves.t WHERE body = encode(sha256('pepperfirst'), 'hex')"
+	             " AND id = encode(sha256('pepper222'), 'hex')",
+	             "1");
+	expect_value("SELECT count(*) FROM moves.t WHERE body = encode(sha256('pepperthird'), 'hex')"
+	             " AND id = encode(sha256('pepper111'), 'hex')",
+	             "1");
+	expect_value("SELECT count(*) > 0 FROM moves.seen", "t");
+	expect_value("SELECT count(*) FROM moves.seen WHERE position('first'::bytea IN image) > 0"
+	             " OR position('second'::bytea IN image) > 0 OR position('222'::bytea IN image) > 0",
+	             "0");
+	expect_value(
+	    "SELECT count(*) FROM moves.seen WHERE key = encode(sha256('\\x0003000000'::bytea || '222'), 'hex')", "0");
+	tear_down();
+	config.tables = NULL;
+	config.table_count = 0;
+}
+END_TEST
+
 static void shuffle(int *numbers, int count)
 {
 	for (int i = count - 1; i > 0; i--) {
@@ -319,6 +354,7 @@ int main(void)
 	tcase_add_loop_test(tests, other_changes_stand_in_between, 0, WAYS);
 	tcase_add_loop_test(tests, they_change_places_twice, 0, WAYS);
 	tcase_add_loop_test(tests, target_that_is_ahead_is_written_over, 0, WAYS);
+	tcase_add_loop_test(tests, masked_values_are_masked_while_they_wait, 0, WAYS);
 	tcase_add_loop_test(tests, many_rows_change_places, 0, WAYS);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
