@@ -119,7 +119,13 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c Makefile
 	$(call Q,CC  )$(CC) $(TEST_CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(TEST_SUPPORT) $(LIBRARY)
-	$(call Q,LINK)$(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(call Q,LINK)$(CC) $(CFLAGS) $(ALL_LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(TEST_LIBS)
+
+# Calls that the test stands between, to let each fail in turn.
+$(BUILD)/tests/unit/test_failures: WRAPPED := calloc realloc vasprintf clock_sleep_ms PQsendQuery PQsendQueryParams \
+	PQsendQueryPrepared PQsendPrepare PQflush PQconsumeInput PQgetResult PQenterPipelineMode PQexitPipelineMode \
+	PQpipelineSync PQputCopyData PQputCopyEnd PQsetnonblocking PQconnectStartParams PQconnectPoll PQconninfo \
+	PQconninfoParse
 
 # All programs run, also after one failed; the names of those that failed come last. Tests of pg/ and what stands on it
 # need a server, which the wrapper starts and removes.

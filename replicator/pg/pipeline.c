@@ -209,6 +209,15 @@ static void forget_unanswered(struct pg_connection *connection)
 	connection->in_pipeline = false;
 }
 
+/* Without its Sync a run has no end that the answers could be read to. */
+static struct error *end_run(struct pg_connection *connection)
+{
+	struct error *error = pg_pipeline_sync(connection);
+
+	connection->broken = connection->broken || error != NULL;
+	return error;
+}
+
 struct error *pg_pipeline_finish(struct pg_connection *connection,
                                  void (*answer)(void *context, size_t number, uint64_t rows), void *context,
                                  size_t *failed)
@@ -220,7 +229,7 @@ struct error *pg_pipeline_finish(struct pg_connection *connection,
 	if (connection->broken)
 		outcome.error = pg_error_lost(connection);
 	else if (!connection->synced)
-		outcome.error = pg_pipeline_sync(connection);
+		outcome.error = end_run(connection);
 	for (size_t i = 0; i < connection->entry_count && !connection->broken; i++)
 		read_entry(connection, &connection->entries[i], &outcome);
 	if (!connection->broken) {
