@@ -268,6 +268,9 @@ static void alter_sequence(struct step_writer *writer, const struct column_defin
 
 	if (old->sequence == NULL || from == NULL || to == NULL)
 		return;
+	/* A column that becomes an identity column gets another one. */
+	if ((old->identity == '\0') != (new->identity == '\0') || (there->identity == '\0') != (new->identity == '\0'))
+		return;
 	if (strcmp(old->sequence->name.name, to->name.name) != 0 && strcmp(from->name.name, to->name.name) != 0)
 		step_add(writer, STEP_RENAME,
 		         sql_text(writer->arena, "ALTER SEQUENCE %Q RENAME TO %I", &from->name, to->name.name));

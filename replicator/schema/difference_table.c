@@ -206,6 +206,24 @@ static bool key_is_there(const struct difference *d, const struct constraint_def
 	return false;
 }
 
+/* The parent's key was made anew, and with it those of the partitions, under names of theirs. */
+static void rename_inherited(struct step_writer *writer, const struct constraint_definition *new)
+{
+	const struct difference *d = writer->difference;
+
+	for (size_t i = 0; i < d->target->constraint_count; i++) {
+		const struct constraint_definition *there = &d->target->constraints[i];
+
+		if (!there->inherited || there->type != new->type || strcmp(there->definition, new->definition) != 0 ||
+		    object_constraint(d->after, there->name) != NULL)
+			continue;
+		step_add(writer, STEP_RENAME,
+		         sql_text(writer->arena, "ALTER TABLE %Q RENAME CONSTRAINT %I TO %I", &d->after->name,
+		                  there->name, new->name));
+		return;
+	}
+}
+
 static void add_constraint(struct step_writer *writer, const struct constraint_definition *new)
 {
 	const struct difference *d = writer->difference;
@@ -227,7 +245,11 @@ static void add_constraint(struct step_writer *writer, const struct constraint_d
 		         sql_text(writer->arena, "ALTER TABLE %Q VALIDATE CONSTRAINT %I", &d->after->name, new->name));
 		return;
 	}
-	if (new->inherited || key_is_there(d, new) || (!was_there(d) && new->type != 'p'))
+	if (new->inherited) {
+		rename_inherited(writer, new);
+		return;
+	}
+	if (key_is_there(d, new) || (!was_there(d) && new->type != 'p'))
 		return;
 	step = step_add(writer, kind_of(new),
 	                sql_text(writer->arena, "ALTER TABLE %Q ADD CONSTRAINT %I %s", &d->after->name, new->name,

@@ -57,7 +57,9 @@ SELECT jsonb_build_object(
              'local', a.attislocal,
              'sequence', (SELECT @schema@.sequence_image(s.objid) FROM pg_depend s
                            WHERE s.classid = 'pg_class'::regclass AND s.refclassid = 'pg_class'::regclass
-                             AND s.refobjid = c.oid AND s.refobjsubid = a.attnum AND s.deptype IN ('a', 'i')
+                             AND s.refobjid = c.oid AND s.refobjsubid = a.attnum
+                             -- the one of a serial column stays its own when it becomes an identity column
+                             AND s.deptype = CASE a.attidentity WHEN '' THEN 'a' ELSE 'i' END::"char"
                              AND EXISTS (SELECT FROM pg_class q WHERE q.oid = s.objid AND q.relkind = 'S') LIMIT 1),
              'comment', col_description(c.oid, a.attnum)) ORDER BY a.attnum)
       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid

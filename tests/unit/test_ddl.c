@@ -346,7 +346,7 @@ START_TEST(both_catalogs_are_equal_on_a_random_walk)
 	const char *chosen = getenv("WALK_SEED");
 	const char *length = getenv("WALK_STEPS");
 	long seed = chosen != NULL ? atol(chosen) : (long)(clock_monotonic_us() % 1000000);
-	long steps = length != NULL ? atol(length) : 100;
+	long steps = length != NULL ? atol(length) : 60;
 	char *text = read_file("tests/ddl/walk.sql");
 	char sql[96];
 
