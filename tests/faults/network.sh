@@ -40,9 +40,13 @@ proxy_start() {
 proxy_order() {
   local dir
   for dir in "$WORK/proxy-$1" "$WORK/proxy-$1"-[12]; do
-    [ ! -d "$dir" ] || { echo "${*:2}" >"$dir/orders.$BASHPID" && mv "$dir/orders.$BASHPID" "$dir/orders"; }
+    [ -d "$dir" ] || continue
+    echo "${*:2}" >"$dir/orders.$BASHPID"
+    mv "$dir/orders.$BASHPID" "$dir/orders"
+    wait_until 10 order_is_taken "$dir" || die "the proxy ${dir##*/} takes no orders"
   done
 }
+order_is_taken() { [ ! -e "$1/orders" ] && [ ! -e "$1/orders.taken" ]; }
 
 # --- packets --------------------------------------------------------------------------------------------------------
 

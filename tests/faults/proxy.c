@@ -3,7 +3,7 @@
  *
  *   proxy PORT TO_PORT ORDERS     listens on 127.0.0.1:PORT, forwards to 127.0.0.1:TO_PORT
  *
- * ORDERS is a file with one line, read twenty times a second:
+ * ORDERS is a file with one line, looked for twenty times a second; it is ORDERS.taken, and gone once they are followed:
  *   open            forward at once
  *   delay MS        each byte leaves MS milliseconds after it came, in both directions
  *   stall           nothing is forwarded and nothing is closed: a network that swallows packets
@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -140,16 +141,14 @@ static void apply_to_pairs(void)
 
 static void read_orders(const char *file)
 {
-	static char last[40] = "";
-	char line[40] = "";
+	char line[40] = "", taken[PATH_MAX];
 	char word[16] = "", more[16] = "";
-	FILE *orders = fopen(file, "r");
+	FILE *orders;
 
-	if (orders == NULL)
+	snprintf(taken, sizeof(taken), "%s.taken", file);
+	if (rename(file, taken) != 0 || (orders = fopen(taken, "r")) == NULL)
 		return;
-	if (fgets(line, sizeof(line), orders) != NULL && strcmp(line, last) != 0 &&
-	    sscanf(line, "%15s %15s", word, more) >= 1) {
-		memcpy(last, line, sizeof(last));
+	if (fgets(line, sizeof(line), orders) != NULL && sscanf(line, "%15s %15s", word, more) >= 1) {
 		stalled = strcmp(word, "stall") == 0;
 		cut = strcmp(word, "cut") == 0;
 		delay_ms = strcmp(word, "delay") == 0 ? atol(more) : 0;
@@ -159,6 +158,7 @@ static void read_orders(const char *file)
 		apply_to_pairs();
 	}
 	fclose(orders);
+	unlink(taken); /* who gave them waits for that */
 }
 
 /* False: the connection broke. */
