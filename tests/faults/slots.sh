@@ -4,10 +4,13 @@
 slot_idle() { [ "$(pg_psql "$SOURCE_PORT" postgres -At -c "SELECT active FROM pg_replication_slots WHERE slot_name = 'e2e_$NAME'")" = f ]; }
 connector() { "$REPLICATOR" connector "$@" -c "$T/replicator.conf" >"$T/connector" 2>&1 || die "connector $*: $(tail -n 1 "$T/connector")"; }
 
+snapshots_read() { target_ask "SELECT count(*) FROM replicator.snapshot_progress WHERE finished_at IS NOT NULL"; }
+snapshot_was_read() { [ "$(snapshots_read)" -gt "$1" ]; }
+
 # The connector refuses to go on without the events in between, and the daemon says so. A new snapshot is the way out: rows deleted
 # meanwhile go, too.
 case_slot_dropped() {
-  local round
+  local round before
   case_begin
   for round in dropped 'made anew'; do
     case_mark
@@ -25,9 +28,11 @@ case_slot_dropped() {
     log_says 'slot is gone or was made anew: .*connector offsets --reset' || die "the daemon does not name the way out"
     [ ! -e "$T/d1/exits" ] || die "the daemon left"
     connector stop
+    before=$(snapshots_read)
     connector offsets --reset
     connector resume
     wait_until 60 connector_runs || die "no new snapshot: $(connector_trace "$CONNECT_URL" "$NAME" | head -n 1 | cut -c1-300)"
+    wait_until 60 snapshot_was_read "$before" || die "the new snapshot does not end"
     case_equal 60
     : >"$T/d1/log"
   done
