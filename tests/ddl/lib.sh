@@ -77,6 +77,8 @@ source = { dsn = "host=127.0.0.1 port=${SOURCE_PORT[$source]} dbname=ddl user=po
 target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=$stream user=replicator password=$REPLICATOR_PASSWORD"; };
 kafka = { brokers = "$BROKER"; topic_prefix = "$stream"; $topics };
 decoding = { decimal = "string"; interval = "string"; time = "isostring"; hstore = "json"; };
+connect = { url = "http://127.0.0.1:$CONNECT_PORT"; connector = "$stream"; slot = "$stream"; };
+supervision = { interval = "2s"; }; # restarts the connector where it fails (docs/ddl.md, "What is not there yet")
 CONF
   "$REPLICATOR" init source -c "$dir/replicator.conf" >"$dir/init.log" || die "init source: $(cat "$dir/init.log")"
   "$REPLICATOR" init target -c "$dir/replicator.conf" >>"$dir/init.log" || die "init target: $(cat "$dir/init.log")"
