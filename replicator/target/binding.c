@@ -232,8 +232,9 @@ static bool is_covered(struct binding *binding)
 }
 
 /* The source column belongs to the key when the target's key has it. */
-static bool is_covered_with_source(struct binding *binding, struct bound_column *columns, uint32_t *key)
+static bool is_covered_with_source(struct binding *binding, uint32_t *key)
 {
+	struct bound_column *columns = binding->columns;
 	uint32_t last = (uint32_t)binding->column_count - 1;
 
 	if (binding->source_column == NULL)
@@ -251,7 +252,7 @@ static bool is_covered_with_source(struct binding *binding, struct bound_column 
  */
 static bool take_own_key(struct binding *binding, enum key_of_place place, uint32_t *key)
 {
-	struct bound_column *columns = (struct bound_column *)(uintptr_t)binding->columns;
+	struct bound_column *columns = binding->columns;
 	const struct key_image *own = NULL;
 
 	for (size_t i = 0; i < binding->image->key_count && place == KEY_PRIMARY; i++)
@@ -285,7 +286,7 @@ static struct error *bind_unsaid_key(struct binding_cache *cache, struct pg_conn
 	binding->own_key = false;
 	binding->key_count = 0;
 	for (size_t i = 0; i < binding->column_count; i++)
-		((struct bound_column *)(uintptr_t)binding->columns)[i].key = false;
+		binding->columns[i].key = false;
 	return NULL;
 }
 
@@ -308,8 +309,7 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 		    relation->schema, relation->table);
 	if (relation->key_count == 0)
 		return bind_unsaid_key(cache, connection, binding, key);
-	if (is_covered_with_source(binding, (struct bound_column *)(uintptr_t)binding->columns, key) ||
-	    is_covered(binding))
+	if (is_covered_with_source(binding, key) || is_covered(binding))
 		return NULL;
 	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));
 	if (place != KEY_UNKNOWN && take_own_key(binding, place, key))
@@ -428,6 +428,14 @@ bool binding_mask(const struct binding *binding, const struct value *values, boo
 			mask[i] = there;
 	}
 	return whole;
+}
+
+bool binding_has_key(const struct binding *binding, const struct value *values)
+{
+	for (size_t i = 0; i < binding->key_count; i++)
+		if (bound_value(&binding->columns[binding->key[i]], values)->kind == VALUE_NULL)
+			return false;
+	return binding->key_count > 0;
 }
 
 struct error *binding_check_ahead(const struct binding *binding, const struct change *change)

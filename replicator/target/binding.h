@@ -31,7 +31,7 @@ struct binding {
 	const struct table_rule *rule;
 	const struct table_image *image;
 	size_t column_count; /* those that are written; generated ones are not */
-	const struct bound_column *columns;
+	struct bound_column *columns;
 	size_t key_count;    /* 0: the stream gives no key */
 	const uint32_t *key; /* indexes into columns: the relation's key in its order, then the source column */
 	const struct column_image *source_column; /* says where a row is from, with source_value; NULL: none */
@@ -66,6 +66,12 @@ static inline const struct value *bound_value(const struct bound_column *column,
  * `mask` by index of the column, or NULL.
  */
 bool binding_mask(const struct binding *binding, const struct value *values, bool *mask);
+
+/*
+ * Whether the values name one row by the key. Without a primary key the connector takes a unique index, also one that lets NULLs
+ * in: rows with NULL there have no key.
+ */
+bool binding_has_key(const struct binding *binding, const struct value *values);
 
 /* What the rule's filter says of a row. */
 enum membership {

@@ -31,7 +31,7 @@ static struct error *explain_write(struct row_sender *sender, const struct bindi
 
 	if (!whole)
 		buffer_append_text(text, "    -- unchanged TOAST values are left as they are\n");
-	if (binding->key_count > 0 && (change->operation == CHANGE_UPDATE || !whole))
+	if (binding_has_key(binding, change->after) && (change->operation == CHANGE_UPDATE || !whole))
 		error = append_statement(sender, binding, STATEMENT_UPDATE, whole ? NULL : mask, &row, text);
 	else
 		error = append_statement(sender, binding, STATEMENT_INSERT, NULL, &row, text);
@@ -85,8 +85,9 @@ static struct error *explain_delete(struct row_sender *sender, const struct bind
 		buffer_append_text(text, "    -- nothing: the row is outside of the table's filter\n");
 		return NULL;
 	}
-	return append_statement(sender, binding, binding->key_count > 0 ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL,
-	                        &row, text);
+	return append_statement(sender, binding,
+	                        binding_has_key(binding, change->before) ? STATEMENT_DELETE : STATEMENT_DELETE_ONE,
+	                        NULL, &row, text);
 }
 
 static void explain_truncate(const struct binding *binding, struct buffer *text)
@@ -99,7 +100,7 @@ static void explain_truncate(const struct binding *binding, struct buffer *text)
 	buffer_append_byte(text, '\n');
 }
 
-/* A table without a key: the old row goes, one of those that equal it, and the new one comes. */
+/* A row without a key: the old one goes, one of those that equal it, and the new one comes. */
 static struct error *explain_keyless_update(struct row_sender *sender, const struct binding *binding,
                                             const struct change *change, struct buffer *text)
 {
@@ -142,7 +143,8 @@ struct error *explain_change(struct row_sender *sender, struct pg_connection *co
 		explain_truncate(binding, text);
 	else if (change->operation == CHANGE_DELETE)
 		return explain_delete(sender, binding, change, text);
-	else if (change->operation == CHANGE_UPDATE && binding->key_count == 0)
+	else if (change->operation == CHANGE_UPDATE && change->after != NULL &&
+	         !binding_has_key(binding, change->after))
 		return explain_keyless_update(sender, binding, change, text);
 	else if (change->after != NULL)
 		return explain_admitted(sender, binding, change, text);

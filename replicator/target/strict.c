@@ -103,18 +103,6 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 	return whole ? strict_send(strict, binding, STATEMENT_INSERT, NULL, &row, &rows) : row_is_missing(binding);
 }
 
-/*
- * Whether the values name one row by the key. Without a primary key the connector takes a unique index, also one that lets NULLs
- * in: rows with NULL there have no key.
- */
-static bool has_key(const struct binding *binding, const struct value *values)
-{
-	for (size_t i = 0; i < binding->key_count; i++)
-		if (bound_value(&binding->columns[binding->key[i]], values)->kind == VALUE_NULL)
-			return false;
-	return binding->key_count > 0;
-}
-
 /* The row that has the key, or of a table without one all the values, of `values`. */
 struct error *strict_remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                 const struct value *values, bool *found)
@@ -130,8 +118,8 @@ struct error *strict_remove_row(const struct strict *strict, struct binding *bin
 	}
 	if (values == NULL)
 		return error_new(ERROR_EVENT, "a delete without the old row; set REPLICA IDENTITY FULL at the source");
-	TRY(strict_send(strict, binding, has_key(binding, values) ? STATEMENT_DELETE : STATEMENT_DELETE_ONE, NULL, &row,
-	                &rows));
+	TRY(strict_send(strict, binding, binding_has_key(binding, values) ? STATEMENT_DELETE : STATEMENT_DELETE_ONE,
+	                NULL, &row, &rows));
 	*found = rows > 0;
 	return NULL;
 }
@@ -204,7 +192,7 @@ static struct error *apply_update(const struct strict *strict, struct binding *b
 
 	if (binding->own_key && binding->key_count > 0 && change->before != NULL)
 		return key_change_apply_unsaid(strict, binding, change);
-	if (has_key(binding, change->after))
+	if (binding_has_key(binding, change->after))
 		return strict_write_admitted(strict, binding, change, false);
 	if (change->before == NULL)
 		return error_new(
