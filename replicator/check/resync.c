@@ -2,12 +2,12 @@
  * resync.c - see resync.h
  *
  * NOTES
- *   The connector is asked for an incremental snapshot by a row in the signal table of the source (signal.data.collection).
- *   It reads the table in chunks between the events of the stream; for each it writes a pair of rows into the same table,
- *   by which we see it work, and an end is when no more come. It never deletes. So at the end the table is compared, and
- *   what still differs is repaired: rows that the source does not have go. That comparison is the proof, and alone would
- *   do; a connector that does not listen is a warning therefore, and a table without a primary key, of which the connector
- *   takes no incremental snapshot, is compared and repaired at once.
+ *   The connector is asked for an incremental snapshot by a row in the signal table of the source
+ *   (signal.data.collection). It reads the table in chunks between the events of the stream; for each it writes a pair
+ *   of rows into the same table, by which we see it work, and an end is when no more come. It never deletes. So at the
+ *   end the table is compared, and what still differs is repaired: rows that the source does not have go. That
+ *   comparison is the proof, and alone would do; a connector that does not listen is a warning therefore, and a table
+ *   without a primary key, of which the connector takes no incremental snapshot, is compared and repaired at once.
  */
 #include "check/resync.h"
 

@@ -1,6 +1,6 @@
 /*
- * pause.c - `replicator pause` and `replicator resume`: the operator's word goes into the target, and what the daemon makes
- * of it is waited for.
+ * pause.c - `replicator pause` and `replicator resume`: the operator's word goes into the target, and what the daemon
+ * makes of it is waited for.
  */
 #include "cli/command.h"
 

@@ -2,8 +2,8 @@
  * peek.c - `replicator peek TOPIC`: messages of a topic as people read them: a line for each change, with its values.
  *
  * NOTES
- *   This is the one command beside `quarantine show` and check_target's --show-values that prints row values: they are what
- *   was asked for, and go to standard output alone. Colours are for terminals only.
+ *   This is the one command beside `quarantine show` and check_target's --show-values that prints row values: they are
+ *   what was asked for, and go to standard output alone. Colours are for terminals only.
  */
 #include "cli/command.h"
 

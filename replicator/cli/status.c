@@ -2,8 +2,8 @@
  * status.c - `replicator status`: where the stream stands, read from the state tables of the target.
  *
  * NOTES
- *   The lag in bytes is the source's WAL that was written since the last applied commit. It counts also WAL that belongs to
- *   no captured table, so that an idle pair shows a few bytes; zero seconds are shown only when it is zero.
+ *   The lag in bytes is the source's WAL that was written since the last applied commit. It counts also WAL that
+ *   belongs to no captured table, so that an idle pair shows a few bytes; zero seconds are shown only when it is zero.
  */
 #include "cli/command.h"
 

@@ -1,4 +1,6 @@
-/* table.c - `replicator table add|resync TABLE`: one table joins the stream, or is read anew, with the stream running. */
+/*
+ * table.c - `replicator table add|resync TABLE`: one table joins the stream, or is read anew, with the stream running.
+ */
 #include "cli/command.h"
 
 #include <errno.h>

@@ -2,9 +2,9 @@
  * table_add.c - `replicator table add TABLE`: a table of the source joins the stream, with the rows that it has.
  *
  * NOTES
- *   In this order, so that no event comes before it can be taken: the table in the target, as the source's image shows it;
- *   the publication; the connector's include list, which restarts its task; then the rows, as `table resync` has them.
- *   Each step looks at what is there already, so that the command can be run again after it failed on the way.
+ *   In this order, so that no event comes before it can be taken: the table in the target, as the source's image shows
+ *   it; the publication; the connector's include list, which restarts its task; then the rows, as `table resync` has
+ *   them. Each step looks at what is there already, so that the command can be run again after it failed on the way.
  */
 #include "cli/table.h"
 
@@ -180,8 +180,8 @@ static struct error *publish(struct table_add *add)
 }
 
 /*
- * Whether one of the regular expressions of the connector's list, which Java reads, is all of the name; PostgreSQL's own know
- * nearly as much. -1: it does not know these.
+ * Whether one of the regular expressions of the connector's list, which Java reads, is all of the name; PostgreSQL's
+ * own know nearly as much. -1: it does not know these.
  */
 static struct error *matches(struct table_add *add, const char *list, const char *name, int *match)
 {

@@ -1,6 +1,6 @@
 /*
- * topics.c - `replicator topics`: the stream's topics in Kafka, what they hold, how far the target is behind in each, and
- * whether somebody still writes to them.
+ * topics.c - `replicator topics`: the stream's topics in Kafka, what they hold, how far the target is behind in each,
+ * and whether somebody still writes to them.
  *
  * NOTES
  *   The lag is counted from the offsets in the target, so it needs no daemon. The size is an estimate from the newest

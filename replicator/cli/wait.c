@@ -2,8 +2,8 @@
  * wait.c - `replicator wait --lsn L`: returns when the target shows what the source had committed at that position.
  *
  * NOTES
- *   The stream's watermark moves with transactions. On an idle source nothing would ever pass a position behind the last
- *   commit: so a transaction that changes nothing is written there, where source.dsn allows it.
+ *   The stream's watermark moves with transactions. On an idle source nothing would ever pass a position behind the
+ *   last commit: so a transaction that changes nothing is written there, where source.dsn allows it.
  */
 #include "cli/command.h"
 

@@ -72,8 +72,8 @@ static void trouble(struct source *source, const char *reason)
 }
 
 /*
- * Before 2.6.1 librdkafka sent its own nonce twice; brokers take that no more (since 3.8.1 as the fix of CVE-2024-56128,
- * since 4.0 strictly), and the refusal looks like a wrong password.
+ * Before 2.6.1 librdkafka sent its own nonce twice; brokers take that no more (since 3.8.1 as the fix of
+ * CVE-2024-56128, since 4.0 strictly), and the refusal looks like a wrong password.
  * Source: https://github.com/confluentinc/librdkafka/pull/4895
  */
 static const char *scram_hint(const char *reason)
