@@ -46,6 +46,12 @@ struct command_option {
  */
 bool command_parse(const struct invocation *invocation, const struct command_option *options, const char **word);
 
+/* The same for a command that takes no word, with the configuration. NULL: all was said; leave with *code. */
+struct config *command_prepare(const struct invocation *invocation, const struct command_option *options, int *code);
+
+/* The value of --timeout, in whole seconds. False: it is none. */
+bool command_parse_timeout(const char *text, int64_t *timeout_us);
+
 /* Says what is wrong with the command line, and how it is used. */
 void command_usage_error(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

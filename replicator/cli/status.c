@@ -486,11 +486,9 @@ int command_status(const struct invocation *invocation)
 	struct config *config;
 	int code;
 
-	if (!command_parse(invocation, options, NULL))
-		return EXIT_UNCHECKED;
-	config = command_load_config(invocation);
+	config = command_prepare(invocation, options, &code);
 	if (config == NULL)
-		return EXIT_CONFIGURATION;
+		return code;
 	code = watches ? watch_status(config, json) : show_status(config, json);
 	config_free(config);
 	return code;

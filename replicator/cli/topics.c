@@ -244,12 +244,11 @@ int command_topics(const struct invocation *invocation)
 	struct topics topics = {0};
 	struct config *config;
 	struct error *error;
+	int code;
 
-	if (!command_parse(invocation, options, NULL))
-		return EXIT_UNCHECKED;
-	config = command_load_config(invocation);
+	config = command_prepare(invocation, options, &code);
 	if (config == NULL)
-		return EXIT_CONFIGURATION;
+		return code;
 	error = read_all(config, &topics);
 	if (error == NULL && json)
 		print_json(config, &topics);
