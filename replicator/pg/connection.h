@@ -51,6 +51,10 @@ struct error *pg_execute(struct pg_connection *connection, const char *sql);
 struct error *pg_query(struct pg_connection *connection, const char *sql, size_t parameter_count,
                        const char *const *parameters, struct pg_result **result);
 
+/* The same for a query of one number; `without` when it has no row. NULL is 0. */
+struct error *pg_query_integer(struct pg_connection *connection, const char *sql, size_t parameter_count,
+                               const char *const *parameters, int64_t without, int64_t *number);
+
 size_t pg_result_rows(const struct pg_result *result);
 size_t pg_result_columns(const struct pg_result *result);
 const char *pg_result_column_name(const struct pg_result *result, size_t column);
