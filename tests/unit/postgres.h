@@ -72,6 +72,32 @@ static inline char *postgres_value(struct pg_connection *connection, const char 
 	return value;
 }
 
+static inline void postgres_expect(struct pg_connection *connection, const char *sql, const char *expected)
+{
+	char *value = postgres_value(connection, sql);
+
+	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
+	free(value);
+}
+
+/* An empty database of that name, and a connection to it. */
+static inline struct pg_connection *postgres_make_database(const char *name)
+{
+	struct pg_connection *admin = postgres_connect(), *made;
+	char *sql = memory_format("DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
+	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
+
+	postgres_execute(admin, sql);
+	free(sql);
+	sql = memory_format("CREATE DATABASE %s", name);
+	postgres_execute(admin, sql);
+	pg_disconnect(admin);
+	made = postgres_connect_to(dsn);
+	free(dsn);
+	free(sql);
+	return made;
+}
+
 /* Waits until the server takes connections again. */
 static inline void postgres_await(void)
 {

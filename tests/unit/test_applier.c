@@ -1,8 +1,5 @@
 /* test_applier.c - what the applier makes of whole transactions on a real server: one commit, faults around it. */
-#include "base/slab.h"
-#include "postgres.h"
-#include "target/applier.h"
-#include "target/checkpoint.h"
+#include "applying.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -48,46 +45,12 @@ static const struct relation relations[2] = {
      .typed = true},
 };
 
-static struct slab_account account;
-static struct slab_writer writer;
-static struct pg_connection *side; /* another session */
-static struct partition_list *partitions;
-static struct transaction_queue *queue;
-static struct applier *applier;
-static uint32_t partition;
-static int64_t offset;
-
 static void set_up(void)
 {
-	struct checkpoint checkpoint;
-
-	side = postgres_connect();
-	postgres_execute(side, "SET synchronous_commit = local"); /* whatever a failed test left behind */
-	postgres_execute(side, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS applier_state CASCADE;"
-	                       " DROP SCHEMA IF EXISTS applier CASCADE; CREATE SCHEMA applier;"
-	                       " CREATE TABLE applier.t (id int PRIMARY KEY, code int UNIQUE, body text);"
-	                       " CREATE TABLE applier.log (id int)");
-	expect_no_error(checkpoint_install_schema(side, config.target.schema));
-	config.target.dsn = postgres_dsn();
 	config.stream.on_error = ON_ERROR_STOP;
-	slab_writer_init(&writer, &account);
-	partitions = partition_list_new();
-	queue = transaction_queue_new(1000, 1 << 20);
-	partition = partition_list_add(partitions, "p.all", 0);
-	offset = 0;
-	expect_no_error(applier_new(&config, partitions, queue, &applier, &checkpoint));
-	checkpoint_free(&checkpoint);
-	applier_set_cluster_id(applier, "cluster");
-}
-
-static void tear_down(void)
-{
-	applier_free(applier);
-	transaction_queue_free(queue);
-	partition_list_free(partitions);
-	slab_writer_close(&writer);
-	ck_assert_uint_eq(slab_bytes_in_use(&account), 0);
-	pg_disconnect(side);
+	applying_set_up(&config, "DROP SCHEMA IF EXISTS applier CASCADE; CREATE SCHEMA applier;"
+	                         " CREATE TABLE applier.t (id int PRIMARY KEY, code int UNIQUE, body text);"
+	                         " CREATE TABLE applier.log (id int)");
 }
 
 static struct value text_value(enum value_kind kind, const char *text)
@@ -169,14 +132,6 @@ static struct error *run_all(void)
 {
 	transaction_queue_close(queue);
 	return applier_run(applier);
-}
-
-static void expect_value(const char *sql, const char *expected)
-{
-	char *value = postgres_value(side, sql);
-
-	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
-	free(value);
 }
 
 /* Waits until the query gives that. */
@@ -457,7 +412,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tests, 30);
-	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_checked_fixture(tests, set_up, applying_tear_down);
 	tcase_add_test(tests, rows_and_offsets_are_one_transaction);
 	tcase_add_test(tests, replaced_instance_commits_nothing);
 	tcase_add_test(tests, swapped_unique_values_are_replayed_strictly);

@@ -4,7 +4,6 @@
  */
 #include "base/memory.h"
 #include "event/decoder.h"
-#include "stream/assembler.h"
 #include "stream/spill.h"
 
 #include <check.h>
@@ -14,63 +13,42 @@
 
 enum { MARKS, USERS, ORDERS, PARTITIONS };
 
+#include "assembling.h"
+
 static const char *const tables[PARTITIONS] = {"transaction", "users", "orders"};
 
-static struct partition_list *names;
 static struct decoder *decoder;
-static struct assembler *assembler;
 static struct slab_account accounts[PARTITIONS];
 static struct slab_writer writers[PARTITIONS];
-static int64_t offsets[PARTITIONS];
-static int64_t high[PARTITIONS]; /* 0: as far as was pushed */
 static struct checkpoint start;
-static struct assembler_options options;
-
-static int64_t high_watermark(uint32_t partition, void *context)
-{
-	(void)context;
-	return high[partition] != 0 ? high[partition] : offsets[partition];
-}
 
 static void begin(void)
 {
-	assembler_free(assembler);
-	assembler = assembler_new(&options, &start, names);
-	for (uint32_t i = 0; i < PARTITIONS; i++)
-		assembler_add_partition(assembler, i, offsets[i]);
+	assembling_begin(&start);
 }
 
 static void setup(void)
 {
 	const struct decoder_options decoding = {0};
 
-	names = partition_list_new();
+	assembling_set_up();
 	decoder = decoder_new(&decoding);
-	memset(offsets, 0, sizeof(offsets));
-	memset(high, 0, sizeof(high));
 	for (int i = 0; i < PARTITIONS; i++) {
 		partition_list_add(names, tables[i], 0);
 		slab_writer_init(&writers[i], &accounts[i]);
 	}
 	start = (struct checkpoint){0};
-	options = (struct assembler_options){.transactions = true,
-	                                     .high_watermark = high_watermark,
-	                                     .snapshot_run_rows = 100,
-	                                     .spill_dir = "/tmp",
-	                                     .spill_limit = 1 << 28};
-	assembler = NULL;
 	begin();
 }
 
 static void teardown(void)
 {
-	assembler_free(assembler);
+	assembling_tear_down();
 	for (int i = 0; i < PARTITIONS; i++) {
 		slab_writer_close(&writers[i]);
 		ck_assert_uint_eq(slab_bytes_in_use(&accounts[i]), 0); /* everything was released */
 	}
 	decoder_free(decoder);
-	partition_list_free(names);
 }
 
 static bool new_key(const struct raw_message *message, const char *name, struct slice *value)
@@ -99,12 +77,6 @@ static struct error *push(uint32_t partition, const char *key, const char *value
 	return decoded.kind == DECODED_MARK ? assembler_push_mark(assembler, decoded.mark)
 	                                    : assembler_push_change(assembler, decoded.change);
 }
-
-#define GOOD(expression)                                                                                               \
-	do {                                                                                                           \
-		struct error *good_ = (expression);                                                                    \
-		ck_assert_msg(good_ == NULL, "%s", good_ == NULL ? "" : good_->message);                               \
-	} while (0)
 
 /* A streamed event; previous 0: null. LSN 10 * tx + n would be in WAL order; the caller says it. */
 struct event {
@@ -177,42 +149,6 @@ static void snapshot_row(uint32_t partition, const char *mark, int lsn, int id)
 	    "\"lsn\":%d,\"xmin\":null},\"transaction\":null,\"op\":\"r\",\"ts_ms\":1}",
 	    id, mark, lsn, tables[partition], lsn + 1, lsn);
 	GOOD(push(partition, key, value, NULL));
-}
-
-static struct transaction *next(void)
-{
-	struct transaction *transaction = NULL;
-
-	GOOD(assembler_next(assembler, &transaction));
-	return transaction;
-}
-
-static void expect_nothing(void)
-{
-	struct transaction *transaction = next();
-
-	ck_assert_msg(transaction == NULL, "transaction %llu came", (unsigned long long)transaction->tx_id);
-}
-
-/* The ids of its rows, in order: "1 2 3". */
-static void expect_rows(uint64_t tx_id, const char *ids)
-{
-	struct transaction *transaction = next();
-	char text[512] = "";
-
-	ck_assert_msg(transaction != NULL, "transaction %llu did not come", (unsigned long long)tx_id);
-	ck_assert_uint_eq(transaction->tx_id, tx_id);
-	for (size_t i = 0; i < transaction->change_count; i++) {
-		const struct change *change = transaction->changes[i];
-		const struct value *row = change->after != NULL ? change->after : change->before;
-		char one[64];
-
-		snprintf(one, sizeof(one), "%s%s%.*s", i > 0 ? " " : "", change->operation == 'd' ? "-" : "",
-		         (int)row[0].length, row[0].data);
-		strncat(text, one, sizeof(text) - strlen(text) - 1);
-	}
-	ck_assert_str_eq(text, ids);
-	transaction_free(transaction);
 }
 
 static void expect_error(const char *part)

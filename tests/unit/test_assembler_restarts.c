@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "base/slab.h"
 #include "stream/alignment.h"
-#include "stream/assembler.h"
 #include "stream/spill.h"
 
 #include <check.h>
@@ -18,13 +17,10 @@
 
 enum { MARKS, WIDE, WIDE2, COUNTER, KEYLESS, PARTITIONS };
 
+#include "assembling.h"
+
 static struct slab_account account;
 static struct slab_writer writer;
-static struct partition_list *names;
-static struct assembler *assembler;
-static struct assembler_options options;
-static int64_t offsets[PARTITIONS];
-static int64_t high[PARTITIONS]; /* 0: as far as was pushed */
 
 static const struct collection wide = {.name = "public.wide", .schema = "public", .table = "wide", .number = 0};
 static const struct collection counter = {.name = "public.counter",
@@ -53,57 +49,29 @@ static const struct relation relations[] = {
     {.collection = &keyless, .schema = "public", .table = "log", .column_count = 1, .columns = columns, .number = 2},
 };
 
-static int asked;
-
-static int64_t high_watermark(uint32_t partition, void *context)
-{
-	(void)context;
-	asked++;
-	return high[partition] != 0 ? high[partition] : offsets[partition];
-}
-
 static void begin(void)
 {
-	static const char *const topics[PARTITIONS] = {"p.transaction", "p.public.wide", "p.public.wide",
-	                                               "p.public.counter", "p.public.log"};
-	const struct checkpoint start = {.last_commit_lsn = 100};
-
-	assembler_free(assembler);
-	assembler = assembler_new(&options, &start, names);
-	for (uint32_t i = 0; i < PARTITIONS; i++) {
-		partition_list_add(names, topics[i], i == WIDE2 ? 1 : 0);
-		assembler_add_partition(assembler, i, offsets[i]);
-	}
+	assembling_begin(&(struct checkpoint){.last_commit_lsn = 100});
 }
 
 static void setup(void)
 {
-	options = (struct assembler_options){.transactions = true,
-	                                     .high_watermark = high_watermark,
-	                                     .snapshot_run_rows = 100,
-	                                     .spill_dir = "/tmp",
-	                                     .spill_limit = 1 << 28};
-	memset(offsets, 0, sizeof(offsets));
-	memset(high, 0, sizeof(high));
+	static const char *const topics[PARTITIONS] = {"p.transaction", "p.public.wide", "p.public.wide",
+	                                               "p.public.counter", "p.public.log"};
+
+	assembling_set_up();
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		partition_list_add(names, topics[i], i == WIDE2 ? 1 : 0);
 	slab_writer_init(&writer, &account);
-	names = partition_list_new();
-	assembler = NULL;
 	begin();
 }
 
 static void teardown(void)
 {
-	assembler_free(assembler);
+	assembling_tear_down();
 	slab_writer_close(&writer);
 	ck_assert_uint_eq(slab_bytes_in_use(&account), 0); /* everything was released */
-	partition_list_free(names);
 }
-
-#define GOOD(expression)                                                                                               \
-	do {                                                                                                           \
-		struct error *good_ = (expression);                                                                    \
-		ck_assert_msg(good_ == NULL, "%s", good_ == NULL ? "" : good_->message);                               \
-	} while (0)
 
 struct sent {
 	uint32_t partition;
@@ -181,49 +149,6 @@ static void begins_anew(void)
 	begins(6, 90);
 	mark(true, 6, 100, (struct counts){0});
 	begins(7, 95);
-}
-
-static struct transaction *next(void)
-{
-	struct transaction *transaction = NULL;
-
-	GOOD(assembler_next(assembler, &transaction));
-	return transaction;
-}
-
-static void expect_nothing(void)
-{
-	struct transaction *transaction = next();
-
-	ck_assert_msg(transaction == NULL, "transaction %llu came with %zu events",
-	              (unsigned long long)transaction->tx_id, transaction->change_count);
-}
-
-static void say(const struct transaction *transaction, char *text, size_t room)
-{
-	text[0] = '\0';
-	for (size_t i = 0; i < transaction->change_count; i++) {
-		const struct change *change = transaction->changes[i];
-		const struct value *row = change->after != NULL ? change->after : change->before;
-		char one[64];
-
-		snprintf(one, sizeof(one), "%s%s%.*s", i > 0 ? " " : "", change->operation == 'd' ? "-" : "",
-		         row == NULL ? 1 : (int)row[0].length, row == NULL ? "t" : row[0].data);
-		strncat(text, one, room - strlen(text) - 1);
-	}
-}
-
-/* The ids of its rows in order: "1 -2 3". */
-static void expect_rows(uint64_t tx_id, const char *ids)
-{
-	struct transaction *transaction = next();
-	char text[512];
-
-	ck_assert_msg(transaction != NULL, "transaction %llu did not come", (unsigned long long)tx_id);
-	ck_assert_uint_eq(transaction->tx_id, tx_id);
-	say(transaction, text, sizeof(text));
-	ck_assert_str_eq(text, ids);
-	transaction_free(transaction);
 }
 
 /* As recorded in a run of tests/faults: the restart numbers from 1, a third partition only knows the new numbers. */
@@ -327,7 +252,7 @@ START_TEST(a_spilled_half_is_kept)
 	ck_assert_ptr_nonnull(transaction->spill);
 	ck_assert_uint_eq(transaction->change_count, 8);
 	GOOD(spill_read(transaction->spill, &place, 100, 1 << 20, piece));
-	say(piece, text, sizeof(text));
+	say_rows(piece, text, sizeof(text));
 	ck_assert_str_eq(text, "1 2 3 4 5 6 -7 8");
 	transaction_free(piece);
 	transaction_free(transaction);

@@ -30,20 +30,12 @@ static struct pg_connection *fresh(void)
 	return connection;
 }
 
-static void expect_value(struct pg_connection *connection, const char *sql, const char *expected)
-{
-	char *value = postgres_value(connection, sql);
-
-	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
-	free(value);
-}
-
 static void expect_epoch(struct pg_connection *connection, int64_t epoch)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%" PRId64, epoch);
-	expect_value(connection, "SELECT epoch FROM " SCHEMA ".stream", text);
+	postgres_expect(connection, "SELECT epoch FROM " SCHEMA ".stream", text);
 }
 
 START_TEST(schema_is_installed_once)
@@ -65,7 +57,7 @@ START_TEST(schema_is_installed_once)
 	version = postgres_value(connection, "SELECT count(*) = max(version) FROM " SCHEMA ".schema_version");
 	ck_assert_str_eq(version, "t");
 	free(version);
-	expect_value(connection, "SELECT count(*) FROM " SCHEMA ".status", "0");
+	postgres_expect(connection, "SELECT count(*) FROM " SCHEMA ".status", "0");
 	postgres_execute(connection, "INSERT INTO " SCHEMA ".schema_version VALUES (9999)");
 	expect_error(checkpoint_check_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
 	             "newer replicator");
@@ -91,7 +83,7 @@ START_TEST(failed_installation_leaves_nothing)
 	postgres_execute(connection, "CREATE TABLE " SCHEMA ".quarantine ()");
 	expect_error(checkpoint_install_schema(connection, config.target.schema), ERROR_TARGET, "42P07",
 	             "001_state.sql");
-	expect_value(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'State \"1\"'", "1");
+	postgres_expect(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'State \"1\"'", "1");
 	postgres_execute(connection, "DROP SCHEMA " SCHEMA " CASCADE");
 	pg_disconnect(connection);
 }
@@ -184,12 +176,12 @@ START_TEST(first_start_then_commit_then_next_start)
 	checkpoint_free(&checkpoint);
 
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
-	expect_value(connection, "SELECT source_commit_at FROM " SCHEMA ".stream", "2026-01-31 12:00:00.123456+00");
-	expect_value(connection, "SELECT applied_at > now() - interval '1 minute' FROM " SCHEMA ".stream", "t");
+	postgres_expect(connection, "SELECT source_commit_at FROM " SCHEMA ".stream", "2026-01-31 12:00:00.123456+00");
+	postgres_expect(connection, "SELECT applied_at > now() - interval '1 minute' FROM " SCHEMA ".stream", "t");
 	/* Nothing but positions: the watermark stays. */
 	update = (struct checkpoint_update){.epoch = update.epoch, .positions = later, .position_count = 1};
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
-	expect_value(connection, "SELECT source_commit_at FROM " SCHEMA ".stream", "2026-01-31 12:00:00.123456+00");
+	postgres_expect(connection, "SELECT source_commit_at FROM " SCHEMA ".stream", "2026-01-31 12:00:00.123456+00");
 	update.position_count = 0;
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
 	pg_disconnect(connection);
@@ -242,7 +234,7 @@ START_TEST(snapshot_generations)
 	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
 	ck_assert(!checkpoint.generation_open);
 	checkpoint_free(&checkpoint);
-	expect_value(connection, "SELECT snapshot_rows FROM " SCHEMA ".status", "20");
+	postgres_expect(connection, "SELECT snapshot_rows FROM " SCHEMA ".status", "20");
 	/* The next snapshot. */
 	update.generation = (struct snapshot_generation){701, 0xABD};
 	update.generation_open = true;
@@ -278,13 +270,13 @@ START_TEST(fenced_instance_writes_nothing)
 	checkpoint_free(&checkpoint);
 	ck_assert_int_gt(new_epoch, update.epoch);
 	ck_assert_uint_eq(send(old, partitions, &update), 0);
-	expect_value(new, "SELECT count(*) FROM " SCHEMA ".offsets", "0");
-	expect_value(new, "SELECT count(*) FROM " SCHEMA ".snapshot_progress", "0");
+	postgres_expect(new, "SELECT count(*) FROM " SCHEMA ".offsets", "0");
+	postgres_expect(new, "SELECT count(*) FROM " SCHEMA ".snapshot_progress", "0");
 	expect_error(checkpoint_write_state(old, &config, update.epoch, "running", NULL), ERROR_FENCED, "",
 	             "taken over");
 	expect_error(checkpoint_reclaim(old, &config, update.epoch, &checkpoint), ERROR_FENCED, "", "taken over");
 	expect_no_error(checkpoint_write_state(new, &config, new_epoch, "failed", "why"));
-	expect_value(new, "SELECT state || ' ' || error FROM " SCHEMA ".status", "failed why");
+	postgres_expect(new, "SELECT state || ' ' || error FROM " SCHEMA ".status", "failed why");
 	pg_disconnect(new);
 	/* The lock is free again; still the epoch is not ours. */
 	expect_error(checkpoint_reclaim(old, &config, update.epoch, &checkpoint), ERROR_FENCED, "", "taken over");
@@ -509,7 +501,7 @@ START_TEST(many_commits_stay_cheap)
 		update.last_commit_lsn = (uint64_t)n;
 		ck_assert_uint_eq(send(connection, partitions, &update), 1);
 	}
-	expect_value(
+	postgres_expect(
 	    connection,
 	    "SELECT max(pg_relation_size(c.oid)) < 200000 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
 	    " WHERE nspname = 'State \"1\"' AND relname IN ('stream', 'offsets')",

@@ -5,13 +5,8 @@
  * NOTES
  *   No rows come this way; tests/ddl/run is the whole way with rows. This is the quick half, for the unit tests.
  */
-#include "postgres.h"
-
 #include "base/buffer.h"
-#include "config/config.h"
-#include "pg/migration.h"
-#include "target/checkpoint.h"
-#include "target/ddl.h"
+#include "following.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,102 +15,13 @@
 
 #define CASES "tests/ddl/cases.sql"
 
-static const char *const LOG_COLUMNS[] = {"id",          "event", "kind",      "relid", "schema_name",
-                                          "object_name", "image", "published", "tag",   "command"};
-#define LOG_COLUMN_COUNT (sizeof(LOG_COLUMNS) / sizeof(*LOG_COLUMNS))
-
-static struct pg_connection *source;
-static struct pg_connection *target;
-static struct config config;
-static struct binding_cache *cache;
-static long long last_id;
+static struct config config = {.stream.name = "s", .target.schema = "replicator", .ddl.lock_timeout_ms = 1000};
 static int failures;
-
-static struct pg_connection *make_database(const char *name)
-{
-	struct pg_connection *admin = postgres_connect();
-	struct pg_connection *made;
-	char *sql = memory_format("DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
-	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
-
-	postgres_execute(admin, sql);
-	free(sql);
-	sql = memory_format("CREATE DATABASE %s", name);
-	postgres_execute(admin, sql);
-	pg_disconnect(admin);
-	made = postgres_connect_to(dsn);
-	free(dsn);
-	free(sql);
-	return made;
-}
 
 static void prepare(void)
 {
-	source = make_database("ddl_source");
-	target = make_database("ddl_target");
-	expect_no_error(migration_install(source, MIGRATION_SOURCE, "replicator"));
-	postgres_execute(source, "CREATE PUBLICATION p FOR TABLE replicator.ddl_log;"
-	                         "UPDATE replicator.ddl_settings SET capture = '{*}', touch_rows = 1000000");
-	last_id = 0;
+	following_set_up("ddl", &config);
 	failures = 0;
-	config.stream.name = "s";
-	config.target.schema = "replicator";
-	config.ddl.lock_timeout_ms = 1000;
-	expect_no_error(checkpoint_install_schema(target, "replicator"));
-	postgres_execute(target, "INSERT INTO replicator.stream (name, epoch) VALUES ('s', 1)");
-	cache = binding_cache_new(&config);
-}
-
-/* One row of the log as the change that a connector makes of it. */
-static struct error *follow_row(struct ddl *ddl, const struct pg_result *rows, size_t row, bool baseline)
-{
-	struct column columns[LOG_COLUMN_COUNT] = {{0}};
-	struct value values[LOG_COLUMN_COUNT] = {{0}};
-	struct relation relation = {.schema = "replicator",
-	                            .table = "ddl_log",
-	                            .column_count = LOG_COLUMN_COUNT,
-	                            .columns = columns};
-	struct change change = {.relation = &relation,
-	                        .after = values,
-	                        .operation = baseline ? CHANGE_READ : CHANGE_INSERT,
-	                        .tx_id = 7};
-	struct change *changes[1] = {&change};
-	struct transaction transaction = {.tx_id = 7, .commit_lsn = 700, .changes = changes, .change_count = 1};
-
-	for (size_t i = 0; i < LOG_COLUMN_COUNT; i++) {
-		columns[i].name = LOG_COLUMNS[i];
-		values[i].kind = pg_result_is_null(rows, row, i) ? VALUE_NULL : VALUE_STRING;
-		if (values[i].kind == VALUE_NULL)
-			continue;
-		values[i].data = pg_result_text(rows, row, i);
-		values[i].length = (uint32_t)strlen(values[i].data);
-	}
-	return ddl_apply(ddl, target, &transaction, &change);
-}
-
-static struct error *follow_log(bool baseline)
-{
-	struct ddl *ddl = ddl_new(cache);
-	struct pg_result *rows = NULL;
-	struct error *error = NULL;
-	char *sql =
-	    memory_format("SELECT id, event, kind, relid, schema_name, object_name, image, published, tag, command"
-	                  " FROM replicator.ddl_log WHERE id > %lld ORDER BY id",
-	                  last_id);
-
-	expect_no_error(pg_query(source, sql, 0, NULL, &rows));
-	free(sql);
-	postgres_execute(target, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
-	for (size_t i = 0; i < pg_result_rows(rows) && error == NULL; i++) {
-		error = follow_row(ddl, rows, i, baseline);
-		last_id = pg_result_integer(rows, i, 0);
-	}
-	if (error == NULL)
-		error = ddl_finish(ddl, target);
-	postgres_execute(target, error == NULL ? "COMMIT" : "ROLLBACK");
-	ddl_free(ddl);
-	pg_result_free(rows);
-	return error;
 }
 
 /* All images of schemas c… without what may differ. */
@@ -243,19 +149,9 @@ START_TEST(both_catalogs_are_equal_after_each_case)
 	buffer_free(&text);
 	ck_assert_int_gt(number, 60);
 	ck_assert_msg(failures == 0, "%d cases failed", failures);
-	binding_cache_free(cache);
-	pg_disconnect(source);
-	pg_disconnect(target);
+	following_tear_down();
 }
 END_TEST
-
-static void expect_value(const char *sql, const char *expected)
-{
-	char *value = postgres_value(source, sql);
-
-	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
-	free(value);
-}
 
 /* Nobody permitted the trigger to write to the user's tables: what the target cannot get by itself is said. */
 START_TEST(untouched_tables_are_marked)
@@ -266,22 +162,19 @@ START_TEST(untouched_tables_are_marked)
 	                         "CREATE TABLE public.empty AS SELECT 1 AS n WITH NO DATA;"
 	                         "ALTER TABLE public.filled ADD COLUMN r float8 DEFAULT random();"
 	                         "ALTER TABLE public.empty ADD COLUMN r float8 DEFAULT random()");
-	expect_value("SELECT string_agg(object_name || ' ' || tag, ', ' ORDER BY id) FROM replicator.ddl_log"
-	             " WHERE event = 'rewrite'",
-	             "filled CREATE TABLE AS, filled ALTER TABLE");
-	expect_value("SELECT count(*) FROM replicator.ddl_log WHERE event = 'error'", "0");
-	expect_value("SELECT count(*) FROM public.filled", "3");
-	binding_cache_free(cache);
-	pg_disconnect(source);
-	pg_disconnect(target);
+	postgres_expect(source,
+	                "SELECT string_agg(object_name || ' ' || tag, ', ' ORDER BY id) FROM replicator.ddl_log"
+	                " WHERE event = 'rewrite'",
+	                "filled CREATE TABLE AS, filled ALTER TABLE");
+	postgres_expect(source, "SELECT count(*) FROM replicator.ddl_log WHERE event = 'error'", "0");
+	postgres_expect(source, "SELECT count(*) FROM public.filled", "3");
+	following_tear_down();
 }
 END_TEST
 
 /* The mark of a table whose rows wait for a resync goes along with its name, and with the table. */
 START_TEST(marks_follow_their_table)
 {
-	char *marks;
-
 	prepare();
 	expect_no_error(follow_log(true));
 	postgres_execute(source, "UPDATE replicator.ddl_settings SET touch_rows = DEFAULT; CREATE SCHEMA other;"
@@ -293,13 +186,10 @@ START_TEST(marks_follow_their_table)
 	postgres_execute(source, "ALTER TABLE public.a RENAME TO c; ALTER TABLE public.c SET SCHEMA other;"
 	                         "DROP TABLE public.b");
 	expect_no_error(follow_log(false));
-	marks = postgres_value(
-	    target, "SELECT string_agg(schema_name || '.' || table_name, ' ' ORDER BY 1) FROM replicator.rewritten");
-	ck_assert_str_eq(marks, "other.c");
-	free(marks);
-	binding_cache_free(cache);
-	pg_disconnect(source);
-	pg_disconnect(target);
+	postgres_expect(target,
+	                "SELECT string_agg(schema_name || '.' || table_name, ' ' ORDER BY 1) FROM replicator.rewritten",
+	                "other.c");
+	following_tear_down();
 }
 END_TEST
 
@@ -378,9 +268,7 @@ START_TEST(both_catalogs_are_equal_on_a_random_walk)
 		free(step);
 	}
 	free(text);
-	binding_cache_free(cache);
-	pg_disconnect(source);
-	pg_disconnect(target);
+	following_tear_down();
 }
 END_TEST
 

@@ -2,21 +2,10 @@
  * test_ddl_rules.c - schema changes of tables that the rules rename, mask, cut or share: one database's DDL log
  * followed in another.
  */
-#include "base/memory.h"
-#include "config/config.h"
-#include "pg/migration.h"
-#include "postgres.h"
-#include "target/checkpoint.h"
-#include "target/ddl.h"
+#include "following.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-static const char *const LOG_COLUMNS[] = {"id",          "event", "kind",      "relid", "schema_name",
-                                          "object_name", "image", "published", "tag",   "command"};
-#define LOG_COLUMN_COUNT (sizeof(LOG_COLUMNS) / sizeof(*LOG_COLUMNS))
 
 static const struct column_rule columns[] = {
     {.match = "email", .rename = "Mail", .mask = MASK_HASH},
@@ -35,94 +24,18 @@ static struct config config = {.stream.name = "s",
                                .masking.salt = "salt",
                                .tables = rules,
                                .table_count = 2};
-static struct pg_connection *source, *target;
-static struct binding_cache *cache;
-static long long last_id;
-
-static struct pg_connection *make_database(const char *name)
-{
-	struct pg_connection *admin = postgres_connect(), *made;
-	char *sql = memory_format("DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
-	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
-
-	postgres_execute(admin, sql);
-	free(sql);
-	sql = memory_format("CREATE DATABASE %s", name);
-	postgres_execute(admin, sql);
-	pg_disconnect(admin);
-	made = postgres_connect_to(dsn);
-	free(dsn);
-	free(sql);
-	return made;
-}
-
 static void set_up(void)
 {
-	source = make_database("ddl_rules_source");
-	target = make_database("ddl_rules_target");
-	expect_no_error(migration_install(source, MIGRATION_SOURCE, "replicator"));
-	postgres_execute(source, "SET search_path = public; CREATE PUBLICATION p FOR TABLE replicator.ddl_log;"
-	                         "UPDATE replicator.ddl_settings SET capture = '{*}', touch_rows = 1000000");
-	expect_no_error(checkpoint_install_schema(target, "replicator"));
-	postgres_execute(target, "INSERT INTO replicator.stream (name, epoch) VALUES ('s', 1); CREATE SCHEMA crm");
-	cache = binding_cache_new(&config);
-	last_id = 0;
-}
-
-static void tear_down(void)
-{
-	binding_cache_free(cache);
-	pg_disconnect(source);
-	pg_disconnect(target);
-}
-
-/* One row of the log as the change that a connector makes of it. */
-static struct error *follow_row(struct ddl *ddl, const struct pg_result *rows, size_t row)
-{
-	struct column log_columns[LOG_COLUMN_COUNT] = {{0}};
-	struct value values[LOG_COLUMN_COUNT] = {{0}};
-	struct relation relation = {.schema = "replicator",
-	                            .table = "ddl_log",
-	                            .column_count = LOG_COLUMN_COUNT,
-	                            .columns = log_columns};
-	struct change change = {.relation = &relation, .after = values, .operation = CHANGE_INSERT, .tx_id = 7};
-	struct change *changes[1] = {&change};
-	struct transaction transaction = {.tx_id = 7, .commit_lsn = 700, .changes = changes, .change_count = 1};
-
-	for (size_t i = 0; i < LOG_COLUMN_COUNT; i++) {
-		log_columns[i].name = LOG_COLUMNS[i];
-		values[i].kind = pg_result_is_null(rows, row, i) ? VALUE_NULL : VALUE_STRING;
-		values[i].data = pg_result_is_null(rows, row, i) ? NULL : pg_result_text(rows, row, i);
-		values[i].length = values[i].data == NULL ? 0 : (uint32_t)strlen(values[i].data);
-	}
-	return ddl_apply(ddl, target, &transaction, &change);
+	following_set_up("ddl_rules", &config);
+	postgres_execute(source, "SET search_path = public");
+	postgres_execute(target, "CREATE SCHEMA crm");
 }
 
 /* The statement at the source, and what its log says in the target. */
 static struct error *try_follow(const char *sql)
 {
-	struct ddl *ddl = ddl_new(cache);
-	struct pg_result *rows = NULL;
-	struct error *error = NULL;
-	char *query =
-	    memory_format("SELECT id, event, kind, relid, schema_name, object_name, image, published, tag, command"
-	                  " FROM replicator.ddl_log WHERE id > %lld ORDER BY id",
-	                  last_id);
-
 	postgres_execute(source, sql);
-	expect_no_error(pg_query(source, query, 0, NULL, &rows));
-	free(query);
-	postgres_execute(target, "BEGIN");
-	for (size_t i = 0; i < pg_result_rows(rows) && error == NULL; i++) {
-		error = follow_row(ddl, rows, i);
-		last_id = error == NULL ? pg_result_integer(rows, i, 0) : last_id;
-	}
-	if (error == NULL)
-		error = ddl_finish(ddl, target);
-	postgres_execute(target, error == NULL ? "COMMIT" : "ROLLBACK");
-	ddl_free(ddl);
-	pg_result_free(rows);
-	return error;
+	return follow_log(false);
 }
 
 static void follow(const char *sql)
@@ -132,10 +45,7 @@ static void follow(const char *sql)
 
 static void expect_value(const char *sql, const char *expected)
 {
-	char *value = postgres_value(target, sql);
-
-	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
-	free(value);
+	postgres_expect(target, sql, expected);
 }
 
 #define SHAPE(table)                                                                                                   \
@@ -176,7 +86,7 @@ START_TEST(renames_that_would_show_what_is_hidden)
 	    try_follow("ALTER TABLE users RENAME email TO mail_address"), ERROR_TARGET, NULL,
 	    "renamed public.users.email, which a rule masks or excludes, to public.users.mail_address, which none");
 	expect_error(try_follow("ALTER TABLE users RENAME mail_address TO email; ALTER TABLE users RENAME TO members"),
-	             ERROR_TARGET, NULL, "which a rule masks or excludes, to public.");
+	             ERROR_TARGET, NULL, "which a rule masks or excludes, to public.members");
 }
 END_TEST
 
@@ -204,7 +114,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_checked_fixture(tests, set_up, following_tear_down);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_table_with_other_names);
 	tcase_add_test(tests, renames_that_would_show_what_is_hidden);

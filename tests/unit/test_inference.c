@@ -233,10 +233,7 @@ static void expect_columns(const char *expected)
 
 static void expect_value(const char *sql, const char *expected)
 {
-	char *value = postgres_value(connection, sql);
-
-	ck_assert_str_eq(value, expected);
-	free(value);
+	postgres_expect(connection, sql, expected);
 }
 
 START_TEST(a_new_field_is_a_column_with_its_default)

@@ -2,11 +2,8 @@
  * test_key_change.c - rows that change places, as a deferrable key of the source lets them: the same statements run on
  * a table of the server's own, and as events through the applier, whole and in pieces of a few events.
  */
-#include "base/slab.h"
-#include "postgres.h"
+#include "applying.h"
 #include "stream/alignment.h"
-#include "target/applier.h"
-#include "target/checkpoint.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -39,50 +36,20 @@ static const struct relation relation = {.collection = &collection,
                                          .key_columns = first_column,
                                          .typed = true};
 
-static struct slab_account account;
-static struct slab_writer writer;
-static struct pg_connection *side;
-static struct partition_list *partitions;
-static struct transaction_queue *queue;
-static struct applier *applier;
-static uint32_t partition;
 static uint64_t lsn;
-static int64_t offset;
 
 /* The table of the target has a key of each kind in turn; `own` is a column that the source does not have. */
 static void set_up_with(const char *key)
 {
-	struct checkpoint checkpoint;
 	char sql[512];
 
-	side = postgres_connect();
 	snprintf(sql, sizeof(sql),
-	         "SET client_min_messages = warning; DROP SCHEMA IF EXISTS moves_state CASCADE;"
-	         " DROP SCHEMA IF EXISTS moves CASCADE; CREATE SCHEMA moves;"
+	         "DROP SCHEMA IF EXISTS moves CASCADE; CREATE SCHEMA moves;"
 	         " CREATE TABLE moves.t (id int, body text, own int, PRIMARY KEY (id) %s);"
 	         " CREATE TABLE moves.source (id int PRIMARY KEY DEFERRABLE, body text)",
 	         key);
-	postgres_execute(side, sql);
-	expect_no_error(checkpoint_install_schema(side, config.target.schema));
-	config.target.dsn = postgres_dsn();
-	slab_writer_init(&writer, &account);
-	partitions = partition_list_new();
-	queue = transaction_queue_new(1000, 1 << 20);
-	partition = partition_list_add(partitions, "p.all", 0);
 	lsn = 1000;
-	expect_no_error(applier_new(&config, partitions, queue, &applier, &checkpoint));
-	checkpoint_free(&checkpoint);
-	applier_set_cluster_id(applier, "cluster");
-}
-
-static void tear_down(void)
-{
-	applier_free(applier);
-	transaction_queue_free(queue);
-	partition_list_free(partitions);
-	slab_writer_close(&writer);
-	ck_assert_uint_eq(slab_bytes_in_use(&account), 0);
-	pg_disconnect(side);
+	applying_set_up(&config, sql);
 }
 
 static void fill(struct value *value, enum value_kind kind, char **room, const char *text)
@@ -197,14 +164,6 @@ static void apply(const char *events, bool in_pieces)
 	expect_no_error(applier_run(applier));
 }
 
-static void expect_value(const char *sql, const char *expected)
-{
-	char *value = postgres_value(side, sql);
-
-	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
-	free(value);
-}
-
 /* Each kind of the target's key, and the transaction in memory and in pieces. */
 static const struct {
 	const char *key;
@@ -225,7 +184,7 @@ static void expect_rows(int way, const char *before, const char *events, const c
 	apply(events, ways[way].in_pieces);
 	expect_value(ROWS, after);
 	expect_value("SELECT count(*) FROM moves_state.moving", "0");
-	tear_down();
+	applying_tear_down();
 }
 
 START_TEST(two_rows_change_places)
@@ -291,7 +250,7 @@ START_TEST(masked_values_are_masked_while_they_wait)
 	             "0");
 	expect_value(
 	    "SELECT count(*) FROM moves.seen WHERE key = encode(sha256('\\x0003000000'::bytea || '222'), 'hex')", "0");
-	tear_down();
+	applying_tear_down();
 	config.tables = NULL;
 	config.table_count = 0;
 }
@@ -342,7 +301,7 @@ START_TEST(many_rows_change_places)
 	apply(events.data, ways[_i].in_pieces);
 	expect_value("SELECT count(*) FROM moves.t JOIN moves.source USING (id, body)", "400");
 	buffer_free(&events);
-	tear_down();
+	applying_tear_down();
 }
 END_TEST
 

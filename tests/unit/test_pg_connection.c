@@ -32,29 +32,21 @@ static const char *dsn_with(const char *more)
 	return text_with("%s %s", postgres_dsn(), more);
 }
 
-static void expect_value(struct pg_connection *connection, const char *sql, const char *expected)
-{
-	char *value = postgres_value(connection, sql);
-
-	ck_assert_str_eq(value, expected);
-	free(value);
-}
-
 START_TEST(session_has_our_settings)
 {
 	struct pg_connection *connection =
 	    postgres_connect_to(dsn_with("options='-c DateStyle=German -c TimeZone=Asia/Tokyo'"));
 
-	expect_value(connection, "SHOW client_encoding", "UTF8");
-	expect_value(connection, "SELECT split_part(current_setting('DateStyle'), ',', 1)", "ISO");
-	expect_value(connection, "SHOW IntervalStyle", "iso_8601");
-	expect_value(connection, "SHOW TimeZone", "UTC");
-	expect_value(connection, "SHOW extra_float_digits", "3");
-	expect_value(connection, "SHOW bytea_output", "hex");
-	expect_value(connection, "SHOW search_path", "pg_catalog");
-	expect_value(connection, "SHOW standard_conforming_strings", "on");
-	expect_value(connection, "SHOW row_security", "off");
-	expect_value(connection, "SHOW application_name", "replicator unit test");
+	postgres_expect(connection, "SHOW client_encoding", "UTF8");
+	postgres_expect(connection, "SELECT split_part(current_setting('DateStyle'), ',', 1)", "ISO");
+	postgres_expect(connection, "SHOW IntervalStyle", "iso_8601");
+	postgres_expect(connection, "SHOW TimeZone", "UTC");
+	postgres_expect(connection, "SHOW extra_float_digits", "3");
+	postgres_expect(connection, "SHOW bytea_output", "hex");
+	postgres_expect(connection, "SHOW search_path", "pg_catalog");
+	postgres_expect(connection, "SHOW standard_conforming_strings", "on");
+	postgres_expect(connection, "SHOW row_security", "off");
+	postgres_expect(connection, "SHOW application_name", "replicator unit test");
 	ck_assert_int_ge(pg_server_version(connection), 120000);
 	ck_assert_int_gt(pg_backend_pid(connection), 1);
 	ck_assert_ptr_nonnull(strstr(pg_description(connection), "database postgres at 127.0.0.1:"));
@@ -91,10 +83,10 @@ START_TEST(execute_runs_several_and_stops_at_the_first_error)
 	struct pg_connection *connection = postgres_connect();
 
 	postgres_execute(connection, "CREATE TEMP TABLE t (a int); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)");
-	expect_value(connection, "SELECT count(*) FROM pg_temp.t", "2");
+	postgres_expect(connection, "SELECT count(*) FROM pg_temp.t", "2");
 	expect_error(pg_execute(connection, "SELECT 1; SELECT no_such_column; SELECT 2"), ERROR_TARGET, "42703",
 	             "no_such_column");
-	expect_value(connection, "SELECT 7", "7");
+	postgres_expect(connection, "SELECT 7", "7");
 	expect_error(pg_execute(connection, "COPY pg_temp.t FROM STDIN"), ERROR_SYSTEM, "", "COPY");
 	ck_assert(pg_is_broken(connection));
 	pg_disconnect(connection);
@@ -260,7 +252,7 @@ START_TEST(hosts_are_tried_in_turn)
 	                            postgres_dsn(), silent, dsn_port());
 	struct pg_connection *connection = postgres_connect_to(dsn);
 
-	expect_value(connection, "SELECT 1", "1");
+	postgres_expect(connection, "SELECT 1", "1");
 	pg_disconnect(connection);
 	close(fd);
 	/* A refused login ends the search. */
@@ -275,7 +267,7 @@ START_TEST(terminated_backend_is_transient)
 	struct pg_connection *other = postgres_connect();
 	char *sql = memory_format("SELECT pg_terminate_backend(%d, 5000)", pg_backend_pid(connection));
 
-	expect_value(other, sql, "t");
+	postgres_expect(other, sql, "t");
 	expect_error(pg_execute(connection, "SELECT 1"), ERROR_TRANSIENT, "57P01", "terminating connection");
 	ck_assert(pg_is_broken(connection));
 	expect_error(pg_execute(connection, "SELECT 1"), ERROR_TRANSIENT, "", "lost");
@@ -317,7 +309,7 @@ START_TEST(copy_takes_rows_and_tells_errors)
 	             "no_such_table");
 	expect_error(pg_copy_begin(connection, "SELECT 1"), ERROR_SYSTEM, "", "not a COPY");
 	expect_error(pg_copy_end(connection, NULL), ERROR_SYSTEM, "", "no COPY");
-	expect_value(connection, "SELECT count(*) FROM pg_temp.t", "200000");
+	postgres_expect(connection, "SELECT count(*) FROM pg_temp.t", "200000");
 	buffer_free(&lines);
 	pg_disconnect(connection);
 }

@@ -237,10 +237,7 @@ static void apply(bool folded)
 
 static void expect_value(const char *sql, const char *expected)
 {
-	char *value = postgres_value(connection, sql);
-
-	ck_assert_msg(strcmp(value, expected) == 0, "%s gives %s, expected %s", sql, value, expected);
-	free(value);
+	postgres_expect(connection, sql, expected);
 }
 
 #define ORDERS_SQL                                                                                                     \

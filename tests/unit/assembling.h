@@ -1,0 +1,105 @@
+/*
+ * assembling.h - an assembler of the partitions that the test names, fresh for each test, and what is expected of it.
+ * All static, as in decoding.h; a test says PARTITIONS and includes it once.
+ */
+#ifndef TESTS_UNIT_ASSEMBLING_H
+#define TESTS_UNIT_ASSEMBLING_H
+
+#include "stream/assembler.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct partition_list *names;
+static struct assembler *assembler;
+static struct assembler_options options;
+static int64_t offsets[PARTITIONS];
+static int64_t high[PARTITIONS]; /* 0: as far as was pushed */
+static int asked;                /* for high watermarks */
+
+#define GOOD(expression)                                                                                               \
+	do {                                                                                                           \
+		struct error *good_ = (expression);                                                                    \
+		ck_assert_msg(good_ == NULL, "%s", good_ == NULL ? "" : good_->message);                               \
+	} while (0)
+
+static inline int64_t high_watermark(uint32_t partition, void *context)
+{
+	(void)context;
+	asked++;
+	return high[partition] != 0 ? high[partition] : offsets[partition];
+}
+
+static inline void assembling_set_up(void)
+{
+	names = partition_list_new();
+	memset(offsets, 0, sizeof(offsets));
+	memset(high, 0, sizeof(high));
+	options = (struct assembler_options){.transactions = true,
+	                                     .high_watermark = high_watermark,
+	                                     .snapshot_run_rows = 100,
+	                                     .spill_dir = "/tmp",
+	                                     .spill_limit = 1 << 28};
+	assembler = NULL;
+}
+
+/* In the place of the one before, if there was one. */
+static inline void assembling_begin(const struct checkpoint *start)
+{
+	assembler_free(assembler);
+	assembler = assembler_new(&options, start, names);
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		assembler_add_partition(assembler, i, offsets[i]);
+}
+
+static inline void assembling_tear_down(void)
+{
+	assembler_free(assembler);
+	partition_list_free(names);
+}
+
+static inline struct transaction *next(void)
+{
+	struct transaction *transaction = NULL;
+
+	GOOD(assembler_next(assembler, &transaction));
+	return transaction;
+}
+
+static inline void expect_nothing(void)
+{
+	struct transaction *transaction = next();
+
+	ck_assert_msg(transaction == NULL, "transaction %llu came with %zu events",
+	              (unsigned long long)transaction->tx_id, transaction->change_count);
+}
+
+/* The ids of its rows in order: "1 -2 3"; t is a TRUNCATE. */
+static inline void say_rows(const struct transaction *transaction, char *text, size_t room)
+{
+	text[0] = '\0';
+	for (size_t i = 0; i < transaction->change_count; i++) {
+		const struct change *change = transaction->changes[i];
+		const struct value *row = change->after != NULL ? change->after : change->before;
+		char one[64];
+
+		snprintf(one, sizeof(one), "%s%s%.*s", i > 0 ? " " : "", change->operation == 'd' ? "-" : "",
+		         row == NULL ? 1 : (int)row[0].length, row == NULL ? "t" : row[0].data);
+		strncat(text, one, room - strlen(text) - 1);
+	}
+}
+
+static inline void expect_rows(uint64_t tx_id, const char *ids)
+{
+	struct transaction *transaction = next();
+	char text[512];
+
+	ck_assert_msg(transaction != NULL, "transaction %llu did not come", (unsigned long long)tx_id);
+	ck_assert_uint_eq(transaction->tx_id, tx_id);
+	say_rows(transaction, text, sizeof(text));
+	ck_assert_str_eq(text, ids);
+	transaction_free(transaction);
+}
+
+#endif
