@@ -1,5 +1,6 @@
 /*
- * check_connector.c - what the running connector's settings lose (connect/lossless.h).
+ * check_connector.c - what the running connector's settings lose (connect/lossless.h), and which tables its lists leave
+ * out (connect/capture_list.h).
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -8,9 +9,11 @@
 #include "base/buffer.h"
 #include "base/http.h"
 #include "cli/preflight.h"
+#include "connect/capture_list.h"
 #include "connect/lossless.h"
 
 #define ANSWER_MS 10000
+#define MOST_NAMES 10
 
 static void take_finding(void *context, bool problem, const char *text)
 {
@@ -34,6 +37,56 @@ static void append_segment(struct buffer *url, const char *name)
 	}
 }
 
+/* It may be meant so: a publication FOR ALL TABLES has every table. */
+static void tell_left_out(struct preflight *preflight, const struct pg_result *rows)
+{
+	struct buffer names = {0};
+	size_t count = 0;
+
+	for (size_t i = 0; i < pg_result_rows(rows); i++) {
+		const char *schema = pg_result_text(rows, i, 0), *table = pg_result_text(rows, i, 1);
+
+		if (config_table_rule(preflight->config, schema, table)->exclude)
+			continue;
+		if (count++ < MOST_NAMES)
+			buffer_append_format(&names, "%s%s.%s", count > 1 ? ", " : "", schema, table);
+	}
+	if (count > MOST_NAMES)
+		buffer_append_format(&names, " and %zu more", count - MOST_NAMES);
+	if (count > 0)
+		preflight_warning(
+		    preflight,
+		    "the connector's publication has %s, but its table.include.list (or another list) "
+		    "leaves %s out: not replicated. To have a table: `replicator table add TABLE`; else a "
+		    "rule with exclude = true says that it is meant so",
+		    names.data, count > 1 ? "them" : "it");
+	buffer_free(&names);
+}
+
+static void check_lists(struct preflight *preflight, const json_t *settings)
+{
+	struct pg_result *rows = NULL;
+	struct error *error;
+
+	if (preflight->source == NULL)
+		return;
+	error = capture_list_left_out(preflight->source, settings, &rows);
+	if (error != NULL)
+		preflight_error(preflight, error);
+	else if (rows == NULL)
+		preflight_warning(preflight, "the connector's lists of tables have regular expressions that only Java "
+		                             "knows: which tables they leave out was not checked");
+	else
+		tell_left_out(preflight, rows);
+	pg_result_free(rows);
+}
+
+static void judge_settings(struct preflight *preflight, const json_t *settings)
+{
+	lossless_check(settings, preflight->config, take_finding, preflight);
+	check_lists(preflight, settings);
+}
+
 static void judge(struct preflight *preflight, const struct http_response *response)
 {
 	const char *name = preflight->config->connect.connector;
@@ -48,7 +101,7 @@ static void judge(struct preflight *preflight, const struct http_response *respo
 		                  "settings; check connect.url",
 		                  response->status, name);
 	else
-		lossless_check(settings, preflight->config, take_finding, preflight);
+		judge_settings(preflight, settings);
 	json_decref(settings);
 }
 

@@ -19,6 +19,7 @@
 #include "base/signals.h"
 #include "base/text.h"
 #include "check/resync.h"
+#include "connect/capture_list.h"
 #include "connect/connector.h"
 #include "pg/connection.h"
 #include "pg/sql.h"
@@ -130,17 +131,10 @@ static struct error *make_table(struct table_add *add)
 	return error_wrap(error, "making %s in the target", add->name);
 }
 
-static const char *setting(const struct table_add *add, const char *key, const char *fallback)
-{
-	const char *text = json_string_value(json_object_get(add->settings, key));
-
-	return text != NULL && text[0] != '\0' ? text : fallback;
-}
-
 static struct error *publish(struct table_add *add)
 {
 	const struct table_request *request = add->request;
-	const char *publication = setting(add, "publication.name", "dbz_publication");
+	const char *publication = capture_setting(add->settings, "publication.name", "dbz_publication");
 	const char *const parameters[3] = {publication, request->schema, request->table};
 	struct buffer sql = {0};
 	struct error *error;
@@ -173,37 +167,13 @@ static struct error *publish(struct table_add *add)
 	return NULL;
 }
 
-/*
- * Whether one of the regular expressions of the connector's list, which Java reads, is all of the name; PostgreSQL's
- * own know nearly as much. -1: it does not know these.
- */
-static struct error *matches(struct table_add *add, const char *list, const char *name, int *match)
-{
-	const char *const parameters[2] = {list, name};
-	int64_t found = 0;
-	struct error *error =
-	    pg_query_integer(add->source,
-	                     "SELECT count(*) FROM regexp_split_to_table($1, '\\s*(?<!\\\\),\\s*') AS p"
-	                     " WHERE $2 ~* ('^(?:' || p || ')$')",
-	                     2, parameters, 0, &found);
-
-	*match = -1;
-	if (error != NULL && strcmp(error->sqlstate, "2201B") == 0) {
-		error_free(error);
-		return NULL;
-	}
-	TRY(error);
-	*match = found > 0;
-	return NULL;
-}
-
 static struct error *check_excluded(struct table_add *add, const char *key, const char *name)
 {
-	const char *list = setting(add, key, NULL);
+	const char *list = capture_setting(add->settings, key, NULL);
 	int match = 0;
 
 	if (list != NULL)
-		TRY(matches(add, list, name, &match));
+		TRY(capture_list_matches(add->source, list, name, &match));
 	if (match == 1)
 		return error_new(ERROR_CONFIGURATION,
 		                 "connector %s: its setting %s leaves %s out; take it out there (`replicator connector "
@@ -225,12 +195,12 @@ static void say_settings(const struct table_add *add)
 /* Where there is a list, and nothing in it matches, the name joins it. */
 static struct error *include(struct table_add *add, const char *key, const char *name, bool *changed)
 {
-	const char *list = setting(add, key, NULL);
+	const char *list = capture_setting(add->settings, key, NULL);
 	struct buffer pattern = {0};
 	int match = 1;
 
 	if (list != NULL)
-		TRY(matches(add, list, name, &match));
+		TRY(capture_list_matches(add->source, list, name, &match));
 	if (match == 1)
 		return NULL;
 	text_append_pattern(&pattern, name);
@@ -245,7 +215,7 @@ static struct error *include(struct table_add *add, const char *key, const char 
 /* The process that sends to the connector; 0: it does not stream. */
 static struct error *read_sender(struct table_add *add, int64_t *pid)
 {
-	const char *const slot[1] = {setting(add, "slot.name", "debezium")};
+	const char *const slot[1] = {capture_setting(add->settings, "slot.name", "debezium")};
 
 	return pg_query_integer(add->source,
 	                        "SELECT coalesce(active_pid, 0) FROM pg_replication_slots WHERE slot_name = $1", 1,
@@ -293,9 +263,10 @@ static struct error *capture(struct table_add *add)
 /* The connector's role reads the rows and, where it keeps the publication by itself, owns the table. */
 static struct error *check_right(struct table_add *add)
 {
-	const char *role = setting(add, "database.user", "");
+	const char *role = capture_setting(add->settings, "database.user", "");
 	const char *const parameters[3] = {role, add->request->schema, add->request->table};
-	const bool keeps = strcmp(setting(add, "publication.autocreate.mode", "all_tables"), "filtered") == 0;
+	const bool keeps =
+	    strcmp(capture_setting(add->settings, "publication.autocreate.mode", "all_tables"), "filtered") == 0;
 	int64_t may;
 
 	TRY(pg_query_integer(

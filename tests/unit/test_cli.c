@@ -4,6 +4,7 @@
  */
 #include "cli/command.h"
 
+#include "http_server.h"
 #include "postgres.h"
 
 #include <jansson.h>
@@ -328,6 +329,51 @@ START_TEST(test_check_config_finds_all)
 }
 END_TEST
 
+/* A Connect that has one connector; `context` is more of its settings. */
+static int answer_settings(const char *request, struct buffer *body, void *context)
+{
+	if (strncmp(request, "GET /connectors/c/config ", 25) != 0)
+		return 404;
+	buffer_append_format(body, "{\"name\": \"c\", \"publication.name\": \"p\"%s}", (const char *)context);
+	return 200;
+}
+
+START_TEST(test_check_config_of_the_connector_s_lists)
+{
+	static char lists[256];
+	struct http_server *server = http_server_start(0, answer_settings, lists);
+	char *more = memory_format("tables = ( { match = \"public.meant\"; exclude = true; } );\n"
+	                           "connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                           http_server_port(server));
+
+	execute(source_dsn, "SET search_path = public; CREATE SCHEMA other; CREATE TABLE users (id int PRIMARY KEY);"
+	                    "CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE \"a,b\" (id int PRIMARY KEY);"
+	                    "CREATE TABLE other.x (id int PRIMARY KEY); CREATE TABLE meant (id int PRIMARY KEY);"
+	                    "CREATE TABLE unpublished (id int PRIMARY KEY);"
+	                    "CREATE PUBLICATION p FOR TABLE users, orders, \"a,b\", other.x, meant");
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "leaves ");
+	strcpy(lists, ", \"table.include.list\": \"PUBLIC\\\\.users , public\\\\.a\\\\,b\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out,
+	          "warning: the connector's publication has other.x, public.orders, but its table.include.list (or "
+	          "another list) leaves them out: not replicated. To have a table: `replicator table add TABLE`");
+	strcpy(lists, ", \"table.exclude.list\": \"public\\\\.ord.*\", \"schema.include.list\": \"public\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "has other.x, public.orders, but");
+	strcpy(lists, ", \"table.include.list\": \".*\\\\..*\", \"schema.exclude.list\": \"oth.*\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "has other.x, but");
+	expect_in(out, "leaves it out");
+	strcpy(lists, ", \"table.include.list\": \"public\\\\.(?<name>users)\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "regular expressions that only Java knows");
+	http_server_stop(server);
+	free(more);
+}
+END_TEST
+
 START_TEST(test_check_config_of_rules)
 {
 	execute(source_dsn,
@@ -498,6 +544,7 @@ int main(void)
 	tcase_add_test(tests, test_status_of_a_stream);
 	tcase_add_test(tests, test_check_config_finds_nothing);
 	tcase_add_test(tests, test_check_config_finds_all);
+	tcase_add_test(tests, test_check_config_of_the_connector_s_lists);
 	tcase_add_test(tests, test_check_config_of_rules);
 	tcase_add_test(tests, test_check_config_rights);
 	tcase_add_test(tests, test_unreachable);

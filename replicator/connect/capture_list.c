@@ -1,0 +1,66 @@
+/* capture_list.c - see the header. */
+#include "connect/capture_list.h"
+
+#include <string.h>
+
+#include "config/config.h"
+
+#define INVALID_REGULAR_EXPRESSION "2201B"
+
+/* Of SQL: a comma that is part of an expression is escaped. */
+#define MATCHES(name, list)                                                                                            \
+	"EXISTS (SELECT FROM regexp_split_to_table(" list ", '\\s*(?<!\\\\),\\s*') AS p"                               \
+	" WHERE " name " ~* ('^(?:' || p || ')$'))"
+
+const char *capture_setting(const json_t *connector, const char *key, const char *fallback)
+{
+	const char *text = json_string_value(json_object_get(connector, key));
+
+	return text != NULL && text[0] != '\0' ? text : fallback;
+}
+
+/* Frees it then. */
+static bool is_foreign_expression(struct error **error)
+{
+	if (*error == NULL || strcmp((*error)->sqlstate, INVALID_REGULAR_EXPRESSION) != 0)
+		return false;
+	error_free(*error);
+	*error = NULL;
+	return true;
+}
+
+struct error *capture_list_matches(struct pg_connection *source, const char *list, const char *name, int *match)
+{
+	const char *const parameters[2] = {list, name};
+	int64_t found = 0;
+	struct error *error =
+	    pg_query_integer(source, "SELECT (" MATCHES("$2", "$1") ")::int", 2, parameters, 0, &found);
+
+	*match = is_foreign_expression(&error) ? -1 : found > 0;
+	return error;
+}
+
+struct error *capture_list_left_out(struct pg_connection *source, const json_t *connector, struct pg_result **names)
+{
+	static const char sql[] =
+	    "SELECT schemaname, tablename FROM pg_publication_tables,"
+	    " LATERAL (SELECT schemaname || '.' || tablename AS name) n"
+	    " WHERE pubname = $1 AND schemaname <> $2"
+	    " AND ($3::text IS NOT NULL AND NOT " MATCHES("schemaname", "$3") " OR " MATCHES(
+	        "schemaname",
+	        "$4::text") " OR $5::text IS NOT NULL AND NOT " MATCHES("name",
+	                                                                "$5") " OR " MATCHES("name",
+	                                                                                     "$6::text") ")"
+	                                                                                                 " ORDER BY 1, "
+	                                                                                                 "2";
+	const char *const parameters[6] = {capture_setting(connector, "publication.name", "dbz_publication"),
+	                                   config_source_schema,
+	                                   capture_setting(connector, "schema.include.list", NULL),
+	                                   capture_setting(connector, "schema.exclude.list", NULL),
+	                                   capture_setting(connector, "table.include.list", NULL),
+	                                   capture_setting(connector, "table.exclude.list", NULL)};
+	struct error *error = pg_query(source, sql, 6, parameters, names);
+
+	is_foreign_expression(&error);
+	return error;
+}

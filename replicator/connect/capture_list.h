@@ -1,0 +1,30 @@
+/*
+ * capture_list.h - which tables a connector's lists let through: schema.include.list, schema.exclude.list,
+ * table.include.list, table.exclude.list.
+ *
+ * NOTES
+ *   A list has regular expressions with commas between them, each of which must be all of a name, whatever its case.
+ *   Java reads them; PostgreSQL, which is asked here, knows nearly the same. What it does not know stays open.
+ *
+ * Source: Debezium documentation, "Debezium connector for PostgreSQL", table.include.list. Thread: the connection's.
+ */
+#ifndef REPLICATOR_CONNECT_CAPTURE_LIST_H
+#define REPLICATOR_CONNECT_CAPTURE_LIST_H
+
+#include <jansson.h>
+
+#include "pg/connection.h"
+
+/* A setting of the connector's configuration; `fallback` when it is not set or empty. Lives with it. */
+const char *capture_setting(const json_t *connector, const char *key, const char *fallback);
+
+/* Whether one expression of the list is all of the name; -1: PostgreSQL does not know them. */
+struct error *capture_list_matches(struct pg_connection *source, const char *list, const char *name, int *match);
+
+/*
+ * The tables of the connector's publication, but for our own, that its lists leave out: rows of schema and table.
+ * *names NULL: PostgreSQL does not know the expressions.
+ */
+struct error *capture_list_left_out(struct pg_connection *source, const json_t *connector, struct pg_result **names);
+
+#endif
