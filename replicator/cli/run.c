@@ -84,6 +84,7 @@ static void window_show(struct window *window, const struct daemon *daemon)
 	pthread_mutex_lock(&window->lock);
 	window->shown = daemon;
 	pthread_mutex_unlock(&window->lock);
+	watch_set_active(window->watch, daemon != NULL);
 }
 
 /* The server's thread. */

@@ -269,6 +269,20 @@ static void print_daemon(const struct status *status)
 		       (double)json_integer_value(json_object_get(slot, "retained_bytes")) / 1e6);
 }
 
+static void print_rewritten(const struct status *status)
+{
+	const json_t *resync = json_object_get(status->daemon, "resync");
+	const char *table = json_string_value(json_object_get(resync, "table"));
+	const char *problem = json_string_value(json_object_get(resync, "problem"));
+
+	printf("  rewritten     %s: not in sync until `replicator table resync`", stream_text(status, REWRITTEN));
+	if (table != NULL)
+		printf("; the daemon resyncs %s now", table);
+	else if (problem != NULL)
+		printf("; the daemon tried: %s", problem);
+	putchar('\n');
+}
+
 static void print_offsets(const struct status *status)
 {
 	size_t count = pg_result_rows(status->offsets);
@@ -318,8 +332,7 @@ static void print_text(const struct config *config, const struct status *status)
 		printf("  suspect       %s rows whose values the connector lost: check_target --repair fetches them\n",
 		       stream_text(status, SUSPECT_ROWS));
 	if (!pg_result_is_null(status->stream, 0, REWRITTEN))
-		printf("  rewritten     %s: not in sync until `replicator table resync`\n",
-		       stream_text(status, REWRITTEN));
+		print_rewritten(status);
 	if (!pg_result_is_null(status->stream, 0, INSTANCE))
 		printf("  instance      %s, epoch %s, last sign of life %s s ago\n", stream_text(status, INSTANCE),
 		       stream_text(status, EPOCH), stream_text(status, HEARTBEAT_AGE));

@@ -463,6 +463,14 @@ const struct setting settings[] = {
      .least = 0,
      .most = INT64_MAX,
      .description = "A warning is due when the slot keeps more WAL than this on the source. 0: none."},
+    {.key = "supervision.resync",
+     .type = SETTING_BOOLEAN,
+     FIELD(supervision.resync),
+     .initial = "true",
+     .description =
+         "Whether a table whose rows a schema change rewrote at the source without row events (docs/ddl.md) is\n"
+         "resynced by itself, as by `replicator table resync`: one at a time, again when that fails. It takes\n"
+         "source.dsn. false: the table is not in sync until you do it."},
 
     {.key = "masking.salt_file",
      .type = SETTING_TEXT,

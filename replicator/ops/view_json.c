@@ -58,6 +58,15 @@ static json_t *slot_json(const struct watch_state *watch, const struct config *c
 	                 (json_int_t)watch->slot.unconfirmed_bytes, "source_lsn", lsn);
 }
 
+static json_t *resync_json(const struct watch_state *watch)
+{
+	const struct resync_state *resync = &watch->resync;
+
+	return json_pack("{s:o,s:o,s:I,s:I,s:o}", "tables", resync->known ? json_integer(resync->tables) : json_null(),
+	                 "table", text_or_null(resync->table), "runs", (json_int_t)resync->runs, "failures",
+	                 (json_int_t)resync->failures, "problem", text_or_null(resync->problem));
+}
+
 json_t *ops_json(const struct ops_view *view)
 {
 	const struct applier_state *applier = &view->applier;
@@ -85,6 +94,7 @@ json_t *ops_json(const struct ops_view *view)
 	                                 view->source.connected, "queue_rows", (json_int_t)view->queue_rows));
 	json_object_set_new(root, "connector", connector_json(&view->watch, view->config));
 	json_object_set_new(root, "slot", slot_json(&view->watch, view->config));
+	json_object_set_new(root, "resync", resync_json(&view->watch));
 	json_object_set_new(root, "tables", tables);
 	json_object_set_new(root, "lag_bytes",
 	                    ops_lag_bytes(view) < 0 ? json_null() : json_integer(ops_lag_bytes(view)));

@@ -102,6 +102,16 @@ static void print_watch(const struct ops_view *view, struct buffer *text)
 		one(text, PREFIX "connector_restarts_total", "counter", "Restarts of what failed, asked for by us.",
 		    (double)watch->connector.restarts);
 	}
+	if (watch->resync.known) {
+		one(text, PREFIX "rewritten_tables", "gauge",
+		    "Tables that were rewritten at the source without row events and are not in sync.",
+		    watch->resync.tables);
+		one(text, PREFIX "resync_running", "gauge", "1 while such a table is resynced.",
+		    watch->resync.table[0] != '\0');
+	}
+	one(text, PREFIX "resyncs_total", "counter", "Resyncs of such tables begun.", (double)watch->resync.runs);
+	one(text, PREFIX "resyncs_failed_total", "counter", "Of these, how many failed.",
+	    (double)watch->resync.failures);
 	if (watch->slot.known) {
 		one(text, PREFIX "slot_exists", "gauge", "1 when the slot is there.", watch->slot.exists);
 		one(text, PREFIX "slot_active", "gauge", "1 when somebody reads the slot.", watch->slot.active);

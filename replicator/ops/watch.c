@@ -29,14 +29,16 @@
 struct watch {
 	const struct config *config;
 	pthread_t thread;
-	pthread_mutex_t lock; /* of state and stop */
+	pthread_mutex_t lock; /* of state, stop and active */
 	pthread_cond_t wake;
 	bool stop;
+	bool active;
 	struct watch_state state;
 
 	/* The thread's own. */
 	struct watch_state next;
 	struct pg_connection *source;
+	struct resyncer *resyncer;
 	int64_t restart_not_before_us;
 	int64_t failed_at_us; /* the last time that it was seen so */
 	bool slot_warned;
@@ -264,6 +266,16 @@ static void look_at_retention(struct watch *watch, int64_t now)
 	error_free(error);
 }
 
+static void look_at_rewritten(struct watch *watch, int64_t now)
+{
+	bool active;
+
+	pthread_mutex_lock(&watch->lock);
+	active = watch->active && !watch->stop;
+	pthread_mutex_unlock(&watch->lock);
+	resyncer_look(watch->resyncer, active, now, &watch->next.resync);
+}
+
 /* True: time for another look. False: stop. */
 static bool wait_for_next(struct watch *watch)
 {
@@ -296,12 +308,14 @@ static void *watch_main(void *argument)
 		look_at_slot(watch);
 		look_at_sizes(watch);
 		look_at_retention(watch, now);
+		look_at_rewritten(watch, now);
 		watch->next.looked_us = now;
 		pthread_mutex_lock(&watch->lock);
 		watch->state = watch->next;
 		pthread_mutex_unlock(&watch->lock);
 	} while (wait_for_next(watch));
 	pg_disconnect(watch->source);
+	resyncer_free(watch->resyncer);
 	return NULL;
 }
 
@@ -315,6 +329,7 @@ struct watch *watch_start(const struct config *config)
 		return NULL;
 	watch = memory_alloc(sizeof(*watch));
 	watch->config = config;
+	watch->resyncer = resyncer_new(config);
 	watch->state.retention_ms = watch->next.retention_ms = -1;
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -325,6 +340,7 @@ struct watch *watch_start(const struct config *config)
 	if (failed == 0)
 		return watch;
 	log_warning("no thread for the supervision: %s; the stream works without it", strerror(failed));
+	resyncer_free(watch->resyncer);
 	free(watch);
 	return NULL;
 }
@@ -341,6 +357,15 @@ void watch_stop(struct watch *watch)
 	pthread_cond_destroy(&watch->wake);
 	pthread_mutex_destroy(&watch->lock);
 	free(watch);
+}
+
+void watch_set_active(struct watch *watch, bool active)
+{
+	if (watch == NULL)
+		return;
+	pthread_mutex_lock(&watch->lock);
+	watch->active = active;
+	pthread_mutex_unlock(&watch->lock);
 }
 
 void watch_read(struct watch *watch, struct watch_state *state)

@@ -1,6 +1,6 @@
 /*
- * watch.h - supervision: looks at the connector and its slot from time to time, and restarts what failed of the
- * connector.
+ * watch.h - supervision: looks at the connector and its slot from time to time, restarts what failed of the connector,
+ * and has tables resynced that were rewritten at the source.
  *
  * NOTES
  *   The daemon does its work without knowing of the connector; whether events still come is another question, and this
@@ -14,12 +14,15 @@
  *   hour in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the
  *   source.
  *
+ *   Tables that were rewritten without row events are resynced (resyncer.h), by the active instance.
+ *
  * Thread: a thread of its own; watch_read from any.
  */
 #ifndef REPLICATOR_OPS_WATCH_H
 #define REPLICATOR_OPS_WATCH_H
 
 #include "config/config.h"
+#include "ops/resyncer.h"
 
 #include <stdint.h>
 
@@ -45,6 +48,7 @@ struct watch_state {
 		uint64_t source_lsn;
 		char problem[400]; /* "" or why not known */
 	} slot;
+	struct resync_state resync;
 	int64_t retention_ms; /* the shortest of the stream's topics; -1: for ever, or not known */
 };
 
@@ -53,6 +57,7 @@ struct watch;
 /* Starts the thread; NULL when the interval is 0. */
 struct watch *watch_start(const struct config *config);
 void watch_stop(struct watch *watch);                            /* NULL is allowed */
+void watch_set_active(struct watch *watch, bool active);         /* whether this instance applies; NULL is allowed */
 void watch_read(struct watch *watch, struct watch_state *state); /* zeroes when `watch` is NULL */
 
 #endif

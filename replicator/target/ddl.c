@@ -364,6 +364,8 @@ static struct error *follow(struct ddl *ddl, struct pg_connection *connection, c
 		return NULL;
 	}
 	if (strcmp(row->event, "rewrite") == 0) {
+		if (left_out(ddl, row))
+			return NULL;
 		log_warning("schema change: %s rewrote the rows of table %s.%s at the source, and they do not come by "
 		            "themselves; until the table is resynced it is not in sync",
 		            row->tag, row->name.schema, row->name.name);

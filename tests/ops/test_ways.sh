@@ -82,6 +82,40 @@ test_table_add() {
   check >"$WORK/said"
 }
 
+# A schema change that rewrites rows without events: said, and mended by the daemon itself. A source that refuses the first
+# attempts is tried again; the daemon's end is the resync's end.
+test_rewritten() {
+  daemon_start
+  prometheus_start
+  source_ask 'SELECT touch_rows FROM replicator.ddl_settings' | grep -qx 0
+  source_sql -c 'ALTER TABLE replicator.signal RENAME TO signal_away'
+  fault 'a schema change rewrites a table without events; the source refuses the resync'
+  source_sql -c 'ALTER TABLE parcels ADD COLUMN code uuid DEFAULT gen_random_uuid()'
+  shows log 'schema change: ALTER TABLE rewrote the rows of table public.parcels at the source' \
+    'table public.parcels was rewritten at the source without row events: its resync begins' \
+    'table public.parcels: its resync ended with exit code 3: '
+  shows status 'rewritten     public.parcels: not in sync until `replicator table resync`' 'the daemon tried: '
+  shows page '1 tables, not in sync; '
+  shows metrics 'replicator_rewritten_tables 1' 'replicator_resyncs_failed_total '
+  alarm ReplicatorRewritten
+  source_sql -c 'ALTER TABLE replicator.signal_away RENAME TO signal'
+  await 90 'the mark gone' target_says 'SELECT count(*) FROM replicator.rewritten' 0
+  await 30 'the end of the resync' view_has log 'table public.parcels is resynced, in'
+  await 10 'the end on the page' status_is '.resync.tables' 0
+  await 10 'no process' status_is '.resync.table' null
+  target_says 'SELECT md5(string_agg(id::text || code, $$,$$ ORDER BY id)) FROM parcels' \
+    "$(source_ask 'SELECT md5(string_agg(id::text || code, $$,$$ ORDER BY id)) FROM parcels')"
+  check --table public.parcels >"$WORK/said"
+  # Stopped while it works: nobody is left, and the next start does it.
+  source_sql -c 'ALTER TABLE parcels ADD COLUMN other uuid DEFAULT gen_random_uuid()'
+  await 30 'the resync' status_is '.resync.table' public.parcels
+  daemon_stop
+  ! pgrep -f "table resync public.parcels -c $WORK/" >/dev/null
+  daemon_start
+  await 120 'the mark gone' target_says 'SELECT count(*) FROM replicator.rewritten' 0
+  check --table public.parcels >"$WORK/said"
+}
+
 # Events that Kafka lost before they were read: a stop with the numbers; the operator's word; the repair.
 test_gap() {
   local end
