@@ -165,9 +165,9 @@ const struct setting settings[] = {
      FIELD(source.dsn),
      .refuse = refuse_empty,
      .example = "host=127.0.0.1 port=5432 dbname=source user=postgres",
-     .description = "Connection string of the source database (libpq's keywords or a postgresql:// URI). Only\n"
-                    "check-config, status and check_target connect to it. A password may stand here, in PGPASSWORD or\n"
-                    "in the file named by PGPASSFILE (default ~/.pgpass)."},
+     .description = "Connection string of the source database (libpq's keywords or a postgresql:// URI). The\n"
+                    "stream does without; supervision, commands and check_target connect to it. A password may stand\n"
+                    "here, in PGPASSWORD or in the file named by PGPASSFILE (default ~/.pgpass)."},
     {.key = "source.password_file",
      .type = SETTING_TEXT,
      FIELD(source.password_file),
