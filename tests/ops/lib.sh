@@ -111,6 +111,9 @@ refuses() {
   [ "$status" -eq "$code" ] || { cat "$WORK/said"; die "exit code $status, not $code: $*"; }
 }
 
+# never COMMAND…: it must fail. (`! COMMAND` alone is no check: -e does not count it.)
+never() { if "$@"; then die "this must not be: $*"; fi; }
+
 # says TEXT [FILE]: the text stands in what was said last.
 says() { grep -qF -- "$1" "${2:-$WORK/said}" || { cat "${2:-$WORK/said}"; die "'$1' was not said"; }; }
 says_not() { ! grep -F -- "$1" "$WORK/said" || die "'$1' was said"; }

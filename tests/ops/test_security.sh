@@ -195,7 +195,7 @@ test_values_stay_out() {
 # runs, in the daemon's command line or environment.
 test_secrets() {
   daemon_stop
-  ! grep -lE 'planted-[a-z]+-(secret|value)' "$WORK/all.log" "$WORK/daemon/log" "$WORK/daemon/log.1" "$WORK"/*.output
+  never grep -lE 'planted-[a-z]+-(secret|value)' "$WORK/all.log" "$WORK"/daemon/log* "$WORK"/*.output
   [ "$(grep -c 'exit code 5' "$WORK/all.log")" -ge 2 ] # the log that was looked through is the right one
   CREDENTIALS_DIRECTORY=$WORK sh -c 'exec "$0" status -c "$1"' "$REPLICATOR" "$WORK/replicator.conf" >"$WORK/said"
   says 'stream shop'
@@ -212,7 +212,7 @@ test_hardening() {
     grep -qE 'GNU_STACK .* RW ' "$WORK/said" || die 'an executable stack'
     readelf -dW "$program" >"$WORK/said"
     grep -qE 'BIND_NOW|Flags: NOW' "$WORK/said" || die 'bindings are not resolved at the start'
-    ! grep -qE 'R(UN)?PATH' "$WORK/said"
+    never grep -qE 'R(UN)?PATH' "$WORK/said"
     readelf -sW --dyn-syms "$program" >"$WORK/said"
     says __stack_chk_fail
     grep -qE '__[a-z]+_chk@' "$WORK/said" || die 'no fortified calls'

@@ -36,7 +36,7 @@ CONF
   [ "$(curl -s -o /dev/null -w '%{http_code}' "$STATUS_URL/nowhere")" = 404 ]
   [ "$(curl -s -o /dev/null -w '%{http_code}' -X POST "$STATUS_URL/metrics")" = 405 ]
   # On the loopback alone.
-  ! curl -s -m 2 -o /dev/null "http://$(hostname -I | cut -d' ' -f1):$STATUS_PORT/healthz"
+  never curl -s -m 2 -o /dev/null "http://$(hostname -I | cut -d' ' -f1):$STATUS_PORT/healthz"
 }
 
 metrics_have() { status_asks /metrics >"$WORK/said" && grep -qF "$1" "$WORK/said"; }

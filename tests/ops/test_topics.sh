@@ -29,7 +29,7 @@ test_peek() {
   await 20 'the events' peek_finds public.customers 'DELETE public.customers id=9001'
   prints 'replicator peek TOPIC' "INSERT public.customers id=9001 name='peeked'" "UPDATE public.customers id=9001 name='again'" \
     'DELETE public.customers id=9001' 'tombstone'
-  ! grep -q $'\033' "$WORK/said" # no colours where there is no terminal
+  never grep -q $'\033' "$WORK/said" # no colours where there is no terminal
   script -qec "$REPLICATOR peek public.customers --limit 1 -c $WORK/replicator.conf" /dev/null >"$WORK/said"
   grep -q $'\033\[2m' "$WORK/said" || die 'no colours on a terminal'
   replicator peek transaction --limit 2 >"$WORK/said"

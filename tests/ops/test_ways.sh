@@ -110,7 +110,7 @@ test_rewritten() {
   source_sql -c 'ALTER TABLE parcels ADD COLUMN other uuid DEFAULT gen_random_uuid()'
   await 30 'the resync' status_is '.resync.table' public.parcels
   daemon_stop
-  ! pgrep -f "table resync public.parcels -c $WORK/" >/dev/null
+  never pgrep -f "table resync public.parcels -c $WORK/" >/dev/null
   daemon_start
   await 120 'the mark gone' target_says 'SELECT count(*) FROM replicator.rewritten' 0
   check --table public.parcels >"$WORK/said"
