@@ -274,8 +274,8 @@ static convert_function *geometric(const struct target_type *target)
 }
 
 /*
- * Types of which the connector knows nothing but bytes (include.unknown.datatypes): base64 of their text. Of a domain it
- * knows the base type, but not within an array.
+ * Types of which the connector knows nothing but bytes (include.unknown.datatypes): base64 of their text. Of a domain
+ * it knows the base type, but not within an array.
  */
 static bool is_foreign(const struct target_type *target)
 {

@@ -4,9 +4,9 @@
  *
  * NOTES
  *   Each marked table gets its `replicator table resync`, in a process of its own, one at a time, while this instance
- *   is the active one and the stream is not paused. What fails is tried again after some seconds, then twice as long, up to an
- *   hour: each try reads the table at the source. The process ends with the daemon, and when another instance takes
- *   over.
+ *   is the active one and the stream is not paused. What fails is tried again after some seconds, then twice as
+ *   long, up to an hour: each try reads the table at the source. The process ends with the daemon, and when another
+ *   instance takes over.
  *
  * Thread: the supervision's.
  */

@@ -2,11 +2,11 @@
  * source_group.c - the stream's offsets under its name as a consumer group, for tools that show lag.
  *
  * NOTES
- *   Nothing of ours reads them; where they cannot be written, nothing is lost, and only the debug log says so. A client of
- *   its own commits them: the consumer's would delay changes of the assignment while a commit is under way, and a group
- *   coordinator that does not answer would hold up new partitions. The administration request for it
- *   (rd_kafka_AlterConsumerGroupOffsets) is no way: librdkafka, from 2.0.2 to 2.15, aborts the process when the coordinator
- *   comes back after such a request ran out of time.
+ *   Nothing of ours reads them; where they cannot be written, nothing is lost, and only the debug log says so. A client
+ *   of its own commits them: the consumer's would delay changes of the assignment while a commit is under way, and a
+ *   group coordinator that does not answer would hold up new partitions. The administration request for it
+ *   (rd_kafka_AlterConsumerGroupOffsets) is no way: librdkafka, from 2.0.2 to 2.15, aborts the process when the
+ *   coordinator comes back after such a request ran out of time.
  */
 #include "stream/source_internal.h"
 

@@ -6,8 +6,8 @@
  *   intervals. Three kinds do not heal: a login that was wrong from the start, offsets that Kafka no longer has, and
  *   records that cannot be read. librdkafka would skip the last kind; the stream stops instead (law 4).
  *
- * Thread: log_line and log_quietly are called from librdkafka's own threads, the rest from the thread that serves it: the
- * consumer's.
+ * Thread: log_line and log_quietly are called from librdkafka's own threads, the rest from the thread that serves it:
+ * the consumer's.
  */
 #include "stream/source_internal.h"
 

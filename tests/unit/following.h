@@ -1,6 +1,6 @@
 /*
- * following.h - a database whose DDL log is followed in another one: each row of it as the change that a connector would
- * make of it. All static, as in decoding.h; a test includes it once.
+ * following.h - a database whose DDL log is followed in another one: each row of it as the change that a connector
+ * would make of it. All static, as in decoding.h; a test includes it once.
  */
 #ifndef TESTS_UNIT_FOLLOWING_H
 #define TESTS_UNIT_FOLLOWING_H

@@ -1,6 +1,6 @@
 /*
- * test_resyncer.c - resyncs that begin by themselves. The resyncer starts the program that runs, which is this one: main
- * is then the command, and does what the table's name says.
+ * test_resyncer.c - resyncs that begin by themselves. The resyncer starts the program that runs, which is this one:
+ * main is then the command, and does what the table's name says.
  */
 #include "base/process.h"
 #include "ops/resyncer.h"
@@ -31,7 +31,7 @@ static struct resyncer *resyncer;
 static struct resync_state state;
 static int64_t now; /* the time that the resyncer is told */
 
-/* --- the command ---------------------------------------------------------------------------------------------------- */
+/* --- the command -------------------------------------------------------------------------------------------------- */
 
 static void clear_mark(const char *table)
 {
@@ -77,7 +77,7 @@ static int command(int argc, char **argv)
 	return strstr(table, "bad") != NULL ? 4 : 0;
 }
 
-/* --- the resyncer --------------------------------------------------------------------------------------------------- */
+/* --- the resyncer ------------------------------------------------------------------------------------------------- */
 
 static void set_up(void)
 {
