@@ -38,13 +38,10 @@ static uint32_t number_of(struct corpus *corpus, const char *topic)
 	return (uint32_t)corpus->topic_count++;
 }
 
-static void add_line(struct corpus *corpus, const char *text, size_t length)
+void corpus_add(struct corpus *corpus, json_t *line)
 {
-	json_error_t error;
-	json_t *line = json_loadb(text, length, 0, &error);
 	struct corpus_message *message;
 
-	ck_assert_msg(line != NULL, "corpus line %zu: %s", corpus->count + 1, error.text);
 	corpus->messages = memory_grow(corpus->messages, corpus->count + 1, sizeof(*corpus->messages));
 	message = &corpus->messages[corpus->count++];
 	memset(message, 0, sizeof(*message));
@@ -60,6 +57,15 @@ static void add_line(struct corpus *corpus, const char *text, size_t length)
 	message->raw.handle = line;
 }
 
+static void add_text(struct corpus *corpus, const char *text, size_t length)
+{
+	json_error_t error;
+	json_t *line = json_loadb(text, length, 0, &error);
+
+	ck_assert_msg(line != NULL, "corpus line %zu: %s", corpus->count + 1, error.text);
+	corpus_add(corpus, line);
+}
+
 struct corpus *corpus_load(const char *name)
 {
 	struct corpus *corpus = memory_alloc(sizeof(*corpus));
@@ -71,7 +77,7 @@ struct corpus *corpus_load(const char *name)
 
 	ck_assert_ptr_nonnull(pipe);
 	while ((length = getline(&text, &capacity, pipe)) > 0)
-		add_line(corpus, text, (size_t)length);
+		add_text(corpus, text, (size_t)length);
 	free(text);
 	ck_assert_int_eq(pclose(pipe), 0);
 	ck_assert_uint_gt(corpus->count, 300);

@@ -23,6 +23,8 @@ struct corpus {
 
 /* Reads tests/corpus/NAME.jsonl.gz; fails the test when it cannot. */
 struct corpus *corpus_load(const char *name);
+/* One more message behind the others, in the same form. Takes the line. */
+void corpus_add(struct corpus *corpus, json_t *line);
 void corpus_free(struct corpus *corpus);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * test_failures.c - each allocation, and each call of libpq that can fail, fails in turn while recorded events of the
- * real connector (tests/corpus) go through decoder, assembler, applier and checkpoint into a real server.
+ * real connector (tests/corpus), and one transaction behind them whose inserts go by COPY, go through decoder, assembler,
+ * applier and checkpoint into a real server. What librdkafka's calls do: test_failures_kafka.c.
  *
  * NOTES
  *   The calls are wrapped at link time (WRAPPED in the Makefile); a countdown selects the one that fails:
@@ -46,6 +47,7 @@
 #define LONGEST_RUN_S 60
 #define EXIT_OF_ERROR 100 /* plus its class */
 #define FEW 5
+#define COPIED_ROWS 200 /* the least that goes by COPY (batch.c), and less than spill_bytes */
 
 enum kind { MEMORY, REFUSED, CUT, COMMIT_UNSENT, COMMIT_UNANSWERED, KINDS };
 
@@ -215,7 +217,54 @@ static struct config config = {
                            .hstore = HSTORE_MODE_JSON}},
 };
 static struct corpus *corpus;
+static char end_of_events[16]; /* the offset behind the last */
 static struct pg_connection *side;
+
+static void add_message(const char *key, const char *value)
+{
+	json_t *line = json_pack("{ss si sI si ss ss}", "topic", "routed.all", "partition", 0, "offset",
+	                         (json_int_t)corpus->count, "timestamp", 1, "key", key, "value", value);
+
+	ck_assert_ptr_nonnull(line);
+	corpus_add(corpus, line);
+}
+
+static void add_mark(const char *status, const char *id, const char *counts)
+{
+	char *value = memory_format("{\"status\":\"%s\",\"id\":\"%s\",%s,\"ts_ms\":1}", status, id, counts);
+
+	add_message("{}", value);
+	free(value);
+}
+
+/* Behind all others. */
+static void add_copied_transaction(void)
+{
+	char *counts = memory_format("\"event_count\":%d,\"data_collections\":[{\"data_collection\":"
+	                             "\"public.truncated_t\",\"event_count\":%d}]",
+	                             COPIED_ROWS, COPIED_ROWS);
+	char key[32];
+
+	add_mark("BEGIN", "171500:204500000", "\"event_count\":null,\"data_collections\":null");
+	for (int i = 1; i <= COPIED_ROWS; i++) {
+		char *value = memory_format(
+		    "{\"before\":null,\"after\":{\"id\":%d,\"v\":\"x\"},\"source\":{\"version\":\"3.7.0.Final\","
+		    "\"connector\":\"postgresql\",\"name\":\"routed\",\"ts_ms\":1,\"snapshot\":\"false\",\"db\":"
+		    "\"corpus\","
+		    "\"sequence\":\"[\\\"204497776\\\",\\\"204500000\\\"]\",\"schema\":\"public\",\"table\":"
+		    "\"truncated_t\","
+		    "\"txId\":171500,\"lsn\":204500000,\"xmin\":null},\"transaction\":{\"id\":\"171500:204500000\","
+		    "\"total_order\":%d,\"data_collection_order\":%d},\"op\":\"c\",\"ts_ms\":1}",
+		    1000 + i, i, i);
+
+		snprintf(key, sizeof(key), "{\"id\":%d}", 1000 + i);
+		add_message(key, value);
+		free(value);
+	}
+	add_mark("END", "171500:204600000", counts);
+	free(counts);
+	snprintf(end_of_events, sizeof(end_of_events), "%zu", corpus->count);
+}
 
 static bool is_excluded(const struct collection *collection, void *context)
 {
@@ -376,6 +425,24 @@ static _Noreturn void run_child(int log)
 	exit(code); /* a sanitizer looks for leaks now */
 }
 
+/* The longest run of a test. */
+static struct {
+	int64_t us;
+	long number;
+	char what[64];
+} slowest;
+
+static void note_time(int64_t began_us, long number)
+{
+	int64_t took_us = clock_monotonic_us() - began_us;
+
+	if (took_us <= slowest.us)
+		return;
+	slowest.us = took_us;
+	slowest.number = number;
+	snprintf(slowest.what, sizeof(slowest.what), "%s", shared->what);
+}
+
 static char *log_text(int log)
 {
 	static char text[65536];
@@ -389,6 +456,7 @@ static char *log_text(int log)
 static int run(long number)
 {
 	int log = open("/tmp", O_TMPFILE | O_RDWR, 0600), status;
+	int64_t began_us = clock_monotonic_us();
 	pid_t child;
 
 	ck_assert_int_ge(log, 0);
@@ -402,6 +470,7 @@ static int run(long number)
 	if (child == 0)
 		run_child(log);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	note_time(began_us, number);
 	ck_assert_msg(WIFEXITED(status), "%s call %ld (%s): the process was ended by signal %d%s:\n%s",
 	              kind_names[shared->kind], number, shared->what, WTERMSIG(status),
 	              WTERMSIG(status) == SIGALRM ? " (it hung)" : "", log_text(log));
@@ -494,6 +563,7 @@ static void set_up(void)
 	expect_no_error(checkpoint_install_schema(side, config.target.schema));
 	postgres_execute(side, known_sql);
 	corpus = corpus_load(CORPUS);
+	add_copied_transaction();
 	log_configure(LOG_ERROR, false);
 	config.target.batch_rows = 1;
 	expect_no_error(stream());
@@ -501,7 +571,7 @@ static void set_up(void)
 	postgres_execute(side, "DROP TRIGGER note ON failures_state.offsets;"
 	                       " CREATE INDEX ON failures_state.known (place)");
 	expect_value("set up", "SELECT (count(DISTINCT digest) > 100)::text FROM failures_state.known", "true");
-	expect_value("set up", "SELECT split_part(failures_state.place(), ' ', 1)", "344");
+	expect_value("set up", "SELECT split_part(failures_state.place(), ' ', 1)", end_of_events);
 	log_configure(LOG_INFO, false);
 }
 
@@ -534,7 +604,7 @@ static void fail_one(long number, unsigned outcomes[2])
 	if (code != 0)
 		ck_assert_int_eq(run(0), 0);
 	expect_known_state(when);
-	expect_value(when, "SELECT split_part(failures_state.place(), ' ', 1)", "344");
+	expect_value(when, "SELECT split_part(failures_state.place(), ' ', 1)", end_of_events);
 }
 
 /* How many calls of the kind there are, and how many of them shall fail. */
@@ -574,8 +644,10 @@ START_TEST(every_call_fails_in_turn)
 	choose((enum kind)_i, &total, &count);
 	for (long i = 0; i < count; i++)
 		fail_one(pick(i, total, count), outcomes);
-	printf("%s: after %u failures the same process went on, after %u it ended with a message\n", kind_names[_i],
-	       outcomes[0], outcomes[1]);
+	printf("%s: after %u failures the same process went on, after %u it ended with a message;"
+	       " the longest run took %.1f s (call %ld, %s)\n",
+	       kind_names[_i], outcomes[0], outcomes[1], (double)slowest.us / 1e6, slowest.number, slowest.what);
+	slowest.us = 0;
 }
 END_TEST
 
@@ -585,7 +657,8 @@ START_TEST(every_function_is_refused)
 	                                    "PQconninfo",        "PQsetnonblocking",     "PQsendQuery",
 	                                    "PQsendQueryParams", "PQsendPrepare",        "PQsendQueryPrepared",
 	                                    "PQpipelineSync",    "PQenterPipelineMode",  "PQexitPipelineMode",
-	                                    "PQflush",           "PQconsumeInput",       "PQgetResult"};
+	                                    "PQflush",           "PQconsumeInput",       "PQgetResult",
+	                                    "PQputCopyData",     "PQputCopyEnd"};
 	unsigned outcomes[2] = {0};
 
 	shared->kind = REFUSED;
