@@ -127,6 +127,12 @@ $(BUILD)/tests/unit/test_failures: WRAPPED := calloc realloc vasprintf clock_sle
 	PQpipelineSync PQputCopyData PQputCopyEnd PQsetnonblocking PQconnectStartParams PQconnectPoll PQconninfo \
 	PQconninfoParse
 
+$(BUILD)/tests/unit/test_failures_kafka: WRAPPED := $(addprefix rd_kafka_,conf_set conf_get new queue_get_consumer clusterid \
+	metadata offsets_for_times get_watermark_offsets query_watermark_offsets ConfigResource_new \
+	AdminOptions_new AdminOptions_set_request_timeout AdminOptions_set_broker queue_poll event_error \
+	event_DescribeConfigs_result incremental_assign incremental_unassign sasl_set_credentials assign poll_set_consumer \
+	consume_queue consumer_poll message_headers)
+
 # All programs run, also after one failed; the names of those that failed come last. Tests of pg/ and what stands on it
 # need a server, which the wrapper starts and removes.
 UNIT_SERVER := $(if $(filter pg,$(ROOMS)),tests/unit/with_postgres.sh)

@@ -84,10 +84,13 @@ struct error *decode_key_header(struct decoder *decoder, struct partition_cache 
 	const struct avro_schema *schema;
 	struct scan_cursor cursor;
 	struct slice column = no_column;
-	struct slice text;
+	struct slice text = {0};
+	enum header_lookup found = message->header == NULL ? HEADER_ABSENT : message->header(message, header, &text);
 
 	*row = NULL;
-	if (message->header == NULL || !message->header(message, header, &text) || text.data == NULL)
+	if (found == HEADER_UNREADABLE) /* a key change without it would be a plain delete */
+		return decode_error(message, header, column, "the message's headers cannot be read");
+	if (found == HEADER_ABSENT || text.data == NULL)
 		return NULL;
 	TRY(decode_text(decoder, message, header, text, &decoder->key_text, &text, &schema));
 	scan_begin(&cursor, text);

@@ -23,6 +23,12 @@ struct decoder_options {
 struct config;
 struct decoder_options decoder_options(const struct config *config); /* borrows its texts */
 
+enum header_lookup {
+	HEADER_ABSENT,
+	HEADER_FOUND,
+	HEADER_UNREADABLE /* whether the message has it cannot be told: its headers are damaged */
+};
+
 struct raw_message {
 	uint32_t partition;   /* the caller's number of (topic, partition): the decoder caches what it learns by it */
 	const char *topic;    /* for error texts */
@@ -31,8 +37,8 @@ struct raw_message {
 	int64_t timestamp_ms;
 	struct slice key;   /* data NULL: no key */
 	struct slice value; /* data NULL: a tombstone */
-	/* Looks up a header of this message; called only where one matters. False: there is none. */
-	bool (*header)(const struct raw_message *message, const char *name, struct slice *value);
+	/* Looks up a header of this message; called only where one matters. NULL: there are none. */
+	enum header_lookup (*header)(const struct raw_message *message, const char *name, struct slice *value);
 	void *handle; /* for `header` */
 };
 

@@ -19,6 +19,7 @@ struct error *client_new(const struct config *config, struct source **created)
 	struct error *error;
 
 	source->config = config;
+	source->some_broker = -1;
 	source->disconnected_since_us = clock_monotonic_us();
 	source->trouble.next_us = INT64_MAX; /* the caller tells what is wrong, once */
 	error = topic_filter_new(config, &source->filter);

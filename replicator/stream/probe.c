@@ -41,6 +41,8 @@ static struct error *look(struct source *source, int timeout_ms, struct probe *p
 	if (id != NULL)
 		rd_kafka_mem_free(source->kafka, id);
 	take_topics(source, metadata, probe);
+	if (metadata->broker_cnt > 0)
+		source->some_broker = metadata->brokers[0].id;
 	rd_kafka_metadata_destroy(metadata);
 	return NULL;
 }

@@ -34,13 +34,14 @@ static struct probe_topic *find_topic(struct probe *probe, const char *name)
 	return NULL;
 }
 
-static void take_policy(struct probe_topic *topic, const rd_kafka_ConfigResource_t *resource)
+static struct error *take_policy(const rd_kafka_ConfigResource_t *resource, void *context)
 {
+	struct probe_topic *topic = find_topic(context, rd_kafka_ConfigResource_name(resource));
 	size_t count;
 	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
 
-	if (rd_kafka_ConfigResource_error(resource) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return;
+	if (topic == NULL || rd_kafka_ConfigResource_error(resource) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return NULL;
 	topic->policy_known = true;
 	for (size_t i = 0; i < count; i++) {
 		const char *name = rd_kafka_ConfigEntry_name(entries[i]);
@@ -55,40 +56,25 @@ static void take_policy(struct probe_topic *topic, const rd_kafka_ConfigResource
 		else if (strcmp(name, "cleanup.policy") == 0)
 			topic->compacted = strstr(value, "compact") != NULL;
 	}
+	return NULL;
 }
 
 struct error *probe_read_policies(struct source *source, int timeout_ms, struct probe *probe)
 {
-	rd_kafka_ConfigResource_t **resources = memory_alloc((probe->topic_count + 1) * sizeof(*resources));
-	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(source->kafka, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-	rd_kafka_queue_t *answers = rd_kafka_queue_new(source->kafka);
-	const rd_kafka_ConfigResource_t **told = NULL;
-	rd_kafka_event_t *event;
-	size_t count = 0;
-	char text[256];
+	const char **topics = memory_alloc((probe->topic_count + 1) * sizeof(*topics));
+	struct error *error;
 
 	for (size_t i = 0; i < probe->topic_count; i++) {
 		probe->topics[i].retention_ms = -1;
 		probe->topics[i].retention_bytes = -1;
-		resources[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, probe->topics[i].name);
+		topics[i] = probe->topics[i].name;
 	}
-	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof(text));
-	rd_kafka_DescribeConfigs(source->kafka, resources, probe->topic_count, options, answers);
-	event = rd_kafka_queue_poll(answers, timeout_ms + 100);
-	if (event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		told = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
-	for (size_t i = 0; i < count; i++) {
-		struct probe_topic *topic = find_topic(probe, rd_kafka_ConfigResource_name(told[i]));
-
-		if (topic != NULL)
-			take_policy(topic, told[i]);
-	}
-	if (event != NULL)
-		rd_kafka_event_destroy(event);
-	rd_kafka_queue_destroy(answers);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_ConfigResource_destroy_array(resources, probe->topic_count);
-	free(resources);
+	error = source_describe_topics(source, topics, probe->topic_count, source->some_broker, timeout_ms, take_policy,
+	                               probe);
+	free(topics);
+	if (error == NULL || error->class != ERROR_TRANSIENT)
+		return error;
+	error_free(error); /* policy_known stays false */
 	return NULL;
 }
 

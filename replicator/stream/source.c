@@ -166,7 +166,8 @@ struct error *source_new(const struct config *config, const struct checkpoint *s
 		error = source_make_consumer(source);
 	if (error == NULL) {
 		source->messages = rd_kafka_queue_get_consumer(source->kafka);
-		error = connect_cluster(source);
+		error = source->messages == NULL ? error_new(ERROR_SYSTEM, "Kafka's client gives no queue to read from")
+		                                 : connect_cluster(source);
 	}
 	if (error != NULL) {
 		source_free(source);

@@ -207,12 +207,13 @@ static struct error *choose_offsets(struct source *source, rd_kafka_topic_partit
 
 /* Compacted topics: the older of two events of a key may be gone, in silence. */
 
-static struct error *check_resource(const rd_kafka_ConfigResource_t *resource)
+static struct error *check_resource(const rd_kafka_ConfigResource_t *resource, void *context)
 {
 	size_t count;
 	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
 	const char *topic = rd_kafka_ConfigResource_name(resource);
 
+	(void)context;
 	if (rd_kafka_ConfigResource_error(resource) != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		log_warning("cannot check that topic %s is not compacted: %s", topic,
 		            rd_kafka_ConfigResource_error_string(resource));
@@ -232,51 +233,23 @@ static struct error *check_resource(const rd_kafka_ConfigResource_t *resource)
 	return NULL;
 }
 
-static struct error *check_policies(rd_kafka_event_t *event)
-{
-	const rd_kafka_DescribeConfigs_result_t *result =
-	    event == NULL ? NULL : rd_kafka_event_DescribeConfigs_result(event);
-	const rd_kafka_ConfigResource_t **resources;
-	size_t count;
-
-	if (result == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		log_warning("cannot check that the topics are not compacted: %s",
-		            event == NULL ? "no answer" : rd_kafka_event_error_string(event));
-		return NULL;
-	}
-	resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
-	for (size_t i = 0; i < count; i++)
-		TRY(check_resource(resources[i]));
-	return NULL;
-}
-
 static struct error *check_not_compacted(struct source *source, const rd_kafka_topic_partition_list_t *found,
                                          int timeout_ms)
 {
-	rd_kafka_ConfigResource_t **resources = memory_alloc((size_t)found->cnt * sizeof(rd_kafka_ConfigResource_t *));
-	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(source->kafka, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-	rd_kafka_queue_t *answers = rd_kafka_queue_new(source->kafka);
+	const char **topics = memory_alloc((size_t)found->cnt * sizeof(*topics));
 	struct error *error;
-	rd_kafka_event_t *event;
 	size_t count = 0;
-	char text[256];
 
 	for (int i = 0; i < found->cnt; i++)
 		if (i == 0 || strcmp(found->elems[i].topic, found->elems[i - 1].topic) != 0)
-			resources[count++] =
-			    rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, found->elems[i].topic);
-	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof(text));
-	rd_kafka_AdminOptions_set_broker(options, source->some_leader, text, sizeof(text));
-	rd_kafka_DescribeConfigs(source->kafka, resources, count, options, answers);
-	event = rd_kafka_queue_poll(answers, timeout_ms + 100);
-	error = check_policies(event);
-	if (event != NULL)
-		rd_kafka_event_destroy(event);
-	rd_kafka_queue_destroy(answers);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_ConfigResource_destroy_array(resources, count);
-	free(resources);
-	return error;
+			topics[count++] = found->elems[i].topic;
+	error = source_describe_topics(source, topics, count, source->some_broker, timeout_ms, check_resource, NULL);
+	free(topics);
+	if (error == NULL || error->class != ERROR_TRANSIENT)
+		return error;
+	log_warning("cannot check that the topics are not compacted: %s", error->message);
+	error_free(error);
+	return NULL;
 }
 
 /* Assignment. */

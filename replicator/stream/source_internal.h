@@ -8,6 +8,7 @@
  *   source_topics.c  which topics are read; the cluster's metadata
  *   source_assign.c  start offsets, gaps, assigning and holding back partitions
  *   source_group.c   offsets published under the group's name, for lag tools
+ *   describe.c       how topics are configured
  *   client.c         a client that only looks, for probe.c, probe_details.c and peek.c
  *
  * Thread: all of it is the consumer's thread (source_new: main's, before there is one), except where said.
@@ -92,7 +93,7 @@ struct source {
 	bool high_asked;              /* the high watermarks are of this round of the loop */
 	bool group_asked;
 	bool keeps_quiet;    /* nothing is written under the group's name */
-	int32_t some_leader; /* of a partition found last: a broker that answers */
+	int32_t some_broker; /* that was there lately; -1: none is known */
 
 	int64_t last_read_us;
 	int64_t last_silence_us;
@@ -161,6 +162,13 @@ struct error *source_ask_high_watermarks(struct source *source, int timeout_ms);
 struct error *source_gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset);
 struct error *source_balance(struct source *source); /* holds partitions back, or lets them go, by the memory in use */
 size_t source_memory_in_use(const struct source *source);
+
+/* describe.c */
+/* Of one topic; it may carry an error in place of the settings. */
+typedef struct error *(*take_topic_config)(const rd_kafka_ConfigResource_t *resource, void *context);
+/* `broker`: who is asked; -1: any. ERROR_TRANSIENT: no answer, or a refusal of the whole; else what `take` returned. */
+struct error *source_describe_topics(struct source *source, const char *const *topics, size_t count, int32_t broker,
+                                     int timeout_ms, take_topic_config take, void *context);
 
 /* client.c */
 struct error *client_new(const struct config *config, struct source **source); /* client_free it, not source_free */

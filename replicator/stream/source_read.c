@@ -15,16 +15,20 @@
 #define SILENCE_WAIT_MS 20 /* without transaction metadata, see end_run_in_silence */
 #define WAKE_BYTES (1 << 20)
 
-static bool find_header(const struct raw_message *message, const char *name, struct slice *value)
+static enum header_lookup find_header(const struct raw_message *message, const char *name, struct slice *value)
 {
 	rd_kafka_headers_t *headers;
+	rd_kafka_resp_err_t code = rd_kafka_message_headers(message->handle, &headers);
 	const void *data;
 
-	if (rd_kafka_message_headers(message->handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-	    rd_kafka_header_get_last(headers, name, &data, &value->length) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return false;
+	if (code == RD_KAFKA_RESP_ERR__NOENT)
+		return HEADER_ABSENT;
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return HEADER_UNREADABLE;
+	if (rd_kafka_header_get_last(headers, name, &data, &value->length) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return HEADER_ABSENT;
 	value->data = data;
-	return true;
+	return HEADER_FOUND;
 }
 
 struct raw_message source_raw_message(const rd_kafka_message_t *message, uint32_t partition, const char *topic)

@@ -156,7 +156,7 @@ static struct error *add_topic(struct source *source, const struct rd_kafka_meta
 	for (int i = 0; i < topic->partition_cnt; i++)
 		if (!is_read_already(source, topic->topic, topic->partitions[i].id)) {
 			rd_kafka_topic_partition_list_add(found, topic->topic, topic->partitions[i].id);
-			source->some_leader = topic->partitions[i].leader;
+			source->some_broker = topic->partitions[i].leader;
 		}
 	return NULL;
 }

@@ -23,12 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct slice key;
 
-static bool find_header(const struct raw_message *message, const char *name, struct slice *value)
+static enum header_lookup find_header(const struct raw_message *message, const char *name, struct slice *value)
 {
 	(void)message;
 	(void)name;
 	*value = key;
-	return key.length > 0;
+	return key.length > 0 ? HEADER_FOUND : HEADER_ABSENT;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

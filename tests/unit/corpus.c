@@ -13,7 +13,7 @@ static struct slice text_slice(const json_t *text)
 	return (struct slice){json_string_value(text), json_string_length(text)};
 }
 
-static bool find_header(const struct raw_message *message, const char *name, struct slice *value)
+static enum header_lookup find_header(const struct raw_message *message, const char *name, struct slice *value)
 {
 	const json_t *headers = json_object_get(message->handle, "headers");
 
@@ -22,10 +22,10 @@ static bool find_header(const struct raw_message *message, const char *name, str
 
 		if (strcmp(json_string_value(json_array_get(header, 0)), name) == 0) {
 			*value = text_slice(json_array_get(header, 1));
-			return true;
+			return HEADER_FOUND;
 		}
 	}
-	return false;
+	return HEADER_ABSENT;
 }
 
 static uint32_t number_of(struct corpus *corpus, const char *topic)

@@ -51,12 +51,12 @@ static void teardown(void)
 	decoder_free(decoder);
 }
 
-static bool new_key(const struct raw_message *message, const char *name, struct slice *value)
+static enum header_lookup new_key(const struct raw_message *message, const char *name, struct slice *value)
 {
 	if (message->handle == NULL || strcmp(name, "__debezium.newkey") != 0)
-		return false;
+		return HEADER_ABSENT;
 	*value = slice_from(message->handle);
-	return true;
+	return HEADER_FOUND;
 }
 
 static struct error *push(uint32_t partition, const char *key, const char *value, const char *header)

@@ -669,12 +669,36 @@ END_TEST
 static const char *header_text;
 static int header_calls;
 
-static bool one_header(const struct raw_message *message, const char *name, struct slice *value)
+static enum header_lookup one_header(const struct raw_message *message, const char *name, struct slice *value)
 {
 	header_calls++;
 	*value = slice_from(header_text);
-	return strcmp(name, message->handle) == 0;
+	return strcmp(name, message->handle) == 0 ? HEADER_FOUND : HEADER_ABSENT;
 }
+
+static enum header_lookup unreadable_headers(const struct raw_message *message, const char *name, struct slice *value)
+{
+	(void)message;
+	(void)name;
+	(void)value;
+	return HEADER_UNREADABLE;
+}
+
+/* It may be the first half of a key change: no plain delete. */
+START_TEST(test_delete_with_unreadable_headers_is_refused)
+{
+	struct raw_message delete = make_message("{\"a\":1}", "{\"op\":\"d\"," SOURCE ",\"before\":{\"a\":1}}");
+	struct decoded decoded;
+	struct error *error;
+
+	delete.header = unreadable_headers;
+	error = decoder_decode(decoder, &delete, &writer, &decoded);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_int_eq(error->class, ERROR_EVENT);
+	ck_assert_ptr_nonnull(strstr(error->message, "__debezium.newkey"));
+	error_free(error);
+}
+END_TEST
 
 /* The header names the key's fields in an order of its own. */
 START_TEST(test_key_change_headers)
@@ -927,6 +951,7 @@ int main(void)
 	tcase_add_loop_test(tests, test_placeholders, 0, sizeof(placeholders) / sizeof(placeholders[0]));
 	tcase_add_test(tests, test_placeholder_of_ones_own);
 	tcase_add_test(tests, test_key_change_headers);
+	tcase_add_test(tests, test_delete_with_unreadable_headers_is_refused);
 	tcase_add_test(tests, test_typed_relation);
 	tcase_add_test(tests, test_many_tables_in_one_partition);
 	tcase_add_loop_test(tests, test_damaged_messages, 0, 4);

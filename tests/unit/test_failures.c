@@ -1,7 +1,7 @@
 /*
  * test_failures.c - each allocation, and each call of libpq that can fail, fails in turn while recorded events of the
- * real connector (tests/corpus), and one transaction behind them whose inserts go by COPY, go through decoder, assembler,
- * applier and checkpoint into a real server. What librdkafka's calls do: test_failures_kafka.c.
+ * real connector (tests/corpus), and one transaction behind them whose inserts go by COPY, go through decoder,
+ * assembler, applier and checkpoint into a real server. What librdkafka's calls do: test_failures_kafka.c.
  *
  * NOTES
  *   The calls are wrapped at link time (WRAPPED in the Makefile); a countdown selects the one that fails:
@@ -46,7 +46,7 @@
 #define CORPUS "routed"
 #define LONGEST_RUN_S 60
 #define EXIT_OF_ERROR 100 /* plus its class */
-#define FEW 5
+#define FEW 3
 #define COPIED_ROWS 200 /* the least that goes by COPY (batch.c), and less than spill_bytes */
 
 enum kind { MEMORY, REFUSED, CUT, COMMIT_UNSENT, COMMIT_UNANSWERED, KINDS };

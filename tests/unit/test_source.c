@@ -3,21 +3,16 @@
  */
 #include "base/memory.h"
 #include "base/signals.h"
+#include "mock_kafka.h"
 #include "stream/source_internal.h"
 
 #include <check.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define USERS "dbserver1.public.users"
-#define ORDERS "dbserver1.public.orders"
-#define MARKS "dbserver1.transaction"
 #define WAIT_MS 20000
 
-static rd_kafka_t *producer; /* owns the mock cluster */
 static rd_kafka_mock_cluster_t *cluster;
 static struct config config;
 static const char *topics[4];
@@ -32,17 +27,7 @@ static struct error *outcome;
 
 static void setup(void)
 {
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	char text[256];
-
-	rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof(text));
-	rd_kafka_conf_set(conf, "linger.ms", "1", text, sizeof(text));
-	rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
-	producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-	ck_assert_msg(producer != NULL, "%s", text);
-	cluster = rd_kafka_handle_mock_cluster(producer);
-	ck_assert_ptr_nonnull(cluster);
-
+	cluster = mock_kafka_start(1);
 	memset(&config, 0, sizeof(config));
 	config.stream.name = "test";
 	config.kafka.brokers = rd_kafka_mock_cluster_bootstraps(cluster);
@@ -83,12 +68,7 @@ static void teardown(void)
 		free(start.offsets[i].topic);
 	free(start.offsets);
 	free(start.cluster_id);
-	rd_kafka_destroy(producer);
-}
-
-static void make_topic(const char *topic)
-{
-	ck_assert_int_eq(rd_kafka_mock_topic_create(cluster, topic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+	mock_kafka_stop();
 }
 
 static void remember(const char *topic, int64_t next_offset)
@@ -98,91 +78,6 @@ static void remember(const char *topic, int64_t next_offset)
 	start.offsets[start.offset_count++] = (struct checkpoint_offset){.topic = memory_copy_text(topic),
 	                                                                 .next_offset = next_offset,
 	                                                                 .leader_epoch = -1};
-}
-
-__attribute__((format(printf, 3, 4))) static void produce(const char *topic, const char *key, const char *format, ...)
-{
-	size_t key_length = key == NULL ? 0 : strlen(key);
-	size_t length = 0;
-	char *value = NULL;
-	va_list arguments;
-
-	if (format != NULL) {
-		va_start(arguments, format);
-		ck_assert_int_ge(vasprintf(&value, format, arguments), 0);
-		va_end(arguments);
-		length = strlen(value);
-	}
-	ck_assert_int_eq(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
-	                                   RD_KAFKA_V_KEY(key, key_length), RD_KAFKA_V_VALUE(value, length),
-	                                   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK),
-	                                   RD_KAFKA_V_END),
-	                 RD_KAFKA_RESP_ERR_NO_ERROR);
-	free(value);
-}
-
-static void flush(void)
-{
-	ck_assert_int_eq(rd_kafka_flush(producer, WAIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
-}
-
-/* Transaction n: its events have LSN 1000 * n + order, its commit LSN is 1000 * n + 900. */
-
-static void produce_event(const char *topic, const char *table, int n, int order, int id, int padding)
-{
-	char key[64];
-	char previous[32] = "null";
-
-	snprintf(key, sizeof(key), "{\"id\":%d}", id);
-	if (n > 1)
-		snprintf(previous, sizeof(previous), "\\\"%d\\\"", 1000 * (n - 1) + 900);
-	produce(
-	    topic, key,
-	    "{\"before\":null,\"after\":{\"id\":%d,\"name\":\"%0*d\"},\"source\":{\"version\":\"3.7.0.Final\","
-	    "\"connector\":\"postgresql\",\"name\":\"dbserver1\",\"ts_ms\":1,\"snapshot\":\"false\",\"db\":\"source\","
-	    "\"sequence\":\"[%s,\\\"%d\\\"]\",\"ts_us\":1000,\"ts_ns\":1000000,\"schema\":\"public\",\"table\":\"%s\","
-	    "\"txId\":%d,\"lsn\":%d,\"xmin\":null},\"transaction\":{\"id\":\"%d:%d\",\"total_order\":%d,"
-	    "\"data_collection_order\":1},\"op\":\"c\",\"ts_ms\":1}",
-	    id, padding, id, previous, 1000 * n + order, table, n, 1000 * n + order, n, 1000 * n + order, order);
-}
-
-static void produce_begin(int n)
-{
-	produce(MARKS, NULL,
-	        "{\"status\":\"BEGIN\",\"id\":\"%d:%d\",\"event_count\":null,\"data_collections\":null,\"ts_ms\":1}", n,
-	        1000 * n);
-}
-
-static void produce_end(int n, int users, int orders)
-{
-	produce(MARKS, NULL,
-	        "{\"status\":\"END\",\"id\":\"%d:%d\",\"event_count\":%d,\"data_collections\":[{\"data_collection\":"
-	        "\"public.users\",\"event_count\":%d},{\"data_collection\":\"public.orders\",\"event_count\":%d}],\"ts_"
-	        "ms\":1}",
-	        n, 1000 * n + 900, users + orders, users, orders);
-}
-
-static void produce_snapshot_row(const char *topic, const char *table, const char *mark, int id)
-{
-	char key[64];
-
-	snprintf(key, sizeof(key), "{\"id\":%d}", id);
-	produce(topic, key,
-	        "{\"before\":null,\"after\":{\"id\":%d,\"name\":\"x\"},\"source\":{\"version\":\"3.7.0.Final\","
-	        "\"connector\":\"postgresql\",\"name\":\"dbserver1\",\"ts_ms\":1,\"snapshot\":\"%s\",\"db\":\"source\","
-	        "\"sequence\":\"[null,\\\"500\\\"]\",\"ts_us\":1000,\"ts_ns\":1000000,\"schema\":\"public\",\"table\":"
-	        "\"%s\","
-	        "\"txId\":77,\"lsn\":500,\"xmin\":null},\"transaction\":null,\"op\":\"r\",\"ts_ms\":1}",
-	        id, mark, table);
-}
-
-/* One user and one order. */
-static void produce_transaction(int n)
-{
-	produce_begin(n);
-	produce_event(USERS, "users", n, 1, n, 1);
-	produce_event(ORDERS, "orders", n, 2, n, 1);
-	produce_end(n, 1, 1);
 }
 
 static void make_topics(void)
@@ -260,7 +155,7 @@ START_TEST(test_whole_transactions_in_order)
 	make_topics();
 	for (int n = 1; n <= 300; n++)
 		produce_transaction(n);
-	flush();
+	produce_flush();
 	begin();
 	for (int n = 1; n <= 300; n++)
 		expect_transaction((uint64_t)n, 2);
@@ -284,7 +179,7 @@ START_TEST(test_lone_transaction_goes_through)
 	begin();
 	for (int n = 1; n < 12; n++) {
 		produce_transaction(n);
-		flush();
+		produce_flush();
 		expect_transaction((uint64_t)n, 2);
 	}
 }
@@ -297,11 +192,11 @@ START_TEST(test_positions_follow)
 
 	make_topics();
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	begin();
 	expect_transaction(1, 2);
 	produce(USERS, "{\"id\":1}", NULL); /* a tombstone */
-	flush();
+	produce_flush();
 	for (int i = 0; i < 50 && users != 2; i++) {
 		transaction = transaction_queue_take(queue, 1, 1, 200);
 		for (size_t p = 0; transaction != NULL && p < transaction->position_count; p++)
@@ -319,7 +214,7 @@ START_TEST(test_starts_where_the_checkpoint_says)
 	make_topics();
 	for (int n = 1; n <= 5; n++)
 		produce_transaction(n);
-	flush();
+	produce_flush();
 	remember(MARKS, 4); /* BEGIN of 3 */
 	remember(USERS, 2);
 	remember(ORDERS, 2);
@@ -335,7 +230,7 @@ START_TEST(test_offset_beyond_the_end_is_a_gap)
 {
 	make_topics();
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	remember(MARKS, 2);
 	remember(USERS, 7);
 	remember(ORDERS, 1);
@@ -351,7 +246,7 @@ static void overflow(const char *topic, const char *table, int from)
 {
 	for (int n = from; n < from + 100; n++) {
 		produce_event(topic, table, n, 1, n, 100000);
-		flush();
+		produce_flush();
 	}
 }
 
@@ -387,7 +282,7 @@ START_TEST(test_first_start_takes_what_is_left)
 	overflow(USERS, "users", 1);
 	produce_begin(100);
 	produce_end(100, 1, 0);
-	flush();
+	produce_flush();
 	config.stream.transactions = TRANSACTIONS_OFF;
 	begin();
 	transaction = next_transaction(WAIT_MS);
@@ -401,7 +296,7 @@ START_TEST(test_offset_lost_while_running_is_a_gap)
 {
 	make_topics();
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	begin();
 	expect_transaction(1, 2);
 	rd_kafka_mock_push_request_errors(cluster, 1 /* Fetch */, 1, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
@@ -446,7 +341,7 @@ START_TEST(test_excluded_table_ends_the_snapshot)
 	produce_snapshot_row(ORDERS, "orders", "first_in_data_collection", 1);
 	produce_snapshot_row(ORDERS, "orders", "last", 2);
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	begin();
 	for (bool ended = false, row = false; !ended || !row; transaction_free(transaction)) {
 		transaction = next_transaction(WAIT_MS);
@@ -470,12 +365,12 @@ START_TEST(test_without_metadata_silence_ends_a_transaction)
 	produce_event(USERS, "users", 1, 1, 1, 1);
 	produce_event(USERS, "users", 1, 2, 2, 1);
 	produce_event(USERS, "users", 2, 1, 3, 1);
-	flush();
+	produce_flush();
 	begin();
 	expect_transaction(1, 2);
 	expect_transaction(2, 1);
 	produce_event(USERS, "users", 3, 1, 4, 1);
-	flush();
+	produce_flush();
 	since = clock_monotonic_us();
 	expect_transaction(3, 1);
 	ck_assert_int_lt(clock_monotonic_us() - since, 600000);
@@ -489,12 +384,12 @@ START_TEST(test_new_topic_is_found)
 	produce_begin(1);
 	produce_event(USERS, "users", 1, 1, 1, 1);
 	produce_end(1, 1, 0);
-	flush();
+	produce_flush();
 	begin();
 	expect_transaction(1, 1);
 	make_topic(ORDERS);
 	produce_transaction(2);
-	flush();
+	produce_flush();
 	expect_transaction(2, 2);
 }
 END_TEST
@@ -506,7 +401,7 @@ START_TEST(test_topics_may_come_later)
 	ck_assert(!transaction_queue_closed(queue));
 	make_topics();
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	expect_transaction(1, 2);
 }
 END_TEST
@@ -524,9 +419,9 @@ START_TEST(test_undecodable_event_stops_behind_the_whole_transactions)
 	make_topics();
 	produce_transaction(1);
 	produce_transaction(2);
-	flush();
+	produce_flush();
 	produce(USERS, "{\"id\":9}", "{\"before\":null,");
-	flush();
+	produce_flush();
 	begin();
 	expect_transaction(1, 2);
 	expect_transaction(2, 2);
@@ -539,7 +434,7 @@ START_TEST(test_full_queue_loses_nothing)
 	make_topics();
 	for (int n = 1; n <= 200; n++)
 		produce_transaction(n);
-	flush();
+	produce_flush();
 	transaction_queue_free(queue);
 	queue = transaction_queue_new(4, 1 << 20);
 	begin();
@@ -555,9 +450,9 @@ START_TEST(test_error_hands_over_the_rest_through_a_full_queue)
 	make_topics();
 	for (int n = 1; n <= 20; n++)
 		produce_transaction(n);
-	flush();
+	produce_flush();
 	produce(ORDERS, "{\"id\":9}", "no json");
-	flush();
+	produce_flush();
 	transaction_queue_free(queue);
 	queue = transaction_queue_new(4, 1 << 20);
 	begin();
@@ -572,7 +467,7 @@ START_TEST(test_broker_goes_and_comes_back)
 {
 	make_topics();
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	begin();
 	expect_transaction(1, 2);
 	rd_kafka_mock_broker_set_down(cluster, 1);
@@ -581,7 +476,7 @@ START_TEST(test_broker_goes_and_comes_back)
 	ck_assert(!source_state(source).connected);
 	rd_kafka_mock_broker_set_up(cluster, 1);
 	produce_transaction(2);
-	flush();
+	produce_flush();
 	expect_transaction(2, 2);
 	ck_assert(source_state(source).connected);
 }
@@ -611,7 +506,7 @@ START_TEST(test_group_has_the_offsets_after_the_broker_was_away)
 	config.kafka.property_count = 1;
 	make_topics();
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	begin();
 	expect_transaction(1, 2);
 	rd_kafka_mock_broker_set_down(cluster, 1);
@@ -628,7 +523,7 @@ START_TEST(test_group_has_the_offsets_after_the_broker_was_away)
 	ck_assert_int_eq(committed(reader, MARKS), 2);
 	rd_kafka_destroy(reader);
 	produce_transaction(2);
-	flush();
+	produce_flush();
 	expect_transaction(2, 2);
 	config.kafka.property_count = 0;
 }
@@ -638,7 +533,7 @@ START_TEST(test_refused_fetches_are_tried_again)
 {
 	make_topics();
 	produce_transaction(1);
-	flush();
+	produce_flush();
 	rd_kafka_mock_push_request_errors(cluster, 1 /* Fetch */, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
 	                                  RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
 	rd_kafka_mock_push_request_errors(cluster, 2 /* ListOffsets */, 1, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
@@ -663,7 +558,7 @@ START_TEST(test_partitions_that_ran_ahead_are_held_back)
 		produce_event(USERS, "users", n, 1, n, AHEAD_BYTES);
 		produce_end(n, 1, 1);
 	}
-	flush();
+	produce_flush();
 	config.memory_limit = AHEAD * AHEAD_BYTES / 4;
 	begin();
 	for (int i = 0; i < 100 && !held; i++) {
@@ -690,7 +585,7 @@ START_TEST(test_transaction_larger_than_memory_goes_on)
 	for (int id = 1; id <= 800; id++)
 		produce_event(USERS, "users", 1, id, id, AHEAD_BYTES);
 	produce_end(1, 800, 0);
-	flush();
+	produce_flush();
 	config.memory_limit = 400 * AHEAD_BYTES;
 	begin();
 	expect_transaction(1, 800); /* more than a quarter of the memory: it lies in a file */
