@@ -23,6 +23,7 @@ struct comparison {
 	/* What came out, for the report. */
 	int looks;
 	bool passed;         /* the stream passed the source's position of the last look */
+	bool in_snapshot;    /* the connector's snapshot has not ended: what differs may come with it */
 	bool stopped;        /* the stream says that it does not run, or there is none */
 	bool fenced;         /* the source took the fence; else its next commit is waited for */
 	bool interrupted;    /* a signal asked to leave */

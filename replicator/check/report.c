@@ -219,6 +219,16 @@ static void print_sequences(const struct report *report, FILE *out)
 	}
 }
 
+static void print_snapshot(const struct watermark *watermark, FILE *out)
+{
+	if (watermark->snapshot_open)
+		fprintf(out,
+		        "note: a snapshot of the connector is being read: %" PRId64 " table%s, %" PRId64
+		        " rows so far; compare again when it has ended (`replicator status`)\n",
+		        watermark->snapshot_tables, watermark->snapshot_tables == 1 ? "" : "s",
+		        watermark->snapshot_rows);
+}
+
 /* Why differences may come from a stream that has not caught up. */
 static void print_stream(const struct report *report, FILE *out)
 {
@@ -230,6 +240,7 @@ static void print_stream(const struct report *report, FILE *out)
 		        report->comparison->config->stream.name);
 		return;
 	}
+	print_snapshot(watermark, out);
 	lsn_format(watermark->lsn, lsn);
 	lsn_format(report->comparison->source_lsn, source_lsn);
 	if (watermark_is_stopped(watermark)) {

@@ -95,9 +95,11 @@ static json_t *stream_json(const struct report *report)
 	lsn_format(report->comparison->source_lsn, source_lsn);
 	if (!watermark->known)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", report->comparison->config->stream.name, "state",
-	                 watermark->state, "error", watermark->error, "last_commit_lsn", lsn, "source_lsn", source_lsn,
-	                 "passed", report->comparison->passed);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:I}", "name",
+	                 report->comparison->config->stream.name, "state", watermark->state, "error", watermark->error,
+	                 "last_commit_lsn", lsn, "source_lsn", source_lsn, "passed", report->comparison->passed,
+	                 "snapshot_open", watermark->snapshot_open, "snapshot_tables",
+	                 (json_int_t)watermark->snapshot_tables, "snapshot_rows", (json_int_t)watermark->snapshot_rows);
 }
 
 static json_t *sequences_json(const struct report *report)

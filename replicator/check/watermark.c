@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define POLL_MS 5
+#define SNAPSHOT_POLL_MS 50
 #define MESSAGES_SINCE 140000 /* pgoutput has them */
 
 static const char *take_text(struct arena *arena, const struct pg_result *result, size_t column)
@@ -28,10 +29,50 @@ static const char *take_text(struct arena *arena, const struct pg_result *result
 	return arena_copy(arena, text, strlen(text));
 }
 
-struct error *watermark_read(struct pg_connection *target, const struct config *config, struct arena *arena,
-                             struct watermark *watermark)
+/* A state that is not there, or that the role may not read, is gone without: *result stays NULL. */
+static struct error *read_state(struct pg_connection *target, const struct config *config, const struct buffer *sql,
+                                struct pg_result **result)
 {
 	const char *const parameters[1] = {config->stream.name};
+	struct error *error = pg_query(target, sql->data, 1, parameters, result);
+
+	if (error == NULL || pg_is_broken(target))
+		return error;
+	log_debug("no watermark: %s", error->message);
+	error_free(error);
+	return NULL;
+}
+
+/* The last one counts: one that was broken off has no end. */
+static struct error *read_snapshot(struct pg_connection *target, const struct config *config,
+                                   struct watermark *watermark)
+{
+	struct pg_result *result = NULL;
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "SELECT p.rows, (SELECT count(*) FROM ");
+	sql_append_qualified(&sql, config->target.schema, "captured_table");
+	buffer_append_text(&sql, " c WHERE c.stream = p.stream AND c.generation_tx_id = p.generation_tx_id"
+	                         " AND c.generation_lsn = p.generation_lsn) FROM (SELECT * FROM ");
+	sql_append_qualified(&sql, config->target.schema, "snapshot_progress");
+	buffer_append_text(&sql, " WHERE stream = $1 ORDER BY started_at DESC LIMIT 1) p WHERE p.finished_at IS NULL");
+	error = read_state(target, config, &sql, &result);
+	buffer_free(&sql);
+	if (error != NULL || result == NULL)
+		return error;
+	watermark->snapshot_open = pg_result_rows(result) > 0;
+	if (watermark->snapshot_open) {
+		watermark->snapshot_rows = pg_result_integer(result, 0, 0);
+		watermark->snapshot_tables = pg_result_integer(result, 0, 1);
+	}
+	pg_result_free(result);
+	return NULL;
+}
+
+static struct error *read_stream(struct pg_connection *target, const struct config *config, struct arena *arena,
+                                 struct watermark *watermark)
+{
 	struct pg_result *result = NULL;
 	struct buffer sql = {0};
 	struct error *error;
@@ -40,14 +81,9 @@ struct error *watermark_read(struct pg_connection *target, const struct config *
 	buffer_append_text(&sql, "SELECT last_commit_lsn, state, error, applied_at FROM ");
 	sql_append_qualified(&sql, config->target.schema, "stream");
 	buffer_append_text(&sql, " WHERE name = $1");
-	error = pg_query(target, sql.data, 1, parameters, &result);
+	error = read_state(target, config, &sql, &result);
 	buffer_free(&sql);
-	if (error != NULL && !pg_is_broken(target)) { /* no such schema, or no right: compared without */
-		log_debug("no watermark: %s", error->message);
-		error_free(error);
-		return NULL;
-	}
-	if (error != NULL)
+	if (error != NULL || result == NULL)
 		return error;
 	if (pg_result_rows(result) > 0 && lsn_parse(pg_result_text(result, 0, 0), &watermark->lsn)) {
 		watermark->known = true;
@@ -57,6 +93,13 @@ struct error *watermark_read(struct pg_connection *target, const struct config *
 	}
 	pg_result_free(result);
 	return NULL;
+}
+
+struct error *watermark_read(struct pg_connection *target, const struct config *config, struct arena *arena,
+                             struct watermark *watermark)
+{
+	TRY(read_stream(target, config, arena, watermark));
+	return read_snapshot(target, config, watermark);
 }
 
 bool watermark_is_stopped(const struct watermark *watermark)
@@ -98,6 +141,13 @@ bool watermark_push_fence(struct pg_connection *source)
 	return pushed;
 }
 
+/* Nothing is to be waited for any more. */
+static bool is_over(const struct watermark *watermark, int64_t deadline)
+{
+	return !watermark->known || watermark_is_stopped(watermark) || signals_stop_requested() ||
+	       clock_monotonic_us() >= deadline;
+}
+
 struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,
                               struct arena *arena, bool *passed)
 {
@@ -106,11 +156,23 @@ struct error *watermark_await(struct pg_connection *target, const struct config 
 	for (;;) {
 		struct watermark watermark;
 
-		TRY(watermark_read(target, config, arena, &watermark));
+		TRY(read_stream(target, config, arena, &watermark));
 		*passed = watermark.known && watermark.lsn >= lsn;
-		if (*passed || !watermark.known || watermark_is_stopped(&watermark) || signals_stop_requested() ||
-		    clock_monotonic_us() >= deadline)
+		if (*passed || is_over(&watermark, deadline))
 			return NULL;
 		clock_sleep_ms(POLL_MS);
+	}
+}
+
+struct error *watermark_await_snapshot(struct pg_connection *target, const struct config *config, int64_t wait_us,
+                                       struct arena *arena, struct watermark *watermark)
+{
+	int64_t deadline = clock_monotonic_us() + wait_us;
+
+	for (;;) {
+		TRY(watermark_read(target, config, arena, watermark));
+		if (!watermark->snapshot_open || is_over(watermark, deadline))
+			return NULL;
+		clock_sleep_ms(SNAPSHOT_POLL_MS);
 	}
 }

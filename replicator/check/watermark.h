@@ -12,6 +12,10 @@ struct watermark {
 	const char *state; /* "running"…; in the arena */
 	const char *error; /* what stopped it, or "" */
 	const char *applied_at;
+	/* A snapshot of the connector whose end was not applied yet: until then the target may lack rows, or have old ones. */
+	bool snapshot_open;
+	int64_t snapshot_tables; /* that it has brought rows of so far */
+	int64_t snapshot_rows;
 };
 
 struct error *watermark_read(struct pg_connection *target, const struct config *config, struct arena *arena,
@@ -32,5 +36,9 @@ bool watermark_push_fence(struct pg_connection *source);
  */
 struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,
                               struct arena *arena, bool *passed);
+
+/* Waits likewise until no snapshot is open; *watermark is what was read last. */
+struct error *watermark_await_snapshot(struct pg_connection *target, const struct config *config, int64_t wait_us,
+                                       struct arena *arena, struct watermark *watermark);
 
 #endif

@@ -532,6 +532,59 @@ START_TEST(stream_that_stands_still)
 }
 END_TEST
 
+static void run_state(const char *sql)
+{
+	struct pg_connection *connection = connect_database("check_target");
+
+	postgres_execute(connection, sql);
+	pg_disconnect(connection);
+}
+
+/* One table is there, the other comes: no verdict of that one, whether the stream runs or was stopped meanwhile. */
+START_TEST(snapshot_that_is_being_read)
+{
+	struct stream stream = {0};
+	struct pair pair;
+	char *text;
+
+	start_stream(&stream);
+	run("check_source", "CREATE TABLE late AS SELECT i AS id FROM generate_series(1, 100) i;"
+	                    "ALTER TABLE late ADD PRIMARY KEY (id)");
+	run("check_target", "CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)");
+	run_state(
+	    "INSERT INTO replicator.snapshot_progress VALUES"
+	    " ('replicator', 5, '0/5', 7, now() - interval '1 h', NULL), ('replicator', 9, '0/9', 42, now(), NULL);"
+	    "INSERT INTO replicator.captured_table (stream, schema_name, table_name, generation_tx_id,"
+	    " generation_lsn, began_xid, had_rows) VALUES ('replicator', 'public', 'live', 9, '0/9', '1', false),"
+	    " ('replicator', 'public', 'hot', 5, '0/5', '1', false)");
+	expect_no_error(compare(&pair, 2000, NULL, 0));
+	expect_verdict(&pair, "public.late", VERDICT_UNCHECKED, "a snapshot of the connector is being read");
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_UNCHECKED);
+	text = report_text(&pair, false);
+	ck_assert_ptr_nonnull(strstr(text, "a snapshot of the connector is being read: 1 table, 42 rows so far"));
+	free(text);
+	text = report_text(&pair, true);
+	ck_assert_ptr_nonnull(strstr(text, "\"snapshot_open\": true"));
+	free(text);
+	release(&pair);
+
+	stop_stream(&stream);
+	run_state("UPDATE replicator.stream SET state = 'stopped'");
+	expect_no_error(compare(&pair, 60000, NULL, 0));
+	expect_verdict(&pair, "public.late", VERDICT_UNCHECKED, "a snapshot of the connector is being read");
+	expect_verdict(&pair, "public.hot", VERDICT_IN_SYNC, NULL);
+	ck_assert_int_lt(pair.elapsed_us, 20 * 1000000); /* nothing more comes */
+	release(&pair);
+
+	/* Its end decides. What was broken off before it has none. */
+	run_state("UPDATE replicator.snapshot_progress SET finished_at = now() WHERE generation_tx_id = 9");
+	expect_no_error(compare(&pair, 60000, NULL, 0));
+	expect_verdict(&pair, "public.late", VERDICT_DIFFERENT, NULL);
+	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_DIFFERENT);
+	release(&pair);
+}
+END_TEST
+
 /* The whole check as check_target does it; the report's text is the caller's. */
 static enum exit_code verify(const struct verify_options *options, char **text)
 {
@@ -744,6 +797,7 @@ int main(void)
 	tcase_add_test(tests, live_pair_is_in_sync);
 	tcase_add_test(tests, fault_is_found_in_a_live_pair);
 	tcase_add_test(tests, stream_that_stands_still);
+	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
 	tcase_add_test(tests, repair_says_what_is_refused);
 	tcase_add_test(tests, repair_of_a_live_pair);
