@@ -9,13 +9,22 @@
  *   comes: librdkafka and the broker both make room for one. fetch.wait.max.ms is short because other requests to the
  *   same broker queue up behind a waiting fetch.
  *
- * Source: librdkafka's CONFIGURATION.md.
+ *   A connection whose other end is gone without a word. librdkafka gives up a request after socket.timeout.ms (60 s),
+ *   and shortening that would end a large record on a slow line, again and again: it is the time of the whole answer.
+ *   So the kernel is asked: what a live host does not acknowledge for a while, or a probe that it does not answer, ends
+ *   the connection, however long an answer takes. librdkafka itself can only switch the probes on, at the system's two
+ *   hours (librdkafka #3851).
+ *
+ * Source: librdkafka's CONFIGURATION.md; tcp(7).
  */
 #include "stream/source_internal.h"
 
 #include "base/memory.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 struct property {
 	const char *name;
@@ -55,6 +64,9 @@ static const struct property defaults[] = {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define QUEUE_KBYTES_MIN (16 * 1024)
 #define QUEUE_KBYTES_MAX (64 * 1024)
+#define UNACKNOWLEDGED_MOST_MS 15000
+#define PROBE_AFTER_S 10
+#define PROBE_INTERVAL_S 5
 #define FETCH_QUEUE_BACKOFF_VERSION 0x02020000 /* before: see wake_fetchers */
 
 static struct error *set(rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -140,6 +152,21 @@ static struct error *set_users(rd_kafka_conf_t *conf, const struct config *confi
 	return NULL;
 }
 
+/* Where an option is refused the connection is noticed late, as without it. Thread: librdkafka's. */
+static int open_socket(int domain, int type, int protocol, void *context)
+{
+	static const int unacknowledged = UNACKNOWLEDGED_MOST_MS, idle = PROBE_AFTER_S, interval = PROBE_INTERVAL_S;
+	int handle = socket(domain, type | SOCK_CLOEXEC, protocol);
+
+	(void)context;
+	if (handle < 0)
+		return handle;
+	(void)setsockopt(handle, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged, sizeof(unacknowledged));
+	(void)setsockopt(handle, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(handle, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	return handle;
+}
+
 /* The value of a property of text; "" where it has none. */
 static char *value_of(const rd_kafka_conf_t *conf, const char *name)
 {
@@ -170,6 +197,7 @@ static struct error *make_conf(const struct config *config, rd_kafka_conf_t **co
 	struct error *error;
 
 	*conf = rd_kafka_conf_new();
+	rd_kafka_conf_set_socket_cb(*conf, open_socket);
 	error = set_ours(*conf, config);
 	if (error == NULL)
 		error = set_users(*conf, config);

@@ -7,9 +7,12 @@
 #include "stream/source_internal.h"
 
 #include <check.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define WAIT_MS 20000
 
@@ -542,6 +545,35 @@ START_TEST(test_refused_fetches_are_tried_again)
 }
 END_TEST
 
+/* The sockets of this process, to the mock cluster and of it, that end when their other end says nothing. */
+static int watched_sockets(void)
+{
+	int count = 0;
+
+	for (int handle = 3; handle < 1024; handle++) {
+		int timeout_ms = 0, idle_s = 0, probes = 0;
+		socklen_t size = sizeof(int);
+
+		if (getsockopt(handle, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, &size) == 0 &&
+		    getsockopt(handle, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &size) == 0 &&
+		    getsockopt(handle, SOL_SOCKET, SO_KEEPALIVE, &probes, &size) == 0)
+			count += timeout_ms == 15000 && idle_s == 10 && probes != 0;
+	}
+	return count;
+}
+
+START_TEST(test_lost_connections_are_noticed_by_the_kernel)
+{
+	make_topics();
+	ck_assert_int_eq(watched_sockets(), 0);
+	produce_transaction(1);
+	produce_flush();
+	begin();
+	expect_transaction(1, 2);
+	ck_assert_int_gt(watched_sockets(), 0);
+}
+END_TEST
+
 enum { AHEAD = 1500, AHEAD_BYTES = 2000 };
 
 /*
@@ -730,6 +762,7 @@ int main(void)
 	tcase_add_test(tests, test_broker_goes_and_comes_back);
 	tcase_add_test(tests, test_group_has_the_offsets_after_the_broker_was_away);
 	tcase_add_test(tests, test_refused_fetches_are_tried_again);
+	tcase_add_test(tests, test_lost_connections_are_noticed_by_the_kernel);
 	tcase_add_test(tests, test_partitions_that_ran_ahead_are_held_back);
 	tcase_add_test(tests, test_transaction_larger_than_memory_goes_on);
 	tcase_add_test(tests, test_unreachable_broker_is_waited_for);
