@@ -586,6 +586,8 @@ static void tear_down(void)
 	free((char *)config.target.dsn);
 }
 
+static unsigned unreached; /* later calls that did not come this time */
+
 /*
  * The call with that number fails in a run that begins with an empty target; then as often as it takes without a
  * failure.
@@ -599,7 +601,10 @@ static void fail_one(long number, unsigned outcomes[2])
 	code = run(number);
 	outcomes[code == 0 ? 0 : 1]++;
 	snprintf(when, sizeof(when), "%s call %ld (%s)", kind_names[shared->kind], number, shared->what);
-	ck_assert_msg(shared->what[0] != '\0', "%s: there was no such call", when);
+	if (shared->what[0] == '\0') { /* how often a socket is asked is not the same in each run */
+		ck_assert_msg(number > 1 && code == 0, "%s: there was no such call", when);
+		unreached++;
+	}
 	expect_known_state(when);
 	if (code != 0)
 		ck_assert_int_eq(run(0), 0);
@@ -645,9 +650,11 @@ START_TEST(every_call_fails_in_turn)
 	for (long i = 0; i < count; i++)
 		fail_one(pick(i, total, count), outcomes);
 	printf("%s: after %u failures the same process went on, after %u it ended with a message;"
-	       " the longest run took %.1f s (call %ld, %s)\n",
-	       kind_names[_i], outcomes[0], outcomes[1], (double)slowest.us / 1e6, slowest.number, slowest.what);
+	       " the longest run took %.1f s (call %ld, %s); %u calls did not come again\n",
+	       kind_names[_i], outcomes[0], outcomes[1], (double)slowest.us / 1e6, slowest.number, slowest.what,
+	       unreached);
 	slowest.us = 0;
+	unreached = 0;
 }
 END_TEST
 
