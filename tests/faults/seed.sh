@@ -331,4 +331,6 @@ seed_test() {
   echo "$want transactions, $(grep -c '|' "$T/reader") looks, $(wc -l <"$T/actions") faults$([ ! -e "$T/suspects" ] || echo ", $(cat "$T/suspects") suspect rows fetched again"), exits $(cat "$T"/d*/exits 2>/dev/null | sort | uniq -c | awk '{ printf "%s%s×%s", (NR > 1 ? " " : ""), $2, $1 }')" >"$T/verdict"
 }
 
-seed_exits() { exits_verdict || die "a daemon ended by itself: $(grep -ah 'exit code [^0]' "$T"/d*/log | grep -v 'exit code 7' | tail -n 1 | cut -c1-300)"; }
+seed_exits() {
+  exits_verdict || die "a daemon ended by itself (exit code $(sort -u "$T"/d*/exits | paste -sd ' ')): $(grep -ah 'exit code [^0]\|Assertion' "$T"/d*/log | grep -v 'exit code 7' | tail -n 1 | cut -c1-300 || true)"
+}
