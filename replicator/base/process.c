@@ -26,13 +26,18 @@ struct process {
 	int code;
 };
 
-/* In the child of a process with threads: only what a signal handler may do. */
+/*
+ * In the child of a process with threads: only what a signal handler may do. Signals are blocked, and what comes
+ * meanwhile ends the child, and does not go into our handlers, which it has until then.
+ */
 static void become(const char *const *arguments, int output, pid_t parent)
 {
 	int nothing = open("/dev/null", O_RDWR);
 	sigset_t none;
 
 	sigemptyset(&none);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent || nothing < 0 ||
 	    dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
 		_exit(REFUSED);
@@ -46,14 +51,18 @@ struct error *process_start(const char *const *arguments, struct process **proce
 {
 	pid_t parent = getpid();
 	int output = memfd_create("output", MFD_CLOEXEC);
+	sigset_t all, before;
 	pid_t pid;
 
 	*process = NULL;
 	if (output < 0)
 		return error_new(ERROR_SYSTEM, "no file for the output of a process: %s", strerror(errno));
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
 		become(arguments, output, parent);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0) {
 		close(output);
 		return error_new(ERROR_SYSTEM, "no process: %s", strerror(errno));
