@@ -161,6 +161,18 @@ CREATE TABLE t (id int PRIMARY KEY, a text, b int);
 INSERT INTO t VALUES (1, '10', 1), (2, NULL, 2);
 ALTER TABLE t ALTER a TYPE int USING a::int * 2, ALTER b TYPE text USING 'n' || b;
 INSERT INTO t VALUES (3, 3, 'n3');
+-- case: of the key
+CREATE TABLE t (id int PRIMARY KEY, a text);
+INSERT INTO t VALUES (1, 'one'), (2, 'two');
+ALTER TABLE t ALTER id TYPE text USING '<' || id || '>';
+INSERT INTO t VALUES ('3', 'three');
+DELETE FROM t WHERE id = '<1>';
+-- case: of a table without a key
+CREATE TABLE t (a int, b int);
+ALTER TABLE t REPLICA IDENTITY FULL;
+INSERT INTO t VALUES (1, 1), (2, 2), (2, 2), (NULL, 3);
+ALTER TABLE t ALTER a TYPE text USING '<' || a || '>';
+UPDATE t SET b = 4 WHERE a = '<1>';
 -- case: values that the cast refuses, in a transaction larger than memory
 -- slowly: Debezium reads older rows by the column's type of the moment, and fails on these
 CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL);
@@ -544,6 +556,13 @@ CREATE TABLE t (id int PRIMARY KEY);
 INSERT INTO t SELECT generate_series(1, 20);
 ALTER TABLE t ADD u uuid NOT NULL DEFAULT gen_random_uuid();
 INSERT INTO t VALUES (21);
+-- case: volatile defaults of a table without a key, one of them its key then
+CREATE TABLE t (a int, b int);
+INSERT INTO t VALUES (1, 1), (2, 2), (2, 2);
+ALTER TABLE t ADD c uuid DEFAULT gen_random_uuid();
+ALTER TABLE t ADD id serial PRIMARY KEY;
+INSERT INTO t VALUES (3, 3);
+UPDATE t SET a = 4 WHERE id = 1;
 -- case: random(), with triggers on the table that must not fire again
 CREATE TABLE t (id int PRIMARY KEY, touched int DEFAULT 0);
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.touched := NEW.touched + 1; RETURN NEW; END $$;
