@@ -288,6 +288,17 @@ INSERT INTO u VALUES (3);
 CREATE SCHEMA @s@_2;
 CREATE TABLE @s@_2.t (id int PRIMARY KEY);
 INSERT INTO @s@_2.t VALUES (1);
+-- case: dropped with types, sequences and keys that refer to each other
+CREATE SCHEMA @s@_4;
+CREATE TYPE @s@_4.mood AS ENUM ('bad', 'good');
+CREATE SEQUENCE @s@_4.q;
+CREATE TABLE @s@_4.a (id int PRIMARY KEY, m @s@_4.mood, n bigint DEFAULT nextval('@s@_4.q'));
+CREATE TABLE @s@_4.b (id int PRIMARY KEY REFERENCES @s@_4.a, m @s@_4.mood);
+CREATE TABLE @s@_4.c (id int PRIMARY KEY REFERENCES @s@_4.b);
+INSERT INTO @s@_4.a VALUES (1, 'good');
+DROP SCHEMA @s@_4 CASCADE;
+CREATE TABLE t (id int PRIMARY KEY);
+INSERT INTO t VALUES (1);
 -- case: dropped with what is in it, renamed
 CREATE SCHEMA @s@_2;
 CREATE TABLE @s@_2.t (id int PRIMARY KEY);

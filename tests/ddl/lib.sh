@@ -16,6 +16,7 @@ CONNECT_URL=http://127.0.0.1:$CONNECT_PORT
 REPLICATOR=${REPLICATOR_BIN:-$REPO_ROOT/bin/replicator}
 CHECK_TARGET=${CHECK_TARGET_BIN:-$REPO_ROOT/bin/check_target}
 WORK=
+PATH=$(pg_bindir):$PATH # Debian's psql is a script before the real one
 export CONNECT_GROUP=connect-ddl REPLICATOR_PASSWORD=replicator
 
 source_of() { echo "${1: -2}"; } # tables18: 18
