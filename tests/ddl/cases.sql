@@ -394,6 +394,13 @@ INSERT INTO c VALUES (2, 1);
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE c DROP CONSTRAINT fk;
 INSERT INTO c VALUES (3, 33);
+-- case: renamed behind the table that it refers to
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (id int PRIMARY KEY, p int CONSTRAINT fk REFERENCES p);
+INSERT INTO p VALUES (1);
+ALTER TABLE p RENAME TO q;
+ALTER TABLE c RENAME CONSTRAINT fk TO fk2;
+INSERT INTO c VALUES (1, 1);
 
 -- phrase: enums
 -- case: created and used, value added before and after
