@@ -261,9 +261,11 @@ $$;
 CREATE FUNCTION pg_temp.do_replica_identity() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   relation regclass := pg_temp.relation('NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary)');
+  -- Beside another unique index Debezium's key need not be this one.
   index name := (SELECT min(i.relname COLLATE "C") FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-                  WHERE x.indrelid = relation AND x.indisunique AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL
-                    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (x.indkey) AND NOT a.attnotnull));
+                  WHERE x.indrelid = relation AND x.indisunique
+                 HAVING count(*) = 1 AND bool_and(x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL
+                    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (x.indkey) AND NOT a.attnotnull)));
 BEGIN
   RETURN format('ALTER TABLE %s REPLICA IDENTITY %s', relation,
                 CASE WHEN index IS NOT NULL THEN 'USING INDEX ' || quote_ident(index) ELSE pg_temp.one_of('FULL', 'FULL', 'FULL', 'DEFAULT') END);
@@ -393,7 +395,7 @@ END $$;
 
 CREATE FUNCTION pg_temp.do_key() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  relation regclass := pg_temp.relation('NOT c.relispartition AND NOT pg_temp.is_marked(c.oid)');
+  relation regclass := pg_temp.relation('NOT c.relispartition AND c.relreplident <> ''i'' AND NOT pg_temp.is_marked(c.oid)');
   k pg_constraint;
   a pg_attribute := pg_temp.attribute(relation, 'attgenerated = '''' AND atttypid IN (''int''::regtype, ''bigint''::regtype, ''text''::regtype)');
   b pg_attribute := pg_temp.attribute(relation, 'attgenerated = '''' AND atttypid IN (''int''::regtype, ''bigint''::regtype, ''text''::regtype)');
@@ -409,7 +411,7 @@ END $$;
 
 CREATE FUNCTION pg_temp.do_index() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  relation regclass := pg_temp.relation('NOT c.relispartition AND NOT pg_temp.is_marked(c.oid)');
+  relation regclass := pg_temp.relation('NOT c.relispartition AND c.relreplident <> ''i'' AND NOT pg_temp.is_marked(c.oid)');
   a pg_attribute := pg_temp.attribute(relation, 'atttypid NOT IN (''jsonb''::regtype)');
   apart boolean := pg_temp.alone() AND pg_temp.r(6) = 0;
   found regclass[];
@@ -430,7 +432,7 @@ END $$;
 
 CREATE FUNCTION pg_temp.do_constraint() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  relation regclass := pg_temp.relation('NOT c.relispartition AND NOT pg_temp.is_marked(c.oid)');
+  relation regclass := pg_temp.relation('NOT c.relispartition AND c.relreplident <> ''i'' AND NOT pg_temp.is_marked(c.oid)');
   other regclass := pg_temp.relation('NOT c.relispartition AND c.oid IN (SELECT conrelid FROM pg_constraint WHERE contype = ''p'' AND cardinality(conkey) = 1)');
   a pg_attribute := pg_temp.attribute(relation);
   k pg_constraint := pg_temp.constraint('ucf');
