@@ -351,6 +351,16 @@ INSERT INTO t VALUES (2, 2, 2);
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE t DROP CONSTRAINT u1;
 INSERT INTO t VALUES (3, 2, 3);
+-- case: a partial one is the only unique one
+CREATE TABLE t (a int, b int, c int GENERATED ALWAYS AS (b * 2) STORED);
+ALTER TABLE t REPLICA IDENTITY FULL;
+INSERT INTO t VALUES (1, 1), (2, 2), (2, 2), (NULL, 3);
+CREATE UNIQUE INDEX t_u ON t (a) WHERE b > 2;
+INSERT INTO t VALUES (3, 3), (4, 4), (5, 5), (NULL, 3);
+UPDATE t SET b = 1 WHERE a = 2;
+UPDATE t SET a = 6 WHERE a = 3;
+UPDATE t SET b = 7 WHERE a IS NULL;
+DELETE FROM t WHERE a = 4;
 -- case: CREATE INDEX CONCURRENTLY
 -- apart: PostgreSQL does not permit it in a transaction
 CREATE TABLE t (id int PRIMARY KEY, a int);

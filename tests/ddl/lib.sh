@@ -172,7 +172,7 @@ case_slowly() {
 case_sql() { printf 'SET search_path = %s;\n' "$2"; sed "s/@s@/$2/g" "$1"; }
 
 # images SIDE STREAM SCHEMA: the images of all objects in the schema and those beside it, without what may differ (oids,
-# attnums), and a digest of the rows of each table.
+# attnums …), and a digest of the rows of each table.
 images() {
   local port=$TARGET_PORT database=$2
   [ "$1" = target ] || { port=${SOURCE_PORT[$(source_of "$2")]}; database=ddl; }
@@ -196,7 +196,7 @@ SELECT replicator.type_image(t.oid) FROM pg_type t JOIN pg_namespace n ON n.oid 
 SELECT replicator.sequence_image(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname ~ '^$3(_[0-9])?\$' AND c.relkind = 'S' ORDER BY n.nspname, c.relname COLLATE "C";
 SQL
-    jq -cS 'walk(if type == "object" then del(.oid, .attnum, .missing, .children) else . end)' 2>&1
+    jq -cS 'walk(if type == "object" then del(.oid, .attnum, .missing, .children, .replica_identity) else . end)' 2>&1
 }
 
 check_stream() {

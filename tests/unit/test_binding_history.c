@@ -121,6 +121,23 @@ START_TEST(the_target_has_not_the_index_of_the_log)
 }
 END_TEST
 
+/* The connector takes a partial unique index for a key; whole old rows make up for it. */
+START_TEST(a_partial_index_that_names_no_row)
+{
+	static const char table[] = "(id int, code text UNIQUE)";
+	struct binding *binding;
+
+	given(table, _i == 1 ? "(id int, code text UNIQUE); ALTER TABLE logged.t REPLICA IDENTITY FULL" : table);
+	if (_i == 0) {
+		expect_lacks_key();
+		return;
+	}
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert(binding->own_key && binding->strict);
+	ck_assert_uint_eq(binding->key_count, 0);
+}
+END_TEST
+
 START_TEST(the_log_does_not_know_the_table)
 {
 	postgres_execute(connection, "CREATE TABLE history.t (id int, code text)");
@@ -264,6 +281,7 @@ int main(void)
 	tcase_add_test(tests, another_primary_key);
 	tcase_add_loop_test(tests, the_target_has_not_the_keys_of_the_log, 0, sizeof(unlike) / sizeof(*unlike));
 	tcase_add_test(tests, the_target_has_not_the_index_of_the_log);
+	tcase_add_loop_test(tests, a_partial_index_that_names_no_row, 0, 2);
 	tcase_add_test(tests, the_log_does_not_know_the_table);
 	tcase_add_loop_test(tests, a_column_that_is_ahead, 0, 2);
 	tcase_add_test(tests, a_value_in_a_column_that_is_ahead);

@@ -121,20 +121,20 @@ static struct error *follow_log(bool baseline)
 /* All images of schemas c… without what may differ. */
 static char *images(struct pg_connection *connection, const char *schema)
 {
-	char *sql = memory_format(
-	    "SELECT coalesce(string_agg(regexp_replace(image::text, '\"(oid|attnum)\": \\d+(, "
-	    ")?|\"children\": \\[[^]]*\\](, )?|\"missing\": (null|\"([^\"\\\\]|\\\\.)*\")(, )?', '', 'g'), "
-	    "E'\\n' ORDER BY rank, image->>'schema', image->>'name'), '')"
-	    "  FROM (SELECT 1, replicator.table_image(c.oid) FROM pg_class c WHERE "
-	    "c.relnamespace::regnamespace::text ~ '%s'"
-	    "         UNION ALL SELECT 2, replicator.type_image(t.oid) FROM pg_type t WHERE "
-	    "t.typnamespace::regnamespace::text ~ '%s'"
-	    "           AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = "
-	    "t.typrelid AND c.relkind = 'c'))"
-	    "         UNION ALL SELECT 3, replicator.sequence_image(c.oid) FROM pg_class c WHERE "
-	    "c.relnamespace::regnamespace::text ~ '%s')"
-	    "       AS found (rank, image) WHERE image IS NOT NULL",
-	    schema, schema, schema);
+	char *sql = memory_format("SELECT coalesce(string_agg(regexp_replace(image::text, '\"(oid|attnum)\": \\d+(, "
+	                          ")?|\"replica_identity\": \"[a-z]\"(, )?|\"children\": \\[[^]]*\\](, )?|\"missing\": "
+	                          "(null|\"([^\"\\\\]|\\\\.)*\")(, )?', '', 'g'), "
+	                          "E'\\n' ORDER BY rank, image->>'schema', image->>'name'), '')"
+	                          "  FROM (SELECT 1, replicator.table_image(c.oid) FROM pg_class c WHERE "
+	                          "c.relnamespace::regnamespace::text ~ '%s'"
+	                          "         UNION ALL SELECT 2, replicator.type_image(t.oid) FROM pg_type t WHERE "
+	                          "t.typnamespace::regnamespace::text ~ '%s'"
+	                          "           AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = "
+	                          "t.typrelid AND c.relkind = 'c'))"
+	                          "         UNION ALL SELECT 3, replicator.sequence_image(c.oid) FROM pg_class c WHERE "
+	                          "c.relnamespace::regnamespace::text ~ '%s')"
+	                          "       AS found (rank, image) WHERE image IS NOT NULL",
+	                          schema, schema, schema);
 	char *text = postgres_value(connection, sql);
 
 	free(sql);
