@@ -332,6 +332,12 @@ INSERT INTO t VALUES (1, 1);
 ALTER TABLE t ADD CONSTRAINT t_pk PRIMARY KEY USING INDEX t_u;
 ALTER TABLE t RENAME CONSTRAINT t_pk TO t_pk2;
 UPDATE t SET a = 2 WHERE id = 1;
+-- case: added beside a unique index, to rows that the connector sends with it
+CREATE TABLE t (id int NOT NULL UNIQUE, a text NOT NULL);
+INSERT INTO t VALUES (1, 'a');
+INSERT INTO t VALUES (2, 'b');
+ALTER TABLE t ADD PRIMARY KEY (a);
+UPDATE t SET a = 'c' WHERE id = 2;
 
 -- phrase: unique and other indexes
 -- case: created, unique, partial, on an expression, renamed, dropped

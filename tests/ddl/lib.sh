@@ -79,7 +79,7 @@ target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=$stream user=replicato
 kafka = { brokers = "$BROKER"; topic_prefix = "$stream"; $topics };
 decoding = { decimal = "string"; interval = "string"; time = "isostring"; hstore = "json"; };
 connect = { url = "http://127.0.0.1:$CONNECT_PORT"; connector = "$stream"; slot = "$stream"; };
-supervision = { interval = "2s"; }; # restarts the connector where it fails (docs/ddl.md, "What is not there yet")
+supervision = { interval = "2s"; }; # restarts the connector where it fails (docs/ddl.md, "Limits of Debezium")
 CONF
   "$REPLICATOR" init source -c "$dir/replicator.conf" >"$dir/init.log" || die "init source: $(cat "$dir/init.log")"
   "$REPLICATOR" init target -c "$dir/replicator.conf" >>"$dir/init.log" || die "init target: $(cat "$dir/init.log")"
@@ -108,10 +108,12 @@ stream_runs() {
     { fail "connector $1 failed: $(connector_trace "$CONNECT_URL" "$1" | tail -n 1)"; return 1; }
 }
 
-# heals: how often the daemons restarted a connector that had failed.
+# heals [STREAM…]: how often the daemons (of all streams) restarted a connector that had failed.
 heals() {
   local stream
-  for stream in $STREAMS; do cat "$WORK/$stream/log.all" "$WORK/$stream/log" 2>/dev/null || true; done | grep -ac 'what failed of it is restarted' || true
+  # shellcheck disable=SC2086
+  [ $# -gt 0 ] || set -- $STREAMS
+  for stream; do cat "$WORK/$stream/log.all" "$WORK/$stream/log" 2>/dev/null || true; done | grep -ac 'what failed of it is restarted' || true
 }
 
 # source_mark SOURCE: prints an LSN behind all that the source has committed by now; a commit follows it, so that a stream
