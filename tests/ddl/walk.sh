@@ -85,6 +85,15 @@ walk_judge() {
   done
 }
 
+# Walks use the same names: a connector keeps the types that it met under a name until it starts again.
+walk_fresh_connectors() {
+  local stream
+  for stream in $STREAMS; do connector_restart "$CONNECT_URL" "$stream" || true; done
+  for stream in $STREAMS; do
+    connector_wait_running "$CONNECT_URL" "$stream" 90 && wait_until 90 slot_follows "$(source_of "$stream")" "$stream" || return 1
+  done
+}
+
 # walk_run SEED STEPS: one walk; its line goes to the results. The schemas of the walk before go first.
 walk_run() {
   local seed=$1 steps=$2 began=$SECONDS psql word=ok refused walk_kills=0 walk_restarts=0 walk_marked=0 walk_heals source=${SOURCES%% *}
@@ -94,6 +103,7 @@ walk_run() {
   source_ask "$source" "SELECT format('DROP SCHEMA %I CASCADE;', nspname) FROM pg_namespace WHERE nspname ~ '^walk' ORDER BY 1 DESC" >"$WORK/walk/clear.sql"
   source_psql "$source" -f "$WORK/walk/clear.sql" -c "UPDATE replicator.ddl_settings SET touch_rows = 1000000" -c "CREATE SCHEMA walk"
   streams_await "$source" || return 1
+  walk_fresh_connectors || return 1
   walk_script "$seed" "$steps" >"$WORK/walk/script.sql"
   rm -f "$WORK/walk/question" "$WORK/walk/answer"
   mkfifo "$WORK/walk/question" "$WORK/walk/answer"

@@ -466,8 +466,7 @@ BEGIN
   RETURN CASE WHEN type IS NULL OR pg_temp.r(5) = 0 THEN format('CREATE TYPE %s.%I AS ENUM (''one'', ''it''''s two'', ''three'')', pg_temp.schema(), pg_temp.fresh('e'))
     WHEN pg_temp.r(2) = 0 THEN format('ALTER TYPE %s ADD VALUE %L%s', type, pg_temp.fresh('l'), CASE pg_temp.r(2) WHEN 0 THEN ' BEFORE ' || quote_literal(labels[1 + pg_temp.r(cardinality(labels))]) END)
     WHEN pg_temp.r(2) = 0 THEN format('ALTER TYPE %s RENAME VALUE %L TO %L', type, labels[1 + pg_temp.r(cardinality(labels))], pg_temp.fresh('l'))
-    WHEN pg_temp.r(3) = 0 THEN pg_temp.paused(format('DROP TYPE %s', type))
-    ELSE format('ALTER TYPE %s RENAME TO %I', type, pg_temp.fresh('e')) END;
+    WHEN pg_temp.r(3) = 0 THEN pg_temp.paused(format('DROP TYPE %s', type)) END;
 END $$;
 
 CREATE FUNCTION pg_temp.do_domain() RETURNS text LANGUAGE plpgsql AS $$
