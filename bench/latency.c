@@ -4,10 +4,11 @@
  * Usage: latency SOURCE-DSN TARGET-DSN RATE SECONDS FIRST-ID
  *
  * NOTES
- *   One thread inserts orders with rising ids into the source, each a transaction of its own, at a steady rate; the time
- *   of a commit is when the source has confirmed it. The other asks the target for the highest id, five thousand times a
- *   second at most; transactions arrive in their order, so every id up to it is visible then. The rows of the first two
- *   seconds are a warm-up. Prints a line for each other row: id, commit, visible (microseconds since the epoch).
+ *   One thread inserts orders with rising ids into the source, each a transaction of its own, at a steady rate; the
+ *   time of a commit is when the source has confirmed it. The other asks the target for the highest id, five thousand
+ *   times a second at most; transactions arrive in their order, so every id up to it is visible then. The rows of the
+ *   first two seconds are a warm-up. Prints a line for each other row: id, commit, visible (microseconds since the
+ *   epoch).
  *
  *   Leaves with 1 when not all rows are visible ten seconds after the last commit.
  */

@@ -1,4 +1,6 @@
-/* map.h - bytes to pointer, open addressing; keys are copied. For registries (tables, topics, statements). One thread. */
+/*
+ * map.h - bytes to pointer, open addressing; keys are copied. For registries (tables, topics, statements). One thread.
+ */
 #ifndef REPLICATOR_BASE_MAP_H
 #define REPLICATOR_BASE_MAP_H
 

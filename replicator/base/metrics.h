@@ -1,6 +1,6 @@
 /*
- * metrics.h - the process's counters and histograms, in one place, as the log is: counted where something happens, read by
- * whoever serves them (ops/).
+ * metrics.h - the process's counters and histograms, in one place, as the log is: counted where something happens, read
+ * by whoever serves them (ops/).
  *
  * Thread: any; a count is one relaxed atomic addition.
  * Source of the format: Prometheus documentation, "Exposition formats", text format 0.0.4.
@@ -68,7 +68,10 @@ void metric_each_table(void (*visit)(const struct metric_table *table, void *con
 
 void metric_set_estimated_rows(const char *table, int64_t rows); /* of a table seen before */
 
-/* Where the target stands in a partition (written with its rows), and where Kafka's end is. `number` is the partition's. */
+/*
+ * Where the target stands in a partition (written with its rows), and where Kafka's end is. `number` is the
+ * partition's.
+ */
 void metric_set_offset(uint32_t number, const char *topic, int32_t partition, int64_t next_offset);
 void metric_set_high_watermark(uint32_t number, const char *topic, int32_t partition, int64_t high);
 

@@ -1,4 +1,6 @@
-/* sha256.h - the SHA-256 digest (FIPS 180-4), by OpenSSL's libcrypto, the same as PostgreSQL's sha256(). Thread: any. */
+/*
+ * sha256.h - the SHA-256 digest (FIPS 180-4), by OpenSSL's libcrypto, the same as PostgreSQL's sha256(). Thread: any.
+ */
 #ifndef REPLICATOR_BASE_SHA256_H
 #define REPLICATOR_BASE_SHA256_H
 

@@ -31,7 +31,9 @@ struct slab_writer {
 void slab_writer_init(struct slab_writer *writer, struct slab_account *account);
 void slab_writer_close(struct slab_writer *writer); /* gives up the writer's own reference to its current slab */
 
-/* Room for at least `bytes` bytes, aligned to 8. Valid until the next slab_reserve or slab_commit of the same writer. */
+/*
+ * Room for at least `bytes` bytes, aligned to 8. Valid until the next slab_reserve or slab_commit of the same writer.
+ */
 void *slab_reserve(struct slab_writer *writer, size_t bytes);
 
 /*

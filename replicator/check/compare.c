@@ -2,17 +2,17 @@
  * compare.c - see the header.
  *
  * NOTES
- *   A look: a snapshot of the source and its position, the stream's watermark passes that, then a snapshot of the target.
- *   The target is then at the source's snapshot or a little later, never before. The first look compares digests of
- *   buckets of rows, then lists the rows of the unequal buckets. What is equal here is proved: the target had the
- *   source's rows of that snapshot.
+ *   A look: a snapshot of the source and its position, the stream's watermark passes that, then a snapshot of the
+ *   target. The target is then at the source's snapshot or a little later, never before. The first look compares
+ *   digests of buckets of rows, then lists the rows of the unequal buckets. What is equal here is proved: the target
+ *   had the source's rows of that snapshot.
  *
- *   What is unequal may have changed at the source after its snapshot. Those rows are looked at again, by their keys, in
- *   new looks. Between the snapshots of two looks lies the target's: when a row's version (xmin) at the source is the
- *   same in both, the target had nothing else to show in between, and what it showed was wrong. Two such findings in a
- *   row, and the row differs for good. When the target shows what the source showed in any of the last looks, the row is
- *   settled. A row that the source changes without pause is settled by luck, sooner or later; else, after the time is
- *   over, it is said that it could not be compared.
+ *   What is unequal may have changed at the source after its snapshot. Those rows are looked at again, by their keys,
+ *   in new looks. Between the snapshots of two looks lies the target's: when a row's version (xmin) at the source is
+ *   the same in both, the target had nothing else to show in between, and what it showed was wrong. Two such findings
+ *   in a row, and the row differs for good. When the target shows what the source showed in any of the last looks, the
+ *   row is settled. A row that the source changes without pause is settled by luck, sooner or later; else, after the
+ *   time is over, it is said that it could not be compared.
  *
  *   Where the stream says that it is stopped, or the target has no state of it, nothing is waited for, and the second
  *   look decides.

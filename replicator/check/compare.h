@@ -37,8 +37,8 @@ void comparison_disconnect(struct comparison *comparison);
 struct error *compare_tables(struct comparison *comparison, struct check_tables *tables);
 
 /*
- * Takes a source snapshot, waits until the stream has passed it (at most wait_us), takes a target snapshot: both sessions
- * are open afterwards, comparison_end_look closes them. `passed` and `stopped` say what the wait came to.
+ * Takes a source snapshot, waits until the stream has passed it (at most wait_us), takes a target snapshot: both
+ * sessions are open afterwards, comparison_end_look closes them. `passed` and `stopped` say what the wait came to.
  */
 struct error *comparison_begin_look(struct comparison *comparison, int64_t wait_us);
 void comparison_end_look(struct comparison *comparison);

@@ -4,8 +4,8 @@
  * NOTES
  *   A row is written as text by ROW(…)::text over the columns that both sides have, in the source's order; NULL and ''
  *   and the borders of columns are told apart there. Sessions of ours have equal settings for time zone, bytea, floats
- *   and intervals, so equal values give equal text, except where equal values have several texts: numeric (2.50 and 2.5)
- *   and arrays of it, money (the server's locale), and types that differ between the sides: json beside jsonb,
+ *   and intervals, so equal values give equal text, except where equal values have several texts: numeric (2.50 and
+ *   2.5) and arrays of it, money (the server's locale), and types that differ between the sides: json beside jsonb,
  *   timestamp beside timestamptz, char(n) beside another length or text. No collation has a part in it.
  *
  *   What the rules mask or cast is computed by the source in the same way as the stream does it (target/rules.c).

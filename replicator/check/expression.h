@@ -15,8 +15,8 @@ struct expression_options {
 };
 
 /*
- * One column of alias t, as the rules have it in the target: what is masked or cast is computed at the source, so that both
- * sides are equal. It may be several expressions for a ROW().
+ * One column of alias t, as the rules have it in the target: what is masked or cast is computed at the source, so that
+ * both sides are equal. It may be several expressions for a ROW().
  */
 void expression_append_column(struct buffer *sql, const struct check_column *column, enum side which);
 
@@ -39,8 +39,8 @@ void expression_append_key_hash(struct buffer *sql, const struct check_table *ta
 void expression_append_from(struct buffer *sql, const struct check_table *table, enum side which);
 
 /*
- * " AND …", or nothing: leaves out rows of the source that the rule's filter does not admit; of the target, those which a
- * soft delete left there, and those of other sources.
+ * " AND …", or nothing: leaves out rows of the source that the rule's filter does not admit; of the target, those which
+ * a soft delete left there, and those of other sources.
  */
 void expression_append_alive(struct buffer *sql, const struct check_table *table, enum side which,
                              const struct expression_options *options);

@@ -1,11 +1,11 @@
 /* options.c - see the header. */
 #include "check/options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
+
+#include "base/text.h"
 
 static void print_usage(FILE *out)
 {
@@ -36,15 +36,6 @@ static void print_usage(FILE *out)
 	      out);
 }
 
-static bool parse_number(const char *text, int64_t least, int64_t *number)
-{
-	char *end;
-
-	errno = 0;
-	*number = strtoll(text, &end, 10);
-	return errno == 0 && end != text && *end == '\0' && *number >= least && *number <= INT64_C(1000000000);
-}
-
 static bool add_pattern(struct check_options *options, const char *pattern)
 {
 	if (options->pattern_count == OPTION_PATTERNS_MOST) {
@@ -63,7 +54,7 @@ static const char *take_word(int argc, char **argv)
 
 static bool take_number(const char *name, const char *text, int64_t least, int64_t *number)
 {
-	if (parse_number(text, least, number))
+	if (text_read_integer(text, least, INT64_C(1000000000), number))
 		return true;
 	fprintf(stderr, CHECK_PROGRAM ": %s takes a whole number of at least %" PRId64 "\n", name, least);
 	return false;

@@ -2,8 +2,8 @@
  * repair.c - see the header.
  *
  * NOTES
- *   How a change that the stream applies meanwhile wins. A batch of rows is one transaction of the target that begins by
- *   locking the table against writers (SHARE ROW EXCLUSIVE), the stream among them. Then the rows are read at the
+ *   How a change that the stream applies meanwhile wins. A batch of rows is one transaction of the target that begins
+ *   by locking the table against writers (SHARE ROW EXCLUSIVE), the stream among them. Then the rows are read at the
  *   source. Only those whose version is still that of the look which found them different are touched: the stream has
  *   passed that look's position, so the target has nothing to expect for them from before. What the source commits to
  *   them afterwards comes through the stream, which waits for the lock, and is applied on top. All others are left to
@@ -222,7 +222,10 @@ static struct error *try_batch(struct repair *repair, struct check_table *table,
 	return error;
 }
 
-/* Again while the server says that it heals by itself; once more in another way when unique values stand in each other's way. */
+/*
+ * Again while the server says that it heals by itself; once more in another way when unique values stand in each
+ * other's way.
+ */
 static struct error *repair_batch(struct repair *repair, struct check_table *table, struct batch *batch, bool dry_run)
 {
 	struct error *error = NULL;

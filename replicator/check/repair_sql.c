@@ -2,8 +2,8 @@
  * repair_sql.c - see the header.
  *
  * NOTES
- *   Values travel as text[] parameters, a parameter a column, and are cast row by row to the target's types, without type
- *   modifiers: the assignment refuses what does not fit, where a cast would cut it.
+ *   Values travel as text[] parameters, a parameter a column, and are cast row by row to the target's types, without
+ *   type modifiers: the assignment refuses what does not fit, where a cast would cut it.
  */
 #include "check/repair_sql.h"
 
@@ -95,7 +95,7 @@ void repair_append_target_sql(struct buffer *sql, const struct check_table *tabl
 	rows_append_key_join(sql, table, SIDE_TARGET, "s");
 }
 
-/* --- parameters: an array a column ---------------------------------------------------------------------------------- */
+/* --- parameters: an array a column -------------------------------------------------------------------------------- */
 
 struct parameters {
 	const char **values;
@@ -174,7 +174,7 @@ static struct parameters new_parameters(const struct check_table *table)
 	return (struct parameters){memory_alloc((2 * table->column_count + 4) * sizeof(char *)), 0};
 }
 
-/* --- statements ----------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 
 static void append_log(struct buffer *sql, const struct repair_names *names, const struct check_table *table,
                        const char *action)

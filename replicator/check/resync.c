@@ -2,16 +2,17 @@
  * resync.c - see resync.h
  *
  * NOTES
- *   The connector is asked for an incremental snapshot by a row in the signal table of the source (signal.data.collection).
- *   It reads the table in chunks between the events of the stream; for each it writes a pair of rows into the same table,
- *   by which we see it work, and an end is when no more come. It never deletes. So at the end the table is compared, and
- *   what still differs is repaired: rows that the source does not have go. That comparison is the proof, and alone would
- *   do; a connector that does not listen is a warning therefore, and a table without a primary key, of which the connector
- *   takes no incremental snapshot, is compared and repaired at once.
+ *   The connector is asked for an incremental snapshot by a row in the signal table of the source
+ *   (signal.data.collection). It reads the table in chunks between the events of the stream; for each it writes a pair
+ *   of rows into the same table, by which we see it work, and an end is when no more come. It never deletes. So at the
+ *   end the table is compared, and what still differs is repaired: rows that the source does not have go. That
+ *   comparison is the proof, and alone would do; a connector that does not listen is a warning therefore, and a table
+ *   without a primary key, of which the connector takes no incremental snapshot, is compared and repaired at once.
  */
 #include "check/resync.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "check/verify.h"
 #include "pg/connection.h"
 
@@ -32,40 +34,33 @@ struct resync {
 	const struct config *config;
 	const char *schema;
 	const char *table;
-	bool keyed; /* the connector takes no snapshot of a table without a primary key */
+	const char *name; /* schema.table */
+	bool keyed;       /* the connector takes no snapshot of a table without a primary key */
 	struct pg_connection *source;
 };
 
-static struct error *ask(struct resync *resync, const char *sql, const char *first, const char *second, int64_t *number)
-{
-	const char *const parameters[2] = {first, second};
-	struct pg_result *result = NULL;
-
-	TRY(pg_query(resync->source, sql, second != NULL ? 2 : first != NULL ? 1 : 0, parameters, &result));
-	*number = pg_result_rows(result) > 0 ? pg_result_integer(result, 0, 0) : 0;
-	pg_result_free(result);
-	return NULL;
-}
-
 static struct error *check_table(struct resync *resync)
 {
+	const char *const names[2] = {resync->schema, resync->table};
 	int64_t found = 0;
 
-	TRY(ask(resync,
-	        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-	        " WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
-	        resync->schema, resync->table, &found));
+	TRY(pg_query_integer(resync->source,
+	                     "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	                     " WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
+	                     2, names, 0, &found));
 	if (found == 0)
-		return error_new(ERROR_CONFIGURATION, "%s: there is no table %s.%s", pg_description(resync->source),
-		                 resync->schema, resync->table);
-	TRY(ask(resync,
-	        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-	        "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2",
-	        resync->schema, resync->table, &found));
+		return error_new(ERROR_CONFIGURATION, "%s: there is no table %s", pg_description(resync->source),
+		                 resync->name);
+	TRY(pg_query_integer(
+	    resync->source,
+	    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	    "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2",
+	    2, names, 0, &found));
 	resync->keyed = found > 0;
 	if (!resync->keyed)
 		return NULL;
-	TRY(ask(resync, "SELECT (to_regclass($1) IS NOT NULL)::int", "replicator.signal", NULL, &found));
+	TRY(pg_query_integer(resync->source, "SELECT (to_regclass('replicator.signal') IS NOT NULL)::int", 0, NULL, 0,
+	                     &found));
 	if (found == 0)
 		return error_new(
 		    ERROR_CONFIGURATION,
@@ -76,45 +71,36 @@ static struct error *check_table(struct resync *resync)
 	return NULL;
 }
 
-/* Debezium takes the names as patterns; a point in one is written \., and backslashes twice in JSON. */
-static void append_pattern(struct buffer *json, const char *name)
-{
-	for (; *name != '\0'; name++) {
-		if (strchr("\\.[]{}()*+?^$|", *name) != NULL)
-			buffer_append_text(json, *name == '\\' ? "\\\\\\\\" : "\\\\");
-		if (*name == '"')
-			buffer_append_byte(json, '\\');
-		if (*name != '\\')
-			buffer_append_byte(json, *name);
-	}
-}
-
+/* Debezium takes the names as patterns. */
 static struct error *send_signal(struct resync *resync)
 {
-	struct buffer data = {0};
+	struct buffer pattern = {0};
 	char *id = memory_format("replicator-%" PRId64, clock_wall_us());
 	const char *parameters[2];
 	struct error *error;
+	json_t *data;
+	char *text;
 
-	buffer_append_text(&data, "{\"type\": \"incremental\", \"data-collections\": [\"");
-	append_pattern(&data, resync->schema);
-	buffer_append_text(&data, "\\\\.");
-	append_pattern(&data, resync->table);
-	buffer_append_text(&data, "\"]}");
+	text_append_pattern(&pattern, resync->name);
+	data = json_pack("{s:s, s:[s]}", "type", "incremental", "data-collections", pattern.data);
+	text = json_dumps(data, 0);
 	parameters[0] = id;
-	parameters[1] = data.data;
+	parameters[1] = text;
 	error = pg_query(resync->source,
 	                 "INSERT INTO replicator.signal (id, type, data) VALUES ($1, 'execute-snapshot', $2)", 2,
 	                 parameters, NULL);
-	buffer_free(&data);
+	json_decref(data);
+	free(text);
+	buffer_free(&pattern);
 	free(id);
 	return error_wrap(error, "asking the connector for a snapshot");
 }
 
 static struct error *count_chunks(struct resync *resync, int64_t *chunks)
 {
-	return ask(resync, "SELECT count(*) FROM replicator.signal WHERE type = 'snapshot-window-close'", NULL, NULL,
-	           chunks);
+	return pg_query_integer(resync->source,
+	                        "SELECT count(*) FROM replicator.signal WHERE type = 'snapshot-window-close'", 0, NULL,
+	                        0, chunks);
 }
 
 static struct error *await_snapshot(struct resync *resync)
@@ -143,16 +129,16 @@ static struct error *await_snapshot(struct resync *resync)
 		            "and does "
 		            "its role own that table? The rows are compared and repaired without it");
 	else
-		log_info("the connector has read %" PRId64 " chunks of %s.%s", chunks, resync->schema, resync->table);
+		log_info("the connector has read %" PRId64 " chunks of %s", chunks, resync->name);
 	return NULL;
 }
 
 struct error *resync_table(const struct config *config, const char *schema, const char *table, int64_t timeout_us,
                            FILE *out, enum exit_code *code)
 {
-	struct resync resync = {.config = config, .schema = schema, .table = table};
-	char *pattern = memory_format("%s.%s", schema, table);
-	const char *patterns[1] = {pattern};
+	char *name = memory_format("%s.%s", schema, table);
+	struct resync resync = {.config = config, .schema = schema, .table = table, .name = name};
+	const char *patterns[1] = {name};
 	const struct verify_options options = {.patterns = patterns,
 	                                       .pattern_count = 1,
 	                                       .jobs = 2,
@@ -170,6 +156,6 @@ struct error *resync_table(const struct config *config, const char *schema, cons
 	if (error == NULL)
 		error = verify_pair(config, &options, out, code);
 	pg_disconnect(resync.source);
-	free(pattern);
+	free(name);
 	return error;
 }

@@ -1,6 +1,6 @@
 /*
- * resync.h - one table read anew, with the stream running: a snapshot of it by the connector, then a comparison and repair.
- * Thread: main's.
+ * resync.h - one table read anew, with the stream running: a snapshot of it by the connector, then a comparison and
+ * repair. Thread: main's.
  */
 #ifndef REPLICATOR_CHECK_RESYNC_H
 #define REPLICATOR_CHECK_RESYNC_H

@@ -3,9 +3,9 @@
  *
  * NOTES
  *   The digest of a bucket is the sum of its rows' 64-bit hashes: no order is needed. Which bucket a row is in says the
- *   hash of its key, so that a changed row stays in its bucket, and the two versions of it meet when the bucket's rows are
- *   listed. A table without a key has the hash of the whole row in that place: a changed row is one that is missing and
- *   one too many, and what is compared is how many rows there are of each hash.
+ *   hash of its key, so that a changed row stays in its bucket, and the two versions of it meet when the bucket's rows
+ *   are listed. A table without a key has the hash of the whole row in that place: a changed row is one that is missing
+ *   and one too many, and what is compared is how many rows there are of each hash.
  */
 #include "check/rows.h"
 

@@ -2,10 +2,10 @@
  * scan.c - see the header.
  *
  * NOTES
- *   A table is cut by its blocks, each side by its own: sums of hashes need no order, so the pieces of the two sides need
- *   not match. That reads a table as it lies on the disk, whatever its key is, takes no index and no collation, and a
- *   table without a key like any other. A piece is short, so that a rate, a progress bar and Ctrl-C work.
- *   Before PostgreSQL 14 a server cannot start in the middle of a table: there a table is one piece.
+ *   A table is cut by its blocks, each side by its own: sums of hashes need no order, so the pieces of the two sides
+ *   need not match. That reads a table as it lies on the disk, whatever its key is, takes no index and no collation,
+ *   and a table without a key like any other. A piece is short, so that a rate, a progress bar and Ctrl-C work. Before
+ *   PostgreSQL 14 a server cannot start in the middle of a table: there a table is one piece.
  */
 #include "check/scan.h"
 

@@ -2,8 +2,8 @@
  * sequences.c - see the header.
  *
  * NOTES
- *   A sequence of the target matters on the day that people write there. Values may be skipped, never given out twice: so
- *   one that is ahead of the source is no fault. Tables that a rule renames or lets share one have sequences of the
+ *   A sequence of the target matters on the day that people write there. Values may be skipped, never given out twice:
+ *   so one that is ahead of the source is no fault. Tables that a rule renames or lets share one have sequences of the
  *   target's own, which nothing pairs with the source's.
  */
 #include "check/sequences.h"

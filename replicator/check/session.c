@@ -2,8 +2,9 @@
  * session.c - see the header.
  *
  * NOTES
- *   A reader must not stand in the way of DDL for as long as a comparison lasts: a table's lock is given back after each
- *   query by rolling back to a savepoint, and a table that somebody else has locked is waited for ten seconds, no more.
+ *   A reader must not stand in the way of DDL for as long as a comparison lasts: a table's lock is given back after
+ *   each query by rolling back to a savepoint, and a table that somebody else has locked is waited for ten seconds, no
+ *   more.
  */
 #include "check/session.h"
 

@@ -2,8 +2,9 @@
  * tables.c - see the header.
  *
  * NOTES
- *   The target decides: a table that is there and in the source by the name that the rules give it is replicated, unless a rule leaves it
- *   out. What the source captures and the target lacks is seen by the topics whose offsets the stream keeps.
+ *   The target decides: a table that is there and in the source by the name that the rules give it is replicated,
+ *   unless a rule leaves it out. What the source captures and the target lacks is seen by the topics whose offsets the
+ *   stream keeps.
  */
 #include "check/tables.h"
 

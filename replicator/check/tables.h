@@ -112,9 +112,9 @@ struct check_tables {
 };
 
 /*
- * Pairs the target's tables with the source's whose name the rules turn into theirs: all of them, or those that one of the patterns names
- * (`schema.table` or `table`, * as wildcard). Tables that a rule excludes and the state schema are left out. A source
- * table whose topic the stream has read and that the target lacks is in the list, different.
+ * Pairs the target's tables with the source's whose name the rules turn into theirs: all of them, or those that one of
+ * the patterns names (`schema.table` or `table`, * as wildcard). Tables that a rule excludes and the state schema are
+ * left out. A source table whose topic the stream has read and that the target lacks is in the list, different.
  *
  * Errors: ERROR_CONFIGURATION when a pattern names no table that exists on both sides.
  */
@@ -137,7 +137,10 @@ bool check_keeps_rows(const struct check_table *table);
 
 int64_t check_rows_of(const struct check_table *table, enum side side); /* -1: not known */
 
-/* Missing, different and extra rows among those that differ for good; a row of a table without key may stand for several. */
+/*
+ * Missing, different and extra rows among those that differ for good; a row of a table without key may stand for
+ * several.
+ */
 enum row_fault { FAULT_DIFFERENT, FAULT_MISSING, FAULT_EXTRA };
 enum row_fault check_row_fault(const struct check_table *table, const struct check_row *row);
 int64_t check_count_rows(const struct check_table *table, enum row_state state, enum row_fault fault);

@@ -3,9 +3,9 @@
  *
  * NOTES
  *   The fence is a transactional logical message. The connector reports it in a transaction of its own (END lists it,
- *   its event goes to topic PREFIX.message), so the stream's watermark passes it like any other transaction. A role that
- *   is denied the function, or a server before PostgreSQL 14, which does not send messages to pgoutput, touches the row
- *   of the heartbeat table (`init source`), if it may. Else the next commit that passes is waited for.
+ *   its event goes to topic PREFIX.message), so the stream's watermark passes it like any other transaction. A role
+ *   that is denied the function, or a server before PostgreSQL 14, which does not send messages to pgoutput, touches
+ *   the row of the heartbeat table (`init source`), if it may. Else the next commit that passes is waited for.
  */
 #include "check/watermark.h"
 

@@ -2,8 +2,8 @@
  * accept.c - `replicator accept gap|new-slot`: an operator's word about what the program must not decide by itself.
  *
  * NOTES
- *   It is kept in the target and used once, by the next start; a flag of `run` would be repeated by a service manager for
- *   ever.
+ *   It is kept in the target and used once, by the next start; a flag of `run` would be repeated by a service manager
+ *   for ever.
  */
 #include "cli/command.h"
 

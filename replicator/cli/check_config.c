@@ -107,11 +107,9 @@ int command_check_config(const struct invocation *invocation)
 	struct config *config;
 	int code;
 
-	if (!command_parse(invocation, options, NULL))
-		return EXIT_UNCHECKED;
-	config = command_load_config(invocation);
+	config = command_prepare(invocation, options, &code);
 	if (config == NULL)
-		return EXIT_CONFIGURATION;
+		return code;
 	preflight.config = config;
 	preflight.arena = arena_new();
 	check_all(&preflight);

@@ -1,6 +1,6 @@
 /*
- * check_rules.c - the rules of `tables` against both catalogs: what can never match, what would mix rows up, what a server
- * would refuse at the first row.
+ * check_rules.c - the rules of `tables` against both catalogs: what can never match, what would mix rows up, what a
+ * server would refuse at the first row.
  */
 #include <string.h>
 

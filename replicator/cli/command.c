@@ -8,6 +8,7 @@
 
 #include "base/exit_code.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 static void print_usage(FILE *out)
 {
@@ -125,6 +126,25 @@ bool command_parse(const struct invocation *invocation, const struct command_opt
 			return false;
 		}
 	}
+	return true;
+}
+
+struct config *command_prepare(const struct invocation *invocation, const struct command_option *options, int *code)
+{
+	*code = EXIT_UNCHECKED;
+	if (!command_parse(invocation, options, NULL))
+		return NULL;
+	*code = EXIT_CONFIGURATION;
+	return command_load_config(invocation);
+}
+
+bool command_parse_timeout(const char *text, int64_t *timeout_us)
+{
+	int64_t seconds;
+
+	if (!text_read_integer(text, 0, INT64_C(1000000000), &seconds))
+		return false;
+	*timeout_us = seconds * 1000000;
 	return true;
 }
 

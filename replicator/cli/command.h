@@ -1,8 +1,8 @@
 /*
  * command.h - the commands of bin/replicator: a static table, one file a command.
  *
- * A command parses its own arguments, does its work and gives an exit code (base/exit_code.h). What people asked for goes
- * to standard output, everything else to standard error. Thread: main's.
+ * A command parses its own arguments, does its work and gives an exit code (base/exit_code.h). What people asked for
+ * goes to standard output, everything else to standard error. Thread: main's.
  */
 #ifndef REPLICATOR_CLI_COMMAND_H
 #define REPLICATOR_CLI_COMMAND_H
@@ -41,10 +41,16 @@ struct command_option {
 };
 
 /*
- * Reads the arguments by the options (up to an entry without name); `word` takes the one argument that is no option, NULL
- * when the command has none. False: the usage was explained on standard error; leave with EXIT_UNCHECKED.
+ * Reads the arguments by the options (up to an entry without name); `word` takes the one argument that is no option,
+ * NULL when the command has none. False: the usage was explained on standard error; leave with EXIT_UNCHECKED.
  */
 bool command_parse(const struct invocation *invocation, const struct command_option *options, const char **word);
+
+/* The same for a command that takes no word, with the configuration. NULL: all was said; leave with *code. */
+struct config *command_prepare(const struct invocation *invocation, const struct command_option *options, int *code);
+
+/* The value of --timeout, in whole seconds. False: it is none. */
+bool command_parse_timeout(const char *text, int64_t *timeout_us);
 
 /* Says what is wrong with the command line, and how it is used. */
 void command_usage_error(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -3,7 +3,8 @@
  *
  * NOTES
  *   The verbs are Connect's own, so that its documentation holds. What is ours: a connector can be made from the
- *   configuration, the source is looked at before, a deletion can take slot and publication along, and no secret is shown.
+ *   configuration, the source is looked at before, a deletion can take slot and publication along, and no secret is
+ *   shown.
  */
 #include "cli/connector.h"
 
@@ -261,8 +262,9 @@ static struct error *drop_from_source(const struct connector_request *request,
 }
 
 /*
- * Without its slot a connector of this name could not go on from where the old one was, so its offsets go with the slot.
- * Connect takes them away from a stopped connector only, which takes a moment to become one (status 400 until then).
+ * Without its slot a connector of this name could not go on from where the old one was, so its offsets go with the
+ * slot. Connect takes them away from a stopped connector only, which takes a moment to become one (status 400 until
+ * then).
  */
 static struct error *forget_offsets(const struct connector_request *request)
 {

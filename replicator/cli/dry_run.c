@@ -1,11 +1,11 @@
 /*
- * dry_run.c - `replicator run --dry-run`: reads, decodes, assembles and plans from where the stream stands, says what would
- * be done, and writes nothing.
+ * dry_run.c - `replicator run --dry-run`: reads, decodes, assembles and plans from where the stream stands, says what
+ * would be done, and writes nothing.
  *
  * NOTES
  *   The stream is not claimed: a daemon that holds it goes on. The session at the target is read-only. Each batch is
- *   planned against the target as it is, without the batches before it, so an ALTER TABLE earlier in the stream is named
- *   but not seen by what follows.
+ *   planned against the target as it is, without the batches before it, so an ALTER TABLE earlier in the stream is
+ *   named but not seen by what follows.
  *
  *   It ends when Kafka holds nothing more, at --until-lsn, or when asked. Values are not shown (`peek` does).
  *

@@ -1,6 +1,6 @@
 /*
- * pause.c - `replicator pause` and `replicator resume`: the operator's word goes into the target, and what the daemon makes
- * of it is waited for.
+ * pause.c - `replicator pause` and `replicator resume`: the operator's word goes into the target, and what the daemon
+ * makes of it is waited for.
  */
 #include "cli/command.h"
 
@@ -49,12 +49,11 @@ static int set(const struct invocation *invocation, bool paused)
 	bool held = false, obeyed = false;
 	struct config *config;
 	struct error *error;
+	int code;
 
-	if (!command_parse(invocation, options, NULL))
-		return EXIT_UNCHECKED;
-	config = command_load_config(invocation);
+	config = command_prepare(invocation, options, &code);
 	if (config == NULL)
-		return EXIT_CONFIGURATION;
+		return code;
 	error = pg_connect(config->target.dsn, "replicator pause", &connection);
 	if (error == NULL)
 		error = checkpoint_check_schema(connection, config->target.schema);

@@ -2,14 +2,12 @@
  * peek.c - `replicator peek TOPIC`: messages of a topic as people read them: a line for each change, with its values.
  *
  * NOTES
- *   This is the one command beside `quarantine show` and check_target's --show-values that prints row values: they are what
- *   was asked for, and go to standard output alone. Colours are for terminals only.
+ *   This is the one command beside `quarantine show` and check_target's --show-values that prints row values: they are
+ *   what was asked for, and go to standard output alone. Colours are for terminals only.
  */
 #include "cli/command.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "base/exit_code.h"
 #include "base/lsn.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "pg/catalog.h"
 #include "stream/peek.h"
 #include "target/explain.h"
@@ -309,15 +308,6 @@ static int look(const struct config *config, struct peek *peek, bool raw, bool e
 	return error == NULL ? EXIT_OK : command_fail(error);
 }
 
-static bool parse_number(const char *text, int64_t *number)
-{
-	char *end;
-
-	errno = 0;
-	*number = strtoll(text, &end, 10);
-	return errno == 0 && end != text && *end == '\0';
-}
-
 int command_peek(const struct invocation *invocation)
 {
 	const char *offset = NULL, *limit = NULL;
@@ -332,8 +322,8 @@ int command_peek(const struct invocation *invocation)
 	if (!command_parse(invocation, options, &peek.topic))
 		return EXIT_UNCHECKED;
 	peek.from_offset = offset != NULL;
-	if (peek.topic == NULL || (offset != NULL && !parse_number(offset, &peek.offset)) ||
-	    (limit != NULL && (!parse_number(limit, &peek.limit) || peek.limit < 1)) || (raw && explains)) {
+	if (peek.topic == NULL || (offset != NULL && !text_read_integer(offset, INT64_MIN, INT64_MAX, &peek.offset)) ||
+	    (limit != NULL && !text_read_integer(limit, 1, INT64_MAX, &peek.limit)) || (raw && explains)) {
 		command_usage_error(invocation->command, "peek takes a topic, --offset and --limit with whole numbers, "
 		                                         "and --raw or --explain");
 		return EXIT_UNCHECKED;

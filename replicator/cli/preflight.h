@@ -2,8 +2,8 @@
  * preflight.h - what check-config looks at, and what it found. For the files check_*.c of this room. Thread: main's.
  *
  * NOTES
- *   Nothing ends at the first problem: what cannot be reached is a problem of its own, and the checks that need it are left
- *   out and said so. A problem keeps the stream from running or from being right; a warning does not.
+ *   Nothing ends at the first problem: what cannot be reached is a problem of its own, and the checks that need it are
+ *   left out and said so. A problem keeps the stream from running or from being right; a warning does not.
  */
 #ifndef REPLICATOR_CLI_PREFLIGHT_H
 #define REPLICATOR_CLI_PREFLIGHT_H
@@ -62,7 +62,10 @@ void check_kafka(struct preflight *preflight);
 void check_connector(struct preflight *preflight);
 /* check_pairs.c: the tables of both sides, and the rules; after the other three. */
 void check_tables(struct preflight *preflight);
-/* check_pair.c: one table of the source and the target's that its rule names. `captured` false: perhaps the connector leaves it out. */
+/*
+ * check_pair.c: one table of the source and the target's that its rule names. `captured` false: perhaps the connector
+ * leaves it out.
+ */
 void check_pair(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
                 const struct table_image *target, bool captured);
 /* What a soft rule and missing rights say about a table of the target. */

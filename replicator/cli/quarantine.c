@@ -1,13 +1,12 @@
 /* quarantine.c - `replicator quarantine list|show|retry|skip`: what could not be applied and was set aside. */
 #include "target/quarantine.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/exit_code.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "pg/sql.h"
 
@@ -109,15 +108,6 @@ static const struct {
              {"retry", retry, false, false},
              {"skip", skip, true, true}};
 
-static bool parse_id(const char *text, int64_t *id)
-{
-	char *end;
-
-	errno = 0;
-	*id = strtoll(text, &end, 10);
-	return errno == 0 && *end == '\0' && *id > 0;
-}
-
 /* Which verb; the number of verbs when the command line is wrong. */
 static size_t parse(const struct invocation *invocation, struct quarantine_command *command)
 {
@@ -142,7 +132,7 @@ static size_t parse(const struct invocation *invocation, struct quarantine_comma
 	}
 	if (!command_parse(&rest, options, &id))
 		return none;
-	if ((id != NULL && (!parse_id(id, &command->id) || verbs[verb].run == list)) ||
+	if ((id != NULL && (!text_read_integer(id, 1, INT64_MAX, &command->id) || verbs[verb].run == list)) ||
 	    (id == NULL && verbs[verb].id_needed) || (command->reason == NULL) == verbs[verb].reason_needed) {
 		command_usage_error(invocation->command, "%s takes %s", verbs[verb].name,
 		                    verbs[verb].reason_needed ? "the ID that `list` shows, and --reason TEXT"

@@ -2,12 +2,12 @@
  * run.c - `replicator run`: the daemon.
  *
  * NOTES
- *   Two threads work: the consumer's (source_run) and the applier's (applier_run); the queue lies between them. The main
- *   thread waits for signals and for their ends. Signals are blocked in the workers and, while these run, everywhere but
- *   in the main thread's ppoll: no signal is lost between a look at a flag and the wait.
+ *   Two threads work: the consumer's (source_run) and the applier's (applier_run); the queue lies between them. The
+ *   main thread waits for signals and for their ends. Signals are blocked in the workers and, while these run,
+ *   everywhere but in the main thread's ppoll: no signal is lost between a look at a flag and the wait.
  *
- *   The thread that ends first decides the outcome. When it is the consumer, the applier still brings in what lies in the
- *   queue; when it is the applier, the consumer is stopped.
+ *   The thread that ends first decides the outcome. When it is the consumer, the applier still brings in what lies in
+ *   the queue; when it is the applier, the consumer is stopped.
  */
 #include "cli/command.h"
 
@@ -46,7 +46,9 @@ struct worker {
 	struct error *error; /* set before the end is announced */
 };
 
-/* What outlives one life of the stream: the HTTP server and the supervision; the server's thread asks for the stream. */
+/*
+ * What outlives one life of the stream: the HTTP server and the supervision; the server's thread asks for the stream.
+ */
 struct window {
 	const struct config *config;
 	pthread_mutex_t lock;
@@ -245,7 +247,9 @@ static void stop_workers(struct daemon *daemon)
 	transaction_queue_close(daemon->queue);
 }
 
-/* The first error is the outcome, said at the end; others, and one that leaves the applier working, are said at once. */
+/*
+ * The first error is the outcome, said at the end; others, and one that leaves the applier working, are said at once.
+ */
 static void note_end(struct daemon *daemon, struct worker *worker)
 {
 	struct error *error = worker->error;

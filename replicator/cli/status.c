@@ -2,8 +2,8 @@
  * status.c - `replicator status`: where the stream stands, read from the state tables of the target.
  *
  * NOTES
- *   The lag in bytes is the source's WAL that was written since the last applied commit. It counts also WAL that belongs to
- *   no captured table, so that an idle pair shows a few bytes; zero seconds are shown only when it is zero.
+ *   The lag in bytes is the source's WAL that was written since the last applied commit. It counts also WAL that
+ *   belongs to no captured table, so that an idle pair shows a few bytes; zero seconds are shown only when it is zero.
  */
 #include "cli/command.h"
 
@@ -486,11 +486,9 @@ int command_status(const struct invocation *invocation)
 	struct config *config;
 	int code;
 
-	if (!command_parse(invocation, options, NULL))
-		return EXIT_UNCHECKED;
-	config = command_load_config(invocation);
+	config = command_prepare(invocation, options, &code);
 	if (config == NULL)
-		return EXIT_CONFIGURATION;
+		return code;
 	code = watches ? watch_status(config, json) : show_status(config, json);
 	config_free(config);
 	return code;

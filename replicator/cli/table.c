@@ -1,7 +1,8 @@
-/* table.c - `replicator table add|resync TABLE`: one table joins the stream, or is read anew, with the stream running. */
+/*
+ * table.c - `replicator table add|resync TABLE`: one table joins the stream, or is read anew, with the stream running.
+ */
 #include "cli/command.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,6 @@
 #include "base/signals.h"
 #include "check/resync.h"
 #include "cli/table.h"
-
-#define LONGEST_S INT64_C(1000000000)
 
 /* "schema.table": the name as it is in the catalog, split at the first point. */
 static bool split_name(char *name, struct table_request *request)
@@ -24,17 +23,6 @@ static bool split_name(char *name, struct table_request *request)
 	request->schema = name;
 	request->table = point + 1;
 	return true;
-}
-
-static bool parse_timeout(const char *text, int64_t *timeout_us)
-{
-	char *end;
-	long long seconds;
-
-	errno = 0;
-	seconds = strtoll(text, &end, 10);
-	*timeout_us = seconds * 1000000;
-	return errno == 0 && end != text && *end == '\0' && seconds >= 0 && seconds <= LONGEST_S;
 }
 
 static struct error *table_resync(const struct table_request *request, int *code)
@@ -93,7 +81,7 @@ int command_table(const struct invocation *invocation)
 	rest.argument_count--;
 	if (!command_parse(&rest, options, &table))
 		return EXIT_UNCHECKED;
-	if (table == NULL || !parse_timeout(timeout, &request.timeout_us)) {
+	if (table == NULL || !command_parse_timeout(timeout, &request.timeout_us)) {
 		command_usage_error(invocation->command,
 		                    "table %s takes the name of a table, and --timeout in whole seconds", verb->name);
 		return EXIT_UNCHECKED;

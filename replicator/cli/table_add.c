@@ -2,9 +2,9 @@
  * table_add.c - `replicator table add TABLE`: a table of the source joins the stream, with the rows that it has.
  *
  * NOTES
- *   In this order, so that no event comes before it can be taken: the table in the target, as the source's image shows it;
- *   the publication; the connector's include list, which restarts its task; then the rows, as `table resync` has them.
- *   Each step looks at what is there already, so that the command can be run again after it failed on the way.
+ *   In this order, so that no event comes before it can be taken: the table in the target, as the source's image shows
+ *   it; the publication; the connector's include list, which restarts its task; then the rows, as `table resync` has
+ *   them. Each step looks at what is there already, so that the command can be run again after it failed on the way.
  */
 #include "cli/table.h"
 
@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/exit_code.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "check/resync.h"
 #include "connect/connector.h"
 #include "pg/connection.h"
@@ -54,21 +55,10 @@ static const char IMAGES_SQL[] =
     " UNION ALL SELECT 4 + depth, replicator.object_image('table', oid) FROM tables) o (rank, image)"
     " WHERE image IS NOT NULL ORDER BY rank";
 
-static struct error *ask(struct table_add *add, const char *sql, const char *first, const char *second,
-                         const char *third, int64_t *number)
-{
-	const char *const parameters[3] = {first, second, third};
-	struct pg_result *result = NULL;
-
-	TRY(pg_query(add->source, sql, third != NULL ? 3 : second != NULL ? 2 : 1, parameters, &result));
-	*number = pg_result_rows(result) > 0 ? pg_result_integer(result, 0, 0) : -1;
-	pg_result_free(result);
-	return NULL;
-}
-
 static struct error *check_source(struct table_add *add)
 {
 	const struct table_request *request = add->request;
+	const char *const names[2] = {request->schema, request->table};
 	int64_t found;
 
 	if (config_table_rule(request->config, request->schema, request->table)->exclude)
@@ -76,16 +66,18 @@ static struct error *check_source(struct table_add *add)
 		    ERROR_CONFIGURATION,
 		    "a rule of tables in %s excludes %s: take it out of the rule, and start the daemon again",
 		    request->config->file, add->name);
-	TRY(ask(add,
-	        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1"
-	        " AND c.relname = $2 AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'",
-	        request->schema, request->table, NULL, &found));
+	TRY(pg_query_integer(
+	    add->source,
+	    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1"
+	    " AND c.relname = $2 AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'",
+	    2, names, 0, &found));
 	if (found == 0)
 		return error_new(ERROR_CONFIGURATION,
 		                 "%s: there is no table %s that could be captured (temporary and unlogged ones cannot)",
 		                 pg_description(add->source), add->name);
-	TRY(ask(add, "SELECT (to_regprocedure($1) IS NOT NULL)::int", "replicator.object_image(text,oid)", NULL, NULL,
-	        &found));
+	TRY(pg_query_integer(add->source,
+	                     "SELECT (to_regprocedure('replicator.object_image(text,oid)') IS NOT NULL)::int", 0, NULL,
+	                     0, &found));
 	if (found != 1)
 		return error_new(ERROR_CONFIGURATION, "%s: our schema is not there; run `replicator init source` first",
 		                 pg_description(add->source));
@@ -149,16 +141,18 @@ static struct error *publish(struct table_add *add)
 {
 	const struct table_request *request = add->request;
 	const char *publication = setting(add, "publication.name", "dbz_publication");
+	const char *const parameters[3] = {publication, request->schema, request->table};
 	struct buffer sql = {0};
 	struct error *error;
 	int64_t has;
 
-	TRY(ask(add,
-	        "SELECT (p.puballtables OR EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $1"
-	        " AND t.schemaname = $2 AND t.tablename = $3) OR EXISTS (SELECT FROM pg_publication_rel r"
-	        " WHERE r.prpubid = p.oid AND r.prrelid = format('%I.%I', $2::text, $3::text)::regclass))::int"
-	        " FROM pg_publication p WHERE p.pubname = $1",
-	        publication, request->schema, request->table, &has));
+	TRY(pg_query_integer(
+	    add->source,
+	    "SELECT (p.puballtables OR EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $1"
+	    " AND t.schemaname = $2 AND t.tablename = $3) OR EXISTS (SELECT FROM pg_publication_rel r"
+	    " WHERE r.prpubid = p.oid AND r.prrelid = format('%I.%I', $2::text, $3::text)::regclass))::int"
+	    " FROM pg_publication p WHERE p.pubname = $1",
+	    3, parameters, -1, &has));
 	if (has < 0) {
 		printf("publication %s: the connector makes it as it starts\n", publication);
 		return NULL;
@@ -180,17 +174,18 @@ static struct error *publish(struct table_add *add)
 }
 
 /*
- * Whether one of the regular expressions of the connector's list, which Java reads, is all of the name; PostgreSQL's own know
- * nearly as much. -1: it does not know these.
+ * Whether one of the regular expressions of the connector's list, which Java reads, is all of the name; PostgreSQL's
+ * own know nearly as much. -1: it does not know these.
  */
 static struct error *matches(struct table_add *add, const char *list, const char *name, int *match)
 {
 	const char *const parameters[2] = {list, name};
-	struct pg_result *result = NULL;
-	struct error *error = pg_query(add->source,
-	                               "SELECT count(*) FROM regexp_split_to_table($1, '\\s*(?<!\\\\),\\s*') AS p"
-	                               " WHERE $2 ~* ('^(?:' || p || ')$')",
-	                               2, parameters, &result);
+	int64_t found = 0;
+	struct error *error =
+	    pg_query_integer(add->source,
+	                     "SELECT count(*) FROM regexp_split_to_table($1, '\\s*(?<!\\\\),\\s*') AS p"
+	                     " WHERE $2 ~* ('^(?:' || p || ')$')",
+	                     2, parameters, 0, &found);
 
 	*match = -1;
 	if (error != NULL && strcmp(error->sqlstate, "2201B") == 0) {
@@ -198,8 +193,7 @@ static struct error *matches(struct table_add *add, const char *list, const char
 		return NULL;
 	}
 	TRY(error);
-	*match = pg_result_integer(result, 0, 0) > 0;
-	pg_result_free(result);
+	*match = found > 0;
 	return NULL;
 }
 
@@ -218,18 +212,6 @@ static struct error *check_excluded(struct table_add *add, const char *key, cons
 	return NULL;
 }
 
-static char *escaped(const char *name)
-{
-	struct buffer pattern = {0};
-
-	for (; *name != '\0'; name++) {
-		if (strchr("\\.[]{}()*+?^$|,", *name) != NULL)
-			buffer_append_byte(&pattern, '\\');
-		buffer_append_byte(&pattern, *name);
-	}
-	return buffer_steal(&pattern);
-}
-
 /* `connector update` makes the include list anew from the settings. */
 static void say_settings(const struct table_add *add)
 {
@@ -244,16 +226,16 @@ static void say_settings(const struct table_add *add)
 static struct error *include(struct table_add *add, const char *key, const char *name, bool *changed)
 {
 	const char *list = setting(add, key, NULL);
-	char *pattern;
+	struct buffer pattern = {0};
 	int match = 1;
 
 	if (list != NULL)
 		TRY(matches(add, list, name, &match));
 	if (match == 1)
 		return NULL;
-	pattern = escaped(name);
-	json_object_set_new(add->settings, key, json_sprintf("%s,%s", list, pattern));
-	free(pattern);
+	text_append_pattern(&pattern, name);
+	json_object_set_new(add->settings, key, json_sprintf("%s,%s", list, pattern.data));
+	buffer_free(&pattern);
 	*changed = true;
 	say_settings(add);
 	printf("connector %s: %s joins its %s\n", add->connector, name, key);
@@ -263,10 +245,11 @@ static struct error *include(struct table_add *add, const char *key, const char 
 /* The process that sends to the connector; 0: it does not stream. */
 static struct error *read_sender(struct table_add *add, int64_t *pid)
 {
-	TRY(ask(add, "SELECT coalesce(active_pid, 0) FROM pg_replication_slots WHERE slot_name = $1",
-	        setting(add, "slot.name", "debezium"), NULL, NULL, pid));
-	*pid = *pid < 0 ? 0 : *pid;
-	return NULL;
+	const char *const slot[1] = {setting(add, "slot.name", "debezium")};
+
+	return pg_query_integer(add->source,
+	                        "SELECT coalesce(active_pid, 0) FROM pg_replication_slots WHERE slot_name = $1", 1,
+	                        slot, 0, pid);
 }
 
 /* The connector streams again, as another process of the source. */
@@ -311,14 +294,16 @@ static struct error *capture(struct table_add *add)
 static struct error *check_right(struct table_add *add)
 {
 	const char *role = setting(add, "database.user", "");
+	const char *const parameters[3] = {role, add->request->schema, add->request->table};
 	const bool keeps = strcmp(setting(add, "publication.autocreate.mode", "all_tables"), "filtered") == 0;
 	int64_t may;
 
-	TRY(ask(add,
-	        "SELECT CASE WHEN NOT has_table_privilege(r.oid, c.oid, 'SELECT') THEN 0"
-	        " WHEN pg_has_role(r.oid, c.relowner, 'MEMBER') THEN 2 ELSE 1 END FROM pg_roles r, pg_class c"
-	        " WHERE r.rolname = $1 AND c.oid = format('%I.%I', $2::text, $3::text)::regclass",
-	        role, add->request->schema, add->request->table, &may));
+	TRY(pg_query_integer(
+	    add->source,
+	    "SELECT CASE WHEN NOT has_table_privilege(r.oid, c.oid, 'SELECT') THEN 0"
+	    " WHEN pg_has_role(r.oid, c.relowner, 'MEMBER') THEN 2 ELSE 1 END FROM pg_roles r, pg_class c"
+	    " WHERE r.rolname = $1 AND c.oid = format('%I.%I', $2::text, $3::text)::regclass",
+	    3, parameters, -1, &may));
 	if (may == 1 && keeps)
 		return error_new(
 		    ERROR_CONFIGURATION,

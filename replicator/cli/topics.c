@@ -1,6 +1,6 @@
 /*
- * topics.c - `replicator topics`: the stream's topics in Kafka, what they hold, how far the target is behind in each, and
- * whether somebody still writes to them.
+ * topics.c - `replicator topics`: the stream's topics in Kafka, what they hold, how far the target is behind in each,
+ * and whether somebody still writes to them.
  *
  * NOTES
  *   The lag is counted from the offsets in the target, so it needs no daemon. The size is an estimate from the newest
@@ -244,12 +244,11 @@ int command_topics(const struct invocation *invocation)
 	struct topics topics = {0};
 	struct config *config;
 	struct error *error;
+	int code;
 
-	if (!command_parse(invocation, options, NULL))
-		return EXIT_UNCHECKED;
-	config = command_load_config(invocation);
+	config = command_prepare(invocation, options, &code);
 	if (config == NULL)
-		return EXIT_CONFIGURATION;
+		return code;
 	error = read_all(config, &topics);
 	if (error == NULL && json)
 		print_json(config, &topics);

@@ -2,23 +2,19 @@
  * wait.c - `replicator wait --lsn L`: returns when the target shows what the source had committed at that position.
  *
  * NOTES
- *   The stream's watermark moves with transactions. On an idle source nothing would ever pass a position behind the last
- *   commit: so a transaction that changes nothing is written there, where source.dsn allows it.
+ *   The stream's watermark moves with transactions. On an idle source nothing would ever pass a position behind the
+ *   last commit: so a transaction that changes nothing is written there, where source.dsn allows it.
  */
 #include "cli/command.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/exit_code.h"
 #include "base/lsn.h"
 #include "base/signals.h"
 #include "check/watermark.h"
-
-#define LONGEST_S INT64_C(1000000000)
 
 struct wait {
 	const struct config *config;
@@ -75,17 +71,6 @@ static struct error *await(struct wait *wait, bool *passed)
 	return *passed ? NULL : not_reached(wait);
 }
 
-static bool parse_timeout(const char *text, int64_t *timeout_us)
-{
-	char *end;
-	long long seconds;
-
-	errno = 0;
-	seconds = strtoll(text, &end, 10);
-	*timeout_us = seconds * 1000000;
-	return errno == 0 && end != text && *end == '\0' && seconds >= 0 && seconds <= LONGEST_S;
-}
-
 int command_wait(const struct invocation *invocation)
 {
 	const char *lsn = NULL, *timeout = "60";
@@ -97,7 +82,7 @@ int command_wait(const struct invocation *invocation)
 
 	if (!command_parse(invocation, options, NULL))
 		return EXIT_UNCHECKED;
-	if (lsn == NULL || !lsn_parse(lsn, &wait.lsn) || !parse_timeout(timeout, &wait.timeout_us)) {
+	if (lsn == NULL || !lsn_parse(lsn, &wait.lsn) || !command_parse_timeout(timeout, &wait.timeout_us)) {
 		command_usage_error(invocation->command,
 		                    "wait takes --lsn with a position like 16/B374D848, and --timeout "
 		                    "in whole seconds");

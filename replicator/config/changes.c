@@ -1,4 +1,6 @@
-/* changes.c - which settings differ between two configurations, for a reload: their names only, values may be secret. */
+/*
+ * changes.c - which settings differ between two configurations, for a reload: their names only, values may be secret.
+ */
 #include "config/config.h"
 #include "config/settings.h"
 

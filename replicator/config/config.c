@@ -2,9 +2,10 @@
  * config.c - finds and reads the configuration file.
  *
  * NOTES
- *   The file is walked once in its own order, so that the problems come in the order of its lines; then come the settings
- *   that are missing, the values that contradict each other, and the list `tables` (tables.c). All of them are gathered before the function gives up. A
- *   value may be a secret: messages name the setting, never what was written there, except for unknown names.
+ *   The file is walked once in its own order, so that the problems come in the order of its lines; then come the
+ *   settings that are missing, the values that contradict each other, and the list `tables` (tables.c). All of them are
+ *   gathered before the function gives up. A value may be a secret: messages name the setting, never what was written
+ *   there, except for unknown names.
  */
 #include "config/config.h"
 

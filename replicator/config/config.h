@@ -1,9 +1,9 @@
 /*
  * config.h - the settings of the programs, as plain data.
  *
- * One table (settings.c, settings_rules.c) names each setting with type, default, whether a reload may change it, and its description; the
- * parser, check-config's messages, the example file and docs/configuration.md are all made from it. Unknown settings,
- * wrong types and impossible values are reported all at once, each with file, line and remedy.
+ * One table (settings.c, settings_rules.c) names each setting with type, default, whether a reload may change it, and
+ * its description; the parser, check-config's messages, the example file and docs/configuration.md are all made from
+ * it. Unknown settings, wrong types and impossible values are reported all at once, each with file, line and remedy.
  *
  * Thread: loaded by main, read by all, never changed while threads run.
  */
@@ -69,7 +69,9 @@ struct column_rule {
 	unsigned line;         /* of the file */
 };
 
-/* Rows whose value of the column is in one list or not in the other. Values are compared as texts; NULL is in no list. */
+/*
+ * Rows whose value of the column is in one list or not in the other. Values are compared as texts; NULL is in no list.
+ */
 struct row_filter {
 	const char *column; /* the source's name; NULL: all rows */
 	const char *const *in;
@@ -106,8 +108,8 @@ struct config {
 	} stream;
 	struct {
 		const char *name; /* for source columns; NULL: the topic prefix */
-		const char *
-		    dsn; /* libpq connection string, with the password of password_file; not used by the stream itself */
+		/* The libpq connection string, with the password of password_file; not used by the stream itself. */
+		const char *dsn;
 		const char *password_file; /* or NULL */
 	} source;
 	struct {
@@ -199,8 +201,8 @@ struct error *config_load(const char *path, struct config **config);
 void config_free(struct config *config);
 
 /*
- * Appends the names of the settings that differ, "a, b": those that a reload takes over, or those that need a restart. A
- * secret that was read from a file counts with the setting that it ends in.
+ * Appends the names of the settings that differ, "a, b": those that a reload takes over, or those that need a restart.
+ * A secret that was read from a file counts with the setting that it ends in.
  */
 void config_list_changes(const struct config *before, const struct config *after, bool reloadable, struct buffer *list);
 

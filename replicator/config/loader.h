@@ -1,6 +1,6 @@
 /*
- * loader.h - what the files that read the configuration file share (config.c the whole, tables.c the list `tables`); nobody
- * else includes it.
+ * loader.h - what the files that read the configuration file share (config.c the whole, tables.c the list `tables`);
+ * nobody else includes it.
  */
 #ifndef REPLICATOR_CONFIG_LOADER_H
 #define REPLICATOR_CONFIG_LOADER_H

@@ -7,7 +7,8 @@
 
 /*
  * Reads each *.password_file that is set and puts the password where it is used: into the connection strings, the Kafka
- * properties, connect.password, registry.password, masking.salt. ERROR_CONFIGURATION names setting and path, never what the file holds.
+ * properties, connect.password, registry.password, masking.salt. ERROR_CONFIGURATION names setting and path, never what
+ * the file holds.
  */
 struct error *secrets_read(struct config *config, struct arena *arena);
 

@@ -2,8 +2,8 @@
  * settings.h - the table of settings, for the files of this room.
  *
  * NOTES
- *   A setting is told once: here its type, default, bounds and words for people, from which the parser, its messages, the
- *   example file and the manual's page are made. A new setting is a field in config.h and an entry in settings.c
+ *   A setting is told once: here its type, default, bounds and words for people, from which the parser, its messages,
+ *   the example file and the manual's page are made. A new setting is a field in config.h and an entry in settings.c
  *   (settings_rules.c for entries of `tables`).
  */
 #ifndef REPLICATOR_CONFIG_SETTINGS_H

@@ -2,8 +2,8 @@
  * tables.c - reads the list `tables`: its entries, their columns and filters, and what in them contradicts itself.
  *
  * NOTES
- *   What needs the catalogs of the databases is check-config's to find (cli/check_rules.c), what a table of the target makes
- *   impossible is the binding's (target/binding.c).
+ *   What needs the catalogs of the databases is check-config's to find (cli/check_rules.c), what a table of the target
+ *   makes impossible is the binding's (target/binding.c).
  */
 #include "config/loader.h"
 

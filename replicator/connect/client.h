@@ -17,8 +17,8 @@
  * caller passes NULL). `path` begins with "/connectors" or the like; names in it went through connect_append_name.
  * While the worker rebalances it is asked again, for half a minute.
  *
- * Errors carry Connect's own message: ERROR_CONFIGURATION (connect.url is not set; 4xx), ERROR_AUTHENTICATION (401, 403),
- * ERROR_TRANSIENT (no answer, 5xx), ERROR_INTERRUPTED.
+ * Errors carry Connect's own message: ERROR_CONFIGURATION (connect.url is not set; 4xx), ERROR_AUTHENTICATION (401,
+ * 403), ERROR_TRANSIENT (no answer, 5xx), ERROR_INTERRUPTED.
  */
 struct error *connect_call(const struct config *config, const char *method, const char *path, const json_t *body,
                            json_t **answer);

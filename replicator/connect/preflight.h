@@ -1,7 +1,6 @@
 /*
- * preflight.h - whether a connector could work on a source, before it is created: wal_level, free slots and senders, the
- * rights of its role, publication, replica identities. sql/checks/connector.sql holds the questions.
- * Thread: any.
+ * preflight.h - whether a connector could work on a source, before it is created: wal_level, free slots and senders,
+ * the rights of its role, publication, replica identities. sql/checks/connector.sql holds the questions. Thread: any.
  */
 #ifndef REPLICATOR_CONNECT_PREFLIGHT_H
 #define REPLICATOR_CONNECT_PREFLIGHT_H

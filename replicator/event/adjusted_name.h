@@ -3,8 +3,8 @@
  *
  * NOTES
  *   Avro allows letters, digits and underscores. With field.name.adjustment.mode=avro the connector puts an underscore
- *   in place of each other character, and in front of a leading digit; with avro_unicode it writes _uXXXX (and _u005f for
- *   an underscore). The original is not in the event: it is found by rewriting the names of the target's columns.
+ *   in place of each other character, and in front of a leading digit; with avro_unicode it writes _uXXXX (and _u005f
+ *   for an underscore). The original is not in the event: it is found by rewriting the names of the target's columns.
  *
  * Source: Debezium, io.debezium.schema.FieldNameSelector and SchemaNameAdjuster (characters are Java's: UTF-16 units).
  */

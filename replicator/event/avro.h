@@ -2,8 +2,8 @@
  * avro.h - a value in Avro's binary encoding, written out as the JSON that Kafka Connect's JsonConverter makes of it.
  *
  * NOTES
- *   Behind this there is one way to read an event, whatever it came as: bytes become base64, NaN and Infinity strings, a
- *   map of entries an object. It costs less than it saves: there is one scanner to trust.
+ *   Behind this there is one way to read an event, whatever it came as: bytes become base64, NaN and Infinity strings,
+ *   a map of entries an object. It costs less than it saves: there is one scanner to trust.
  *
  * Source: Apache Avro specification 1.11, "Binary encoding"; Confluent's documentation, "Wire format".
  *
@@ -31,7 +31,8 @@ struct avro_reader {
 };
 
 /*
- * Writes the JSON of `data`, all of it, behind what the buffer holds. False: reader->problem and path say what and where.
+ * Writes the JSON of `data`, all of it, behind what the buffer holds. False: reader->problem and path say what and
+ * where.
  */
 bool avro_to_json(struct avro_reader *reader, const struct avro_type *type, struct slice data, struct buffer *json);
 

@@ -181,7 +181,25 @@ static char *bytes_default(const json_t *initial)
 	return encoded;
 }
 
-static const struct avro_type *without_null(const struct avro_type *type, bool *optional);
+/* The one branch of a union that is not null; NULL: there are several. */
+static const struct avro_type *without_null(const struct avro_type *type, bool *optional)
+{
+	const struct avro_type *found = NULL;
+
+	if (type->kind != AVRO_UNION)
+		return type;
+	for (uint32_t i = 0; i < type->count; i++) {
+		const struct avro_type *branch = type->members[i].type;
+
+		if (branch->kind == AVRO_NULL)
+			*optional = true;
+		else if (found != NULL)
+			return NULL;
+		else
+			found = branch;
+	}
+	return found;
+}
 
 /* Of a field with a type; a default of null says only that the column may be null. */
 static void read_default(struct parse *parse, const json_t *field, struct avro_member *member)
@@ -347,26 +365,6 @@ static const struct avro_type *parse_type(struct parse *parse, const json_t *jso
 }
 
 /* ---- columns ---- */
-
-/* The one branch of a union that is not null; NULL: there are several. */
-static const struct avro_type *without_null(const struct avro_type *type, bool *optional)
-{
-	const struct avro_type *found = NULL;
-
-	if (type->kind != AVRO_UNION)
-		return type;
-	for (uint32_t i = 0; i < type->count; i++) {
-		const struct avro_type *branch = type->members[i].type;
-
-		if (branch->kind == AVRO_NULL)
-			*optional = true;
-		else if (found != NULL)
-			return NULL;
-		else
-			found = branch;
-	}
-	return found;
-}
 
 static const struct {
 	const char *name;

@@ -89,8 +89,8 @@ struct change {
 	const struct value *before; /* relation->column_count values, or NULL */
 	const struct value *after;  /* likewise */
 	/*
-	 * Of a CHANGE_DELETE that is the first half of a key change (header __debezium.newkey): the new key, in the order of
-	 * relation->key_columns. Of a CHANGE_INSERT that is the second half and holds a placeholder (header
+	 * Of a CHANGE_DELETE that is the first half of a key change (header __debezium.newkey): the new key, in the
+	 * order of relation->key_columns. Of a CHANGE_INSERT that is the second half and holds a placeholder (header
 	 * __debezium.oldkey): the old key. Else NULL.
 	 */
 	const struct value *other_key;

@@ -1,6 +1,6 @@
 /*
- * change_json.h - changes as JSON and back: the evidence that is kept of transactions that were set aside, from which they
- * can be applied later.
+ * change_json.h - changes as JSON and back: the evidence that is kept of transactions that were set aside, from which
+ * they can be applied later.
  *
  * NOTES
  *   {"relations": [{"schema", "table", "typed", "key": [name…], "columns": [{"name", "encoding", …}…]}…],

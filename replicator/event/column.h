@@ -1,8 +1,8 @@
 /*
  * column.h - how a connector wrote the values of one column.
  *
- * Source: Debezium documentation, "Debezium connector for PostgreSQL", "Data type mappings"; the Connect schema block of
- * a JSON message (`type`, `name`, `parameters`, `items`).
+ * Source: Debezium documentation, "Debezium connector for PostgreSQL", "Data type mappings"; the Connect schema block
+ * of a JSON message (`type`, `name`, `parameters`, `items`).
  */
 #ifndef REPLICATOR_EVENT_COLUMN_H
 #define REPLICATOR_EVENT_COLUMN_H

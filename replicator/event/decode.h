@@ -64,8 +64,8 @@ struct decoder {
 struct error *decode_error(const struct raw_message *message, const char *field, struct slice column, const char *what);
 
 /*
- * The JSON of a message's value or key: the bytes themselves, or what Avro was turned into, in `buffer`. *schema NULL: it
- * was no Avro.
+ * The JSON of a message's value or key: the bytes themselves, or what Avro was turned into, in `buffer`. *schema NULL:
+ * it was no Avro.
  */
 struct error *decode_text(struct decoder *decoder, const struct raw_message *message, const char *field,
                           struct slice bytes, struct buffer *buffer, struct slice *text,

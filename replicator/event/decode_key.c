@@ -5,7 +5,8 @@
  *   Of the message key only the names of its fields are wanted: they say which columns identify a row. The values stand
  *   in `before` and `after`.
  *
- *   Headers are written by Kafka Connect's SimpleHeaderConverter, which escapes quotes and backslashes but no control characters.
+ *   Headers are written by Kafka Connect's SimpleHeaderConverter, which escapes quotes and backslashes but no control
+ *   characters.
  */
 #include "event/decode.h"
 

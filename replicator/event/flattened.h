@@ -2,11 +2,11 @@
  * flattened.h - rows without Debezium's envelope: the connector's transform ExtractNewRecordState took it off.
  *
  * NOTES
- *   Of the envelope only those fields are there that `add.fields` puts into the row, with two underscores in front. What
- *   the stream's order and the row's table rest on must be among them:
- *   op, source.schema, source.table, source.txId, source.lsn, source.snapshot; and deletes must come as rows
- *   (delete.tombstone.handling.mode=rewrite, which adds `__deleted`). Without `before`, updates of tables without a key
- *   cannot be applied; TRUNCATE does not come at all.
+ *   Of the envelope only those fields are there that `add.fields` puts into the row, with two underscores in front.
+ *   What the stream's order and the row's table rest on must be among them: op, source.schema, source.table,
+ *   source.txId, source.lsn, source.snapshot; and deletes must come as rows (delete.tombstone.handling.mode=rewrite,
+ *   which adds `__deleted`). Without `before`, updates of tables without a key cannot be applied; TRUNCATE does not
+ *   come at all.
  *
  * Source: Debezium documentation, "New Record State Extraction".
  *

@@ -2,8 +2,8 @@
  * row.h - the fields of one row (or key) object as tokens in the order of its shape.
  *
  * NOTES
- *   By prediction: rows of the shape seen last in the same partition are expected, so that a field costs a comparison of
- *   its name's bytes. Where that fails, another known shape with the same first fields takes over (several tables in
+ *   By prediction: rows of the shape seen last in the same partition are expected, so that a field costs a comparison
+ *   of its name's bytes. Where that fails, another known shape with the same first fields takes over (several tables in
  *   one partition); only a shape never seen goes the long way and is interned.
  *
  * Thread: as the decoder's.

@@ -3,9 +3,9 @@
  *
  * NOTES
  *   Confluent's interface: GET URL/schemas/ids/ID. Apicurio has it under /apis/ccompat/v7, and refuses
- *   some schemas there (HTTP 400, "Failed to discover artifact type"); its own interface, …/apis/registry/v2, answers GET
- *   URL/ids/contentIds/ID with the schema itself.
- *   A schema's id never gets another meaning, so what was fetched is kept for the life of the process.
+ *   some schemas there (HTTP 400, "Failed to discover artifact type"); its own interface, …/apis/registry/v2, answers
+ *   GET URL/ids/contentIds/ID with the schema itself. A schema's id never gets another meaning, so what was fetched is
+ *   kept for the life of the process.
  *
  *   A registry that is away is waited for, as a database is: an event is never skipped because of it.
  *

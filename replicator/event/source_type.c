@@ -10,7 +10,9 @@
 #define LONGEST_LENGTH 10485760 /* MaxAttrSize: what varchar(n) can have */
 #define LONGEST_NUMERIC 1000    /* NUMERIC_MAX_PRECISION */
 
-/* Names of pg_type to those of format_type(), where they differ; serial is how JDBC calls an integer with a sequence. */
+/*
+ * Names of pg_type to those of format_type(), where they differ; serial is how JDBC calls an integer with a sequence.
+ */
 static const struct {
 	const char *name;
 	const char *type;

@@ -2,9 +2,9 @@
  * value.c - see value.h: which conversion a column needs.
  *
  * NOTES
- *   The decision is made once a column, from how the connector wrote the values (column.h) and the target column's type.
- *   Plain JSON does not tell how they were written: there the target's type and the connector's settings decide, and
- *   where these leave a choice the conversion looks at the value itself (`convert_untold_…`).
+ *   The decision is made once a column, from how the connector wrote the values (column.h) and the target column's
+ *   type. Plain JSON does not tell how they were written: there the target's type and the connector's settings decide,
+ *   and where these leave a choice the conversion looks at the value itself (`convert_untold_…`).
  *
  *   Most values need none: PostgreSQL's input functions take numbers, booleans, texts, ISO times (a Z behind a date or
  *   a time without time zone as well).
@@ -273,8 +273,10 @@ static convert_function *geometric(const struct target_type *target)
 	return NULL;
 }
 
-/* Types of which the connector knows nothing but bytes (include.unknown.datatypes): base64 of their text. Of a domain it knows
- * the base type, but not within an array. */
+/*
+ * Types of which the connector knows nothing but bytes (include.unknown.datatypes): base64 of their text. Of a domain it
+ * knows the base type, but not within an array.
+ */
 static bool is_foreign(const struct target_type *target)
 {
 	static const char *const names[] = {"tsquery",   "pg_lsn", "jsonpath",      "refcursor",   "xid",

@@ -19,9 +19,8 @@ struct target_type {
 	int32_t typmod;   /* pg_attribute.atttypmod (of the domain where there is one), -1 without */
 	bool array;       /* then `name` and `typmod` are the element's */
 	char category;    /* pg_type.typcategory of the base type (of the element for arrays): N D S B E R U … */
-	bool
-	    of_domain; /* an array whose elements are of a domain, or such an element: the connector sends its text as bytes */
-	char delimiter; /* between elements in the text of arrays of it: pg_type.typdelim; zero is a comma, too */
+	bool of_domain;   /* an array whose elements are of a domain, or such an element: its text comes as bytes */
+	char delimiter;   /* between elements in the text of arrays of it: pg_type.typdelim; zero is a comma, too */
 };
 
 /*
@@ -53,8 +52,8 @@ struct wire_modes {
 struct conversion; /* opaque: a column's converter with what it needs */
 
 /*
- * Chooses the conversion; `modes` counts only for ENCODING_UNTOLD. `*conversion` NULL: take the bytes as they are. Made in `arena`, lives as long as that.
- * Errors: ERROR_TARGET when such values can never go into such a column (says both).
+ * Chooses the conversion; `modes` counts only for ENCODING_UNTOLD. `*conversion` NULL: take the bytes as they are. Made
+ * in `arena`, lives as long as that. Errors: ERROR_TARGET when such values can never go into such a column (says both).
  */
 struct error *conversion_choose(const struct column *column, const struct target_type *target,
                                 const struct wire_modes *modes, struct arena *arena,

@@ -127,9 +127,9 @@ struct error *convert_bits(const struct conversion *conversion, const struct val
 enum { EWKB_HEAD = 5, EWKB_SRID = 0x20 };
 
 /*
- * PostGIS's extended well-known binary form begins with the byte order and the type; a flag in the type's highest byte says that the
- * SRID follows. The connector sends it so; where the flag is missing the SRID that stands beside is put in. (The text
- * `SRID=4326;0101…` is taken for geometry, not for geography.)
+ * PostGIS's extended well-known binary form begins with the byte order and the type; a flag in the type's highest byte
+ * says that the SRID follows. The connector sends it so; where the flag is missing the SRID that stands beside is put
+ * in. (The text `SRID=4326;0101…` is taken for geometry, not for geography.)
  */
 static struct slice with_srid(struct slice bytes, uint64_t srid, struct arena *arena)
 {

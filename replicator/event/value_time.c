@@ -2,8 +2,8 @@
  * value_time.c - dates, times of day, timestamps and intervals.
  *
  * NOTES
- *   Numbers count from 1970-01-01 in the proleptic Gregorian calendar, as PostgreSQL does. ISO texts are Java's: the year
- *   before 0001 is 0000 (PostgreSQL's 0001 BC), years after 9999 have a plus sign.
+ *   Numbers count from 1970-01-01 in the proleptic Gregorian calendar, as PostgreSQL does. ISO texts are Java's: the
+ *   year before 0001 is 0000 (PostgreSQL's 0001 BC), years after 9999 have a plus sign.
  *
  *   PostgreSQL's infinities arrive as dates far away. Which ones depends on whether a snapshot or the stream sent them;
  *   these were seen with the connector 3.7.0 (PostgresValueConverter, POSITIVE_INFINITY_…; PGStatement).

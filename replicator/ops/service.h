@@ -2,14 +2,17 @@
  * service.h - the daemon's word to a service manager: that it is up, what it does, that it still lives.
  *
  * NOTES
- *   READY=1 goes out as soon as the process is set up, not when the stream runs: a standby waits for the first instance for
- *   ever, and a target that is away is waited for; neither is a failed start. STATUS= tells which it is (systemctl status).
+ *   READY=1 goes out as soon as the process is set up, not when the stream runs: a standby waits for the first instance
+ *   for ever, and a target that is away is waited for; neither is a failed start. STATUS= tells which it is (systemctl
+ *   status).
  *
- *   WATCHDOG=1 goes out while the main thread's loop turns (struct ops_view.beat_us), or while there is no stream to watch.
+ *   WATCHDOG=1 goes out while the main thread's loop turns (struct ops_view.beat_us), or while there is no stream to
+ *   watch.
  *
  *   The protocol is a datagram to a socket; libsystemd would bring five libraries for these few lines.
  *
- * Source: systemd, sd_notify(3), sections "Description" and "Notes" (the protocol may be implemented without the library).
+ * Source: systemd, sd_notify(3), sections "Description" and "Notes" (the protocol may be implemented without the
+ * library).
  *
  * Thread: a thread of its own.
  */

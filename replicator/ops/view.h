@@ -1,6 +1,6 @@
 /*
- * view.h - what the daemon shows of itself: one struct, filled by the daemon when somebody asks, from which the metrics, the
- * JSON and the health answers are made. Plain data; texts are copied into the view.
+ * view.h - what the daemon shows of itself: one struct, filled by the daemon when somebody asks, from which the
+ * metrics, the JSON and the health answers are made. Plain data; texts are copied into the view.
  */
 #ifndef REPLICATOR_OPS_VIEW_H
 #define REPLICATOR_OPS_VIEW_H

@@ -1,16 +1,18 @@
 /*
- * watch.h - supervision: looks at the connector and its slot from time to time, and restarts what failed of the connector.
+ * watch.h - supervision: looks at the connector and its slot from time to time, and restarts what failed of the
+ * connector.
  *
  * NOTES
  *   The daemon does its work without knowing of the connector; whether events still come is another question, and this
- *   thread asks it: Connect for the states of connector and tasks, the source for the WAL that the slot keeps. Either may
- *   be unset or away; that is a finding, not an error.
+ *   thread asks it: Connect for the states of connector and tasks, the source for the WAL that the slot keeps. Either
+ *   may be unset or away; that is a finding, not an error.
  *
- *   While a snapshot is read, the source's statistics tell how many rows its tables have (base/metrics.h keeps them), and
- *   now and then Kafka is asked how long it keeps the topics.
+ *   While a snapshot is read, the source's statistics tell how many rows its tables have (base/metrics.h keeps them),
+ *   and now and then Kafka is asked how long it keeps the topics.
  *
- *   Failed tasks are restarted with rising pauses, supervision.restart_attempts times in a row at most; a quarter of an hour
- *   in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the source.
+ *   Failed tasks are restarted with rising pauses, supervision.restart_attempts times in a row at most; a quarter of an
+ *   hour in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the
+ *   source.
  *
  * Thread: a thread of its own; watch_read from any.
  */

@@ -16,8 +16,8 @@ struct error *catalog_read_tables(struct pg_connection *connection, struct arena
                                   const struct table_image ***images, size_t *count);
 
 /*
- * The type that SQL writes so, as the column of a table would have it: cast_name, type_name and type. ERROR_TARGET: there is
- * none.
+ * The type that SQL writes so, as the column of a table would have it: cast_name, type_name and type. ERROR_TARGET:
+ * there is none.
  */
 struct error *catalog_read_type(struct pg_connection *connection, const char *name, struct arena *arena,
                                 const struct column_image **type);

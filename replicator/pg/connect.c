@@ -10,7 +10,8 @@
  *   in its full socket: Linux counts a window that stays closed against it, although the peer answers the probes. The
  *   default here is five minutes.
  *
- * Source: PostgreSQL documentation, "libpq", sections "Database Connection Control Functions" and "Parameter Key Words".
+ * Source: PostgreSQL documentation, "libpq", sections "Database Connection Control Functions" and "Parameter Key
+ * Words".
  */
 #include "base/clock.h"
 #include "base/memory.h"

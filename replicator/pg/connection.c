@@ -123,3 +123,14 @@ struct error *pg_query(struct pg_connection *connection, const char *sql, size_t
 	PQclear(rows);
 	return error;
 }
+
+struct error *pg_query_integer(struct pg_connection *connection, const char *sql, size_t parameter_count,
+                               const char *const *parameters, int64_t without, int64_t *number)
+{
+	struct pg_result *result;
+
+	TRY(pg_query(connection, sql, parameter_count, parameters, &result));
+	*number = pg_result_rows(result) > 0 ? pg_result_integer(result, 0, 0) : without;
+	pg_result_free(result);
+	return NULL;
+}

@@ -6,9 +6,10 @@
  *   class: 08, 40001, 40P01, 57014, 57P0x, 53, 55P03, 25006 heal by themselves (ERROR_TRANSIENT), 28 is
  *   ERROR_AUTHENTICATION, 23 and 21000 (an upsert met a key twice) ERROR_CONSTRAINT, everything else ERROR_TARGET. A
  *   wrong connection string or database name is ERROR_CONFIGURATION. Only the primary message of the server, the
- *   SQLSTATE, and the names of schema, table, column and constraint go into the text: DETAIL and CONTEXT hold row values.
- *   A wait ends with the server's answer, or when TCP gives the server up (keepalives after 10 s, tcp_user_timeout);
- *   statement_timeout bounds a statement. Who must heed signals meanwhile asks in short turns (checkpoint_claim).
+ *   SQLSTATE, and the names of schema, table, column and constraint go into the text: DETAIL and CONTEXT hold row
+ *   values. A wait ends with the server's answer, or when TCP gives the server up (keepalives after 10 s,
+ *   tcp_user_timeout); statement_timeout bounds a statement. Who must heed signals meanwhile asks in short turns
+ *   (checkpoint_claim).
  *
  * Thread: a connection belongs to one thread at a time.
  */
@@ -26,8 +27,8 @@ struct pg_connection;
 struct pg_result;
 
 /*
- * Connects (bounded by connect_timeout, 10 s unless the DSN says else; keepalives and tcp_user_timeout set unless the DSN
- * does) and sets what every session of ours has: client_encoding UTF8, DateStyle ISO, IntervalStyle iso_8601,
+ * Connects (bounded by connect_timeout, 10 s unless the DSN says else; keepalives and tcp_user_timeout set unless the
+ * DSN does) and sets what every session of ours has: client_encoding UTF8, DateStyle ISO, IntervalStyle iso_8601,
  * TimeZone UTC, extra_float_digits 3, bytea_output hex, search_path pg_catalog, standard_conforming_strings on,
  * row_security off (a policy that would hide rows is an error instead), application_name unless the DSN has one.
  * Several hosts in the DSN are tried in turn, each with the whole connect_timeout.
@@ -49,6 +50,10 @@ struct error *pg_execute(struct pg_connection *connection, const char *sql);
  */
 struct error *pg_query(struct pg_connection *connection, const char *sql, size_t parameter_count,
                        const char *const *parameters, struct pg_result **result);
+
+/* The same for a query of one number; `without` when it has no row. NULL is 0. */
+struct error *pg_query_integer(struct pg_connection *connection, const char *sql, size_t parameter_count,
+                               const char *const *parameters, int64_t without, int64_t *number);
 
 size_t pg_result_rows(const struct pg_result *result);
 size_t pg_result_columns(const struct pg_result *result);
@@ -72,7 +77,9 @@ void pg_result_free(struct pg_result *result);                                  
  */
 struct pg_statement;
 
-/* The prepared statement of this connection for the text; prepared by its first send. Lives as long as the connection. */
+/*
+ * The prepared statement of this connection for the text; prepared by its first send. Lives as long as the connection.
+ */
 struct pg_statement *pg_statement_of(struct pg_connection *connection, struct slice sql);
 
 struct error *pg_pipeline_begin(struct pg_connection *connection);

@@ -74,7 +74,9 @@ static bool is_ascii(const char *text)
 	return true;
 }
 
-/* Appends a message of class 22 without what stands between its first and last quote, and without bytes shown in hex. */
+/*
+ * Appends a message of class 22 without what stands between its first and last quote, and without bytes shown in hex.
+ */
 static void append_data_exception(struct buffer *text, const char *sqlstate, const char *primary)
 {
 	const char *first = strchr(primary, '"');

@@ -52,7 +52,9 @@ static const uint8_t ARRAY_CLASS[256] = {
     [','] = ARRAY_QUOTED,  [';'] = ARRAY_QUOTED,  ['"'] = ARRAY_ESCAPED, ['\\'] = ARRAY_ESCAPED,
 };
 
-/* Appends the bytes, runs without `escaped` ones at once, each of those behind a backslash (and put through `shown`). */
+/*
+ * Appends the bytes, runs without `escaped` ones at once, each of those behind a backslash (and put through `shown`).
+ */
 static void append_escaped(struct buffer *out, const char *data, size_t length, const uint8_t escaped[256],
                            uint8_t least, const char shown[256])
 {

@@ -20,8 +20,9 @@ struct step {
 	enum step_kind kind;
 	const char *sql;
 	/*
-	 * What to do where the values refuse `sql` (SQLSTATE class 22, 42804, 42846); NULL: nothing. `last` of the chain
-	 * gives up the values: they come anew, by row events of the same transaction, and `afterwards` follows these.
+	 * What to do where the values refuse `sql` (SQLSTATE class 22, 42804, 42846); NULL: nothing. `last` of the
+	 * chain gives up the values: they come anew, by row events of the same transaction, and `afterwards` follows
+	 * these.
 	 */
 	struct step *otherwise;
 	const char *afterwards;
@@ -30,8 +31,9 @@ struct step {
 };
 
 /*
- * A table that was just made takes keys, indexes and comments in a second round. A new name of a column changes the text of
- * keys, indexes, checks and generated columns that say it: so renames come first, and the rest is compared behind them.
+ * A table that was just made takes keys, indexes and comments in a second round. A new name of a column changes the
+ * text of keys, indexes, checks and generated columns that say it: so renames come first, and the rest is compared
+ * behind them.
  */
 enum difference_next { DIFFERENCE_DONE, DIFFERENCE_FRESH, DIFFERENCE_RENAMED };
 
@@ -46,8 +48,8 @@ struct difference {
 };
 
 /*
- * *steps is NULL when nothing is to be done. Unless *next is DIFFERENCE_DONE: execute the steps, read the target's image
- * anew, set the flag, and ask once more. ERROR_TARGET: what cannot be done, why, and the remedy.
+ * *steps is NULL when nothing is to be done. Unless *next is DIFFERENCE_DONE: execute the steps, read the target's
+ * image anew, set the flag, and ask once more. ERROR_TARGET: what cannot be done, why, and the remedy.
  */
 struct error *difference_steps(const struct difference *difference, struct arena *arena, struct step **steps,
                                enum difference_next *next);

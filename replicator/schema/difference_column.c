@@ -3,8 +3,8 @@
  *
  * NOTES
  *   A new type takes the old values through the target's own cast. Where USING gave the source other values than that,
- *   the source's trigger sends the rows again behind the image; so the way out for values that the cast refuses is NULL,
- *   until those rows are in.
+ *   the source's trigger sends the rows again behind the image; so the way out for values that the cast refuses is
+ *   NULL, until those rows are in.
  */
 #include "pg/sql.h"
 #include "schema/steps.h"

@@ -2,9 +2,9 @@
  * difference_table.c - steps of tables: the table itself, its parents, constraints and indexes. See difference.h.
  *
  * NOTES
- *   The order: make the table, or give it and its columns their new names; behind that in a second round: leave parents,
- *   drop constraints and indexes that went, then columns (difference_column.c), then constraints and indexes that came,
- *   enter parents, comments.
+ *   The order: make the table, or give it and its columns their new names; behind that in a second round: leave
+ *   parents, drop constraints and indexes that went, then columns (difference_column.c), then constraints and indexes
+ *   that came, enter parents, comments.
  */
 #include "pg/sql.h"
 #include "schema/steps.h"

@@ -2,9 +2,9 @@
  * object_image.h - a table, type, sequence, schema or extension as the DDL log shows it.
  *
  * NOTES
- *   An image is state, not a command: the functions of sql/source/002_image.sql make it from the catalogs, at the source
- *   and at the target alike, so that images of both sides compare. Names are as in the catalog; types, expressions and
- *   definitions are SQL text. An oid or attnum that stays while the name changes is a rename.
+ *   An image is state, not a command: the functions of sql/source/002_image.sql make it from the catalogs, at the
+ *   source and at the target alike, so that images of both sides compare. Names are as in the catalog; types,
+ *   expressions and definitions are SQL text. An oid or attnum that stays while the name changes is a rename.
  *
  * Ownership: all memory lies in the arena it was parsed into. Thread: any.
  */

@@ -1,6 +1,6 @@
 /*
- * table_image.h - a table as it is in a catalog: plain data, read from a server (pg/catalog.h) or, later, from the DDL log.
- * Ownership: all memory lies in the arena it was made in.
+ * table_image.h - a table as it is in a catalog: plain data, read from a server (pg/catalog.h) or, later, from the DDL
+ * log. Ownership: all memory lies in the arena it was made in.
  */
 #ifndef REPLICATOR_SCHEMA_TABLE_IMAGE_H
 #define REPLICATOR_SCHEMA_TABLE_IMAGE_H

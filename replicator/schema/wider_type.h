@@ -1,6 +1,6 @@
 /*
- * wider_type.h - whether one type holds all values of another, so that a column may go over to it without a look at its rows.
- * Thread: any.
+ * wider_type.h - whether one type holds all values of another, so that a column may go over to it without a look at its
+ * rows. Thread: any.
  */
 #ifndef REPLICATOR_SCHEMA_WIDER_TYPE_H
 #define REPLICATOR_SCHEMA_WIDER_TYPE_H

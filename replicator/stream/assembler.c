@@ -3,14 +3,14 @@
  *
  * NOTES
  *   The connector sends transaction after transaction, in commit order, so in each partition the events of one
- *   transaction stand in a row, and the row of an earlier transaction stands before that of a later one. Therefore it is
- *   enough to look at the heads.
+ *   transaction stand in a row, and the row of an earlier transaction stands before that of a later one. Therefore it
+ *   is enough to look at the heads.
  *
  *   W (`watermark`) is the commit LSN of the last transaction handed over. Commit LSNs rise along the stream, so an END
  *   at or below W, and a transactional event whose predecessor (source.sequence[0]) committed before W, are repeats of
- *   what was applied, and are dismissed. Event LSNs say nothing here: they are not in commit order. But the event without
- *   sequence[0] belongs to the first transaction of a new slot, or the first after a snapshot: all of that transaction is behind
- *   what was applied before, so there an LSN up to W is a repeat, too.
+ *   what was applied, and are dismissed. Event LSNs say nothing here: they are not in commit order. But the event
+ *   without sequence[0] belongs to the first transaction of a new slot, or the first after a snapshot: all of that
+ *   transaction is behind what was applied before, so there an LSN up to W is a repeat, too.
  */
 #include "stream/assembler_internal.h"
 
@@ -348,8 +348,8 @@ static bool recently_applied(const struct assembler *assembler, uint64_t tx_id)
 }
 
 /*
- * Committed at the source after the transaction of W, though its commit LSN is lower: no repeat, but the history of another
- * server (a failover that lost WAL, a restored source). assembler_transaction.c stops at its END.
+ * Committed at the source after the transaction of W, though its commit LSN is lower: no repeat, but the history of
+ * another server (a failover that lost WAL, a restored source). assembler_transaction.c stops at its END.
  */
 bool assembler_is_newer(const struct assembler *assembler, uint64_t tx_id, int64_t source_us)
 {

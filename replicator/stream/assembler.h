@@ -24,11 +24,15 @@ struct assembler;
 
 struct assembler_options {
 	bool transactions; /* false: without metadata, runs of one txId in one partition */
-	/* True for a collection whose events the user leaves out: they are dismissed and END's counts of it not awaited. */
+	/*
+	 * True for a collection whose events the user leaves out: they are dismissed and END's counts of it not
+	 * awaited.
+	 */
 	bool (*excluded)(const struct collection *collection, void *context);
 	/*
-	 * The offset behind the last record of a partition right now; asked once for each partition when the last row of a
-	 * snapshot came, so that no transaction overtakes snapshot rows of other partitions. May be NULL: not waited for.
+	 * The offset behind the last record of a partition right now; asked once for each partition when the last row
+	 * of a snapshot came, so that no transaction overtakes snapshot rows of other partitions. May be NULL: not
+	 * waited for.
 	 */
 	int64_t (*high_watermark)(uint32_t partition, void *context);
 	void *context;
@@ -47,8 +51,8 @@ void assembler_free(struct assembler *assembler);
 void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset);
 
 /*
- * The operator accepted that events of the partition below `high` are gone. Call for all partitions at once, with their high
- * watermarks: a transaction whose END lies below may then lack events.
+ * The operator accepted that events of the partition below `high` are gone. Call for all partitions at once, with their
+ * high watermarks: a transaction whose END lies below may then lack events.
  */
 void assembler_accept_gap(struct assembler *assembler, uint32_t partition, int64_t high);
 
@@ -70,7 +74,9 @@ struct error *assembler_next(struct assembler *assembler, struct transaction **t
  */
 struct transaction *assembler_progress(struct assembler *assembler);
 
-/* Bytes of changes that wait in the queue of a partition; whether the transaction at the head waits for the partition. */
+/*
+ * Bytes of changes that wait in the queue of a partition; whether the transaction at the head waits for the partition.
+ */
 size_t assembler_waiting_bytes(const struct assembler *assembler, uint32_t partition);
 size_t assembler_total_waiting_bytes(const struct assembler *assembler);
 bool assembler_needs(const struct assembler *assembler, uint32_t partition);

@@ -4,14 +4,15 @@
  * NOTES
  *   END counts the events by collection. Its counts are exact as long as the connector was not restarted inside the
  *   transaction, and mostly even then: it keeps the counts with its place. They are too low
- *     - when the connector numbered anew: its place was before the commit of another transaction, which it had sent before this
- *       one. It passes over the events of that one, but not over its BEGIN and COMMIT, and loses its counts there. Then it sends
- *       a second BEGIN of this one, too;
+ *     - when the connector numbered anew: its place was before the commit of another transaction, which it had sent
+ *     before this
+ *       one. It passes over the events of that one, but not over its BEGIN and COMMIT, and loses its counts there. Then
+ *       it sends a second BEGIN of this one, too;
  *     - when its place was inside the events of one LSN: a key change, a COPY, a TRUNCATE of several tables.
- *   Counts that are too low are met too early. So after a second BEGIN, with events that share an LSN, and after anything
- *   that shows a restart, the transaction is whole only when also every partition is read to where it ended after END was
- *   written, or goes on with a later transaction. TRUNCATE and schema changes wait likewise: what stands before them in
- *   other partitions goes first.
+ *   Counts that are too low are met too early. So after a second BEGIN, with events that share an LSN, and after
+ *   anything that shows a restart, the transaction is whole only when also every partition is read to where it ended
+ *   after END was written, or goes on with a later transaction. TRUNCATE and schema changes wait likewise: what stands
+ *   before them in other partitions goes first.
  */
 #include "stream/assembler_internal.h"
 

@@ -73,8 +73,8 @@ struct assembler {
 	struct event_place *places; /* room for aligning them */
 	size_t place_capacity;
 	bool aligned; /* since the last one was taken */
-	bool
-	    settle; /* it is whole when all partitions are read as far as they reached at its END (assembler_counts.c) */
+	/* It is whole when all partitions are read as far as they reached at its END (assembler_counts.c). */
+	bool settle;
 	bool ends_asked;    /* lane.end serves its END */
 	int64_t ends_until; /* lane.end serves ENDs below this offset */
 
@@ -125,7 +125,9 @@ struct transaction *assembler_next_snapshot(struct assembler *assembler);
 bool assembler_generation_waits(const struct assembler *assembler, uint64_t commit_lsn);
 /* The end of the generation, once it is reached; else NULL. */
 struct transaction *assembler_end_generation(struct assembler *assembler);
-/* Drops, before the rows of a snapshot, events of transactions whose END will never come: the connector died in them. */
+/*
+ * Drops, before the rows of a snapshot, events of transactions whose END will never come: the connector died in them.
+ */
 void assembler_dismiss_unfinished(struct assembler *assembler);
 
 /* assembler_transaction.c */

@@ -2,16 +2,16 @@
  * assembler_snapshot.c - the rows of snapshots, and when one is complete.
  *
  * NOTES
- *   The rows of an initial snapshot carry one (txId, LSN): a generation. Transactions that committed before that LSN stand
- *   before the rows and are handed over between them; those behind it wait until the generation is complete: its last row
- *   came, every partition is read as far as it reached then, and no earlier transaction is left. The end is a hand-over
- *   of its own, without rows, so that nothing of the generation can come behind it.
+ *   The rows of an initial snapshot carry one (txId, LSN): a generation. Transactions that committed before that LSN
+ *   stand before the rows and are handed over between them; those behind it wait until the generation is complete: its
+ *   last row came, every partition is read as far as it reached then, and no earlier transaction is left. The end is a
+ *   hand-over of its own, without rows, so that nothing of the generation can come behind it.
  *
- *   The last row may be in a topic that nobody reads. An END behind the snapshot says as much: the connector streams only
- *   when the snapshot is written.
+ *   The last row may be in a topic that nobody reads. An END behind the snapshot says as much: the connector streams
+ *   only when the snapshot is written.
  *
- *   A connector that dies inside a transaction and then makes a new snapshot leaves the first half of that transaction in
- *   the partitions, before the snapshot's rows. Its END would have been written before them, so when the transaction
+ *   A connector that dies inside a transaction and then makes a new snapshot leaves the first half of that transaction
+ *   in the partitions, before the snapshot's rows. Its END would have been written before them, so when the transaction
  *   topic is read that far without it, the half is dismissed: the snapshot replaces it.
  */
 #include "stream/assembler_internal.h"

@@ -2,8 +2,8 @@
  * assembler_taken.c - the events taken for the transaction at hand.
  *
  * NOTES
- *   All that carries its txId is taken, as it comes, repeats too. Beyond spill_bytes they go to a file. When they seem to be
- *   whole, they are put into the order of the source's WAL and the repeats go (alignment.h).
+ *   All that carries its txId is taken, as it comes, repeats too. Beyond spill_bytes they go to a file. When they seem
+ *   to be whole, they are put into the order of the source's WAL and the repeats go (alignment.h).
  */
 #include "stream/assembler_internal.h"
 

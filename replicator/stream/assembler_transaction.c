@@ -2,12 +2,12 @@
  * assembler_transaction.c - whole transactions: which END is next, and the hand-over.
  *
  * NOTES
- *   ENDs come in commit order, so the one at the head of the transaction topic is next; one at or below W is a repeat. Where
- *   much waits and no END has come, the transaction of the BEGIN at the head is taken ahead of it.
+ *   ENDs come in commit order, so the one at the head of the transaction topic is next; one at or below W is a repeat.
+ *   Where much waits and no END has come, the transaction of the BEGIN at the head is taken ahead of it.
  *
- *   A connector that starts again inside a transaction may send another BEGIN of it, behind BEGIN and END (without events) of
- *   transactions that it sent before. A BEGIN without its END is such a sign (assembler_counts.c), and the position stays
- *   before it until the transaction is through: a daemon that starts in between must see it, too.
+ *   A connector that starts again inside a transaction may send another BEGIN of it, behind BEGIN and END (without
+ *   events) of transactions that it sent before. A BEGIN without its END is such a sign (assembler_counts.c), and the
+ *   position stays before it until the transaction is through: a daemon that starts in between must see it, too.
  */
 #include "stream/assembler_internal.h"
 
@@ -100,8 +100,8 @@ static struct error *next_end(struct assembler *assembler, struct transaction_ma
 }
 
 /*
- * sequence[0] of a transaction is the commit LSN of the one before, or the LSN of a message outside any transaction. The
- * transactions between that and W are not in the transaction topic. NULL also while it may still come.
+ * sequence[0] of a transaction is the commit LSN of the one before, or the LSN of a message outside any transaction.
+ * The transactions between that and W are not in the transaction topic. NULL also while it may still come.
  */
 static struct error *check_chain(const struct assembler *assembler)
 {
@@ -153,7 +153,9 @@ static struct error *begin_current(struct assembler *assembler, struct transacti
 	return NULL;
 }
 
-/* Before its END is there: what the transaction of the BEGIN at the head, or of one without its END, has sent so far. */
+/*
+ * Before its END is there: what the transaction of the BEGIN at the head, or of one without its END, has sent so far.
+ */
 static struct error *take_early(struct assembler *assembler)
 {
 	const struct transaction_mark *begin = assembler_mark(assembler, 0);

@@ -2,8 +2,8 @@
  * client.c - a source that never reads the stream: it looks at the cluster for people (probe.c, topics.c, peek.c).
  *
  * NOTES
- *   It has the same client with the same properties as the daemon's source, and the same way to tell a refused login from a
- *   broker that is away, so that what is found out with it holds for the daemon.
+ *   It has the same client with the same properties as the daemon's source, and the same way to tell a refused login
+ *   from a broker that is away, so that what is found out with it holds for the daemon.
  */
 #include "stream/source_internal.h"
 

@@ -38,8 +38,8 @@ struct change *lane_head(const struct lane *lane); /* NULL when empty */
 struct change *lane_pop(struct lane *lane);
 
 /*
- * Takes the head for the transaction at hand; the caller owns it. *plain: it stands behind the one taken before by its LSN and
- * by its number, as it does as long as the connector was not restarted and each event has an LSN of its own.
+ * Takes the head for the transaction at hand; the caller owns it. *plain: it stands behind the one taken before by its
+ * LSN and by its number, as it does as long as the connector was not restarted and each event has an LSN of its own.
  */
 struct change *lane_take_head(struct lane *lane, bool *plain);
 void lane_forget_taken(struct lane *lane); /* the taken ones went to a transaction */

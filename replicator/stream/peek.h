@@ -21,9 +21,9 @@ struct peek {
 };
 
 /*
- * Reads, oldest first within each partition, and numbers the partitions in `names`. Errors: ERROR_CONFIGURATION when there
- * is no such topic (the text names what there is); ERROR_TRANSIENT, ERROR_AUTHENTICATION; ERROR_GAP for an offset that
- * Kafka does not hold.
+ * Reads, oldest first within each partition, and numbers the partitions in `names`. Errors: ERROR_CONFIGURATION when
+ * there is no such topic (the text names what there is); ERROR_TRANSIENT, ERROR_AUTHENTICATION; ERROR_GAP for an offset
+ * that Kafka does not hold.
  */
 struct error *peek_topic(const struct config *config, const struct peek *peek, struct partition_list *names);
 

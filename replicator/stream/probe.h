@@ -43,8 +43,8 @@ struct probe {
 struct error *probe_cluster(const struct config *config, int timeout_ms, struct probe *probe);
 
 /*
- * The same, and the offsets, retention and a sample of each topic. (How much space Kafka uses on its disks is nothing that
- * librdkafka can ask; the sample is for an estimate.)
+ * The same, and the offsets, retention and a sample of each topic. (How much space Kafka uses on its disks is nothing
+ * that librdkafka can ask; the sample is for an estimate.)
  */
 struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe);
 

@@ -2,8 +2,8 @@
  * probe_details.c - what a topic holds: its offsets, its retention, and a sample of its newest messages.
  *
  * NOTES
- *   Questions that nobody answers in time leave their fields as they are; only offsets must be told. The sample is read by
- *   one assignment of all partitions at once.
+ *   Questions that nobody answers in time leave their fields as they are; only offsets must be told. The sample is read
+ *   by one assignment of all partitions at once.
  */
 #include "stream/probe.h"
 

@@ -166,7 +166,6 @@ struct error *source_new(const struct config *config, const struct checkpoint *s
 		error = source_make_consumer(source);
 	if (error == NULL) {
 		source->messages = rd_kafka_queue_get_consumer(source->kafka);
-		source->answers = rd_kafka_queue_new(source->kafka);
 		error = connect_cluster(source);
 	}
 	if (error != NULL) {
@@ -181,8 +180,7 @@ static void free_consumer(struct source *source)
 {
 	if (source->messages != NULL)
 		rd_kafka_queue_destroy(source->messages);
-	if (source->answers != NULL)
-		rd_kafka_queue_destroy(source->answers);
+	source_free_committer(source);
 	if (source->kafka != NULL)
 		rd_kafka_destroy_flags(source->kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }

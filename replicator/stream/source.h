@@ -3,9 +3,9 @@
  *
  * NOTES
  *   assign() at the offsets of the checkpoint, never at the group's. Before the first fetch each stored offset is
- *   compared with the partition's low and high watermark and the cluster's id with the stored one: a gap stops the stream
- *   (ERROR_GAP). Topics are found in the cluster's metadata, and looked for again while running (a topic that appears
- *   later is read from its beginning).
+ *   compared with the partition's low and high watermark and the cluster's id with the stored one: a gap stops the
+ *   stream (ERROR_GAP). Topics are found in the cluster's metadata, and looked for again while running (a topic that
+ *   appears later is read from its beginning).
  *
  *   Errors that heal (broker away, leader change) are retried for ever by librdkafka and said in the log.
  *

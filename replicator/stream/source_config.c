@@ -153,28 +153,49 @@ static char *value_of(const rd_kafka_conf_t *conf, const char *name)
 	return value;
 }
 
-struct error *source_make_consumer(struct source *source)
+/* Takes conf. */
+static struct error *make_client(rd_kafka_conf_t *conf, rd_kafka_t **client)
 {
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	struct error *error = set_ours(conf, source->config);
 	char text[512];
 
+	*client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text)); /* takes conf when it succeeds */
+	if (*client != NULL)
+		return NULL;
+	rd_kafka_conf_destroy(conf);
+	return error_new(ERROR_CONFIGURATION, "Kafka's client refuses its settings: %s; see kafka.properties", text);
+}
+
+static struct error *make_conf(const struct config *config, rd_kafka_conf_t **conf)
+{
+	struct error *error;
+
+	*conf = rd_kafka_conf_new();
+	error = set_ours(*conf, config);
 	if (error == NULL)
-		error = set_users(conf, source->config);
-	if (error != NULL) {
-		rd_kafka_conf_destroy(conf);
-		return error;
-	}
+		error = set_users(*conf, config);
+	if (error != NULL)
+		rd_kafka_conf_destroy(*conf);
+	return error;
+}
+
+struct error *source_make_consumer(struct source *source)
+{
+	rd_kafka_conf_t *conf;
+
+	TRY(make_conf(source->config, &conf));
 	if (rd_kafka_version() < FETCH_QUEUE_BACKOFF_VERSION) {
 		source->sasl_username = value_of(conf, "sasl.username");
 		source->sasl_password = value_of(conf, "sasl.password");
 	}
 	health_set_callbacks(conf, source);
-	source->kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text)); /* takes conf when it succeeds */
-	if (source->kafka == NULL) {
-		rd_kafka_conf_destroy(conf);
-		return error_new(ERROR_CONFIGURATION, "Kafka's client refuses its settings: %s; see kafka.properties",
-		                 text);
-	}
-	return NULL;
+	return make_client(conf, &source->kafka);
+}
+
+struct error *source_make_committer(struct source *source)
+{
+	rd_kafka_conf_t *conf;
+
+	TRY(make_conf(source->config, &conf));
+	health_keep_quiet(conf);
+	return make_client(conf, &source->committer);
 }

@@ -6,7 +6,8 @@
  *   intervals. Three kinds do not heal: a login that was wrong from the start, offsets that Kafka no longer has, and
  *   records that cannot be read. librdkafka would skip the last kind; the stream stops instead (law 4).
  *
- * Thread: log_line is called from librdkafka's own threads, the rest from the thread that serves it: the consumer's.
+ * Thread: log_line and log_quietly are called from librdkafka's own threads, the rest from the thread that serves it: the
+ * consumer's.
  */
 #include "stream/source_internal.h"
 
@@ -72,8 +73,8 @@ static void trouble(struct source *source, const char *reason)
 }
 
 /*
- * Before 2.6.1 librdkafka sent its own nonce twice; brokers take that no more (since 3.8.1 as the fix of CVE-2024-56128,
- * since 4.0 strictly), and the refusal looks like a wrong password.
+ * Before 2.6.1 librdkafka sent its own nonce twice; brokers take that no more (since 3.8.1 as the fix of
+ * CVE-2024-56128, since 4.0 strictly), and the refusal looks like a wrong password.
  * Source: https://github.com/confluentinc/librdkafka/pull/4895
  */
 static const char *scram_hint(const char *reason)
@@ -129,6 +130,18 @@ void health_set_callbacks(rd_kafka_conf_t *conf, struct source *source)
 	rd_kafka_conf_set_opaque(conf, source);
 	rd_kafka_conf_set_error_cb(conf, report_error);
 	rd_kafka_conf_set_log_cb(conf, log_line);
+}
+
+static void log_quietly(const rd_kafka_t *kafka, int level, const char *facility, const char *text)
+{
+	(void)kafka;
+	(void)level;
+	log_debug("librdkafka %s, offsets of the group: %s", facility, text);
+}
+
+void health_keep_quiet(rd_kafka_conf_t *conf)
+{
+	rd_kafka_conf_set_log_cb(conf, log_quietly);
 }
 
 static bool concerns_group_only(rd_kafka_resp_err_t code)

@@ -56,7 +56,8 @@ struct source {
 
 	rd_kafka_t *kafka;
 	rd_kafka_queue_t *messages; /* librdkafka's, of all partitions */
-	rd_kafka_queue_t *answers;  /* of requests that nobody waits for */
+	rd_kafka_t *committer;      /* of source_group.c; NULL: not needed yet */
+	rd_kafka_queue_t *answers;  /* to the committer's requests, which nobody waits for */
 	char *cluster_id;
 	bool other_cluster;  /* than that of the stored offsets, which the operator accepted: they do not count */
 	char *sasl_username; /* as configured, or ""; NULL: librdkafka needs no waking (source_read.c) */
@@ -129,9 +130,11 @@ struct error *source_read_round(struct source *source);
 
 /* source_config.c */
 struct error *source_make_consumer(struct source *source);
+struct error *source_make_committer(struct source *source);
 
 /* source_health.c */
 void health_set_callbacks(rd_kafka_conf_t *conf, struct source *source);
+void health_keep_quiet(rd_kafka_conf_t *conf); /* of a client without which the stream goes on */
 bool repeat_allowed(struct repeat_limit *limit, int64_t now_us);
 void health_lost(struct source *source, const char *reason); /* no broker answers */
 void health_good(struct source *source);                     /* one did */
@@ -175,5 +178,6 @@ struct error *probe_look_closer(struct source *source, int timeout_ms, struct pr
 /* source_group.c */
 void source_publish_offsets(struct source *source);
 void source_take_answers(struct source *source);
+void source_free_committer(struct source *source);
 
 #endif

@@ -2,8 +2,8 @@
  * source_read.c - messages from librdkafka's queue into the assembler.
  *
  * NOTES
- *   Messages are popped one by one, not by rd_kafka_consume_batch_queue: it was not faster (1.6 million messages a second
- *   either way), and before librdkafka 2.1 it skipped messages when an assignment changed under it.
+ *   Messages are popped one by one, not by rd_kafka_consume_batch_queue: it was not faster (1.6 million messages a
+ *   second either way), and before librdkafka 2.1 it skipped messages when an assignment changed under it.
  */
 #include "stream/source_internal.h"
 

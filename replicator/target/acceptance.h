@@ -1,6 +1,6 @@
 /*
- * acceptance.h - an operator's word, said once: `accept gap` (events are gone from Kafka, go on without them) and `accept
- * new-slot` (the source's history went back: commit LSNs begin anew).
+ * acceptance.h - an operator's word, said once: `accept gap` (events are gone from Kafka, go on without them) and
+ * `accept new-slot` (the source's history went back: commit LSNs begin anew).
  *
  * Thread: the connection's.
  */

@@ -1,15 +1,16 @@
 /*
- * applier.c - the applier's thread: take what waits, apply it, commit it together with the checkpoint, or find out why not.
+ * applier.c - the applier's thread: take what waits, apply it, commit it together with the checkpoint, or find out why
+ * not.
  *
  * NOTES
  *   A batch goes out in this order: BEGIN, the plan's statements, COPY where inserts are many, the checkpoint, COMMIT.
  *   The checkpoint's answer is looked at before COMMIT: no row means that another instance took the stream over.
  *
  *   An error decides by its class. ERROR_CONSTRAINT and ERROR_TARGET of a set-wise batch: rolled back, the catalog read
- *   anew, replayed strictly, transaction by transaction, each with a checkpoint of its own, so that everything before the
- *   one that fails is in. ERROR_TRANSIENT: reconnect, read the checkpoint row, which says whether the COMMIT whose answer
- *   was lost took place. A row that stands before what was confirmed to us (a crash with synchronous_commit off, a promoted
- *   standby) ends the applier with ERROR_TRANSIENT: the whole stream is read again from that row.
+ *   anew, replayed strictly, transaction by transaction, each with a checkpoint of its own, so that everything before
+ *   the one that fails is in. ERROR_TRANSIENT: reconnect, read the checkpoint row, which says whether the COMMIT whose
+ *   answer was lost took place. A row that stands before what was confirmed to us (a crash with synchronous_commit off,
+ *   a promoted standby) ends the applier with ERROR_TRANSIENT: the whole stream is read again from that row.
  */
 #include "target/applier_internal.h"
 
@@ -278,7 +279,9 @@ static struct error *apply_planned(struct applier *applier, struct transaction *
 	return NULL;
 }
 
-/* The transaction goes to the quarantine instead of its tables, and the checkpoint past it. `reason` NULL: it follows. */
+/*
+ * The transaction goes to the quarantine instead of its tables, and the checkpoint past it. `reason` NULL: it follows.
+ */
 static struct error *set_aside(struct applier *applier, const struct transaction *transaction,
                                const struct error *reason)
 {
@@ -294,7 +297,9 @@ static struct error *set_aside(struct applier *applier, const struct transaction
 	return NULL;
 }
 
-/* The head touches rows of what waits, as far as we know. *followed: it was set aside; false: nothing waits there now. */
+/*
+ * The head touches rows of what waits, as far as we know. *followed: it was set aside; false: nothing waits there now.
+ */
 static struct error *follow(struct applier *applier, const struct transaction *head, bool *followed)
 {
 	size_t clear;

@@ -1,16 +1,16 @@
 /*
- * applier.h - takes whole transactions from the queue and makes them visible in the target, with their positions, in one
- * target transaction (laws 1 and 2).
+ * applier.h - takes whole transactions from the queue and makes them visible in the target, with their positions, in
+ * one target transaction (laws 1 and 2).
  *
  * NOTES
- *   What waits in the queue goes out together, up to the bounds of a batch; a single waiting transaction goes at once. A
- *   batch is planned as a net effect and applied set-wise; when that does not do what was planned it is rolled back and
- *   replayed change by change in source order (law 9).
+ *   What waits in the queue goes out together, up to the bounds of a batch; a single waiting transaction goes at once.
+ *   A batch is planned as a net effect and applied set-wise; when that does not do what was planned it is rolled back
+ *   and replayed change by change in source order (law 9).
  *
  *   A transaction that fails by itself then stops the stream, or is set aside (quarantine.h), as configured.
  *
- *   Transient errors are retried for ever with backoff. After a lost connection the checkpoint row says whether the last
- *   COMMIT took place.
+ *   Transient errors are retried for ever with backoff. After a lost connection the checkpoint row says whether the
+ *   last COMMIT took place.
  *
  * Thread: one thread, that of applier_run, after applier_new.
  */
@@ -25,8 +25,8 @@
 struct applier; /* owns the connection to the target */
 
 /*
- * Connects, checks the state schema, claims the stream (waits while another instance is active) and reads the checkpoint
- * into *start (checkpoint_free it).
+ * Connects, checks the state schema, claims the stream (waits while another instance is active) and reads the
+ * checkpoint into *start (checkpoint_free it).
  */
 struct error *applier_new(const struct config *config, struct partition_list *partitions,
                           struct transaction_queue *queue, struct applier **applier, struct checkpoint *start);
@@ -36,8 +36,8 @@ void applier_set_cluster_id(struct applier *applier, const char *cluster_id); /*
 void applier_set_until_lsn(struct applier *applier, uint64_t lsn); /* stop behind its last transaction; likewise */
 
 /*
- * Until the queue is closed and empty, a stop request, the until-LSN, or an error. ERROR_TRANSIENT: the target came back
- * without transactions that it had confirmed; applier, queue and source must be made anew to read them again.
+ * Until the queue is closed and empty, a stop request, the until-LSN, or an error. ERROR_TRANSIENT: the target came
+ * back without transactions that it had confirmed; applier, queue and source must be made anew to read them again.
  */
 struct error *applier_run(struct applier *applier);
 

@@ -1,6 +1,6 @@
 /*
- * applier_commit.c - the end of a target transaction: the checkpoint as its last statement, whose answer is looked at before
- * COMMIT (no row: another instance took the stream over), and what the answer to COMMIT tells.
+ * applier_commit.c - the end of a target transaction: the checkpoint as its last statement, whose answer is looked at
+ * before COMMIT (no row: another instance took the stream over), and what the answer to COMMIT tells.
  */
 #include "base/clock.h"
 #include "base/metrics.h"

@@ -1,6 +1,6 @@
 /*
- * applier_idle.c - between two batches: a sign of life in the stream's row while nothing is committed, and the operator's
- * word to pause, looked at a few times in a second.
+ * applier_idle.c - between two batches: a sign of life in the stream's row while nothing is committed, and the
+ * operator's word to pause, looked at a few times in a second.
  */
 #include "base/clock.h"
 #include "base/log.h"

@@ -56,7 +56,9 @@ struct error *applier_set_session(struct applier *applier);
 /* applier_commit.c */
 struct error *applier_begin(struct applier *applier);
 struct error *applier_roll_back(struct applier *applier);
-/* The checkpoint of `count` transactions from `first` on, and COMMIT. ERROR_FENCED: another instance took the stream. */
+/*
+ * The checkpoint of `count` transactions from `first` on, and COMMIT. ERROR_FENCED: another instance took the stream.
+ */
 struct error *applier_commit(struct applier *applier, const struct transaction *first, size_t count);
 void applier_count(struct applier *applier, const struct transaction *first, size_t count,
                    const struct batch_counts *counts);
@@ -71,7 +73,9 @@ struct transaction *applier_drop(struct transaction *first, size_t count);
 struct error *applier_recover(struct applier *applier, struct transaction **pending);
 
 /* applier_idle.c */
-/* Gives a sign of life when it is time; waits while the stream is paused. Paused afterwards: asked to leave meanwhile. */
+/*
+ * Gives a sign of life when it is time; waits while the stream is paused. Paused afterwards: asked to leave meanwhile.
+ */
 struct error *applier_between_batches(struct applier *applier);
 /* Writes that we run, or pause, into the stream's row. */
 struct error *applier_say_state(struct applier *applier);

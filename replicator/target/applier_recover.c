@@ -2,9 +2,10 @@
  * applier_recover.c - the target was away: reconnect, and find out what it has.
  *
  * NOTES
- *   The checkpoint row decides, never a guess: a COMMIT whose answer was lost is in it or never will be (checkpoint_reclaim
- *   ends our old session first). A row that stands before what was confirmed to us (a crash with synchronous_commit off, a
- *   promoted standby that was behind) means that transactions which we hold no more must be read again.
+ *   The checkpoint row decides, never a guess: a COMMIT whose answer was lost is in it or never will be
+ *   (checkpoint_reclaim ends our old session first). A row that stands before what was confirmed to us (a crash with
+ *   synchronous_commit off, a promoted standby that was behind) means that transactions which we hold no more must be
+ *   read again.
  */
 #include "base/clock.h"
 #include "base/log.h"

@@ -25,8 +25,8 @@ struct error *batch_apply_strictly(struct row_sender *sender, struct pg_connecti
                                    const struct transaction *transaction, struct batch_counts *counts);
 
 /*
- * A piece of one likewise; `ddl` and `parking` are those of all its pieces. None is planned while rows are parked. What schema
- * changes put off to the transaction's end is left to ddl_finish, after the last piece.
+ * A piece of one likewise; `ddl` and `parking` are those of all its pieces. None is planned while rows are parked. What
+ * schema changes put off to the transaction's end is left to ddl_finish, after the last piece.
  */
 struct ddl;
 struct error *batch_apply_piece(struct row_sender *sender, struct pg_connection *connection,

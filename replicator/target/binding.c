@@ -272,8 +272,8 @@ static bool take_own_key(struct binding *binding, enum key_of_place place, uint3
 }
 
 /*
- * No key in the messages: the table has none, or by now it has none any more, or another name, and the connector found none
- * in the catalog of the moment. By the log's last image it has one.
+ * No key in the messages: the table has none, or by now it has none any more, or another name, and the connector found
+ * none in the catalog of the moment. By the log's last image it has one.
  */
 static struct error *bind_unsaid_key(struct binding_cache *cache, struct pg_connection *connection,
                                      struct binding *binding, uint32_t *key)

@@ -68,8 +68,8 @@ static inline const struct value *bound_value(const struct bound_column *column,
 bool binding_mask(const struct binding *binding, const struct value *values, bool *mask);
 
 /*
- * Whether the values name one row by the key. Without a primary key the connector takes a unique index, also one that lets NULLs
- * in: rows with NULL there have no key.
+ * Whether the values name one row by the key. Without a primary key the connector takes a unique index, also one that
+ * lets NULLs in: rows with NULL there have no key.
  */
 bool binding_has_key(const struct binding *binding, const struct value *values);
 
@@ -82,7 +82,10 @@ enum membership {
 };
 enum membership binding_membership(const struct binding *binding, const struct value *values);
 
-/* The target's column that takes the relation's column `number`, or NULL; *ambiguous: two could. Reads relation and image. */
+/*
+ * The target's column that takes the relation's column `number`, or NULL; *ambiguous: two could. Reads relation and
+ * image.
+ */
 const struct column_image *binding_target_column(const struct binding *binding, uint32_t number,
                                                  const struct column_rule *rule, bool *ambiguous);
 
@@ -90,10 +93,10 @@ const struct column_image *binding_target_column(const struct binding *binding, 
 bool binding_may_meet(const struct binding *a, const struct binding *b);
 
 /*
- * Columns that come with a later schema change hold no value of their own yet: the connector pads older rows with NULL, with the
- * placeholder for TOASTed values, or, where the column is NOT NULL, with its default. Another value of a column that may be NULL
- * means that the log has missed the change: ERROR_TARGET. (Plain JSON does not say which columns may be NULL.) Only for those who
- * apply change by change: a binding with such columns is strict.
+ * Columns that come with a later schema change hold no value of their own yet: the connector pads older rows with NULL,
+ * with the placeholder for TOASTed values, or, where the column is NOT NULL, with its default. Another value of a
+ * column that may be NULL means that the log has missed the change: ERROR_TARGET. (Plain JSON does not say which
+ * columns may be NULL.) Only for those who apply change by change: a binding with such columns is strict.
  */
 struct error *binding_check_ahead(const struct binding *binding, const struct change *change);
 
@@ -102,7 +105,9 @@ struct binding_cache;
 struct binding_cache *binding_cache_new(const struct config *config);
 void binding_cache_free(struct binding_cache *cache);
 
-/* All that was learned is forgotten: the target's catalog may have changed. `replication_role`: triggers do not fire. */
+/*
+ * All that was learned is forgotten: the target's catalog may have changed. `replication_role`: triggers do not fire.
+ */
 void binding_cache_forget(struct binding_cache *cache, bool replication_role);
 void binding_cache_refresh(struct binding_cache *cache); /* the same, of a session that stays as it is */
 const struct config *binding_cache_config(const struct binding_cache *cache);

@@ -1,6 +1,7 @@
 /*
- * binding_history.h - tables that the events do not name or describe as they are at this place of the stream; the log of
- * schema changes, as the target keeps it (schema_history), tells. Without that log nothing is found. Thread: the applier's.
+ * binding_history.h - tables that the events do not name or describe as they are at this place of the stream; the log
+ * of schema changes, as the target keeps it (schema_history), tells. Without that log nothing is found. Thread: the
+ * applier's.
  */
 #ifndef REPLICATOR_TARGET_BINDING_HISTORY_H
 #define REPLICATOR_TARGET_BINDING_HISTORY_H
@@ -12,8 +13,8 @@
 #include "schema/table_image.h"
 
 /*
- * After ALTER SCHEMA … RENAME servers before PostgreSQL 16 send the old name of the schema until the table itself changes.
- * The table under the new name, or NULL; in the arena.
+ * After ALTER SCHEMA … RENAME servers before PostgreSQL 16 send the old name of the schema until the table itself
+ * changes. The table under the new name, or NULL; in the arena.
  */
 struct error *binding_find_renamed(struct pg_connection *connection, const struct config *config,
                                    const struct table_name *name, struct arena *arena,
@@ -28,18 +29,18 @@ enum key_of_place {
 
 /*
  * The connector takes a message's key from the catalog of the moment: rows that were written before ALTER TABLE … ADD
- * PRIMARY KEY may carry it already. Where the target has all the keys of the log's last image, one that it lacks is of a later
- * schema change; or it is a partial unique index, which the connector takes, too, where there is nothing better, and which
- * names no row. Without a primary key the source then sends whole old rows (REPLICA IDENTITY FULL), or inserts alone; USING INDEX
- * it sends what only that index could find.
+ * PRIMARY KEY may carry it already. Where the target has all the keys of the log's last image, one that it lacks is of
+ * a later schema change; or it is a partial unique index, which the connector takes, too, where there is nothing
+ * better, and which names no row. Without a primary key the source then sends whole old rows (REPLICA IDENTITY FULL),
+ * or inserts alone; USING INDEX it sends what only that index could find.
  */
 struct error *binding_read_key(struct pg_connection *connection, const struct config *config,
                                const struct relation *relation, const struct table_image *image,
                                enum key_of_place *key);
 
 /*
- * Likewise a column: a connector that is behind pads older rows with columns that were added since. *ahead: by the log the
- * table has no such column yet.
+ * Likewise a column: a connector that is behind pads older rows with columns that were added since. *ahead: by the log
+ * the table has no such column yet.
  */
 struct error *binding_column_is_ahead(struct pg_connection *connection, const struct config *config,
                                       const struct relation *relation, const char *column, bool *ahead);

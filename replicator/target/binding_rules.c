@@ -2,8 +2,9 @@
  * binding_rules.c - see the header.
  *
  * NOTES
- *   A column that is masked by NULL or a constant, and the source column, are constants of the binding: the event's value is
- *   not even looked at, so a TOAST placeholder is none there. A hash is made where values are converted (rows.c).
+ *   A column that is masked by NULL or a constant, and the source column, are constants of the binding: the event's
+ *   value is not even looked at, so a TOAST placeholder is none there. A hash is made where values are converted
+ *   (rows.c).
  */
 #include "target/binding_rules.h"
 

@@ -2,11 +2,11 @@
  * checkpoint.h - the rows of schema `replicator` in the target that say where a stream stands and who may move it.
  *
  * NOTES
- *   Liveness: the holder of a session advisory lock on the stream is the active instance (stream_lock.h). Safety: the epoch in the row of
- *   `stream` is the fence: each claim raises it, each commit of ours updates the row WHERE epoch = ours, and one row
- *   missing means that somebody else claimed the stream since (ERROR_FENCED; laws 2 and 8). A target may go back to before
- *   a claim (a promoted standby that was behind): so that the next claim there never gives an epoch that somebody believes
- *   to be his, epochs are not counted but taken from the server's clock, in microseconds.
+ *   Liveness: the holder of a session advisory lock on the stream is the active instance (stream_lock.h). Safety: the
+ *   epoch in the row of `stream` is the fence: each claim raises it, each commit of ours updates the row WHERE epoch =
+ *   ours, and one row missing means that somebody else claimed the stream since (ERROR_FENCED; laws 2 and 8). A target
+ *   may go back to before a claim (a promoted standby that was behind): so that the next claim there never gives an
+ *   epoch that somebody believes to be his, epochs are not counted but taken from the server's clock, in microseconds.
  *
  * Thread: the applier's, on its own connection.
  */
@@ -33,20 +33,22 @@ struct error *checkpoint_check_schema(struct pg_connection *connection, const ch
 
 /*
  * Takes the advisory lock (waits while another instance is active; says so in the log once, then every minute; returns
- * ERROR_INTERRUPTED on a stop request), makes the stream's row at the first time, raises the epoch, notes this backend's
- * pid and start time in the row, and reads the checkpoint. The lock lives as long as the connection.
+ * ERROR_INTERRUPTED on a stop request), makes the stream's row at the first time, raises the epoch, notes this
+ * backend's pid and start time in the row, and reads the checkpoint. The lock lives as long as the connection.
  */
 struct error *checkpoint_claim(struct pg_connection *connection, const struct config *config,
                                struct checkpoint *checkpoint, int64_t *epoch);
 
-/* Where the stream stands, without claiming it: for who only looks. A stream that has not run yet does not exist in it. */
+/*
+ * Where the stream stands, without claiming it: for who only looks. A stream that has not run yet does not exist in it.
+ */
 struct error *checkpoint_read(struct pg_connection *connection, const struct config *config,
                               struct checkpoint *checkpoint);
 
 /*
  * After a reconnect of the same instance: takes the lock again and reads the row; ERROR_FENCED when the epoch moved on;
- * checkpoint->claim_lost when it moved back, without the row being touched. Our lost session, should the server still have it, is ended: what is read afterwards is decided (a COMMIT whose answer
- * was lost is in it or never will be).
+ * checkpoint->claim_lost when it moved back, without the row being touched. Our lost session, should the server still
+ * have it, is ended: what is read afterwards is decided (a COMMIT whose answer was lost is in it or never will be).
  */
 struct error *checkpoint_reclaim(struct pg_connection *connection, const struct config *config, int64_t epoch,
                                  struct checkpoint *checkpoint);
@@ -66,8 +68,8 @@ struct checkpoint_update {
 };
 
 /*
- * Sends the update as ONE pipelined statement (the caller is inside BEGIN and a pipeline). Its answer must count one row:
- * none means fenced.
+ * Sends the update as ONE pipelined statement (the caller is inside BEGIN and a pipeline). Its answer must count one
+ * row: none means fenced.
  */
 struct error *checkpoint_send(struct pg_connection *connection, const struct config *config,
                               const struct partition_list *partitions, const struct checkpoint_update *update);

@@ -2,10 +2,8 @@
 #include "target/ddl_log.h"
 
 #include "base/lsn.h"
-#include "pg/sql.h"
+#include "target/state.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* NULL for null and for a column that the row does not have. */
@@ -52,67 +50,55 @@ struct error *ddl_row_read(const struct change *change, struct arena *arena, str
 	return NULL;
 }
 
-static void from_history(struct buffer *sql, const struct config *config)
-{
-	buffer_append_text(sql, " FROM ");
-	sql_append_qualified(sql, config->target.schema, "schema_history");
-	buffer_append_text(sql, " WHERE stream = $1 AND kind = $2 AND log_id IS NOT NULL AND ");
-}
+/* Of images that came by the log. */
+#define FROM_HISTORY " FROM @schema_history WHERE stream = $1 AND kind = $2 AND log_id IS NOT NULL AND "
 
 struct error *ddl_history_has(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                               bool *has)
 {
 	const char *const parameters[4] = {config->stream.name, row->kind_name, row->relid, row->id};
-	struct buffer sql = {0};
 	struct pg_result *result = NULL;
-	struct error *error;
 
-	buffer_append_text(&sql, "SELECT 1");
-	from_history(&sql, config);
-	buffer_append_text(&sql, "relid = $3::bigint::oid AND log_id >= $4::bigint LIMIT 1");
-	error = pg_query(connection, sql.data, 4, parameters, &result);
-	*has = error == NULL && pg_result_rows(result) > 0;
+	TRY(state_query(connection, config,
+	                "SELECT 1" FROM_HISTORY "relid = $3::bigint::oid AND log_id >= $4::bigint LIMIT 1", 4,
+	                parameters, &result));
+	*has = pg_result_rows(result) > 0;
 	pg_result_free(result);
-	buffer_free(&sql);
-	return error;
+	return NULL;
 }
 
-static struct error *last_image(struct pg_connection *connection, const struct config *config, const char *where,
-                                size_t count, const char *const *parameters, struct arena *arena, bool *found,
-                                const struct object_image **image)
+/* The image in the first column of a query's first row, if any; `same_object` is the second column, if asked for. */
+static struct error *read_image(struct pg_connection *connection, const struct config *config, const char *query,
+                                size_t count, const char *const *parameters, struct arena *arena,
+                                const struct object_image **image, bool *same_object)
 {
-	struct buffer sql = {0};
 	struct pg_result *result = NULL;
-	struct error *error;
+	struct error *error = NULL;
 
-	buffer_append_text(&sql, "SELECT image");
-	from_history(&sql, config);
-	buffer_append_text(&sql, where);
-	buffer_append_text(&sql, " ORDER BY id DESC LIMIT 1");
-	error = pg_query(connection, sql.data, count, parameters, &result);
-	*found = error == NULL && pg_result_rows(result) > 0;
-	if (*found)
+	*image = NULL;
+	TRY(state_query(connection, config, query, count, parameters, &result));
+	if (pg_result_rows(result) > 0 && same_object != NULL)
+		*same_object = pg_result_text(result, 0, 1)[0] == 't';
+	if (pg_result_rows(result) > 0 && !pg_result_is_null(result, 0, 0))
 		error = object_image_parse(pg_result_text(result, 0, 0), strlen(pg_result_text(result, 0, 0)), arena,
 		                           image);
 	pg_result_free(result);
-	buffer_free(&sql);
 	return error;
 }
 
 struct error *ddl_history_last(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                                struct arena *arena, const struct object_image **image, bool *by_name)
 {
-	const char *const by_oid[3] = {config->stream.name, row->kind_name, row->relid};
-	const char *const names[4] = {config->stream.name, row->kind_name, row->name.schema, row->name.name};
-	bool found;
+	const char *const parameters[5] = {config->stream.name, row->kind_name, row->relid, row->name.schema,
+	                                   row->name.name};
+	bool same_object = false;
 
-	*image = NULL;
-	*by_name = false;
-	TRY(last_image(connection, config, "relid = $3::bigint::oid", 3, by_oid, arena, &found, image));
-	if (found)
-		return NULL;
-	TRY(last_image(connection, config, "schema_name = $3 AND table_name = $4", 4, names, arena, &found, image));
-	*by_name = *image != NULL;
+	TRY(read_image(connection, config,
+	               "SELECT image, relid = $3::bigint::oid" FROM_HISTORY
+	               "(relid = $3::bigint::oid OR (schema_name = $4 AND table_name = $5))"
+	               " ORDER BY relid = $3::bigint::oid DESC, id DESC LIMIT 1",
+	               5, parameters, arena, image, &same_object));
+	*by_name = *image != NULL && !same_object;
 	return NULL;
 }
 
@@ -120,7 +106,7 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
                               const struct transaction *transaction, const char *steps)
 {
 	char lsn[LSN_TEXT_SIZE];
-	char tx_id[24];
+	struct number tx_id = number_of((int64_t)transaction->tx_id);
 	const char *const parameters[11] = {
 	    config->stream.name,
 	    row->kind_name,
@@ -129,45 +115,27 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	    row->name.name,
 	    row->id,
 	    lsn,
-	    tx_id,
+	    tx_id.text,
 	    row->image == NULL ? "null" : row->image,
 	    row->command,
 	    steps,
 	};
-	struct buffer sql = {0};
-	struct error *error;
 
 	lsn_format(transaction->commit_lsn, lsn);
-	snprintf(tx_id, sizeof(tx_id), "%" PRIu64, transaction->tx_id);
-	buffer_append_text(&sql, "INSERT INTO ");
-	sql_append_qualified(&sql, config->target.schema, "schema_history");
-	buffer_append_text(&sql, " (stream, kind, relid, schema_name, table_name, log_id, commit_lsn, tx_id, image, "
-	                         "command, steps) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint, $7::pg_lsn, "
-	                         "$8::bigint, $9::jsonb, $10, $11::text[])");
-	error = pg_query(connection, sql.data, 11, parameters, NULL);
-	buffer_free(&sql);
-	return error;
+	return state_query(
+	    connection, config,
+	    "INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn,"
+	    " tx_id, image, command, steps) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"
+	    " $7::pg_lsn, $8::bigint, $9::jsonb, $10, $11::text[])",
+	    11, parameters, NULL);
 }
 
 struct error *ddl_target_image(struct pg_connection *connection, const struct config *config, enum object_kind kind,
                                const struct object_name *name, struct arena *arena, const struct object_image **image)
 {
 	const char *const parameters[3] = {object_kind_name(kind), name->schema, name->name};
-	struct buffer sql = {0};
-	struct pg_result *result = NULL;
-	struct error *error;
 
-	*image = NULL;
-	buffer_append_text(&sql, "SELECT ");
-	sql_append_qualified(&sql, config->target.schema, "image_named");
-	buffer_append_text(&sql, "($1, $2, $3)");
-	error = pg_query(connection, sql.data, 3, parameters, &result);
-	if (error == NULL && pg_result_rows(result) > 0 && !pg_result_is_null(result, 0, 0))
-		error = object_image_parse(pg_result_text(result, 0, 0), strlen(pg_result_text(result, 0, 0)), arena,
-		                           image);
-	pg_result_free(result);
-	buffer_free(&sql);
-	return error;
+	return read_image(connection, config, "SELECT @image_named($1, $2, $3)", 3, parameters, arena, image, NULL);
 }
 
 struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct config *config,
@@ -175,18 +143,13 @@ struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct 
 {
 	char lsn[LSN_TEXT_SIZE];
 	const char *const parameters[4] = {config->stream.name, row->name.schema, row->name.name, lsn};
-	struct buffer sql = {0};
-	struct error *error;
 
 	lsn_format(transaction->commit_lsn, lsn);
-	buffer_append_text(&sql, "INSERT INTO ");
-	sql_append_qualified(&sql, config->target.schema, "rewritten");
-	buffer_append_text(&sql, " (stream, schema_name, table_name, commit_lsn) VALUES ($1, $2, $3, $4::pg_lsn)"
-	                         " ON CONFLICT (stream, schema_name, table_name) DO UPDATE"
-	                         " SET commit_lsn = excluded.commit_lsn, marked_at = now()");
-	error = pg_query(connection, sql.data, 4, parameters, NULL);
-	buffer_free(&sql);
-	return error;
+	return state_query(connection, config,
+	                   "INSERT INTO @rewritten (stream, schema_name, table_name, commit_lsn)"
+	                   " VALUES ($1, $2, $3, $4::pg_lsn) ON CONFLICT (stream, schema_name, table_name)"
+	                   " DO UPDATE SET commit_lsn = excluded.commit_lsn, marked_at = now()",
+	                   4, parameters, NULL);
 }
 
 struct error *ddl_mark_move(struct pg_connection *connection, const struct config *config,
@@ -194,14 +157,13 @@ struct error *ddl_mark_move(struct pg_connection *connection, const struct confi
 {
 	const char *const parameters[5] = {config->stream.name, from->schema, from->name,
 	                                   to == NULL ? NULL : to->schema, to == NULL ? NULL : to->name};
-	struct buffer sql = {0};
-	struct error *error;
 
-	buffer_append_text(&sql, to == NULL ? "DELETE FROM " : "UPDATE ");
-	sql_append_qualified(&sql, config->target.schema, "rewritten");
-	buffer_append_text(&sql, to == NULL ? "" : " SET schema_name = $4, table_name = $5");
-	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3");
-	error = pg_query(connection, sql.data, to == NULL ? 3 : 5, parameters, NULL);
-	buffer_free(&sql);
-	return error;
+	if (to == NULL)
+		return state_query(connection, config,
+		                   "DELETE FROM @rewritten WHERE stream = $1 AND schema_name = $2 AND table_name = $3",
+		                   3, parameters, NULL);
+	return state_query(connection, config,
+	                   "UPDATE @rewritten SET schema_name = $4, table_name = $5"
+	                   " WHERE stream = $1 AND schema_name = $2 AND table_name = $3",
+	                   5, parameters, NULL);
 }

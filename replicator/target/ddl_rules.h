@@ -2,9 +2,10 @@
  * ddl_rules.h - the source's images as the rules of the configuration have them in the target.
  *
  * NOTES
- *   Both images of a change are turned before they are compared, so that each step comes out with the target's names, and
- *   none for what a rule leaves out. Definitions (constraints, indexes, defaults) are SQL text: names of renamed columns in
- *   them are replaced; one that needs an excluded or masked column is left out, as are foreign keys of tables with rules.
+ *   Both images of a change are turned before they are compared, so that each step comes out with the target's names,
+ *   and none for what a rule leaves out. Definitions (constraints, indexes, defaults) are SQL text: names of renamed
+ *   columns in them are replaced; one that needs an excluded or masked column is left out, as are foreign keys of
+ *   tables with rules.
  *
  * Thread: the applier's. Memory lies in the given arena.
  */

@@ -1,6 +1,6 @@
 /*
- * explain.h - the SQL that one change would run at the target, for people: as the set-wise path writes it for one row, with
- * the values. Nothing is executed.
+ * explain.h - the SQL that one change would run at the target, for people: as the set-wise path writes it for one row,
+ * with the values. Nothing is executed.
  *
  * Thread: the connection's.
  */

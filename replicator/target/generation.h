@@ -3,8 +3,8 @@
  *
  * NOTES
  *   Rows deleted at the source while nobody captured them would otherwise stay for ever, and tables without a key would
- *   double. Which rows a snapshot contained needs no list: each of its rows is written anew, so the others have an older
- *   xmin than the transaction that wrote the table's first one.
+ *   double. Which rows a snapshot contained needs no list: each of its rows is written anew, so the others have an
+ *   older xmin than the transaction that wrote the table's first one.
  *
  * Thread: the applier's; inside the target transaction that the caller opened.
  */
@@ -26,7 +26,9 @@ void generation_forget(struct generation *generation);
 struct error *generation_note(struct generation *generation, struct pg_connection *connection,
                               struct binding_cache *cache, const struct transaction *transaction);
 
-/* Its last row is written: removes what it did not contain (resnapshot = "replace"; by each table's rule of deletes). */
+/*
+ * Its last row is written: removes what it did not contain (resnapshot = "replace"; by each table's rule of deletes).
+ */
 struct error *generation_sweep(struct generation *generation, struct pg_connection *connection,
                                const struct snapshot_generation *ended);
 

@@ -2,12 +2,14 @@
  * inference.h - schema changes of a source without the DDL log, as the events themselves show them.
  *
  * NOTES
- *   A field that the target lacks is a new column, a wider type is an ALTER TYPE, a field that no longer comes leaves its
- *   column nullable (ddl.missing_field = "drop": drops it). Steps only ever widen what the target takes, and a column is
- *   dropped once at most, so that old and new events may alternate. Tables of which the log has an image are left to it.
+ *   A field that the target lacks is a new column, a wider type is an ALTER TYPE, a field that no longer comes leaves
+ *   its column nullable (ddl.missing_field = "drop": drops it). Steps only ever widen what the target takes, and a
+ *   column is dropped once at most, so that old and new events may alternate. Tables of which the log has an image are
+ *   left to it.
  *
- *   A binding (binding.h) that needs steps first is refused outside of a transaction; change by change they are executed in
- *   the target transaction of the row, under the same policies, and stand in schema_history, as rows without a log_id.
+ *   A binding (binding.h) that needs steps first is refused outside of a transaction; change by change they are
+ *   executed in the target transaction of the row, under the same policies, and stand in schema_history, as rows
+ *   without a log_id.
  *
  * Thread: the applier's.
  */

@@ -1,6 +1,7 @@
 /*
- * inference_state.h - what schema_history keeps of tables whose schema is inferred: rows without a log_id, whose image has
- * "events": {"columns": those that the events wrote, "dropped": those that inference dropped once}. Thread: the applier's.
+ * inference_state.h - what schema_history keeps of tables whose schema is inferred: rows without a log_id, whose image
+ * has "events": {"columns": those that the events wrote, "dropped": those that inference dropped once}. Thread: the
+ * applier's.
  */
 #ifndef REPLICATOR_TARGET_INFERENCE_STATE_H
 #define REPLICATOR_TARGET_INFERENCE_STATE_H

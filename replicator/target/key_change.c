@@ -8,8 +8,8 @@
  *
  *   Where the new key is another row's, the row waits until that one has left it, too (parking.h).
  *
- *   A restart of the connector can lose the second half for ever (docs/connector-restarts.md). The first one names the new
- *   key: the target's own row gets it, and is marked as suspect, since what else the change wrote is not known.
+ *   A restart of the connector can lose the second half for ever (docs/connector-restarts.md). The first one names the
+ *   new key: the target's own row gets it, and is marked as suspect, since what else the change wrote is not known.
  */
 #include "base/log.h"
 #include "base/memory.h"

@@ -11,8 +11,9 @@
 #include "pg/connection.h"
 
 /*
- * Writes messages of one or more transactions, or leaves them out where the configuration says so (counted in *ignored).
- * A message that is there already stays as it is; our own fences are none of the user's. ERROR_EVENT: it lacks its place or its content.
+ * Writes messages of one or more transactions, or leaves them out where the configuration says so (counted in
+ * *ignored). A message that is there already stays as it is; our own fences are none of the user's. ERROR_EVENT: it
+ * lacks its place or its content.
  */
 struct error *messages_write(struct pg_connection *connection, const struct config *config,
                              const struct change *const *messages, size_t count, uint64_t *ignored);

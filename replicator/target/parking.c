@@ -2,10 +2,10 @@
  * parking.c - see parking.h
  *
  * NOTES
- *   An image holds a row's values as the event had them, masked ones as their masks have them, by the relation's columns: a
- *   byte for the kind, four for the length, the bytes. A placeholder is filled with the value that the row had under its old
- *   key, and marked, because a row that is written over another one (parking_end_key) must leave that one's value alone, as any
- *   update would.
+ *   An image holds a row's values as the event had them, masked ones as their masks have them, by the relation's
+ *   columns: a byte for the kind, four for the length, the bytes. A placeholder is filled with the value that the row
+ *   had under its old key, and marked, because a row that is written over another one (parking_end_key) must leave that
+ *   one's value alone, as any update would.
  */
 #include "target/parking.h"
 

@@ -2,14 +2,14 @@
  * parking.h - rows whose new key is another row's for the time being, within one source transaction.
  *
  * NOTES
- *   A deferrable key lets rows change places within a statement: 1 → 2, 2 → 1. The events come one after the other, and while
- *   the first row moves to 2 the second is still there. So the first one leaves its place and waits, in the state table
- *   `moving`, until its new key is given up. However many rows wait, and however many pieces the transaction comes in, this
- *   process remembers only how many of each table.
+ *   A deferrable key lets rows change places within a statement: 1 → 2, 2 → 1. The events come one after the other, and
+ *   while the first row moves to 2 the second is still there. So the first one leaves its place and waits, in the state
+ *   table `moving`, until its new key is given up. However many rows wait, and however many pieces the transaction
+ *   comes in, this process remembers only how many of each table.
  *
- *   A row may also find its key taken because the target is ahead of the stream (it was copied later than this transaction):
- *   then nobody gives the key up. It is written over the one that is there before anything else touches that key, at the
- *   latest at the transaction's end, and what the stream has behind it puts things right.
+ *   A row may also find its key taken because the target is ahead of the stream (it was copied later than this
+ *   transaction): then nobody gives the key up. It is written over the one that is there before anything else touches
+ *   that key, at the latest at the transaction's end, and what the stream has behind it puts things right.
  *
  * Thread: the applier's. What waits is rolled back with the target transaction; use a new parking afterwards.
  */

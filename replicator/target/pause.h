@@ -15,7 +15,9 @@ struct error *pause_set(struct pg_connection *connection, const struct config *c
 
 struct error *pause_read(struct pg_connection *connection, const struct config *config, bool *paused);
 
-/* What the instance that holds the stream does: *obeyed, that its state is that of the word; *held, that there is one. */
+/*
+ * What the instance that holds the stream does: *obeyed, that its state is that of the word; *held, that there is one.
+ */
 struct error *pause_read_answer(struct pg_connection *connection, const struct config *config, bool *held,
                                 bool *obeyed);
 

@@ -254,7 +254,9 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 		return false;
 	if (membership == MEMBERSHIP_OUT) {
 		plan->left_out.filtered++;
-		/* Nothing can be there, the source had no such row. A snapshot's row may have been another one before. */
+		/*
+		 * Nothing can be there, the source had no such row. A snapshot's row may have been another one before.
+		 */
 		if (change->operation == CHANGE_INSERT && !is_planned(plan, binding, image))
 			return true;
 		deletes = true;

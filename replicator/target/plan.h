@@ -38,8 +38,9 @@ struct plan *plan_new(void);
 void plan_free(struct plan *plan);
 
 /*
- * Folds transactions from `first` on, up to the one that cannot be folded or whose table cannot be bound. *covered counts
- * the transactions planned; 0 means that `first` must go strictly. Errors: of the binding of `first`'s own changes.
+ * Folds transactions from `first` on, up to the one that cannot be folded or whose table cannot be bound. *covered
+ * counts the transactions planned; 0 means that `first` must go strictly. Errors: of the binding of `first`'s own
+ * changes.
  */
 struct error *plan_build(struct plan *plan, struct binding_cache *cache, struct pg_connection *connection,
                          const struct transaction *first, size_t *covered);

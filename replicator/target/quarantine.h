@@ -35,8 +35,8 @@ struct error *quarantine_clear_run(const struct quarantine *quarantine, const st
 struct error *quarantine_lock(struct quarantine *quarantine, struct pg_connection *connection);
 
 /*
- * In the caller's transaction: sets the transaction aside. `reason` NULL: it follows others. ERROR_TARGET when it is too
- * large to be kept in a row.
+ * In the caller's transaction: sets the transaction aside. `reason` NULL: it follows others. ERROR_TARGET when it is
+ * too large to be kept in a row.
  */
 struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection *connection,
                              const struct partition_list *partitions, const struct transaction *transaction,
@@ -50,8 +50,8 @@ struct quarantine_outcome {
 };
 
 /*
- * Applies what waits (`id` 0), or that one, in order, each in a transaction of its own; `tell` hears of each and may not
- * keep what it is given. Errors: of the connection; ERROR_CONFIGURATION when no such transaction waits.
+ * Applies what waits (`id` 0), or that one, in order, each in a transaction of its own; `tell` hears of each and may
+ * not keep what it is given. Errors: of the connection; ERROR_CONFIGURATION when no such transaction waits.
  */
 struct error *quarantine_retry(struct pg_connection *connection, const struct config *config, int64_t id,
                                void (*tell)(void *context, const struct quarantine_outcome *outcome), void *context);

@@ -32,8 +32,8 @@ struct error *row_sender_show(struct row_sender *sender, const struct binding *b
                               const char *const **parameters, size_t *count);
 
 /*
- * The row, not marked as deleted, with the key that `key` holds (by the relation's columns): by the relation's columns, VALUE_NATIVE or NULL; in
- * `arena`. *values NULL: there is none. Not within a pipeline.
+ * The row, not marked as deleted, with the key that `key` holds (by the relation's columns): by the relation's columns,
+ * VALUE_NATIVE or NULL; in `arena`. *values NULL: there is none. Not within a pipeline.
  */
 struct error *row_sender_read(struct row_sender *sender, struct pg_connection *connection,
                               const struct binding *binding, const struct value *key, struct arena *arena,

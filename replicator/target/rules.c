@@ -2,8 +2,9 @@
  * rules.c - see rules.h.
  *
  * NOTES
- *   A mask by hash and a filter work on the text of a value: here on the text that came, in check_target on column::text at
- *   the source. The two are the same for texts, whole numbers, booleans, uuids and enums; for anything else both refuse.
+ *   A mask by hash and a filter work on the text of a value: here on the text that came, in check_target on
+ *   column::text at the source. The two are the same for texts, whole numbers, booleans, uuids and enums; for anything
+ *   else both refuse.
  */
 #include "target/rules.h"
 

@@ -27,8 +27,8 @@ void rules_append_admitted(struct buffer *sql, const struct row_filter *filter, 
 const char *rules_filter_target(const struct table_rule *rule);
 
 /*
- * " AND …" that leaves the rows of others in a shared target table alone: those that another source wrote, those that the
- * filter (of target column `filter_column`, or NULL) does not admit. `alias` is "t." or "".
+ * " AND …" that leaves the rows of others in a shared target table alone: those that another source wrote, those that
+ * the filter (of target column `filter_column`, or NULL) does not admit. `alias` is "t." or "".
  */
 void rules_append_scope(struct buffer *sql, const struct table_rule *rule, const char *alias, const char *source_value,
                         const char *filter_column);
@@ -38,8 +38,8 @@ const struct value *rules_mask_row(const struct config *config, const struct tab
                                    const struct relation *relation, const struct value *values, struct arena *arena);
 
 /*
- * The changes as they may be kept in the target: values of masked and excluded columns replaced, so that what applies them
- * later does the same. `changes` itself where no rule masks anything; else memory in the arena.
+ * The changes as they may be kept in the target: values of masked and excluded columns replaced, so that what applies
+ * them later does the same. `changes` itself where no rule masks anything; else memory in the arena.
  */
 struct change *const *rules_mask_changes(const struct config *config, struct change *const *changes, size_t count,
                                          struct arena *arena);

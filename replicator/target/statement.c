@@ -2,10 +2,10 @@
  * statement.c - SQL texts. Names go through pg/sql.h, types by their quoted names; values are parameters.
  *
  * NOTES
- *   A column of a plain type travels as an array of that type. An array or composite column travels as text[] and is cast
- *   row by row, since unnest() would take the values themselves apart; so does a type whose arrays have another delimiter than
- *   the comma (box, geometry). Casts carry no type modifier: an explicit cast would cut a
- *   value short in silence where the assignment to the column refuses it.
+ *   A column of a plain type travels as an array of that type. An array or composite column travels as text[] and is
+ *   cast row by row, since unnest() would take the values themselves apart; so does a type whose arrays have another
+ *   delimiter than the comma (box, geometry). Casts carry no type modifier: an explicit cast would cut a value short in
+ *   silence where the assignment to the column refuses it.
  */
 #include "target/statement.h"
 
@@ -17,7 +17,10 @@ static void append_alias(struct buffer *sql, size_t column)
 	buffer_append_format(sql, "c%zu", column);
 }
 
-/* unnest() takes an array within the array apart, and a composite value into its columns. Arrays are written with commas. */
+/*
+ * unnest() takes an array within the array apart, and a composite value into its columns. Arrays are written with
+ * commas.
+ */
 static bool travels_as_text(const struct column_image *image)
 {
 	return image->type.array || image->type.category == 'C' ||
@@ -87,9 +90,9 @@ static void append_table(struct buffer *sql, const struct binding *binding)
 }
 
 /*
- * `= ANY (ARRAY[…])` and not `=`: no hash, no merge, no walk along the whole index comes into question, so that the plan
- * is always one look into the index for each given row. A plan made while the table was small would otherwise stay, and
- * compare each row of the grown table with each given one.
+ * `= ANY (ARRAY[…])` and not `=`: no hash, no merge, no walk along the whole index comes into question, so that the
+ * plan is always one look into the index for each given row. A plan made while the table was small would otherwise
+ * stay, and compare each row of the grown table with each given one.
  */
 static void append_key_join(struct buffer *sql, const struct binding *binding)
 {

@@ -28,8 +28,8 @@ enum statement_kind {
 void statement_build(struct buffer *sql, const struct binding *binding, enum statement_kind kind, const bool *mask);
 
 /*
- * TRUNCATE as the rule has it, but not TRUNCATE_IGNORE: rows that are alive get marked, or all go; of a table that several sources
- * share, only this one's.
+ * TRUNCATE as the rule has it, but not TRUNCATE_IGNORE: rows that are alive get marked, or all go; of a table that
+ * several sources share, only this one's.
  */
 void statement_build_truncate(struct buffer *sql, const struct binding *binding);
 

@@ -2,9 +2,9 @@
  * stream_lock.c - see stream_lock.h.
  *
  * NOTES
- *   The holder is looked up in pg_locks, not in the stream's row: an instance may be stopped between taking the lock and
- *   writing the row. What it does is told by pg_stat_activity: the times of its last statement and state, and the bytes of
- *   its COPY. Time is measured here, on the monotonic clock, from one change of these to the next.
+ *   The holder is looked up in pg_locks, not in the stream's row: an instance may be stopped between taking the lock
+ *   and writing the row. What it does is told by pg_stat_activity: the times of its last statement and state, and the
+ *   bytes of its COPY. Time is measured here, on the monotonic clock, from one change of these to the next.
  */
 #include "target/stream_lock.h"
 

@@ -1,12 +1,13 @@
 /*
- * stream_lock.h - the session advisory lock of a stream: who holds it is the active instance, everybody else waits for it.
+ * stream_lock.h - the session advisory lock of a stream: who holds it is the active instance, everybody else waits for
+ * it.
  *
  * NOTES
- *   The lock goes with its session, so the server gives it to the next instance as soon as the holder's process has died.
- *   A holder that lives but does nothing (stopped, or cut off by a network that swallows packets) would keep it for ever.
- *   Whoever waits watches the holder's session, therefore: an active instance sends a statement at least every
- *   HEARTBEAT_MS, so a session that has waited for its client for stream.holder_timeout without any new statement or
- *   COPY data is ended. Should its client wake up, its epoch is no longer the stream's (checkpoint.h).
+ *   The lock goes with its session, so the server gives it to the next instance as soon as the holder's process has
+ *   died. A holder that lives but does nothing (stopped, or cut off by a network that swallows packets) would keep it
+ *   for ever. Whoever waits watches the holder's session, therefore: an active instance sends a statement at least
+ *   every HEARTBEAT_MS, so a session that has waited for its client for stream.holder_timeout without any new statement
+ *   or COPY data is ended. Should its client wake up, its epoch is no longer the stream's (checkpoint.h).
  *
  * Thread: the connection's.
  */

@@ -65,8 +65,8 @@ void strict_count_ignored(const struct strict *strict, enum metric_counter rule)
 }
 
 /*
- * False: the row left the filter and is only marked as deleted; what it holds is from before. Without a filter, or where
- * deletes are hard, a row that is there is alive.
+ * False: the row left the filter and is only marked as deleted; what it holds is from before. Without a filter, or
+ * where deletes are hard, a row that is there is alive.
  */
 static struct error *row_is_alive(const struct strict *strict, const struct binding *binding,
                                   const struct value *values, bool *alive)
@@ -242,8 +242,8 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 }
 
 /*
- * The binding of a change. CREATE TABLE AS wrote its rows before its image could be logged: the table is made at the first
- * of them.
+ * The binding of a change. CREATE TABLE AS wrote its rows before its image could be logged: the table is made at the
+ * first of them.
  */
 static struct error *find_binding(const struct strict *strict, struct binding_cache *cache, struct ddl *ddl,
                                   const struct change *change, struct binding **binding)

@@ -2,8 +2,8 @@
  * suspect.h - rows whose values are not known: the connector lost the second half of their key change.
  *
  * NOTES
- *   They are noted in the target's state, in the transaction that moves them to their new key, until check_target --repair has
- *   fetched them again. Thread: the applier's.
+ *   They are noted in the target's state, in the transaction that moves them to their new key, until check_target
+ *   --repair has fetched them again. Thread: the applier's.
  */
 #ifndef REPLICATOR_TARGET_SUSPECT_H
 #define REPLICATOR_TARGET_SUSPECT_H

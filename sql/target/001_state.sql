@@ -82,27 +82,3 @@ CREATE TABLE @schema@.quarantine (
     resolved_at   timestamptz
 );
 CREATE INDEX quarantine_waiting ON @schema@.quarantine (stream, id) WHERE state = 'waiting';
-
-CREATE VIEW @schema@.status AS
-SELECT s.name,
-       s.state,
-       s.error,
-       s.last_commit_lsn,
-       s.last_tx_id,
-       s.source_commit_at,
-       s.applied_at,
-       s.applied_at - s.source_commit_at AS last_delay,
-       p.rows AS snapshot_rows,
-       p.started_at AS snapshot_started_at,
-       p.finished_at AS snapshot_finished_at,
-       (SELECT count(*) FROM @schema@.offsets o WHERE o.stream = s.name) AS partitions,
-       (SELECT count(*) FROM @schema@.quarantine q WHERE q.stream = s.name AND q.state = 'waiting') AS quarantined,
-       s.instance,
-       s.epoch,
-       s.heartbeat_at
-  FROM @schema@.stream s
-  LEFT JOIN LATERAL (SELECT rows, started_at, finished_at
-                       FROM @schema@.snapshot_progress p
-                      WHERE p.stream = s.name
-                      ORDER BY p.started_at DESC
-                      LIMIT 1) p ON true;

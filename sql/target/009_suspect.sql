@@ -10,6 +10,9 @@ CREATE TABLE @schema@.suspect (
     marked_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, schema_name, table_name, key)
 );
+
+-- What there is to know of a stream; one whose holder is no more says so. Older programs made this view in earlier files:
+-- it is replaced there, and made here where the schema is new. New columns go to the end.
 CREATE OR REPLACE VIEW @schema@.status AS
 SELECT s.name,
        CASE WHEN s.state IN ('starting', 'running', 'paused')

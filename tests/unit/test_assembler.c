@@ -1,6 +1,6 @@
 /*
- * test_assembler.c - whole transactions from partitions: order, counts, repeats after a restart of the connector, numbers
- * that begin anew, generations of snapshots, large transactions in files, accepted gaps.
+ * test_assembler.c - whole transactions from partitions: order, counts, repeats after a restart of the connector,
+ * numbers that begin anew, generations of snapshots, large transactions in files, accepted gaps.
  */
 #include "base/memory.h"
 #include "event/decoder.h"

@@ -1,9 +1,9 @@
 /*
- * test_assembler_restarts.c - a connector that restarts inside a transaction (docs/connector-restarts.md): parts of it come
- * again, numbered anew or not, and its END may count less than came.
+ * test_assembler_restarts.c - a connector that restarts inside a transaction (docs/connector-restarts.md): parts of it
+ * come again, numbered anew or not, and its END may count less than came.
  *
- * Partition 0 has the marks, 1 and 2 the table `wide`, 3 the table `counter`, 4 a table without a key. An event is written
- * as the ID of its row, its LSN and the number that the connector gave it.
+ * Partition 0 has the marks, 1 and 2 the table `wide`, 3 the table `counter`, 4 a table without a key. An event is
+ * written as the ID of its row, its LSN and the number that the connector gave it.
  */
 #include "base/memory.h"
 #include "base/slab.h"

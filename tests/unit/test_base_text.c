@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/lsn.h"
 #include "base/signals.h"
+#include "base/text.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -194,6 +195,32 @@ START_TEST(test_second_signal_leaves_at_once)
 }
 END_TEST
 
+START_TEST(test_integer)
+{
+	int64_t number;
+
+	ck_assert(text_read_integer("42", 0, 100, &number));
+	ck_assert_int_eq(number, 42);
+	ck_assert(text_read_integer("-9223372036854775808", INT64_MIN, INT64_MAX, &number));
+	ck_assert_int_eq(number, INT64_MIN);
+	ck_assert(!text_read_integer("9223372036854775808", INT64_MIN, INT64_MAX, &number));
+	ck_assert(!text_read_integer("-1", 0, 100, &number));
+	ck_assert(!text_read_integer("101", 0, 100, &number));
+	ck_assert(!text_read_integer("", INT64_MIN, INT64_MAX, &number));
+	ck_assert(!text_read_integer("4x", INT64_MIN, INT64_MAX, &number));
+}
+END_TEST
+
+START_TEST(test_pattern)
+{
+	struct buffer pattern = {0};
+
+	text_append_pattern(&pattern, "a.b$c, \"d\"\\(é)");
+	ck_assert_str_eq(pattern.data, "a\\.b\\$c\\, \"d\"\\\\\\(é\\)");
+	buffer_free(&pattern);
+}
+END_TEST
+
 START_TEST(test_embedded_files)
 {
 	bool found = false;
@@ -232,6 +259,8 @@ int main(void)
 	tcase_add_test(tests, test_log_json);
 	tcase_add_test(tests, test_signals);
 	tcase_add_exit_test(tests, test_second_signal_leaves_at_once, 128 + SIGTERM);
+	tcase_add_test(tests, test_integer);
+	tcase_add_test(tests, test_pattern);
 	tcase_add_test(tests, test_embedded_files);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);

@@ -1,6 +1,7 @@
 /*
- * test_binding_history.c - keys and columns that the messages have before the schema change that brings them (binding_history.h),
- * on a real server: what the log says decides between "it comes later" and "somebody must mend this".
+ * test_binding_history.c - keys and columns that the messages have before the schema change that brings them
+ * (binding_history.h), on a real server: what the log says decides between "it comes later" and "somebody must mend
+ * this".
  */
 #include "base/arena.h"
 #include "base/memory.h"

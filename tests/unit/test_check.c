@@ -1,4 +1,6 @@
-/* test_check.c - comparing two real databases: what counts as equal, what is found, and a pair that changes meanwhile. */
+/*
+ * test_check.c - comparing two real databases: what counts as equal, what is found, and a pair that changes meanwhile.
+ */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "check/detail.h"
@@ -205,7 +207,9 @@ START_TEST(equal_values_in_other_dress)
 }
 END_TEST
 
-/* A changed row of a table without key is one that is missing and one too many; the last two faults concern two keys. */
+/*
+ * A changed row of a table without key is one that is missing and one too many; the last two faults concern two keys.
+ */
 static size_t expected_rows(const char *name)
 {
 	int number = atoi(name + 1);

@@ -462,8 +462,8 @@ START_TEST(living_holder_is_not_replaced)
 END_TEST
 
 /*
- * What the server has read of the stream's row and offsets, in pages, once it has counted `commits` of them. A session's
- * counts are sure to be there when it has ended.
+ * What the server has read of the stream's row and offsets, in pages, once it has counted `commits` of them. A
+ * session's counts are sure to be there when it has ended.
  */
 static int64_t pages_read(struct pg_connection *connection, int64_t commits)
 {

@@ -1,6 +1,6 @@
 /*
- * test_cli.c - the commands as a user sees them: output and exit code. Kafka is librdkafka's own mock cluster, which the
- * property test.mock.num.brokers brings up inside the client; PostgreSQL is real.
+ * test_cli.c - the commands as a user sees them: output and exit code. Kafka is librdkafka's own mock cluster, which
+ * the property test.mock.num.brokers brings up inside the client; PostgreSQL is real.
  */
 #include "cli/command.h"
 

@@ -1,4 +1,7 @@
-/* test_config.c - reading the configuration: values, defaults, every kind of problem, and the pages made from the table. */
+/*
+ * test_config.c - reading the configuration: values, defaults, every kind of problem, and the pages made from the
+ * table.
+ */
 #include "base/memory.h"
 #include "config/config.h"
 #include "config/settings.h"

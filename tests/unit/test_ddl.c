@@ -1,6 +1,6 @@
 /*
- * test_ddl.c - the cases of tests/ddl/cases.sql without Kafka: executed in one database, the rows of its DDL log followed
- * in another, the catalogs of both compared by their images.
+ * test_ddl.c - the cases of tests/ddl/cases.sql without Kafka: executed in one database, the rows of its DDL log
+ * followed in another, the catalogs of both compared by their images.
  *
  * NOTES
  *   No rows come this way; tests/ddl/run is the whole way with rows. This is the quick half, for the unit tests.

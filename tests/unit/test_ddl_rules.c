@@ -1,4 +1,7 @@
-/* test_ddl_rules.c - schema changes of tables that the rules rename, mask, cut or share: one database's DDL log followed in another. */
+/*
+ * test_ddl_rules.c - schema changes of tables that the rules rename, mask, cut or share: one database's DDL log
+ * followed in another.
+ */
 #include "base/memory.h"
 #include "config/config.h"
 #include "pg/migration.h"

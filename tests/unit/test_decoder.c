@@ -816,7 +816,9 @@ static uint64_t random_below(uint64_t limit)
 	return random_state % limit;
 }
 
-/* A copy with one to three bytes changed, left out, doubled, or cut behind. Exactly as long as it must be (for ASan). */
+/*
+ * A copy with one to three bytes changed, left out, doubled, or cut behind. Exactly as long as it must be (for ASan).
+ */
 static char *damage(struct slice text, size_t *length)
 {
 	static const char likely[] = "\"\\{}[]:,0129-+.eEntfu\0\x80\xff\xc3 ";

@@ -1,20 +1,24 @@
 /*
- * test_failures.c - each allocation, and each call of libpq that can fail, fails in turn while recorded events of the real
- * connector (tests/corpus) go through decoder, assembler, applier and checkpoint into a real server.
+ * test_failures.c - each allocation, and each call of libpq that can fail, fails in turn while recorded events of the
+ * real connector (tests/corpus) go through decoder, assembler, applier and checkpoint into a real server.
  *
  * NOTES
  *   The calls are wrapped at link time (WRAPPED in the Makefile); a countdown selects the one that fails:
  *     memory    an allocation gives NULL
- *     refused   libpq returns its failure; of PQgetResult, whose command the server has executed, an error without SQLSTATE
- *     cut       the connection is shut down just before the call: what was sent before still reaches the server, what would be
- *               sent now does not
- *     unsent, unanswered   the connection is shut down just before COMMIT is sent, or once its answer is there and unread
+ *     refused   libpq returns its failure; of PQgetResult, whose command the server has executed, an error without
+ *               SQLSTATE
+ *     cut       the connection is shut down just before the call: what was sent before still reaches the server, what
+ *               would be sent now does not
+ *     unsent, unanswered   the connection is shut down just before COMMIT is sent, or once its answer is there and
+ *               unread
  *
- *   A run is a process of its own, as under a service manager: it goes through, or ends with a message and is started again.
- *   First every transaction is applied by itself, and a digest of the tables noted with each checkpoint. Whatever failed, the
- *   tables must then be those of the checkpoint that stands beside them, and in the end those of the last.
+ *   A run is a process of its own, as under a service manager: it goes through, or ends with a message and is started
+ *   again. First every transaction is applied by itself, and a digest of the tables noted with each checkpoint.
+ *   Whatever failed, the tables must then be those of the checkpoint that stands beside them, and in the end those of
+ *   the last.
  *
- *   By default a few calls of each kind fail, chosen by the seed. FAILURES=all: all of them; FAILURES=N: that many of each kind.
+ *   By default a few calls of each kind fail, chosen by the seed. FAILURES=all: all of them; FAILURES=N: that many of
+ *   each kind.
  */
 #include "base/exit_code.h"
 #include "base/log.h"
@@ -414,8 +418,8 @@ static int run(long number)
 }
 
 /*
- * What the tables must be at each checkpoint: a trigger notes it, at the end of each target transaction, while every source
- * transaction has one of its own.
+ * What the tables must be at each checkpoint: a trigger notes it, at the end of each target transaction, while every
+ * source transaction has one of its own.
  */
 static const char known_sql[] =
     "SET search_path = pg_catalog; CREATE TABLE failures_state.known (place text, digest text);"
@@ -512,7 +516,10 @@ static void tear_down(void)
 	free((char *)config.target.dsn);
 }
 
-/* The call with that number fails in a run that begins with an empty target; then as often as it takes without a failure. */
+/*
+ * The call with that number fails in a run that begins with an empty target; then as often as it takes without a
+ * failure.
+ */
 static void fail_one(long number, unsigned outcomes[2])
 {
 	char when[128];

@@ -1,6 +1,6 @@
 /*
- * test_inference.c - schema changes without a DDL log: which types the events' schemas tell, which type is wider, and what
- * becomes of a table of the target.
+ * test_inference.c - schema changes without a DDL log: which types the events' schemas tell, which type is wider, and
+ * what becomes of a table of the target.
  */
 #include "decoding.h"
 #include "postgres.h"

@@ -1,6 +1,6 @@
 /*
- * test_key_change.c - rows that change places, as a deferrable key of the source lets them: the same statements run on a table
- * of the server's own, and as events through the applier, whole and in pieces of a few events.
+ * test_key_change.c - rows that change places, as a deferrable key of the source lets them: the same statements run on
+ * a table of the server's own, and as events through the applier, whole and in pieces of a few events.
  */
 #include "base/slab.h"
 #include "postgres.h"
@@ -95,7 +95,9 @@ static void fill(struct value *value, enum value_kind kind, char **room, const c
 	*room += value->length;
 }
 
-/* One block, as the decoder makes it, so that it can be spilled. Body NULL: a placeholder. `new_key`: of a first half. */
+/*
+ * One block, as the decoder makes it, so that it can be spilled. Body NULL: a placeholder. `new_key`: of a first half.
+ */
 static struct change *event(uint8_t operation, const char *id, const char *body, const char *new_key)
 {
 	size_t bytes = sizeof(struct change) + 3 * sizeof(struct value) + 64;
@@ -124,7 +126,10 @@ static struct change *event(uint8_t operation, const char *id, const char *body,
 	return change;
 }
 
-/* "1>2=a" moves row 1 to key 2 with body a, without `=` the body is unchanged; "1=b" updates, "-1" deletes, "+1=c" inserts. */
+/*
+ * "1>2=a" moves row 1 to key 2 with body a, without `=` the body is unchanged; "1=b" updates, "-1" deletes, "+1=c"
+ * inserts.
+ */
 static void add_events(struct transaction *transaction, const char *text)
 {
 	char *copy = strdup(text), *rest = copy;

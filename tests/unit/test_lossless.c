@@ -81,7 +81,10 @@ START_TEST(test_defaults_lose)
 }
 END_TEST
 
-/* Connect's JsonConverter and Debezium's transform put the column's default in the place of NULL, unless they are told not to. */
+/*
+ * Connect's JsonConverter and Debezium's transform put the column's default in the place of NULL, unless they are told
+ * not to.
+ */
 START_TEST(test_null_is_not_the_default)
 {
 	struct config config = ours();

@@ -1,6 +1,6 @@
 /*
- * test_rules.c - the configuration's rules on a real server: names, masks, casts, filters, source columns; each scenario both
- * folded and change by change.
+ * test_rules.c - the configuration's rules on a real server: names, masks, casts, filters, source columns; each
+ * scenario both folded and change by change.
  */
 #include "base/arena.h"
 #include "base/memory.h"

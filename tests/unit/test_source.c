@@ -587,6 +587,53 @@ START_TEST(test_broker_goes_and_comes_back)
 }
 END_TEST
 
+/* What the group has of a topic's partition 0; RD_KAFKA_OFFSET_INVALID: nothing. */
+static int64_t committed(rd_kafka_t *reader, const char *topic)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	int64_t offset = RD_KAFKA_OFFSET_INVALID;
+
+	rd_kafka_topic_partition_list_add(list, topic, 0);
+	if (rd_kafka_committed(reader, list, WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		offset = list->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return offset;
+}
+
+/* The broker goes before the first offsets are published, for longer than a request may take. */
+START_TEST(test_group_has_the_offsets_after_the_broker_was_away)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_t *reader;
+	char text[256];
+
+	properties[0] = "socket.timeout.ms=1000";
+	config.kafka.property_count = 1;
+	make_topics();
+	produce_transaction(1);
+	flush();
+	begin();
+	expect_transaction(1, 2);
+	rd_kafka_mock_broker_set_down(cluster, 1);
+	clock_sleep_ms(7500); /* offsets are published every 5 s */
+	rd_kafka_mock_broker_set_up(cluster, 1);
+
+	rd_kafka_conf_set(conf, "bootstrap.servers", config.kafka.brokers, text, sizeof(text));
+	rd_kafka_conf_set(conf, "group.id", config.stream.name, text, sizeof(text));
+	reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	ck_assert_msg(reader != NULL, "%s", text);
+	for (int i = 0; i < 200 && committed(reader, USERS) != 1; i++)
+		clock_sleep_ms(100);
+	ck_assert_int_eq(committed(reader, USERS), 1);
+	ck_assert_int_eq(committed(reader, MARKS), 2);
+	rd_kafka_destroy(reader);
+	produce_transaction(2);
+	flush();
+	expect_transaction(2, 2);
+	config.kafka.property_count = 0;
+}
+END_TEST
+
 START_TEST(test_refused_fetches_are_tried_again)
 {
 	make_topics();
@@ -786,6 +833,7 @@ int main(void)
 	tcase_add_test(tests, test_full_queue_loses_nothing);
 	tcase_add_test(tests, test_error_hands_over_the_rest_through_a_full_queue);
 	tcase_add_test(tests, test_broker_goes_and_comes_back);
+	tcase_add_test(tests, test_group_has_the_offsets_after_the_broker_was_away);
 	tcase_add_test(tests, test_refused_fetches_are_tried_again);
 	tcase_add_test(tests, test_partitions_that_ran_ahead_are_held_back);
 	tcase_add_test(tests, test_transaction_larger_than_memory_goes_on);

@@ -1,6 +1,6 @@
 /*
- * test_value_server.c - PostgreSQL takes what the conversions make of the recorded events, and then holds what the source
- * held: the tables with one key column, from the last image of each row, against tests/corpus/expected.
+ * test_value_server.c - PostgreSQL takes what the conversions make of the recorded events, and then holds what the
+ * source held: the tables with one key column, from the last image of each row, against tests/corpus/expected.
  *
  * What the connector itself loses is listed here by row and column: nothing else may differ.
  */
