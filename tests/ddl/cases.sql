@@ -338,6 +338,13 @@ INSERT INTO t VALUES (1, 'a');
 INSERT INTO t VALUES (2, 'b');
 ALTER TABLE t ADD PRIMARY KEY (a);
 UPDATE t SET a = 'c' WHERE id = 2;
+-- case: beside a deferrable unique constraint of its column
+CREATE TABLE t (id int, a text);
+ALTER TABLE t ADD CONSTRAINT u UNIQUE (id) DEFERRABLE;
+ALTER TABLE t ADD PRIMARY KEY (id);
+INSERT INTO t VALUES (1, 'a');
+UPDATE t SET a = 'b' WHERE id = 1;
+INSERT INTO t VALUES (2, 'c'), (3, 'd');
 
 -- phrase: unique and other indexes
 -- case: created, unique, partial, on an expression, renamed, dropped

@@ -66,6 +66,18 @@ static void given(const char *target, const char *source)
 	free(sql);
 }
 
+/* ON CONFLICT (id) would take the constraint along, and refuse it. */
+START_TEST(a_deferrable_constraint_on_the_key)
+{
+	struct binding *binding;
+
+	given("(id int PRIMARY KEY, code text, UNIQUE (id) DEFERRABLE)", "(id int PRIMARY KEY, code text)");
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert_uint_eq(binding->key_count, 1);
+	ck_assert(!binding->upsert);
+}
+END_TEST
+
 static void expect_lacks_key(void)
 {
 	struct binding *binding;
@@ -290,6 +302,7 @@ int main(void)
 	tcase_add_loop_test(tests, the_target_has_not_the_keys_of_the_log, 0, sizeof(unlike) / sizeof(*unlike));
 	tcase_add_test(tests, the_target_has_not_the_index_of_the_log);
 	tcase_add_loop_test(tests, a_key_beside_a_unique_index, 0, sizeof(identities) / sizeof(*identities));
+	tcase_add_test(tests, a_deferrable_constraint_on_the_key);
 	tcase_add_test(tests, the_log_does_not_know_the_table);
 	tcase_add_loop_test(tests, a_column_that_is_ahead, 0, 2);
 	tcase_add_test(tests, a_value_in_a_column_that_is_ahead);
