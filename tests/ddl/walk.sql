@@ -285,6 +285,7 @@ BEGIN
     WHEN 2 THEN
       -- Debezium sends no rows of a table without columns.
       IF (SELECT count(*) < 4 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped) THEN RETURN NULL; END IF;
+      IF EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisreplident AND a.attnum = ANY (x.indkey)) THEN RETURN NULL; END IF;
       RETURN format('DROP %I%s', a.attname, pg_temp.one_of('', ' CASCADE'));
     WHEN 3 THEN RETURN format('ALTER %I DROP NOT NULL', a.attname);
     WHEN 4 THEN
@@ -418,7 +419,7 @@ DECLARE
 BEGIN
   SELECT array_agg(i.oid::regclass ORDER BY i.relname COLLATE "C") INTO found
     FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = i.relnamespace
-   WHERE n.nspname ~ '^walk' AND NOT i.relispartition AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid);
+   WHERE n.nspname ~ '^walk' AND NOT i.relispartition AND NOT x.indisreplident AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid);
   IF cardinality(found) > 3 AND pg_temp.r(3) = 0 THEN
     RETURN CASE pg_temp.r(2) WHEN 0 THEN format('DROP INDEX %s', found[1 + pg_temp.r(cardinality(found))])
                              ELSE format('ALTER INDEX %s RENAME TO %I', found[1 + pg_temp.r(cardinality(found))], pg_temp.fresh('j')) END;
@@ -440,7 +441,12 @@ DECLARE
   name text := pg_temp.fresh('k');
 BEGIN
   CASE pg_temp.r(6)
-    WHEN 0 THEN RETURN format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname);
+    WHEN 0 THEN
+      -- The updates before it name their row by that index alone.
+      IF EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = k.conindid AND x.indisreplident) THEN
+        RETURN pg_temp.paused(format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname));
+      END IF;
+      RETURN format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname);
     WHEN 1 THEN RETURN format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', k.conrelid::regclass, k.conname, name);
     WHEN 2 THEN RETURN format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE (%I)%s', relation, name, a.attname, pg_temp.one_of('', '', ' DEFERRABLE'));
     WHEN 3 THEN RETURN format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NOT NULL OR %s > 0)%s', relation, name, a.attname, 1 + pg_temp.r(9), pg_temp.one_of('', ' NOT VALID'));
