@@ -224,6 +224,16 @@ static void rename_inherited(struct step_writer *writer, const struct constraint
 	}
 }
 
+/* Also where the definition says a table that has another name by now, as it has in the target. */
+static bool is_renamed(const struct difference *d, const struct constraint_definition *old,
+                       const struct constraint_definition *new)
+{
+	const struct constraint_definition *there = object_constraint(d->target, old->name);
+
+	return strcmp(old->definition, new->definition) == 0 ||
+	       (there != NULL && strcmp(there->definition, new->definition) == 0);
+}
+
 static void add_constraint(struct step_writer *writer, const struct constraint_definition *new)
 {
 	const struct difference *d = writer->difference;
@@ -233,7 +243,7 @@ static void add_constraint(struct step_writer *writer, const struct constraint_d
 
 	if (there != NULL && strcmp(there->definition, new->definition) == 0)
 		return;
-	if (old != NULL && strcmp(old->definition, new->definition) == 0) {
+	if (old != NULL && is_renamed(d, old, new)) {
 		if (strcmp(old->name, new->name) != 0 && object_constraint(d->target, old->name) != NULL)
 			step_add(writer, STEP_RENAME,
 			         sql_text(writer->arena, "ALTER TABLE %Q RENAME CONSTRAINT %I TO %I", &d->after->name,

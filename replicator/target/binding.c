@@ -217,17 +217,22 @@ static bool same_key(const struct binding *binding, const struct key_image *key)
 	return true;
 }
 
-/* Whether a unique key of the table has exactly the binding's key columns. */
+/*
+ * Whether a unique key of the table has exactly the binding's key columns. ON CONFLICT takes all of them together, and
+ * refuses (55000) if one is deferrable.
+ */
 static bool is_covered(struct binding *binding)
 {
 	bool covered = false;
+	bool deferrable = false;
 
 	for (size_t i = 0; i < binding->image->key_count; i++) {
 		if (!same_key(binding, &binding->image->keys[i]))
 			continue;
 		covered = true;
-		binding->upsert = binding->upsert || !binding->image->keys[i].deferrable;
+		deferrable = deferrable || binding->image->keys[i].deferrable;
 	}
+	binding->upsert = covered && !deferrable;
 	return covered;
 }
 

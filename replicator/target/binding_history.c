@@ -50,8 +50,8 @@ struct error *binding_read_key(struct pg_connection *connection, const struct co
 	    " FROM sides, jsonb_array_elements(image->'constraints') k WHERE k->>'type' IN ('p', 'u')"
 	    " UNION ALL SELECT source, 'i', x->>'definition' FROM sides, jsonb_array_elements(image->'indexes') x"
 	    " WHERE (x->>'unique')::boolean)"
-	    " SELECT EXISTS (SELECT FROM keys WHERE source AND type = 'p')::int, EXISTS (SELECT FROM keys WHERE "
-	    "source)::int"
+	    " SELECT EXISTS (SELECT FROM keys WHERE source AND type = 'p')::int,"
+	    " (EXISTS (SELECT FROM keys WHERE source) AND coalesce(image->>'replica_identity', 'i') = 'i')::int"
 	    " FROM log WHERE NOT EXISTS (SELECT type, definition FROM keys WHERE source"
 	    " EXCEPT SELECT type, definition FROM keys WHERE NOT source)",
 	    5, parameters, &result));

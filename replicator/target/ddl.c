@@ -14,9 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What waits for the transaction's end. */
+enum put_off_kind { PUT_OFF_DROP, PUT_OFF_TOLERATED_DROP, PUT_OFF_AFTERWARDS };
+
 struct put_off {
 	char *sql;
-	bool may_fail; /* the table is marked instead */
+	enum put_off_kind kind;
+	bool done;
 };
 
 struct ddl {
@@ -56,10 +60,10 @@ void ddl_free(struct ddl *ddl)
 	free(ddl);
 }
 
-static void put_off(struct ddl *ddl, const char *sql, bool may_fail)
+static void put_off(struct ddl *ddl, const char *sql, enum put_off_kind kind)
 {
 	ddl->put_off = memory_grow(ddl->put_off, ddl->put_off_count + 1, sizeof(*ddl->put_off));
-	ddl->put_off[ddl->put_off_count++] = (struct put_off){memory_copy_text(sql), may_fail};
+	ddl->put_off[ddl->put_off_count++] = (struct put_off){.sql = memory_copy_text(sql), .kind = kind};
 }
 
 static void note(struct report *report, const char *prefix, const char *sql)
@@ -128,6 +132,18 @@ static struct error *explain(struct error *error, const struct step *step)
 	    step->sql, remedy, step_kind_name(step->kind));
 }
 
+/* Dropped is what another object depends on. */
+static bool is_needed(const struct error *error)
+{
+	return strcmp(error->sqlstate, "2BP01") == 0;
+}
+
+static bool is_drop(const struct step *step)
+{
+	return step->kind == STEP_DROP_TABLE || step->kind == STEP_DROP_COLUMN ||
+	       (step->tolerated != NULL && strcmp(step->tolerated, "2BP01") == 0);
+}
+
 static struct error *execute_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
                                   struct report *report)
 {
@@ -142,25 +158,24 @@ static struct error *execute_step(struct ddl *ddl, struct pg_connection *connect
 		report->executed++;
 		note(report, "", step->sql);
 		if (step->afterwards != NULL)
-			put_off(ddl, step->afterwards, true);
+			put_off(ddl, step->afterwards, PUT_OFF_AFTERWARDS);
 		return NULL;
 	}
 	if (heals(connection, error))
 		return error;
-	if (step->tolerated != NULL && strcmp(error->sqlstate, step->tolerated) == 0) {
-		log_warning("schema change: left out, the target does not permit it: %s: %s", step->sql,
-		            error->message);
-		note(report, "-- left out: ", step->sql);
+	if (is_needed(error) && is_drop(step)) {
+		/* What depends on it may go in the same transaction; rows do not have the column any more. */
 		error_free(error);
-		return NULL;
+		put_off(ddl, step->sql, step->tolerated != NULL ? PUT_OFF_TOLERATED_DROP : PUT_OFF_DROP);
+		note(report, "", step->sql);
+		return step->keep == NULL ? NULL : explain(execute_checked(connection, step->keep), step);
 	}
-	if ((step->kind != STEP_DROP_TABLE && step->kind != STEP_DROP_COLUMN) || strcmp(error->sqlstate, "2BP01") != 0)
+	if (step->tolerated == NULL || strcmp(error->sqlstate, step->tolerated) != 0)
 		return explain(error, step);
-	/* What depends on it may go in the same transaction; rows do not have the column any more. */
+	log_warning("schema change: left out, the target does not permit it: %s: %s", step->sql, error->message);
+	note(report, "-- left out: ", step->sql);
 	error_free(error);
-	put_off(ddl, step->sql, false);
-	note(report, "", step->sql);
-	return step->keep == NULL ? NULL : explain(execute_checked(connection, step->keep), step);
+	return NULL;
 }
 
 static struct error *run_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
@@ -507,18 +522,46 @@ struct error *ddl_run(struct ddl *ddl, struct pg_connection *connection, const s
 	return error;
 }
 
-struct error *ddl_finish(struct ddl *ddl, struct pg_connection *connection)
+/* Not done yet: a drop of what another object depends on, which may go, too; the last time this is final. */
+static struct error *finish_one(struct pg_connection *connection, struct put_off *one, bool last)
+{
+	struct error *error = execute_checked(connection, one->sql);
+	bool needed = error != NULL && is_needed(error) && one->kind != PUT_OFF_AFTERWARDS;
+	bool tolerated =
+	    error != NULL && !heals(connection, error) &&
+	    (one->kind == PUT_OFF_AFTERWARDS || (needed && (!last || one->kind == PUT_OFF_TOLERATED_DROP)));
+
+	one->done = !needed || last;
+	if (!tolerated)
+		return error_wrap(error, "a step of the schema change cannot be done: %s", one->sql);
+	if (one->done)
+		log_warning("schema change: left out, the target does not permit it: %s: %s%s", one->sql,
+		            error->message, needed ? "" : "; rows of the new values are missing");
+	error_free(error);
+	return NULL;
+}
+
+static struct error *finish_round(struct ddl *ddl, struct pg_connection *connection, bool last, size_t *left)
 {
 	for (size_t i = 0; i < ddl->put_off_count; i++) {
-		struct error *error = execute_checked(connection, ddl->put_off[i].sql);
-
-		if (error != NULL && ddl->put_off[i].may_fail && !heals(connection, error)) {
-			log_warning("schema change: %s: %s; rows of the new values are missing", ddl->put_off[i].sql,
-			            error->message);
-			error_free(error);
+		if (ddl->put_off[i].done)
 			continue;
-		}
-		TRY(error_wrap(error, "a step of the schema change cannot be done: %s", ddl->put_off[i].sql));
+		TRY(finish_one(connection, &ddl->put_off[i], last));
+		*left -= ddl->put_off[i].done;
+	}
+	return NULL;
+}
+
+/* As many rounds as help: each drop may be what another one waits for. */
+struct error *ddl_finish(struct ddl *ddl, struct pg_connection *connection)
+{
+	size_t left = ddl->put_off_count;
+
+	for (bool last = false; left > 0;) {
+		size_t before = left;
+
+		TRY(finish_round(ddl, connection, last, &left));
+		last = left == before;
 	}
 	if (ddl->put_off_count > 0)
 		binding_cache_refresh(ddl->cache);

@@ -31,7 +31,7 @@ SET quote_all_identifiers = off
 AS $$
 SELECT jsonb_build_object(
   'version', 1, 'kind', 'table', 'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname,
-  'relkind', c.relkind, 'persistence', c.relpersistence,
+  'relkind', c.relkind, 'persistence', c.relpersistence, 'replica_identity', c.relreplident,
   'partition_key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
   'bound', pg_get_expr(c.relpartbound, c.oid),
   'parents', coalesce((SELECT jsonb_agg(jsonb_build_object('schema', pn.nspname, 'name', p.relname) ORDER BY i.inhseqno)

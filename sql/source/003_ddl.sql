@@ -10,9 +10,10 @@
 --
 --   A rewrite whose values the target cannot compute (a volatile default, USING) emits no row events by itself. It leaves
 --   a row with event 'rewrite', and the table is to be resynced. Who sets ddl_settings.touch_rows permits the trigger to
---   make the events for tables up to that many rows: it updates each row to itself (a table made by CREATE TABLE AS is
---   emptied and filled again) in the transaction of the DDL, so that the values arrive at their place. It is 0, since a
---   program that watches must not write to what it watches unless it was asked to.
+--   make the events for tables up to that many rows: it updates each row to itself in the transaction of the DDL, so that
+--   the values arrive at their place. Where an update could not name the target's row (CREATE TABLE AS, another key, no key
+--   at all), the table is emptied and filled again instead. It is 0, since a program that watches must not write to what it
+--   watches unless it was asked to.
 
 CREATE TABLE @schema@.ddl_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -159,8 +160,30 @@ BEGIN
 END
 $$;
 
--- Makes row events of rows that have none: TRUNCATE and INSERT for a table that was filled before it was published, else
--- an UPDATE of each row to itself, without triggers. False: too many rows, or no column to set.
+-- Whether the target could not find its rows by the old image of an update: columns that are new or have another type since
+-- that image are of a key, or there is no primary key.
+CREATE FUNCTION @schema@.ddl_identity_lost(relation oid, before jsonb) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisprimary)
+    OR EXISTS (SELECT FROM jsonb_array_elements(@schema@.table_image(relation)->'columns') now_is
+                 LEFT JOIN jsonb_array_elements(before->'columns') was ON was->'attnum' = now_is->'attnum'
+                WHERE was->>'type' IS DISTINCT FROM now_is->>'type'
+                  AND EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisunique
+                                 AND (now_is->>'attnum')::smallint = ANY (x.indkey)))
+$$;
+
+-- A publication by the root leaves out the TRUNCATE of a partition.
+CREATE FUNCTION @schema@.ddl_truncate_lost(relation oid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT EXISTS (SELECT FROM pg_class c, pg_publication p WHERE c.oid = relation AND c.relispartition AND p.pubviaroot)
+$$;
+
+-- Makes row events of rows that have none: an UPDATE of each row to itself, without triggers; or, to have the table emptied
+-- and filled, TRUNCATE and INSERT. False: too many rows, or it cannot be done.
 CREATE FUNCTION @schema@.ddl_touch(relation oid, filled boolean) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -179,7 +202,7 @@ BEGIN
   SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), min(attname) FILTER (WHERE attidentity <> 'a')
     INTO columns, one FROM pg_attribute
    WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
-  IF one IS NULL THEN
+  IF filled AND @schema@.ddl_truncate_lost(relation) OR NOT filled AND one IS NULL THEN
     RETURN false;
   END IF;
   PERFORM set_config('session_replication_role', 'replica', true);
@@ -279,7 +302,7 @@ BEGIN
     reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
     IF object.kind = 'table' AND reason <> 0 AND @schema@.ddl_published(object.relid)
        AND @schema@.ddl_values_lost(object.relid, before, reason) THEN
-      PERFORM @schema@.ddl_touch_or_mark(object.relid, false, tg_tag);
+      PERFORM @schema@.ddl_touch_or_mark(object.relid, @schema@.ddl_identity_lost(object.relid, before), tg_tag);
     END IF;
   END LOOP;
   PERFORM set_config('replicator.rewritten', '', true) WHERE current_setting('replicator.rewritten', true) <> '';

@@ -161,6 +161,18 @@ CREATE TABLE t (id int PRIMARY KEY, a text, b int);
 INSERT INTO t VALUES (1, '10', 1), (2, NULL, 2);
 ALTER TABLE t ALTER a TYPE int USING a::int * 2, ALTER b TYPE text USING 'n' || b;
 INSERT INTO t VALUES (3, 3, 'n3');
+-- case: of the key
+CREATE TABLE t (id int PRIMARY KEY, a text);
+INSERT INTO t VALUES (1, 'one'), (2, 'two');
+ALTER TABLE t ALTER id TYPE text USING '<' || id || '>';
+INSERT INTO t VALUES ('3', 'three');
+DELETE FROM t WHERE id = '<1>';
+-- case: of a table without a key
+CREATE TABLE t (a int, b int);
+ALTER TABLE t REPLICA IDENTITY FULL;
+INSERT INTO t VALUES (1, 1), (2, 2), (2, 2), (NULL, 3);
+ALTER TABLE t ALTER a TYPE text USING '<' || a || '>';
+UPDATE t SET b = 4 WHERE a = '<1>';
 -- case: values that the cast refuses, in a transaction larger than memory
 -- slowly: Debezium reads older rows by the column's type of the moment, and fails on these
 CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL);
@@ -276,6 +288,17 @@ INSERT INTO u VALUES (3);
 CREATE SCHEMA @s@_2;
 CREATE TABLE @s@_2.t (id int PRIMARY KEY);
 INSERT INTO @s@_2.t VALUES (1);
+-- case: dropped with types, sequences and keys that refer to each other
+CREATE SCHEMA @s@_4;
+CREATE TYPE @s@_4.mood AS ENUM ('bad', 'good');
+CREATE SEQUENCE @s@_4.q;
+CREATE TABLE @s@_4.a (id int PRIMARY KEY, m @s@_4.mood, n bigint DEFAULT nextval('@s@_4.q'));
+CREATE TABLE @s@_4.b (id int PRIMARY KEY REFERENCES @s@_4.a, m @s@_4.mood);
+CREATE TABLE @s@_4.c (id int PRIMARY KEY REFERENCES @s@_4.b);
+INSERT INTO @s@_4.a (id) VALUES (1);
+DROP SCHEMA @s@_4 CASCADE;
+CREATE TABLE t (id int PRIMARY KEY);
+INSERT INTO t VALUES (1);
 -- case: dropped with what is in it, renamed
 CREATE SCHEMA @s@_2;
 CREATE TABLE @s@_2.t (id int PRIMARY KEY);
@@ -309,6 +332,19 @@ INSERT INTO t VALUES (1, 1);
 ALTER TABLE t ADD CONSTRAINT t_pk PRIMARY KEY USING INDEX t_u;
 ALTER TABLE t RENAME CONSTRAINT t_pk TO t_pk2;
 UPDATE t SET a = 2 WHERE id = 1;
+-- case: added beside a unique index, to rows that the connector sends with it
+CREATE TABLE t (id int NOT NULL UNIQUE, a text NOT NULL);
+INSERT INTO t VALUES (1, 'a');
+INSERT INTO t VALUES (2, 'b');
+ALTER TABLE t ADD PRIMARY KEY (a);
+UPDATE t SET a = 'c' WHERE id = 2;
+-- case: beside a deferrable unique constraint of its column
+CREATE TABLE t (id int, a text);
+ALTER TABLE t ADD CONSTRAINT u UNIQUE (id) DEFERRABLE;
+ALTER TABLE t ADD PRIMARY KEY (id);
+INSERT INTO t VALUES (1, 'a');
+UPDATE t SET a = 'b' WHERE id = 1;
+INSERT INTO t VALUES (2, 'c'), (3, 'd');
 
 -- phrase: unique and other indexes
 -- case: created, unique, partial, on an expression, renamed, dropped
@@ -328,6 +364,16 @@ INSERT INTO t VALUES (2, 2, 2);
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE t DROP CONSTRAINT u1;
 INSERT INTO t VALUES (3, 2, 3);
+-- case: a partial one is the only unique one
+CREATE TABLE t (a int, b int, c int GENERATED ALWAYS AS (b * 2) STORED);
+ALTER TABLE t REPLICA IDENTITY FULL;
+INSERT INTO t VALUES (1, 1), (2, 2), (2, 2), (NULL, 3);
+CREATE UNIQUE INDEX t_u ON t (a) WHERE b > 2;
+INSERT INTO t VALUES (3, 3), (4, 4), (5, 5), (NULL, 3);
+UPDATE t SET b = 1 WHERE a = 2;
+UPDATE t SET a = 6 WHERE a = 3;
+UPDATE t SET b = 7 WHERE a IS NULL;
+DELETE FROM t WHERE a = 4;
 -- case: CREATE INDEX CONCURRENTLY
 -- apart: PostgreSQL does not permit it in a transaction
 CREATE TABLE t (id int PRIMARY KEY, a int);
@@ -371,6 +417,13 @@ INSERT INTO c VALUES (2, 1);
 SET CONSTRAINTS ALL IMMEDIATE;
 ALTER TABLE c DROP CONSTRAINT fk;
 INSERT INTO c VALUES (3, 33);
+-- case: renamed behind the table that it refers to
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (id int PRIMARY KEY, p int CONSTRAINT fk REFERENCES p);
+INSERT INTO p VALUES (1);
+ALTER TABLE p RENAME TO q;
+ALTER TABLE c RENAME CONSTRAINT fk TO fk2;
+INSERT INTO c VALUES (1, 1);
 
 -- phrase: enums
 -- case: created and used, value added before and after
@@ -544,6 +597,13 @@ CREATE TABLE t (id int PRIMARY KEY);
 INSERT INTO t SELECT generate_series(1, 20);
 ALTER TABLE t ADD u uuid NOT NULL DEFAULT gen_random_uuid();
 INSERT INTO t VALUES (21);
+-- case: volatile defaults of a table without a key, one of them its key then
+CREATE TABLE t (a int, b int);
+INSERT INTO t VALUES (1, 1), (2, 2), (2, 2);
+ALTER TABLE t ADD c uuid DEFAULT gen_random_uuid();
+ALTER TABLE t ADD id serial PRIMARY KEY;
+INSERT INTO t VALUES (3, 3);
+UPDATE t SET a = 4 WHERE id = 1;
 -- case: random(), with triggers on the table that must not fire again
 CREATE TABLE t (id int PRIMARY KEY, touched int DEFAULT 0);
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.touched := NEW.touched + 1; RETURN NEW; END $$;

@@ -16,6 +16,7 @@ CONNECT_URL=http://127.0.0.1:$CONNECT_PORT
 REPLICATOR=${REPLICATOR_BIN:-$REPO_ROOT/bin/replicator}
 CHECK_TARGET=${CHECK_TARGET_BIN:-$REPO_ROOT/bin/check_target}
 WORK=
+PATH=$(pg_bindir):$PATH # Debian's psql is a script before the real one
 export CONNECT_GROUP=connect-ddl REPLICATOR_PASSWORD=replicator
 
 source_of() { echo "${1: -2}"; } # tables18: 18
@@ -78,7 +79,7 @@ target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=$stream user=replicato
 kafka = { brokers = "$BROKER"; topic_prefix = "$stream"; $topics };
 decoding = { decimal = "string"; interval = "string"; time = "isostring"; hstore = "json"; };
 connect = { url = "http://127.0.0.1:$CONNECT_PORT"; connector = "$stream"; slot = "$stream"; };
-supervision = { interval = "2s"; }; # restarts the connector where it fails (docs/ddl.md, "What is not there yet")
+supervision = { interval = "2s"; }; # restarts the connector where it fails (docs/ddl.md, "Limits of Debezium")
 CONF
   "$REPLICATOR" init source -c "$dir/replicator.conf" >"$dir/init.log" || die "init source: $(cat "$dir/init.log")"
   "$REPLICATOR" init target -c "$dir/replicator.conf" >>"$dir/init.log" || die "init target: $(cat "$dir/init.log")"
@@ -100,28 +101,48 @@ CONF
 
 slot_follows() { [ "$(source_ask "$1" "SELECT active FROM pg_replication_slots WHERE slot_name = '$2'")" = t ]; }
 
-# stream_runs NAME: neither daemon nor connector stopped.
+# stream_runs NAME: the daemon runs, and it has not given its connector up. One that failed is restarted by the daemon.
 stream_runs() {
   process_pid "$WORK/$1" >/dev/null || { fail "stream $1 stopped: $(daemon_error "$1")"; return 1; }
-  [ "$(connector_state "$CONNECT_URL" "$1")" != FAILED ] ||
+  ! grep -aq 'no more are tried' "$WORK/$1/log" ||
     { fail "connector $1 failed: $(connector_trace "$CONNECT_URL" "$1" | tail -n 1)"; return 1; }
 }
 
-# stream_await NAME: what the source has committed by now is in the target. Fails when the stream stopped, or when
-# nothing new arrived for DDL_WAIT (120) seconds.
+# heals [STREAM…]: how often the daemons (of all streams) restarted a connector that had failed.
+heals() {
+  local stream
+  # shellcheck disable=SC2086
+  [ $# -gt 0 ] || set -- $STREAMS
+  for stream; do cat "$WORK/$stream/log.all" "$WORK/$stream/log" 2>/dev/null || true; done | grep -ac 'what failed of it is restarted' || true
+}
+
+# source_mark SOURCE: prints an LSN behind all that the source has committed by now; a commit follows it, so that a stream
+# can be seen to be there.
+source_mark() {
+  PGOPTIONS='-c client_min_messages=warning' pg_psql "${SOURCE_PORT[$1]}" ddl -At -c "CREATE SCHEMA IF NOT EXISTS mark" \
+    -c "SELECT pg_logical_emit_message(true, 'ddl', 'end')" -c "SELECT pg_current_wal_insert_lsn()" \
+    -c "COMMENT ON SCHEMA mark IS '$RANDOM$RANDOM$RANDOM'" | tail -n 1
+}
+
+# stream_await NAME [LSN]: what the source has committed by now (or up to the mark) is in the target. Fails when the stream
+# stopped, or when nothing new arrived for DDL_WAIT (120) seconds.
 stream_await() {
-  local source lsn here before='' deadline=$((SECONDS + ${DDL_WAIT:-120}))
-  source=$(source_of "$1")
-  source_psql "$source" -c "SELECT pg_logical_emit_message(true, 'ddl', 'end')" -c "CREATE SCHEMA end_$1_$RANDOM$RANDOM"
-  lsn=$(source_ask "$source" "SELECT pg_current_wal_insert_lsn()")
-  source_psql "$source" -c "CREATE SCHEMA last_$1_$RANDOM$RANDOM"
-  until [ "$(target_ask "$1" "SELECT last_commit_lsn >= '$lsn'::pg_lsn FROM replicator.stream")" = t ]; do
+  local lsn=${2:-} here before='' deadline=$((SECONDS + ${DDL_WAIT:-120}))
+  [ -n "$lsn" ] || lsn=$(source_mark "$(source_of "$1")")
+  until here=$(target_ask "$1" "SELECT last_commit_lsn >= '$lsn'::pg_lsn, last_commit_lsn FROM replicator.stream") && [ "${here%%|*}" = t ]; do
     stream_runs "$1" || return 1
-    here=$(target_ask "$1" "SELECT last_commit_lsn FROM replicator.stream")
     [ "$here" = "$before" ] || { before=$here deadline=$((SECONDS + ${DDL_WAIT:-120})); }
     [ "$SECONDS" -lt "$deadline" ] || { fail "stream $1 does not arrive: $(tail -n 2 "$WORK/$1/log")"; return 1; }
-    sleep 0.5
+    sleep 0.1
   done
+}
+
+# streams_await SOURCE: all streams of the source.
+streams_await() {
+  local lsn stream result=0
+  lsn=$(source_mark "$1")
+  for stream in $STREAMS; do [ "$(source_of "$stream")" != "$1" ] || stream_await "$stream" "$lsn" || result=1; done
+  return "$result"
 }
 
 daemon_error() { grep -a ERROR "$WORK/$1/log" | tail -n 1 | cut -c1-900; }
@@ -141,19 +162,19 @@ cases_split() {
 
 # case_slowly SOURCE FILE SCHEMA: each statement waits for the one before it to be in all targets.
 case_slowly() {
-  local statement stream setting=
+  local statement setting=
   while IFS= read -r statement; do
     # The session ends with each statement: its settings go along.
     case $statement in SET*) setting+=$statement; continue ;; esac
     source_psql "$1" -c "$setting" -c "$statement"
-    for stream in $STREAMS; do [ "$(source_of "$stream")" != "$1" ] || stream_await "$stream" || true; done
+    streams_await "$1" || true
   done < <(case_sql "$2" "$3")
 }
 
 case_sql() { printf 'SET search_path = %s;\n' "$2"; sed "s/@s@/$2/g" "$1"; }
 
 # images SIDE STREAM SCHEMA: the images of all objects in the schema and those beside it, without what may differ (oids,
-# attnums), and a digest of the rows of each table.
+# attnums …), and a digest of the rows of each table.
 images() {
   local port=$TARGET_PORT database=$2
   [ "$1" = target ] || { port=${SOURCE_PORT[$(source_of "$2")]}; database=ddl; }
@@ -177,7 +198,7 @@ SELECT replicator.type_image(t.oid) FROM pg_type t JOIN pg_namespace n ON n.oid 
 SELECT replicator.sequence_image(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname ~ '^$3(_[0-9])?\$' AND c.relkind = 'S' ORDER BY n.nspname, c.relname COLLATE "C";
 SQL
-    jq -cS 'walk(if type == "object" then del(.oid, .attnum, .missing, .children) else . end)' 2>&1
+    jq -cS 'walk(if type == "object" then del(.oid, .attnum, .missing, .children, .replica_identity) else . end)' 2>&1
 }
 
 check_stream() {

@@ -43,7 +43,7 @@ walk_serve() {
       continue
     fi
     case $word in
-      await) for stream in $STREAMS; do stream_await "$stream" || return 1; done ;;
+      await) streams_await "${SOURCES%% *}" || return 1 ;;
       kill)
         pid=$(process_pid "$WORK/$name") || { stream_runs "$name"; return 1; }
         kill -KILL "$pid"
@@ -73,8 +73,8 @@ walk_repair() {
 # walk_judge: both catalogs, the rows, check_target.
 walk_judge() {
   local stream
+  streams_await "${SOURCES%% *}" || return 1
   for stream in $STREAMS; do
-    stream_await "$stream" || return 1
     walk_repair "$stream" || return 1
     if ! verdict "$stream" '' walk >"$WORK/difference"; then
       fail "$stream: the catalogs or rows differ:" || true
@@ -85,14 +85,25 @@ walk_judge() {
   done
 }
 
+# Walks use the same names: a connector keeps the types that it met under a name until it starts again.
+walk_fresh_connectors() {
+  local stream
+  for stream in $STREAMS; do connector_restart "$CONNECT_URL" "$stream" || true; done
+  for stream in $STREAMS; do
+    connector_wait_running "$CONNECT_URL" "$stream" 90 && wait_until 90 slot_follows "$(source_of "$stream")" "$stream" || return 1
+  done
+}
+
 # walk_run SEED STEPS: one walk; its line goes to the results. The schemas of the walk before go first.
 walk_run() {
-  local seed=$1 steps=$2 began=$SECONDS psql word=ok refused walk_kills=0 walk_restarts=0 walk_marked=0 source=${SOURCES%% *}
+  local seed=$1 steps=$2 began=$SECONDS psql word=ok refused walk_kills=0 walk_restarts=0 walk_marked=0 walk_heals source=${SOURCES%% *}
   step "walk: seed $seed, $steps steps"
+  walk_heals=$(heals)
   mkdir -p "$WORK/walk"
   source_ask "$source" "SELECT format('DROP SCHEMA %I CASCADE;', nspname) FROM pg_namespace WHERE nspname ~ '^walk' ORDER BY 1 DESC" >"$WORK/walk/clear.sql"
   source_psql "$source" -f "$WORK/walk/clear.sql" -c "UPDATE replicator.ddl_settings SET touch_rows = 1000000" -c "CREATE SCHEMA walk"
-  for stream in $STREAMS; do stream_await "$stream" || return 1; done
+  streams_await "$source" || return 1
+  walk_fresh_connectors || return 1
   walk_script "$seed" "$steps" >"$WORK/walk/script.sql"
   rm -f "$WORK/walk/question" "$WORK/walk/answer"
   mkfifo "$WORK/walk/question" "$WORK/walk/answer"
@@ -105,10 +116,12 @@ walk_run() {
   exec 5>&- 6>&-
   [ "$word" = FAILED ] || walk_judge || word=FAILED
   refused=$(grep -c 'ERROR: ' "$WORK/walk/statements" || true)
-  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$seed" "$steps" "$word" "$refused" "$walk_kills" "$walk_restarts" "$walk_marked" $((SECONDS - began)) >"$WORK/walk/result"
+  walk_heals=$(($(heals) - walk_heals))
+  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$seed" "$steps" "$word" "$refused" "$walk_kills" "$walk_restarts" "$walk_heals" "$walk_marked" \
+    $((SECONDS - began)) >"$WORK/walk/result"
   [ "$mode" != walks ] || cat "$WORK/walk/result" >>"$WALK_RESULTS"
-  printf '%s seed %s: %s steps (%s refused by the source), %s kills, %s connector restarts, %s tables marked, %s s\n' "$word" "$seed" "$steps" "$refused" \
-    "$walk_kills" "$walk_restarts" "$walk_marked" $((SECONDS - began))
+  printf '%s seed %s: %s steps (%s refused by the source), %s kills, %s connector restarts, %s connector failures healed, %s tables marked, %s s\n' \
+    "$word" "$seed" "$steps" "$refused" "$walk_kills" "$walk_restarts" "$walk_heals" "$walk_marked" $((SECONDS - began))
   [ "$word" = ok ] || walk_evidence "$seed"
   [ "$word" = ok ]
 }

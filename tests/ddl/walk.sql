@@ -261,9 +261,11 @@ $$;
 CREATE FUNCTION pg_temp.do_replica_identity() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   relation regclass := pg_temp.relation('NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary)');
+  -- Beside another unique index Debezium's key need not be this one.
   index name := (SELECT min(i.relname COLLATE "C") FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-                  WHERE x.indrelid = relation AND x.indisunique AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL
-                    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (x.indkey) AND NOT a.attnotnull));
+                  WHERE x.indrelid = relation AND x.indisunique
+                 HAVING count(*) = 1 AND bool_and(x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL
+                    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (x.indkey) AND NOT a.attnotnull)));
 BEGIN
   RETURN format('ALTER TABLE %s REPLICA IDENTITY %s', relation,
                 CASE WHEN index IS NOT NULL THEN 'USING INDEX ' || quote_ident(index) ELSE pg_temp.one_of('FULL', 'FULL', 'FULL', 'DEFAULT') END);
@@ -283,6 +285,7 @@ BEGIN
     WHEN 2 THEN
       -- Debezium sends no rows of a table without columns.
       IF (SELECT count(*) < 4 FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped) THEN RETURN NULL; END IF;
+      IF EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisreplident AND a.attnum = ANY (x.indkey)) THEN RETURN NULL; END IF;
       RETURN format('DROP %I%s', a.attname, pg_temp.one_of('', ' CASCADE'));
     WHEN 3 THEN RETURN format('ALTER %I DROP NOT NULL', a.attname);
     WHEN 4 THEN
@@ -393,7 +396,7 @@ END $$;
 
 CREATE FUNCTION pg_temp.do_key() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  relation regclass := pg_temp.relation('NOT c.relispartition AND NOT pg_temp.is_marked(c.oid)');
+  relation regclass := pg_temp.relation('NOT c.relispartition AND c.relreplident <> ''i'' AND NOT pg_temp.is_marked(c.oid)');
   k pg_constraint;
   a pg_attribute := pg_temp.attribute(relation, 'attgenerated = '''' AND atttypid IN (''int''::regtype, ''bigint''::regtype, ''text''::regtype)');
   b pg_attribute := pg_temp.attribute(relation, 'attgenerated = '''' AND atttypid IN (''int''::regtype, ''bigint''::regtype, ''text''::regtype)');
@@ -409,14 +412,14 @@ END $$;
 
 CREATE FUNCTION pg_temp.do_index() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  relation regclass := pg_temp.relation('NOT c.relispartition AND NOT pg_temp.is_marked(c.oid)');
+  relation regclass := pg_temp.relation('NOT c.relispartition AND c.relreplident <> ''i'' AND NOT pg_temp.is_marked(c.oid)');
   a pg_attribute := pg_temp.attribute(relation, 'atttypid NOT IN (''jsonb''::regtype)');
   apart boolean := pg_temp.alone() AND pg_temp.r(6) = 0;
   found regclass[];
 BEGIN
   SELECT array_agg(i.oid::regclass ORDER BY i.relname COLLATE "C") INTO found
     FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = i.relnamespace
-   WHERE n.nspname ~ '^walk' AND NOT i.relispartition AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid);
+   WHERE n.nspname ~ '^walk' AND NOT i.relispartition AND NOT x.indisreplident AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid);
   IF cardinality(found) > 3 AND pg_temp.r(3) = 0 THEN
     RETURN CASE pg_temp.r(2) WHEN 0 THEN format('DROP INDEX %s', found[1 + pg_temp.r(cardinality(found))])
                              ELSE format('ALTER INDEX %s RENAME TO %I', found[1 + pg_temp.r(cardinality(found))], pg_temp.fresh('j')) END;
@@ -430,7 +433,7 @@ END $$;
 
 CREATE FUNCTION pg_temp.do_constraint() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  relation regclass := pg_temp.relation('NOT c.relispartition AND NOT pg_temp.is_marked(c.oid)');
+  relation regclass := pg_temp.relation('NOT c.relispartition AND c.relreplident <> ''i'' AND NOT pg_temp.is_marked(c.oid)');
   other regclass := pg_temp.relation('NOT c.relispartition AND c.oid IN (SELECT conrelid FROM pg_constraint WHERE contype = ''p'' AND cardinality(conkey) = 1)');
   a pg_attribute := pg_temp.attribute(relation);
   k pg_constraint := pg_temp.constraint('ucf');
@@ -438,7 +441,12 @@ DECLARE
   name text := pg_temp.fresh('k');
 BEGIN
   CASE pg_temp.r(6)
-    WHEN 0 THEN RETURN format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname);
+    WHEN 0 THEN
+      -- The updates before it name their row by that index alone.
+      IF EXISTS (SELECT FROM pg_index x WHERE x.indexrelid = k.conindid AND x.indisreplident) THEN
+        RETURN pg_temp.paused(format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname));
+      END IF;
+      RETURN format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname);
     WHEN 1 THEN RETURN format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', k.conrelid::regclass, k.conname, name);
     WHEN 2 THEN RETURN format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE (%I)%s', relation, name, a.attname, pg_temp.one_of('', '', ' DEFERRABLE'));
     WHEN 3 THEN RETURN format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NOT NULL OR %s > 0)%s', relation, name, a.attname, 1 + pg_temp.r(9), pg_temp.one_of('', ' NOT VALID'));
@@ -464,8 +472,7 @@ BEGIN
   RETURN CASE WHEN type IS NULL OR pg_temp.r(5) = 0 THEN format('CREATE TYPE %s.%I AS ENUM (''one'', ''it''''s two'', ''three'')', pg_temp.schema(), pg_temp.fresh('e'))
     WHEN pg_temp.r(2) = 0 THEN format('ALTER TYPE %s ADD VALUE %L%s', type, pg_temp.fresh('l'), CASE pg_temp.r(2) WHEN 0 THEN ' BEFORE ' || quote_literal(labels[1 + pg_temp.r(cardinality(labels))]) END)
     WHEN pg_temp.r(2) = 0 THEN format('ALTER TYPE %s RENAME VALUE %L TO %L', type, labels[1 + pg_temp.r(cardinality(labels))], pg_temp.fresh('l'))
-    WHEN pg_temp.r(3) = 0 THEN pg_temp.paused(format('DROP TYPE %s', type))
-    ELSE format('ALTER TYPE %s RENAME TO %I', type, pg_temp.fresh('e')) END;
+    WHEN pg_temp.r(3) = 0 THEN pg_temp.paused(format('DROP TYPE %s', type)) END;
 END $$;
 
 CREATE FUNCTION pg_temp.do_domain() RETURNS text LANGUAGE plpgsql AS $$

@@ -66,6 +66,18 @@ static void given(const char *target, const char *source)
 	free(sql);
 }
 
+/* ON CONFLICT (id) would take the constraint along, and refuse it. */
+START_TEST(a_deferrable_constraint_on_the_key)
+{
+	struct binding *binding;
+
+	given("(id int PRIMARY KEY, code text, UNIQUE (id) DEFERRABLE)", "(id int PRIMARY KEY, code text)");
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert_uint_eq(binding->key_count, 1);
+	ck_assert(!binding->upsert);
+}
+END_TEST
+
 static void expect_lacks_key(void)
 {
 	struct binding *binding;
@@ -119,6 +131,30 @@ START_TEST(the_target_has_not_the_index_of_the_log)
 {
 	given("(id int, code text)", "(id int, code text); CREATE UNIQUE INDEX ON logged.t (id)");
 	expect_lacks_key();
+}
+END_TEST
+
+/* A key that names no row here: of a partial unique index, or of a later primary key beside a unique index that is there now. */
+static const struct {
+	const char *identity;
+	bool lacks;
+} identities[] = {{"DEFAULT", false}, {"FULL", false}, {"USING INDEX t_code_key", true}};
+
+START_TEST(a_key_beside_a_unique_index)
+{
+	char *table = memory_format("(id int, code text NOT NULL UNIQUE); ALTER TABLE logged.t REPLICA IDENTITY %s",
+	                            identities[_i].identity);
+	struct binding *binding;
+
+	given("(id int, code text NOT NULL UNIQUE)", table);
+	free(table);
+	if (identities[_i].lacks) {
+		expect_lacks_key();
+		return;
+	}
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert(binding->own_key && binding->strict);
+	ck_assert_uint_eq(binding->key_count, 0);
 }
 END_TEST
 
@@ -265,6 +301,8 @@ int main(void)
 	tcase_add_test(tests, another_primary_key);
 	tcase_add_loop_test(tests, the_target_has_not_the_keys_of_the_log, 0, sizeof(unlike) / sizeof(*unlike));
 	tcase_add_test(tests, the_target_has_not_the_index_of_the_log);
+	tcase_add_loop_test(tests, a_key_beside_a_unique_index, 0, sizeof(identities) / sizeof(*identities));
+	tcase_add_test(tests, a_deferrable_constraint_on_the_key);
 	tcase_add_test(tests, the_log_does_not_know_the_table);
 	tcase_add_loop_test(tests, a_column_that_is_ahead, 0, 2);
 	tcase_add_test(tests, a_value_in_a_column_that_is_ahead);
