@@ -300,25 +300,27 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 	const struct relation *relation = binding->relation;
 	uint32_t *key = arena_alloc_zeroed(cache->arena, (relation->column_count + 2) * sizeof(*key));
 	enum key_of_place place;
+	bool whole;
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		for (uint32_t j = 0; j < binding->column_count; j++)
 			if (binding->columns[j].source == relation->key_columns[i])
 				key[binding->key_count++] = j;
 	binding->key = key;
-	if (binding->key_count < relation->key_count)
+	if (relation->key_count == 0)
+		return bind_unsaid_key(cache, connection, binding, key);
+	whole = binding->key_count == relation->key_count;
+	if (whole && (is_covered_with_source(binding, key) || is_covered(binding)))
+		return NULL;
+	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));
+	if (place != KEY_UNKNOWN && take_own_key(binding, place, key))
+		return NULL;
+	if (!whole)
 		return error_new(
 		    ERROR_TARGET,
 		    "table %s.%s: a column of the key is generated in the target, or a rule excludes it; make "
 		    "it plain, or take it out of the rule",
 		    relation->schema, relation->table);
-	if (relation->key_count == 0)
-		return bind_unsaid_key(cache, connection, binding, key);
-	if (is_covered_with_source(binding, key) || is_covered(binding))
-		return NULL;
-	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));
-	if (place != KEY_UNKNOWN && take_own_key(binding, place, key))
-		return NULL;
 	return error_new(ERROR_TARGET,
 	                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
 	                 "(%s…); create it as the source has it",

@@ -30,8 +30,8 @@ enum key_of_place {
 /*
  * The connector takes a message's key from the catalog of the moment: rows that were written before ALTER TABLE … ADD
  * PRIMARY KEY may carry it already. Where the target has all the keys of the log's last image, one that it lacks is of
- * a later schema change; or it is a partial unique index, which the connector takes, too, where there is nothing
- * better, and which names no row. Without a primary key the source then sends whole old rows (REPLICA IDENTITY FULL),
+ * a later schema change; or it is a unique index that names no row, a partial one or one over a generated column, which
+ * the connector takes, too, where there is nothing better. Without a primary key the source then sends whole old rows (REPLICA IDENTITY FULL),
  * or inserts alone; USING INDEX it sends what only that index could find.
  */
 struct error *binding_read_key(struct pg_connection *connection, const struct config *config,

@@ -158,6 +158,30 @@ START_TEST(a_key_beside_a_unique_index)
 }
 END_TEST
 
+/* The messages do not carry the values of a generated column, but the connector may take its index for the key. */
+START_TEST(a_key_that_is_generated)
+{
+	static const char table[] = "(id int GENERATED ALWAYS AS (length(code)) STORED UNIQUE, code text)";
+	struct binding *binding;
+
+	given(table, table);
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert(binding->own_key && binding->strict);
+	ck_assert_uint_eq(binding->key_count, 0);
+}
+END_TEST
+
+START_TEST(a_key_that_is_generated_in_the_target_alone)
+{
+	struct binding *binding;
+
+	given("(id int GENERATED ALWAYS AS (length(code)) STORED UNIQUE, code text)",
+	      "(id int PRIMARY KEY, code text)");
+	expect_error(binding_find(bindings, connection, &relation, &binding), ERROR_TARGET, NULL,
+	             "generated in the target");
+}
+END_TEST
+
 START_TEST(the_log_does_not_know_the_table)
 {
 	postgres_execute(connection, "CREATE TABLE history.t (id int, code text)");
@@ -303,6 +327,8 @@ int main(void)
 	tcase_add_test(tests, the_target_has_not_the_index_of_the_log);
 	tcase_add_loop_test(tests, a_key_beside_a_unique_index, 0, sizeof(identities) / sizeof(*identities));
 	tcase_add_test(tests, a_deferrable_constraint_on_the_key);
+	tcase_add_test(tests, a_key_that_is_generated);
+	tcase_add_test(tests, a_key_that_is_generated_in_the_target_alone);
 	tcase_add_test(tests, the_log_does_not_know_the_table);
 	tcase_add_loop_test(tests, a_column_that_is_ahead, 0, 2);
 	tcase_add_test(tests, a_value_in_a_column_that_is_ahead);
