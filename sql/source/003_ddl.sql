@@ -12,8 +12,8 @@
 --   a row with event 'rewrite', and the table is to be resynced. Who sets ddl_settings.touch_rows permits the trigger to
 --   make the events for tables up to that many rows: it updates each row to itself in the transaction of the DDL, so that
 --   the values arrive at their place. Where an update could not name the target's row (CREATE TABLE AS, another key, no key
---   at all), the table is emptied and filled again instead. It is 0, since a program that watches must not write to what it
---   watches unless it was asked to.
+--   at all), the table is emptied and filled again instead; a rewritten one is emptied before the log has its change, which
+--   then meets no old values. It is 0, since a program that watches must not write to what it watches unless it was asked to.
 
 CREATE TABLE @schema@.ddl_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -183,8 +183,9 @@ SELECT EXISTS (SELECT FROM pg_class c, pg_publication p WHERE c.oid = relation A
 $$;
 
 -- Makes row events of rows that have none: an UPDATE of each row to itself, without triggers; or, to have the table emptied
--- and filled, TRUNCATE and INSERT. False: too many rows, or it cannot be done.
-CREATE FUNCTION @schema@.ddl_touch(relation oid, filled boolean) RETURNS boolean
+-- and filled, TRUNCATE and INSERT, and between them, where a tag is given, the table's image in the log. False: too many
+-- rows, or it cannot be done.
+CREATE FUNCTION @schema@.ddl_touch(relation oid, filled boolean, logged_tag text) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -196,22 +197,27 @@ DECLARE
   one name;
 BEGIN
   EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s LIMIT %s) t', relation::regclass, most + 1) INTO many;
-  IF many = 0 OR many > most THEN
-    RETURN many = 0;
+  IF many > most THEN
+    RETURN false;
   END IF;
   SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), min(attname) FILTER (WHERE attidentity <> 'a')
     INTO columns, one FROM pg_attribute
    WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
-  IF filled AND @schema@.ddl_truncate_lost(relation) OR NOT filled AND one IS NULL THEN
+  IF many > 0 AND (filled AND @schema@.ddl_truncate_lost(relation) OR NOT filled AND one IS NULL) THEN
     RETURN false;
   END IF;
   PERFORM set_config('session_replication_role', 'replica', true);
-  IF filled THEN
+  IF many > 0 AND filled THEN
     EXECUTE format('CREATE TEMP TABLE replicator_touch ON COMMIT DROP AS SELECT %s FROM ONLY %s', columns, relation::regclass);
     EXECUTE format('TRUNCATE ONLY %s', relation::regclass);
+  END IF;
+  IF logged_tag IS NOT NULL THEN
+    PERFORM @schema@.ddl_log_image('image', 'table', relation, logged_tag);
+  END IF;
+  IF many > 0 AND filled THEN
     EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM pg_temp.replicator_touch', relation::regclass, columns);
     DROP TABLE pg_temp.replicator_touch;
-  ELSE
+  ELSIF many > 0 THEN
     EXECUTE format('UPDATE ONLY %s SET %2$I = %2$I', relation::regclass, one);
   END IF;
   PERFORM set_config('session_replication_role', role, true);
@@ -237,26 +243,27 @@ SELECT EXISTS (
                                 OR was->>'type' = 'real' AND now_is->>'type' = 'double precision')) END)
 $$;
 
--- Rows of which no events came: made now, where that is permitted, else the log says so.
-CREATE FUNCTION @schema@.ddl_touch_or_mark(relation oid, filled boolean, of_tag text) RETURNS void
+-- ddl_touch, undone where it fails.
+CREATE FUNCTION @schema@.ddl_try_touch(relation oid, filled boolean, logged_tag text) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  touched boolean := false;
 BEGIN
-  BEGIN
-    touched := @schema@.ddl_touch(relation, filled);
-  EXCEPTION WHEN OTHERS THEN
-    RAISE DEBUG 'replicator: % could not be touched: %', relation::regclass, sqlerrm;
-  END;
-  IF touched THEN
-    RETURN;
-  END IF;
-  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
-  SELECT 'rewrite', 'table', relation::bigint, n.nspname, c.relname, true, of_tag, current_query()
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
+  RETURN @schema@.ddl_touch(relation, filled, logged_tag);
+EXCEPTION WHEN OTHERS THEN
+  RAISE DEBUG 'replicator: % could not be touched: %', relation::regclass, sqlerrm;
+  RETURN false;
 END
+$$;
+
+-- Rows of which no events came: the log says so.
+CREATE FUNCTION @schema@.ddl_mark(relation oid, of_tag text) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
+SELECT 'rewrite', 'table', relation::bigint, n.nspname, c.relname, true, of_tag, current_query()
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
 $$;
 
 CREATE FUNCTION @schema@.ddl_failed(of_tag text, message text) RETURNS void
@@ -283,6 +290,8 @@ DECLARE
   before jsonb;
   reason int;
   joined boolean;
+  rewritten boolean;
+  filled boolean;
 BEGIN
   FOR object IN
     SELECT o.kind, o.relid, min(o.rank) AS rank, min(c.number) AS number
@@ -295,15 +304,20 @@ BEGIN
   LOOP
     joined := object.kind = 'table' AND @schema@.ddl_publish(object.relid);
     before := @schema@.ddl_last_image(object.kind, object.relid);
-    PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
-    IF joined AND tg_tag IN ('CREATE TABLE AS', 'SELECT INTO') THEN
-      PERFORM @schema@.ddl_touch_or_mark(object.relid, true, tg_tag);
-    END IF;
     reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
-    IF object.kind = 'table' AND reason <> 0 AND @schema@.ddl_published(object.relid)
-       AND @schema@.ddl_values_lost(object.relid, before, reason) THEN
-      PERFORM @schema@.ddl_touch_or_mark(object.relid, @schema@.ddl_identity_lost(object.relid, before), tg_tag);
+    rewritten := object.kind = 'table' AND reason <> 0 AND @schema@.ddl_published(object.relid)
+                 AND @schema@.ddl_values_lost(object.relid, before, reason);
+    filled := joined AND tg_tag IN ('CREATE TABLE AS', 'SELECT INTO');
+    IF rewritten AND @schema@.ddl_identity_lost(object.relid, before) THEN
+      CONTINUE WHEN @schema@.ddl_try_touch(object.relid, true, tg_tag);
+      PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
+      PERFORM @schema@.ddl_mark(object.relid, tg_tag);
+      CONTINUE;
     END IF;
+    PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
+    CONTINUE WHEN NOT filled AND NOT rewritten;
+    CONTINUE WHEN @schema@.ddl_try_touch(object.relid, filled, NULL);
+    PERFORM @schema@.ddl_mark(object.relid, tg_tag);
   END LOOP;
   PERFORM set_config('replicator.rewritten', '', true) WHERE current_setting('replicator.rewritten', true) <> '';
 EXCEPTION WHEN OTHERS THEN
