@@ -169,8 +169,7 @@ void expression_append_key_hash(struct buffer *sql, const struct check_table *ta
 
 void expression_append_from(struct buffer *sql, const struct check_table *table, enum side which)
 {
-	if (table->images[which]->relkind != 'p')
-		buffer_append_text(sql, "ONLY ");
+	buffer_append_text(sql, relkind_only(table->images[which]->relkind));
 	sql_append_qualified(sql, table->images[which]->schema, table->images[which]->name);
 	buffer_append_text(sql, " AS t");
 }

@@ -56,8 +56,7 @@ static struct error *lock_table(struct repair *repair, const struct check_table 
 	if (repair->replica)
 		buffer_append_text(&sql, "SET LOCAL session_replication_role = replica;");
 	buffer_append_text(&sql, "LOCK TABLE ");
-	if (table->images[SIDE_TARGET]->relkind != 'p')
-		buffer_append_text(&sql, "ONLY ");
+	buffer_append_text(&sql, relkind_only(table->images[SIDE_TARGET]->relkind));
 	sql_append_qualified(&sql, table->images[SIDE_TARGET]->schema, table->images[SIDE_TARGET]->name);
 	buffer_append_text(&sql, " IN SHARE ROW EXCLUSIVE MODE");
 	error = pg_execute(repair->writer, sql.data);

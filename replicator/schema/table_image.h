@@ -57,4 +57,13 @@ struct table_image {
 	int64_t estimated_rows; /* pg_class.reltuples; -1 unknown */
 };
 
+/*
+ * What stands before the name of a table whose rows are read or changed: those of the table itself are meant, not those
+ * of tables that inherit from it. A partitioned table has its rows in its partitions alone.
+ */
+static inline const char *relkind_only(char relkind)
+{
+	return relkind == 'r' ? "ONLY " : "";
+}
+
 #endif

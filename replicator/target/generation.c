@@ -67,6 +67,7 @@ static struct error *note_table(const struct generation *generation, struct pg_c
 	buffer_append_text(&sql, "INSERT INTO @captured_table AS c (stream, schema_name, table_name, generation_tx_id,"
 	                         " generation_lsn, began_xid, had_rows) SELECT $1, $2, $3, $4::bigint, $5::pg_lsn,"
 	                         " pg_current_xact_id(), EXISTS (SELECT FROM ");
+	buffer_append_text(&sql, relkind_only(binding->image->relkind));
 	sql_append_qualified(&sql, binding->image->schema, binding->image->name);
 	buffer_append_text(&sql,
 	                   " WHERE age(xmin) > age(pg_current_xact_id()::xid)) ON CONFLICT (stream, schema_name, "
@@ -111,6 +112,7 @@ struct swept {
 	const char *table;
 	const struct table_rule *rule;
 	struct table_name target;
+	char relkind; /* of the target's table */
 	const char *source_value;
 	const char *began_xid;
 	bool contained; /* the snapshot had rows of it */
@@ -123,6 +125,7 @@ static void append_sweep(struct buffer *sql, const struct config *config, const 
 	enum delete_mode mode = table->rule->delete_mode;
 
 	buffer_append_text(sql, mode == DELETE_SOFT ? "UPDATE " : "DELETE FROM ");
+	buffer_append_text(sql, relkind_only(table->relkind));
 	sql_append_qualified(sql, table->target.schema, table->target.table);
 	if (mode == DELETE_SOFT) {
 		buffer_append_text(sql, " SET ");
@@ -269,9 +272,12 @@ static struct error *find_target(struct pg_connection *connection, const struct 
 	                          : config_source_value(config, table->rule, table->schema, table->table, arena);
 	parameters[0] = table->target.schema;
 	parameters[1] = table->target.table;
-	TRY(pg_query(connection, "SELECT 1 WHERE to_regclass(format('%I.%I', $1::text, $2::text)) IS NOT NULL", 2,
+	TRY(pg_query(connection,
+	             "SELECT relkind FROM pg_class WHERE oid = to_regclass(format('%I.%I', $1::text, $2::text))", 2,
 	             parameters, &result));
 	*there = pg_result_rows(result) > 0;
+	if (*there)
+		table->relkind = pg_result_text(result, 0, 0)[0];
 	pg_result_free(result);
 	return NULL;
 }

@@ -89,6 +89,13 @@ static void append_table(struct buffer *sql, const struct binding *binding)
 	sql_append_qualified(sql, binding->image->schema, binding->image->name);
 }
 
+/* Rows that are read or changed: of the table itself, not of those that inherit from it. */
+static void append_rows_of(struct buffer *sql, const struct binding *binding)
+{
+	buffer_append_text(sql, relkind_only(binding->image->relkind));
+	append_table(sql, binding);
+}
+
 /*
  * `= ANY (ARRAY[…])` and not `=`: no hash, no merge, no walk along the whole index comes into question, so that the
  * plan is always one look into the index for each given row. A plan made while the table was small would otherwise
@@ -129,13 +136,13 @@ static void build_delete(struct buffer *sql, const struct binding *binding)
 {
 	if (binding->rule->delete_mode == DELETE_SOFT) {
 		buffer_append_text(sql, "UPDATE ");
-		append_table(sql, binding);
+		append_rows_of(sql, binding);
 		buffer_append_text(sql, " AS t SET ");
 		append_extra_assignments(sql, binding, true, true);
 		buffer_append_text(sql, " FROM ");
 	} else {
 		buffer_append_text(sql, "DELETE FROM ");
-		append_table(sql, binding);
+		append_rows_of(sql, binding);
 		buffer_append_text(sql, " AS t USING ");
 	}
 	append_unnest(sql, binding, true, false, NULL, false);
@@ -146,7 +153,7 @@ static void build_delete(struct buffer *sql, const struct binding *binding)
 static void append_no_row_there(struct buffer *sql, const struct binding *binding)
 {
 	buffer_append_text(sql, " AND NOT EXISTS (SELECT FROM ");
-	append_table(sql, binding);
+	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS n");
 	for (size_t i = 0; i < binding->key_count; i++) {
 		buffer_append_text(sql, i == 0 ? " WHERE n." : " AND n.");
@@ -163,7 +170,7 @@ void statement_build_truncate(struct buffer *sql, const struct binding *binding)
 
 	if (rule->truncate_mode == TRUNCATE_SOFT) {
 		buffer_append_text(sql, "UPDATE ");
-		append_table(sql, binding);
+		append_rows_of(sql, binding);
 		buffer_append_text(sql, " SET ");
 		append_extra_assignments(sql, binding, true, true);
 		buffer_append_text(sql, " WHERE NOT ");
@@ -171,7 +178,7 @@ void statement_build_truncate(struct buffer *sql, const struct binding *binding)
 	} else {
 		/* Each truncated table has an event of its own; its neighbours by foreign keys must not go unasked. */
 		buffer_append_text(sql, "DELETE FROM ");
-		append_table(sql, binding);
+		append_rows_of(sql, binding);
 		buffer_append_text(sql, " WHERE true");
 	}
 	rules_append_scope(sql, rule, "", binding->source_value, rules_filter_target(rule));
@@ -206,7 +213,7 @@ static bool has_assignment(const struct binding *binding, const bool *mask)
 static void build_count(struct buffer *sql, const struct binding *binding, const bool *mask)
 {
 	buffer_append_text(sql, "SELECT 1 FROM ");
-	append_table(sql, binding);
+	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t, ");
 	append_unnest(sql, binding, true, true, mask, false);
 	append_key_join(sql, binding);
@@ -233,7 +240,7 @@ static void build_update(struct buffer *sql, const struct binding *binding, cons
 		return;
 	}
 	buffer_append_text(sql, "UPDATE ");
-	append_table(sql, binding);
+	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t SET ");
 	for (size_t i = 0; i < binding->column_count; i++) {
 		if (!in_mask(mask, i) || (binding->columns[i].key && !move) || !is_assigned(binding, i))
@@ -265,7 +272,7 @@ static void build_read(struct buffer *sql, const struct binding *binding)
 		buffer_append_text(sql, "::text");
 	}
 	buffer_append_text(sql, " FROM ");
-	append_table(sql, binding);
+	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t, ");
 	append_unnest(sql, binding, true, false, NULL, false);
 	append_key_join(sql, binding);
@@ -355,13 +362,16 @@ static void build_insert(struct buffer *sql, const struct binding *binding)
 	}
 }
 
-/* Two columns are the same when their texts are: that needs no equality operator (json, xml and point have none). */
+/*
+ * Two columns are the same when their texts are: that needs no equality operator (json, xml and point have none). Rows of
+ * two partitions may have the same ctid.
+ */
 static void build_delete_one(struct buffer *sql, const struct binding *binding)
 {
 	buffer_append_text(sql, "DELETE FROM ");
-	append_table(sql, binding);
-	buffer_append_text(sql, " WHERE ctid = (SELECT t.ctid FROM ");
-	append_table(sql, binding);
+	append_rows_of(sql, binding);
+	buffer_append_text(sql, " AS d USING (SELECT t.tableoid, t.ctid FROM ");
+	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t, ");
 	append_unnest(sql, binding, false, true, NULL, true);
 	for (size_t i = 0; i < binding->column_count; i++) {
@@ -371,7 +381,7 @@ static void build_delete_one(struct buffer *sql, const struct binding *binding)
 		append_value(sql, binding, i);
 		buffer_append_text(sql, ")::text");
 	}
-	buffer_append_text(sql, " LIMIT 1)");
+	buffer_append_text(sql, " LIMIT 1) AS one WHERE d.ctid = one.ctid AND d.tableoid = one.tableoid");
 }
 
 static void build_copy(struct buffer *sql, const struct binding *binding)

@@ -516,6 +516,15 @@ INSERT INTO p VALUES (1, 1);
 INSERT INTO c VALUES (2, 2, 2);
 ALTER TABLE p ADD x text DEFAULT 'x';
 INSERT INTO c VALUES (3, 3, 3, 'y');
+-- case: inheritance, with the same keys in parent and child
+CREATE TABLE p (id int PRIMARY KEY, a int);
+CREATE TABLE c (PRIMARY KEY (id)) INHERITS (p);
+INSERT INTO p VALUES (1, 1), (2, 2), (3, 3);
+INSERT INTO c VALUES (1, 10), (2, 20), (3, 30);
+UPDATE ONLY p SET a = 5 WHERE id = 1;
+DELETE FROM ONLY p WHERE id = 2;
+TRUNCATE ONLY p;
+UPDATE c SET a = 6 WHERE id = 3;
 
 -- phrase: comments
 -- case: on table and column

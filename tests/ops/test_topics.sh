@@ -45,7 +45,7 @@ test_peek() {
   prints 'replicator peek TOPIC --raw' '  key   {"id":1}' '  value {"before":null,"after":{"id":1,"name":"customer 1"'
   replicator peek public.customers --explain >"$WORK/said"
   prints 'replicator peek TOPIC --explain' 'INSERT INTO "public"."customers" ("id", "name", "since")' \
-    'UPDATE "public"."customers"' 'DELETE FROM "public"."customers"' '$1 = {9001}'
+    'UPDATE ONLY "public"."customers"' 'DELETE FROM ONLY "public"."customers"' '$1 = {9001}'
   replicator peek public.notes --limit 1 --explain >"$WORK/said"
   says '{NULL}'
   refuses 3 replicator peek public.nothing

@@ -211,6 +211,54 @@ START_TEST(unchanged_value_stays)
 }
 END_TEST
 
+/* Inheritance: a child may have rows with the parent's keys; the source's statement on the parent meets them not. */
+START_TEST(rows_of_a_child_are_left_alone)
+{
+	struct transaction *rows = transaction_of(1), *changes = transaction_of(2);
+
+	postgres_execute(side, "CREATE TABLE applier.child (PRIMARY KEY (id)) INHERITS (applier.t);"
+	                       "CREATE TABLE applier.logged () INHERITS (applier.log);"
+	                       "INSERT INTO applier.child VALUES (1, 10, 'child'), (2, 20, 'child'), (3, 30, 'child');"
+	                       "INSERT INTO applier.logged VALUES (5)");
+	add(rows, CHANGE_INSERT, "1", "11", "parent");
+	add(rows, CHANGE_INSERT, "2", "21", "parent");
+	add(rows, CHANGE_INSERT, "5", NULL, NULL);
+	add(rows, CHANGE_INSERT, "6", NULL, NULL);
+	offer(rows);
+	add(changes, CHANGE_UPDATE, "1", "12", "changed");
+	add(changes, CHANGE_DELETE, "2", "21", "parent");
+	add(changes, CHANGE_DELETE, "5", NULL, NULL);
+	offer(changes);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(concat_ws(' ', id, code, body), ', ' ORDER BY id) FROM ONLY applier.t",
+	             "1 12 changed");
+	expect_value("SELECT string_agg(id::text, ' ') FROM ONLY applier.log", "6");
+	expect_value("SELECT string_agg(concat_ws(' ', id, code, body), ', ' ORDER BY id) FROM applier.child",
+	             "1 10 child, 2 20 child, 3 30 child");
+	expect_value("SELECT string_agg(id::text, ' ') FROM applier.logged", "5");
+}
+END_TEST
+
+/* Rows of different partitions lie at the same place, each of its own. */
+START_TEST(one_row_of_a_partitioned_table_without_a_key)
+{
+	struct transaction *rows = transaction_of(1), *one = transaction_of(2);
+
+	postgres_execute(side, "DROP TABLE applier.log; CREATE TABLE applier.log (id int) PARTITION BY LIST (id);"
+	                       "CREATE TABLE applier.log_1 PARTITION OF applier.log FOR VALUES IN (1);"
+	                       "CREATE TABLE applier.log_2 PARTITION OF applier.log FOR VALUES IN (2)");
+	for (int i = 0; i < 2; i++) {
+		add(rows, CHANGE_INSERT, "1", NULL, NULL);
+		add(rows, CHANGE_INSERT, "2", NULL, NULL);
+	}
+	offer(rows);
+	add(one, CHANGE_DELETE, "1", NULL, NULL);
+	offer(one);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM applier.log", "1 2 2");
+}
+END_TEST
+
 /* DELETE of a key change whose second half never came: LSN 0 would be any, so these have their own. */
 static void add_lone_half(struct transaction *transaction, const char *from, const struct value *to)
 {
@@ -417,6 +465,8 @@ int main(void)
 	tcase_add_test(tests, replaced_instance_commits_nothing);
 	tcase_add_test(tests, swapped_unique_values_are_replayed_strictly);
 	tcase_add_test(tests, unchanged_value_stays);
+	tcase_add_test(tests, rows_of_a_child_are_left_alone);
+	tcase_add_test(tests, one_row_of_a_partitioned_table_without_a_key);
 	tcase_add_test(tests, lone_half_of_a_key_change_moves_the_row);
 	tcase_add_test(tests, commit_without_an_answer_is_found_done);
 	tcase_add_test(tests, lost_connection_before_commit_is_done_again);

@@ -668,7 +668,7 @@ START_TEST(what_is_explained)
 	expect_explained(add(ORDERS, 'u', NULL, "1|FR|x"), "DELETE FROM", "UPDATE");
 	expect_explained(add(ORDERS, 't', NULL, NULL), "ARRAY['DE', 'AT']", NULL);
 	expect_explained(add(ORDERS, 'd', "|DE|x", NULL), "$2 = {DE}", NULL);
-	expect_explained(add(ORDERS, 'u', "|DE|x", "|DE|y"), "DELETE FROM", "UPDATE \"");
+	expect_explained(add(ORDERS, 'u', "|DE|x", "|DE|y"), "DELETE FROM", "UPDATE ONLY \"");
 	expect_explained(add(BAG, 'd', "1|FR|x", NULL), "nothing", "DELETE");
 	expect_explained(add(BAG, 'u', "1|FR|x", "1|DE|x"), "INSERT INTO", "DELETE");
 	config.stream.messages = MESSAGES_TABLE;
