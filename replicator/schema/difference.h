@@ -28,6 +28,7 @@ struct step {
 	const char *afterwards;
 	const char *keep;      /* of a drop: what to do when the policy keeps the column, or NULL */
 	const char *tolerated; /* SQLSTATE at which the object stays: something of the target's own needs it */
+	bool may_wait;         /* a drop, for the transaction's end: what needs the object now may go as well */
 };
 
 /*

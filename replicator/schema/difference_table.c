@@ -188,7 +188,8 @@ static void drop_constraints(struct step_writer *writer)
 		if (constraint_goes(d, old))
 			step_add(writer, kind_of(old),
 			         sql_text(writer->arena, "ALTER TABLE %Q DROP CONSTRAINT IF EXISTS %I", &d->after->name,
-			                  old->name));
+			                  old->name))
+			    ->may_wait = true;
 	}
 }
 

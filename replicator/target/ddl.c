@@ -140,7 +140,7 @@ static bool is_needed(const struct error *error)
 
 static bool is_drop(const struct step *step)
 {
-	return step->kind == STEP_DROP_TABLE || step->kind == STEP_DROP_COLUMN ||
+	return step->kind == STEP_DROP_TABLE || step->kind == STEP_DROP_COLUMN || step->may_wait ||
 	       (step->tolerated != NULL && strcmp(step->tolerated, "2BP01") == 0);
 }
 

@@ -345,6 +345,14 @@ INSERT INTO t VALUES (1, 1);
 ALTER TABLE t ADD CONSTRAINT t_pk PRIMARY KEY USING INDEX t_u;
 ALTER TABLE t RENAME CONSTRAINT t_pk TO t_pk2;
 UPDATE t SET a = 2 WHERE id = 1;
+-- case: dropped with the keys that refer to it
+CREATE TABLE t (id int PRIMARY KEY, a int);
+CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t);
+INSERT INTO t VALUES (1, 1);
+INSERT INTO u VALUES (1, 1);
+ALTER TABLE t DROP CONSTRAINT t_pkey CASCADE;
+INSERT INTO t VALUES (2, 2);
+INSERT INTO u VALUES (2, 3);
 -- case: added beside a unique index, to rows that the connector sends with it
 CREATE TABLE t (id int NOT NULL UNIQUE, a text NOT NULL);
 INSERT INTO t VALUES (1, 'a');
