@@ -132,10 +132,10 @@ static struct error *explain(struct error *error, const struct step *step)
 	    step->sql, remedy, step_kind_name(step->kind));
 }
 
-/* Dropped is what another object depends on. */
+/* Dropped is what another object depends on, or what a parent still has, whose drop waits. */
 static bool is_needed(const struct error *error)
 {
-	return strcmp(error->sqlstate, "2BP01") == 0;
+	return strcmp(error->sqlstate, "2BP01") == 0 || strcmp(error->sqlstate, "42P16") == 0;
 }
 
 static bool is_drop(const struct step *step)
