@@ -185,6 +185,7 @@ struct step *difference_drop(enum object_kind kind, struct object_name name, str
 	writer.end = &writer.first;
 	step = step_add(&writer, DROPS[kind].kind,
 	                plain ? sql_text(arena, DROPS[kind].sql, name.name) : sql_text(arena, DROPS[kind].sql, &name));
+	step->may_wait = true;
 	if (kind != OBJECT_TABLE)
 		step->tolerated = "2BP01";
 	return step;

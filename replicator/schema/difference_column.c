@@ -103,6 +103,7 @@ static struct error *drop_columns(struct step_writer *writer)
 		step = step_add(writer, STEP_DROP_COLUMN,
 		                sql_text(writer->arena, "ALTER TABLE %Q DROP COLUMN IF EXISTS %I", &d->after->name,
 		                         old->name));
+		step->may_wait = true;
 		step->keep = keep_column(writer, object_column(d->target, old->name));
 	}
 	return NULL;

@@ -138,12 +138,6 @@ static bool is_needed(const struct error *error)
 	return strcmp(error->sqlstate, "2BP01") == 0 || strcmp(error->sqlstate, "42P16") == 0;
 }
 
-static bool is_drop(const struct step *step)
-{
-	return step->kind == STEP_DROP_TABLE || step->kind == STEP_DROP_COLUMN || step->may_wait ||
-	       (step->tolerated != NULL && strcmp(step->tolerated, "2BP01") == 0);
-}
-
 static struct error *execute_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
                                   struct report *report)
 {
@@ -163,7 +157,7 @@ static struct error *execute_step(struct ddl *ddl, struct pg_connection *connect
 	}
 	if (heals(connection, error))
 		return error;
-	if (is_needed(error) && is_drop(step)) {
+	if (is_needed(error) && step->may_wait) {
 		/* What depends on it may go in the same transaction; rows do not have the column any more. */
 		error_free(error);
 		put_off(ddl, step->sql, step->tolerated != NULL ? PUT_OFF_TOLERATED_DROP : PUT_OFF_DROP);

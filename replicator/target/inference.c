@@ -271,6 +271,7 @@ static void leave_column(struct inference *inference, size_t number)
 		buffer_append_text(&sql, " DROP COLUMN ");
 		sql_append_identifier(&sql, column->name);
 		step = add_step(inference, STEP_DROP_COLUMN, &sql);
+		step->may_wait = true;
 		begin_table(inference, &sql);
 		buffer_append_text(&sql, " ALTER COLUMN ");
 		sql_append_identifier(&sql, column->name);
