@@ -12,6 +12,11 @@
 	"EXISTS (SELECT FROM regexp_split_to_table(" list ", '\\s*(?<!\\\\),\\s*') AS p"                               \
 	" WHERE " name " ~* ('^(?:' || p || ')$'))"
 
+#define SCHEMA_NOT_INCLUDED "$3::text IS NOT NULL AND NOT " MATCHES("schemaname", "$3")
+#define SCHEMA_EXCLUDED MATCHES("schemaname", "$4::text")
+#define TABLE_NOT_INCLUDED "$5::text IS NOT NULL AND NOT " MATCHES("name", "$5")
+#define TABLE_EXCLUDED MATCHES("name", "$6::text")
+
 const char *capture_setting(const json_t *connector, const char *key, const char *fallback)
 {
 	const char *text = json_string_value(json_object_get(connector, key));
@@ -42,17 +47,11 @@ struct error *capture_list_matches(struct pg_connection *source, const char *lis
 
 struct error *capture_list_left_out(struct pg_connection *source, const json_t *connector, struct pg_result **names)
 {
-	static const char sql[] =
-	    "SELECT schemaname, tablename FROM pg_publication_tables,"
-	    " LATERAL (SELECT schemaname || '.' || tablename AS name) n"
-	    " WHERE pubname = $1 AND schemaname <> $2"
-	    " AND ($3::text IS NOT NULL AND NOT " MATCHES("schemaname", "$3") " OR " MATCHES(
-	        "schemaname",
-	        "$4::text") " OR $5::text IS NOT NULL AND NOT " MATCHES("name",
-	                                                                "$5") " OR " MATCHES("name",
-	                                                                                     "$6::text") ")"
-	                                                                                                 " ORDER BY 1, "
-	                                                                                                 "2";
+	static const char sql[] = "SELECT schemaname, tablename FROM pg_publication_tables,"
+	                          " LATERAL (SELECT schemaname || '.' || tablename AS name) n"
+	                          " WHERE pubname = $1 AND schemaname <> $2"
+	                          " AND (" SCHEMA_NOT_INCLUDED " OR " SCHEMA_EXCLUDED " OR " TABLE_NOT_INCLUDED
+	                          " OR " TABLE_EXCLUDED ") ORDER BY 1, 2";
 	const char *const parameters[6] = {capture_setting(connector, "publication.name", "dbz_publication"),
 	                                   config_source_schema,
 	                                   capture_setting(connector, "schema.include.list", NULL),
