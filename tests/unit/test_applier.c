@@ -239,6 +239,21 @@ START_TEST(rows_of_a_child_are_left_alone)
 }
 END_TEST
 
+/* Each truncated table has an event of its own. */
+START_TEST(truncate_of_a_parent_leaves_its_child)
+{
+	struct transaction *truncate = transaction_of(1);
+
+	postgres_execute(side, "CREATE TABLE applier.logged () INHERITS (applier.log);"
+	                       "INSERT INTO applier.log VALUES (1); INSERT INTO applier.logged VALUES (2)");
+	add(truncate, CHANGE_TRUNCATE, "0", NULL, NULL);
+	truncate->changes[0]->after = NULL;
+	offer(truncate);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(id::text, ' ') FROM applier.log", "2");
+}
+END_TEST
+
 /* Rows of different partitions lie at the same place, each of its own. */
 START_TEST(one_row_of_a_partitioned_table_without_a_key)
 {
@@ -466,6 +481,7 @@ int main(void)
 	tcase_add_test(tests, swapped_unique_values_are_replayed_strictly);
 	tcase_add_test(tests, unchanged_value_stays);
 	tcase_add_test(tests, rows_of_a_child_are_left_alone);
+	tcase_add_test(tests, truncate_of_a_parent_leaves_its_child);
 	tcase_add_test(tests, one_row_of_a_partitioned_table_without_a_key);
 	tcase_add_test(tests, lone_half_of_a_key_change_moves_the_row);
 	tcase_add_test(tests, commit_without_an_answer_is_found_done);
