@@ -12,7 +12,7 @@ struct watermark {
 	const char *state; /* "running"…; in the arena */
 	const char *error; /* what stopped it, or "" */
 	const char *applied_at;
-	/* A snapshot of the connector whose end was not applied yet: until then the target may lack rows, or have old ones. */
+	/* A snapshot of the connector whose end was not applied yet: the target may lack rows, or have old ones. */
 	bool snapshot_open;
 	int64_t snapshot_tables; /* that it has brought rows of so far */
 	int64_t snapshot_rows;

@@ -23,16 +23,16 @@ struct error *binding_find_renamed(struct pg_connection *connection, const struc
 /* What the log says of a key that the messages carry and the target lacks, or that they do not carry. */
 enum key_of_place {
 	KEY_UNKNOWN, /* nothing, or the target's keys are not the log's: somebody must make the key there */
-	KEY_NONE, /* at this place of the stream the table has no key at all, or none that its old rows are named by */
-	KEY_PRIMARY /* it has another primary key, the target's */
+	KEY_NONE,    /* here the table has no key, or none that its old rows are named by */
+	KEY_PRIMARY  /* it has another primary key, the target's */
 };
 
 /*
  * The connector takes a message's key from the catalog of the moment: rows that were written before ALTER TABLE … ADD
  * PRIMARY KEY may carry it already. Where the target has all the keys of the log's last image, one that it lacks is of
  * a later schema change; or it is a unique index that names no row, a partial one or one over a generated column, which
- * the connector takes, too, where there is nothing better. Without a primary key the source then sends whole old rows (REPLICA IDENTITY FULL),
- * or inserts alone; USING INDEX it sends what only that index could find.
+ * the connector takes, too, where there is nothing better. Without a primary key the source then sends whole old rows
+ * (REPLICA IDENTITY FULL), or inserts alone; USING INDEX it sends what only that index could find.
  */
 struct error *binding_read_key(struct pg_connection *connection, const struct config *config,
                                const struct relation *relation, const struct table_image *image,

@@ -363,8 +363,8 @@ static void build_insert(struct buffer *sql, const struct binding *binding)
 }
 
 /*
- * Two columns are the same when their texts are: that needs no equality operator (json, xml and point have none). Rows of
- * two partitions may have the same ctid.
+ * Two columns are the same when their texts are: that needs no equality operator (json, xml and point have none).
+ * Rows of two partitions may have the same ctid.
  */
 static void build_delete_one(struct buffer *sql, const struct binding *binding)
 {
