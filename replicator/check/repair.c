@@ -194,6 +194,7 @@ static void count_actions(struct check_table *table, const struct batch *batch)
 		table->repair.updated += action == ACTION_UPDATE;
 		table->repair.deleted += action == ACTION_DELETE;
 		table->repair.left += action == ACTION_LEAVE;
+		table->repair.settled += action == ACTION_NONE;
 	}
 }
 

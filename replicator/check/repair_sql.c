@@ -436,7 +436,7 @@ static struct error *update_rows(struct pg_connection *target, const struct repa
 	for (size_t i = 0; i < table->column_count; i++) {
 		const struct column_image *column = written(table, i);
 
-		if (column == NULL || column->identity_always)
+		if (column == NULL || column->identity == 'a')
 			continue;
 		if (!first)
 			buffer_append_text(&sql, ", ");

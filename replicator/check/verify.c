@@ -46,13 +46,14 @@ struct tally {
 	int64_t inserted, updated, deleted;
 };
 
-static int64_t count_repairs(const struct check_tables *tables)
+/* Rows of which the last comparison is no longer true. */
+static int64_t count_mended(const struct check_tables *tables)
 {
 	int64_t count = 0;
 
 	for (size_t i = 0; i < tables->count; i++)
 		count += tables->tables[i].repair.inserted + tables->tables[i].repair.updated +
-		         tables->tables[i].repair.deleted;
+		         tables->tables[i].repair.deleted + tables->tables[i].repair.settled;
 	return count;
 }
 
@@ -80,13 +81,13 @@ static struct error *repair_rounds(struct verify *verify)
 	size_t count = verify->tables.count;
 	struct tally *tally = memory_alloc((count + 1) * sizeof(*tally));
 	struct error *error = NULL;
-	int64_t repaired = 1;
+	int64_t mended = 1;
 
-	for (int round = 0; error == NULL && round < REPAIR_ROUNDS && repaired > 0 && !signals_stop_requested();
+	for (int round = 0; error == NULL && round < REPAIR_ROUNDS && mended > 0 && !signals_stop_requested();
 	     round++) {
 		error = repair_tables(comparison, &verify->tables, false);
-		repaired = count_repairs(&verify->tables);
-		if (error != NULL || repaired == 0)
+		mended = count_mended(&verify->tables);
+		if (error != NULL || mended == 0)
 			break;
 		add_tally(&verify->tables, tally, false);
 		error = choose_tables(verify);

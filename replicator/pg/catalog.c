@@ -42,7 +42,7 @@ static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "END,"
     "       (e.oid IS NOT NULL)::int, coalesce(eb.typcategory, b.typcategory),"
     "       a.attnotnull::int, (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '')::int,"
-    "       (a.attgenerated <> '')::int, (a.attidentity = 'a')::int,"
+    "       (a.attgenerated <> '')::int, a.attidentity,"
     "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname), coalesce(eb.typdelim, b.typdelim),"
     "       coalesce((e.typtype = 'd')::int, 0)"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -137,7 +137,7 @@ static void read_columns(struct reader *reader, struct table_image *image)
 		columns[i].not_null = flag(result, row, 8);
 		columns[i].has_default = flag(result, row, 9);
 		columns[i].generated = flag(result, row, 10);
-		columns[i].identity_always = flag(result, row, 11);
+		columns[i].identity = pg_result_text(result, row, 11)[0];
 		columns[i].cast_name = take_text(reader->arena, result, row, 12);
 		columns[i].type.delimiter = pg_result_text(result, row, 13)[0];
 		columns[i].type.of_domain = flag(result, row, 14);

@@ -20,8 +20,8 @@ struct column_image {
 	struct target_type type;
 	bool not_null;
 	bool has_default;
-	bool generated;       /* GENERATED ALWAYS AS … STORED: never written */
-	bool identity_always; /* GENERATED ALWAYS AS IDENTITY: needs OVERRIDING SYSTEM VALUE */
+	bool generated; /* GENERATED ALWAYS AS … STORED: never written */
+	char identity;  /* 'a' always: needs OVERRIDING SYSTEM VALUE; 'd' by default, 0: none */
 };
 
 struct key_image { /* a unique, valid index without expressions and predicate */

@@ -193,7 +193,7 @@ static struct error *bind_columns(struct binding_cache *cache, struct pg_connect
 			binding->excluded += rules_column(binding->rule, relation, i)->exclude ? 1 : 0;
 			continue;
 		}
-		binding->overriding = binding->overriding || column->image->identity_always;
+		binding->overriding = binding->overriding || column->image->identity == 'a';
 		binding->casts = binding->casts || column->read_as != column->image;
 		binding->column_count++;
 	}

@@ -129,7 +129,7 @@ static struct error *copy_row(const struct strict *strict, struct binding *bindi
 static bool has_fixed_key(const struct binding *binding)
 {
 	for (size_t i = 0; i < binding->key_count; i++)
-		if (binding->columns[binding->key[i]].image->identity_always)
+		if (binding->columns[binding->key[i]].image->identity == 'a')
 			return true;
 	return false;
 }

@@ -187,7 +187,7 @@ void statement_build_truncate(struct buffer *sql, const struct binding *binding)
 /* An identity column that is GENERATED ALWAYS takes no other value once the row is there, at the source as well. */
 static bool is_assigned(const struct binding *binding, size_t column)
 {
-	return !binding->columns[column].image->identity_always;
+	return binding->columns[column].image->identity != 'a';
 }
 
 /* A column of the key that may be assigned, to say "as it is"; column_count: there is none. */

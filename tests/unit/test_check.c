@@ -726,6 +726,44 @@ START_TEST(repair_says_what_is_refused)
 }
 END_TEST
 
+/* The stream, late with its rows: it commits them when the repair waits for its lock. */
+static void *commit_late(void *argument)
+{
+	struct pg_connection *stream = argument, *watch = connect_database("check_target");
+
+	for (bool waits = false; !waits; clock_sleep_ms(5)) {
+		char *value = postgres_value(watch, "SELECT count(*) FROM pg_locks WHERE NOT granted");
+
+		waits = strcmp(value, "0") != 0;
+		free(value);
+	}
+	postgres_execute(stream, "COMMIT");
+	pg_disconnect(watch);
+	return NULL;
+}
+
+START_TEST(repair_after_the_stream_did_it)
+{
+	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
+	struct pg_connection *stream;
+	pthread_t thread;
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE a (id int PRIMARY KEY, n int)");
+	run("check_source", "INSERT INTO a SELECT i, i FROM generate_series(1, 10) i");
+	install_state("stopped");
+	stream = connect_database("check_target");
+	postgres_execute(stream, "BEGIN; INSERT INTO public.a SELECT i, i FROM generate_series(1, 10) i");
+	ck_assert_int_eq(pthread_create(&thread, NULL, commit_late, stream), 0);
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_ptr_null(strstr(text, "repaired:"));
+	free(text);
+	pthread_join(thread, NULL);
+	pg_disconnect(stream);
+}
+END_TEST
+
 START_TEST(repair_of_a_live_pair)
 {
 	const struct verify_options options = {.jobs = 2,
@@ -800,6 +838,7 @@ int main(void)
 	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
 	tcase_add_test(tests, repair_says_what_is_refused);
+	tcase_add_test(tests, repair_after_the_stream_did_it);
 	tcase_add_test(tests, repair_of_a_live_pair);
 	tcase_add_test(tests, grid_shows_what_a_terminal_would_eat);
 	suite_add_tcase(suite, tests);

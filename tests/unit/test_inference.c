@@ -295,6 +295,18 @@ START_TEST(a_field_that_no_longer_comes_is_dropped_where_asked)
 }
 END_TEST
 
+/* DROP NOT NULL is refused for it. */
+START_TEST(an_identity_column_is_kept)
+{
+	config.ddl.missing_field = MISSING_DROP;
+	config.ddl.policy[STEP_DROP_COLUMN] = DDL_KEEP;
+	postgres_execute(connection, "ALTER TABLE i.t ADD b int GENERATED ALWAYS AS IDENTITY");
+	expect_no_error(apply(ID "," A "," N16 "," B, "{\"id\":1,\"a\":\"x\",\"n\":1,\"b\":3}", "false"));
+	expect_no_error(apply(ID "," A "," N16, "{\"id\":2,\"a\":\"x\",\"n\":1}", "false"));
+	expect_value("SELECT string_agg(concat_ws(' ', id, b), ', ' ORDER BY id) FROM i.t", "1 3, 2 1");
+}
+END_TEST
+
 /* pgoutput sends generated columns with a snapshot only. */
 START_TEST(a_generated_column_is_not_dropped)
 {
@@ -407,6 +419,7 @@ int main(void)
 	tcase_add_test(tables, old_and_new_events_alternate_without_a_flap);
 	tcase_add_test(tables, a_field_that_no_longer_comes);
 	tcase_add_test(tables, a_field_that_no_longer_comes_is_dropped_where_asked);
+	tcase_add_test(tables, an_identity_column_is_kept);
 	tcase_add_test(tables, a_generated_column_is_not_dropped);
 	tcase_add_test(tables, a_snapshot_ahead_of_the_stream_does_not_drop);
 	tcase_add_test(tables, plain_json_stops_with_the_statement);
