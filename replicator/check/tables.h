@@ -101,7 +101,7 @@ struct check_table {
 	const char *reason; /* in the arena, or NULL */
 	struct {
 		int64_t inserted, updated, deleted, left; /* of the repair; left: changed meanwhile or refused */
-		int64_t settled;                          /* the stream made them equal before the repair came to them */
+		int64_t settled;                          /* made equal by the stream before the repair */
 		const char *problem;                      /* the first that was refused, or NULL */
 	} repair;
 };
