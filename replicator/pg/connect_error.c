@@ -57,6 +57,8 @@ static enum error_class class_of_code(const char *sqlstate)
 
 	if (strcmp(sqlstate, "42501") == 0) /* no CONNECT right on the database */
 		return ERROR_AUTHENTICATION;
+	if (strncmp(sqlstate, "XX", 2) == 0 || strncmp(sqlstate, "58", 2) == 0) /* its disk is full, a file is gone */
+		return ERROR_TRANSIENT;
 	return class == ERROR_TARGET || class == ERROR_CONSTRAINT ? ERROR_CONFIGURATION : class;
 }
 

@@ -97,14 +97,14 @@ WITH RECURSIVE relation AS (
   SELECT c.oid, c.relkind, c.relnamespace FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
    WHERE class = 'pg_constraint'::regclass AND k.oid = object AND c.relpersistence <> 't'
 ), family AS (
-  SELECT oid, relkind, relnamespace, 0 AS depth FROM relation
+  SELECT oid, relkind, relnamespace FROM relation
   UNION
-  SELECT c.oid, c.relkind, c.relnamespace, f.depth + 1
+  SELECT c.oid, c.relkind, c.relnamespace
     FROM family f JOIN pg_inherits i ON i.inhparent = f.oid JOIN pg_class c ON c.oid = i.inhrelid
    WHERE f.relkind IN ('r', 'p')
 )
 SELECT found.rank, found.kind, found.oid FROM (
-  SELECT 5 + depth, 'table', f.oid, f.relnamespace FROM family f WHERE relkind IN ('r', 'p')
+  SELECT 5, 'table', f.oid, f.relnamespace FROM family f WHERE relkind IN ('r', 'p')
   UNION ALL
   -- a new child is one of the children from now on: DETACH names the parent alone
   SELECT 5, 'table', p.oid, p.relnamespace
@@ -132,6 +132,19 @@ SELECT found.rank, found.kind, found.oid FROM (
  WHERE namespace IS NULL
     OR namespace NOT IN (SELECT n.oid FROM pg_namespace n
                           WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', trim(both '"' from '@schema@')))
+$$;
+
+-- How many parents, one above the other, a table inherits from.
+CREATE FUNCTION @schema@.ddl_depth(relation oid) RETURNS int
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+WITH RECURSIVE family AS (
+  SELECT relation AS oid, 0 AS depth
+  UNION
+  SELECT i.inhparent, f.depth + 1 FROM family f JOIN pg_inherits i ON i.inhrelid = f.oid
+)
+SELECT max(depth) FROM family
 $$;
 
 -- A new (or renamed) table that matches ddl_settings.capture joins the publications that carry the log. True: it joined.
@@ -294,13 +307,13 @@ DECLARE
   filled boolean;
 BEGIN
   FOR object IN
-    SELECT o.kind, o.relid, min(o.rank) AS rank, min(c.number) AS number
+    SELECT o.kind, o.relid
       FROM pg_event_trigger_ddl_commands() WITH ORDINALITY
            AS c (classid, objid, objsubid, command_tag, object_type, schema_name, object_identity, in_extension, command, number),
            @schema@.ddl_objects(c.classid, c.objid) o
      WHERE NOT c.in_extension
      GROUP BY o.kind, o.relid
-     ORDER BY least(min(o.rank), 5), min(c.number), min(o.rank)
+     ORDER BY min(o.rank), CASE o.kind WHEN 'table' THEN @schema@.ddl_depth(o.relid) END, min(c.number)
   LOOP
     joined := object.kind = 'table' AND @schema@.ddl_publish(object.relid);
     before := @schema@.ddl_last_image(object.kind, object.relid);
@@ -326,7 +339,8 @@ END
 $$;
 
 -- What was dropped itself, and the tables that lost a part of themselves (an index, a column of a dropped type, a
--- foreign key to a dropped table).
+-- foreign key to a dropped table). Those that lost no column and no index come first, since the keys that refer to one have
+-- to go before it does; parents come before those that inherit from them.
 CREATE FUNCTION @schema@.ddl_on_drop() RETURNS event_trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -336,7 +350,7 @@ DECLARE
   object record;
 BEGIN
   FOR object IN
-    SELECT DISTINCT c.oid AS relid
+    SELECT c.oid AS relid
       FROM pg_event_trigger_dropped_objects() d
       JOIN pg_class c ON c.oid = CASE
              WHEN d.object_type = 'index' THEN
@@ -348,6 +362,7 @@ BEGIN
                to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) END
      WHERE NOT d.is_temporary AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p')
        AND c.relnamespace <> trim(both '"' from '@schema@')::regnamespace
+     GROUP BY c.oid ORDER BY bool_or(d.objsubid <> 0 OR d.object_type = 'index'), @schema@.ddl_depth(c.oid), c.oid
   LOOP
     PERFORM @schema@.ddl_log_image('image', 'table', object.relid, tg_tag);
   END LOOP;

@@ -190,6 +190,25 @@ START_TEST(refused_logins_are_classed)
 }
 END_TEST
 
+/* Nothing is wrong with the DSN; a full disk (could not write init file) is one of the reasons. */
+START_TEST(server_that_fails_inside_is_transient)
+{
+	struct pg_connection *connection = postgres_connect();
+	char *sql;
+	char *oid;
+
+	postgres_execute(connection, "CREATE DATABASE damaged");
+	oid = postgres_value(connection, "SELECT oid FROM pg_database WHERE datname = 'damaged'");
+	sql = memory_format("COPY (SELECT repeat('x', 511)) TO PROGRAM 'cat >base/%s/pg_filenode.map'", oid);
+	postgres_execute(connection, sql);
+	expect_refused(dsn_with("dbname=damaged"), ERROR_TRANSIENT, "XX000", "invalid data");
+	postgres_execute(connection, "DROP DATABASE damaged");
+	free(sql);
+	free(oid);
+	pg_disconnect(connection);
+}
+END_TEST
+
 START_TEST(dsn_that_makes_no_sense)
 {
 	expect_refused("host=127.0.0.1 password=my SECRET dbname=x", ERROR_CONFIGURATION, "", "connection string");
@@ -329,6 +348,7 @@ int main(void)
 	tcase_add_test(tests, errors_hold_no_values);
 	tcase_add_test(tests, sqlstates_are_classed);
 	tcase_add_test(tests, refused_logins_are_classed);
+	tcase_add_test(tests, server_that_fails_inside_is_transient);
 	tcase_add_test(tests, dsn_that_makes_no_sense);
 	tcase_add_test(tests, unreachable_hosts_are_transient);
 	tcase_add_test(tests, hosts_are_tried_in_turn);
