@@ -251,6 +251,28 @@ static bool is_covered_with_source(struct binding *binding, uint32_t *key)
 	return columns[last].key;
 }
 
+static const struct key_image *primary_key(const struct table_image *image)
+{
+	for (size_t i = 0; i < image->key_count; i++)
+		if (image->keys[i].primary)
+			return &image->keys[i];
+	return NULL;
+}
+
+/*
+ * The key of the messages may be NULL, although the table has a better one: that was dropped since, and the connector
+ * took a unique index that it finds in the catalog of the moment.
+ */
+static bool is_second_best(const struct binding *binding)
+{
+	if (primary_key(binding->image) == NULL)
+		return false;
+	for (size_t i = 0; i < binding->key_count; i++)
+		if (!binding->columns[binding->key[i]].image->not_null)
+			return true;
+	return false;
+}
+
 /*
  * The key that the messages carry comes with a later schema change (binding_history.h): the key of this place is the
  * target's, which follows the source; without one, none.
@@ -258,11 +280,11 @@ static bool is_covered_with_source(struct binding *binding, uint32_t *key)
 static bool take_own_key(struct binding *binding, enum key_of_place place, uint32_t *key)
 {
 	struct bound_column *columns = binding->columns;
-	const struct key_image *own = NULL;
+	const struct key_image *own = place == KEY_PRIMARY ? primary_key(binding->image) : NULL;
 
-	for (size_t i = 0; i < binding->image->key_count && place == KEY_PRIMARY; i++)
-		if (binding->image->keys[i].primary)
-			own = &binding->image->keys[i];
+	for (size_t i = 0; own != NULL && i < own->column_count; i++)
+		if (!is_bound(binding, &binding->image->columns[own->columns[i]]))
+			return false;
 	binding->key_count = 0;
 	for (uint32_t i = 0; i < binding->column_count; i++) {
 		columns[i].key = false;
@@ -300,7 +322,7 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 	const struct relation *relation = binding->relation;
 	uint32_t *key = arena_alloc_zeroed(cache->arena, (relation->column_count + 2) * sizeof(*key));
 	enum key_of_place place;
-	bool whole;
+	bool whole, covered;
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		for (uint32_t j = 0; j < binding->column_count; j++)
@@ -310,10 +332,15 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 	if (relation->key_count == 0)
 		return bind_unsaid_key(cache, connection, binding, key);
 	whole = binding->key_count == relation->key_count;
-	if (whole && (is_covered_with_source(binding, key) || is_covered(binding)))
+	if (whole && is_covered_with_source(binding, key))
+		return NULL;
+	covered = whole && is_covered(binding);
+	if (covered && !is_second_best(binding))
 		return NULL;
 	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));
-	if (place != KEY_UNKNOWN && take_own_key(binding, place, key))
+	if (place == KEY_PRIMARY || (place == KEY_NONE && !covered))
+		covered = take_own_key(binding, place, key) || covered;
+	if (covered)
 		return NULL;
 	if (!whole)
 		return error_new(

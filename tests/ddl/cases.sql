@@ -370,6 +370,14 @@ INSERT INTO t VALUES (1, 'a');
 INSERT INTO t VALUES (2, 'b');
 ALTER TABLE t ADD PRIMARY KEY (a);
 UPDATE t SET a = 'c' WHERE id = 2;
+-- case: dropped beside a unique index that has NULLs
+CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, a int);
+INSERT INTO t VALUES (1, 'x', 1), (2, NULL, 2), (3, NULL, 3);
+UPDATE t SET a = 4 WHERE id = 2;
+UPDATE t SET code = 'y' WHERE id = 1;
+UPDATE t SET id = 5 WHERE id = 3;
+ALTER TABLE t DROP CONSTRAINT t_pkey;
+INSERT INTO t VALUES (2, NULL, 6);
 -- case: beside a deferrable unique constraint of its column
 CREATE TABLE t (id int, a text);
 ALTER TABLE t ADD CONSTRAINT u UNIQUE (id) DEFERRABLE;

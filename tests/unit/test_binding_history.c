@@ -295,6 +295,41 @@ START_TEST(a_key_of_the_targets_own)
 }
 END_TEST
 
+/* The primary key was dropped since, and the connector finds another unique index, which may have NULLs. */
+START_TEST(a_key_that_takes_null_beside_a_primary_one)
+{
+	static const uint32_t second_column[1] = {1};
+	struct value old[2] = {{"1", 1, VALUE_NUMBER}, {NULL, 0, VALUE_NULL}};
+	struct value new[2] = {{"1", 1, VALUE_NUMBER}, {"b", 1, VALUE_STRING}};
+	struct change change = {.relation = &relation, .operation = CHANGE_UPDATE, .after = old};
+
+	relation.key_columns = second_column;
+	given("(id int PRIMARY KEY, code text UNIQUE)", "(id int PRIMARY KEY, code text UNIQUE)");
+	expect_no_error(insert(VALUE_NULL));
+	expect_no_error(apply(&change));
+	expect_rows("(1,)");
+	change.after = new;
+	expect_no_error(apply(&change));
+	expect_rows("(1,b)");
+	expect_no_error(apply(&(struct change){.relation = &relation, .operation = CHANGE_DELETE, .before = old}));
+	expect_rows("");
+}
+END_TEST
+
+/* message.key.columns: the key is the user's choice. */
+START_TEST(a_key_beside_a_primary_one)
+{
+	static const uint32_t second_column[1] = {1};
+	struct binding *binding;
+
+	relation.key_columns = second_column;
+	given("(id int PRIMARY KEY, code text NOT NULL UNIQUE)", "(id int PRIMARY KEY, code text NOT NULL UNIQUE)");
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	ck_assert(!binding->own_key && !binding->strict);
+	ck_assert_str_eq(binding->columns[binding->key[0]].image->name, "code");
+}
+END_TEST
+
 /* Without a primary key the connector takes a unique index for the key, and NULLs in it. */
 START_TEST(a_key_of_nulls_is_none)
 {
@@ -325,6 +360,8 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, without_any_key);
 	tcase_add_test(tests, another_primary_key);
+	tcase_add_test(tests, a_key_that_takes_null_beside_a_primary_one);
+	tcase_add_test(tests, a_key_beside_a_primary_one);
 	tcase_add_loop_test(tests, the_target_has_not_the_keys_of_the_log, 0, sizeof(unlike) / sizeof(*unlike));
 	tcase_add_test(tests, the_target_has_not_the_index_of_the_log);
 	tcase_add_loop_test(tests, a_key_beside_a_unique_index, 0, sizeof(identities) / sizeof(*identities));
