@@ -135,6 +135,8 @@ walk_evidence() {
   for stream in $STREAMS; do
     cat "$WORK/$stream/log.all" "$WORK/$stream/log" >"$dir/$stream.log" 2>/dev/null || true
     "$CHECK_TARGET" -c "$WORK/$stream/replicator.conf" --timeout 30 --show-values >"$dir/$stream.check" 2>&1 || true
+    [ "${stream%??}" != single ] ||
+      "$REPLICATOR" peek -c "$WORK/$stream/replicator.conf" "$stream.all" --offset 0 --limit 1000000 --raw >"$dir/$stream.events" 2>&1 || true
     pg_psql "$TARGET_PORT" "$stream" -c "SELECT * FROM replicator.schema_history ORDER BY id" >"$dir/$stream.history" 2>/dev/null || true
   done
   note "repeat it with tests/ddl/run --walk --seed $1 --steps N; statements and logs: $dir"
