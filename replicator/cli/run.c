@@ -31,6 +31,7 @@
 #include "target/applier.h"
 
 #define PROGRESS_INTERVAL_US INT64_C(60000000)
+#define CLOCK_STEP_US INT64_C(1000000) /* smaller ones only make a wait that much longer */
 #define FIRST_WAIT_MS 500
 #define LONGEST_WAIT_MS 30000
 
@@ -76,6 +77,7 @@ struct daemon {
 	struct error *outcome; /* the first error that ended the stream */
 	bool stopping;
 	int64_t next_progress_us;
+	int64_t clock_ahead_us; /* of the monotonic one */
 	struct applier_state last_progress;
 };
 
@@ -339,15 +341,30 @@ static void warn(struct window *window)
 	ops_warn(&view, &window->warned);
 }
 
+/* Ours go by the monotonic clock. */
+static void look_at_clock(struct daemon *daemon)
+{
+	int64_t ahead_us = clock_wall_us() - clock_monotonic_us();
+	int64_t back_us = daemon->clock_ahead_us - ahead_us;
+
+	daemon->clock_ahead_us = ahead_us;
+	if (back_us < CLOCK_STEP_US)
+		return;
+	log_info("the clock was set back by %lld s", (long long)(back_us / 1000000));
+	source_wake(daemon->source);
+}
+
 /* `waiting_mask` lets signals through while we wait. */
 static void supervise(struct daemon *daemon, const sigset_t *waiting_mask)
 {
 	daemon->next_progress_us = clock_monotonic_us() + PROGRESS_INTERVAL_US;
+	daemon->clock_ahead_us = clock_wall_us() - clock_monotonic_us();
 	while (!all_ended(daemon)) {
 		struct pollfd pipe_end = {.fd = daemon->ends[0], .events = POLLIN};
 		const struct timespec wait = {1, 0};
 
 		atomic_store(&daemon->window->beat_us, clock_monotonic_us());
+		look_at_clock(daemon);
 		if (ppoll(&pipe_end, 1, &wait, waiting_mask) > 0)
 			read_ends(daemon);
 		if (signals_stop_requested() && !daemon->stopping) {

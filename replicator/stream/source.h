@@ -11,7 +11,7 @@
  *
  *   Transactions live in memory that the source accounts for: free the queue and what was taken from it first.
  *
- * Thread: source_run is the consumer's thread; source_stop and source_state may be called from any.
+ * Thread: source_run is the consumer's thread; source_stop, source_wake and source_state may be called from any.
  */
 #ifndef REPLICATOR_STREAM_SOURCE_H
 #define REPLICATOR_STREAM_SOURCE_H
@@ -49,6 +49,12 @@ void source_keep_quiet(struct source *source);
 /* Reads until source_stop, a closed queue, or an error; closes the queue when it leaves. */
 struct error *source_run(struct source *source);
 void source_stop(struct source *source);
+
+/*
+ * The wall clock was set back: librdkafka waits until times of that clock, and would do so for longer by as much. This
+ * ends its waits.
+ */
+void source_wake(struct source *source);
 
 struct source_state source_state(const struct source *source);
 const char *source_cluster_id(const struct source *source); /* after source_new; lives as long as the source */

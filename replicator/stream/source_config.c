@@ -67,7 +67,6 @@ static const struct property defaults[] = {
 #define UNACKNOWLEDGED_MOST_MS 15000
 #define PROBE_AFTER_S 10
 #define PROBE_INTERVAL_S 5
-#define FETCH_QUEUE_BACKOFF_VERSION 0x02020000 /* before: see wake_fetchers */
 
 static struct error *set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
@@ -211,10 +210,8 @@ struct error *source_make_consumer(struct source *source)
 	rd_kafka_conf_t *conf;
 
 	TRY(make_conf(source->config, &conf));
-	if (rd_kafka_version() < FETCH_QUEUE_BACKOFF_VERSION) {
-		source->sasl_username = value_of(conf, "sasl.username");
-		source->sasl_password = value_of(conf, "sasl.password");
-	}
+	source->sasl_username = value_of(conf, "sasl.username");
+	source->sasl_password = value_of(conf, "sasl.password");
 	health_set_callbacks(conf, source);
 	return make_client(conf, &source->kafka);
 }

@@ -41,6 +41,8 @@ struct source_partition {
 	struct slab_writer writer;
 };
 
+#define FETCH_QUEUE_BACKOFF_VERSION 0x02020000 /* of librdkafka; before: see wake_brokers */
+
 /* Lets a repeated message through at rising intervals. */
 struct repeat_limit {
 	int64_t next_us;
@@ -61,7 +63,7 @@ struct source {
 	rd_kafka_queue_t *answers;  /* to the committer's requests, which nobody waits for */
 	char *cluster_id;
 	bool other_cluster;  /* than that of the stored offsets, which the operator accepted: they do not count */
-	char *sasl_username; /* as configured, or ""; NULL: librdkafka needs no waking (source_read.c) */
+	char *sasl_username; /* as configured, or "": for waking librdkafka (source_read.c) */
 	char *sasl_password;
 	size_t read_since_wake; /* bytes */
 	struct topic_filter *filter;

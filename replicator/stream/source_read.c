@@ -145,21 +145,26 @@ static struct error *take_message(struct source *source, rd_kafka_message_t *mes
 }
 
 /*
- * A broker's thread of librdkafka that found the queue of messages full sleeps for up to a second, long after we have
- * emptied it: three seconds of four were spent so. Since 2.2 fetch.queue.backoff.ms shortens that. Before, the one call
- * of a consumer that wakes these threads and changes nothing is to set the credentials again that it has (without
- * SASL/PLAIN and SCRAM nobody reads them).
+ * The one call of a consumer that wakes the brokers' threads of librdkafka and changes nothing is to set the credentials
+ * again that it has (without SASL/PLAIN and SCRAM nobody reads them). Before 2.2, which has fetch.queue.backoff.ms, a
+ * thread that found the queue of messages full slept for up to a second, long after we had emptied it: three seconds of
+ * four were spent so.
  */
-static void wake_fetchers(struct source *source)
+static void wake_brokers(struct source *source)
 {
 	rd_kafka_error_t *refusal;
 
-	source->read_since_wake = 0;
 	refusal = rd_kafka_sasl_set_credentials(source->kafka, source->sasl_username, source->sasl_password);
 	if (refusal != NULL) {
 		log_debug("librdkafka cannot be woken: %s", rd_kafka_error_string(refusal));
 		rd_kafka_error_destroy(refusal);
 	}
+}
+
+void source_wake(struct source *source)
+{
+	wake_brokers(source);
+	rd_kafka_queue_yield(source->messages);
 }
 
 struct error *source_read_round(struct source *source)
@@ -182,7 +187,9 @@ struct error *source_read_round(struct source *source)
 	if (count > 0)
 		source->last_read_us = clock_monotonic_us();
 	source->read_since_wake += bytes;
-	if (source->sasl_username != NULL && source->read_since_wake >= WAKE_BYTES)
-		wake_fetchers(source);
+	if (rd_kafka_version() < FETCH_QUEUE_BACKOFF_VERSION && source->read_since_wake >= WAKE_BYTES) {
+		source->read_since_wake = 0;
+		wake_brokers(source);
+	}
 	return error;
 }
