@@ -6,11 +6,8 @@
  *   (signal.data.collection). It reads the table in chunks between the events of the stream; for each it writes a pair
  *   of rows into the same table, by which we see it work, and an end is when no more come. It never deletes. So at the
  *   end the table is compared, and what still differs is repaired: rows that the source does not have go. That
- *   comparison is the proof, and alone would do; a connector that does not listen is a warning therefore, and these are
- *   compared and repaired at once: a table without a primary key, of which the connector takes no incremental snapshot,
- *   and one with generated columns. For its incremental snapshot Debezium 3.7.0 reads the table's columns from the
- *   catalog, generated ones among them; the server leaves these out of the stream, and until it describes the table anew
- *   the connector gives the streamed values to the columns by their number: to wrong ones, without a word.
+ *   comparison is the proof, and alone would do; a connector that does not listen is a warning therefore, and a table
+ *   without a primary key, of which the connector takes no incremental snapshot, is compared and repaired at once.
  */
 #include "check/resync.h"
 
@@ -38,7 +35,7 @@ struct resync {
 	const char *schema;
 	const char *table;
 	const char *name; /* schema.table */
-	bool by_snapshot; /* the connector can be asked for its rows */
+	bool keyed;       /* the connector takes no snapshot of a table without a primary key */
 	struct pg_connection *source;
 };
 
@@ -57,11 +54,10 @@ static struct error *check_table(struct resync *resync)
 	TRY(pg_query_integer(
 	    resync->source,
 	    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-	    "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2"
-	    "  AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> '')",
+	    "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2",
 	    2, names, 0, &found));
-	resync->by_snapshot = found > 0;
-	if (!resync->by_snapshot)
+	resync->keyed = found > 0;
+	if (!resync->keyed)
 		return NULL;
 	TRY(pg_query_integer(resync->source, "SELECT (to_regclass('replicator.signal') IS NOT NULL)::int", 0, NULL, 0,
 	                     &found));
@@ -155,7 +151,7 @@ struct error *resync_table(const struct config *config, const char *schema, cons
 	*code = EXIT_UNCHECKED;
 	if (error == NULL)
 		error = check_table(&resync);
-	if (error == NULL && resync.by_snapshot)
+	if (error == NULL && resync.keyed)
 		error = await_snapshot(&resync);
 	if (error == NULL)
 		error = verify_pair(config, &options, out, code);
