@@ -24,7 +24,9 @@ walk_script() {
     [ -z "${acts[$k]:-}" ] || walk_ask "${acts[$k]}"
     printf 'SELECT * FROM pg_temp.step(%d) \\gset\n\\if :pause\n' "$k"
     walk_ask await
-    printf '\\endif\n\\echo -- %d\n\\echo :sql;\n:sql;\n' "$k"
+    printf '\\endif\n\\echo -- %d\n\\echo :sql;\n:sql;\n\\if :fresh\n' "$k"
+    walk_ask fresh
+    echo '\endif'
   done
   echo 'COMMIT;'
 }
@@ -44,6 +46,7 @@ walk_serve() {
     fi
     case $word in
       await) streams_await "${SOURCES%% *}" || return 1 ;;
+      fresh) walk_fresh_connectors || return 1 ;;
       kill)
         pid=$(process_pid "$WORK/$name") || { stream_runs "$name"; return 1; }
         kill -KILL "$pid"
