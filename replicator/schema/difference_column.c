@@ -84,28 +84,38 @@ static const char *keep_column(struct step_writer *writer, const struct column_d
 	                &writer->difference->after->name, there->name);
 }
 
-static struct error *drop_columns(struct step_writer *writer)
+static struct error *drop_column(struct step_writer *writer, const struct column_definition *old)
 {
 	const struct difference *d = writer->difference;
+	struct step *step;
 
-	for (size_t i = 0; d->before != NULL && i < d->before->column_count; i++) {
-		const struct column_definition *old = &d->before->columns[i];
-		struct step *step;
+	if (new_column(d, old) != NULL || object_column(d->target, old->name) == NULL)
+		return NULL;
+	if (d->by_name)
+		return error_new(ERROR_TARGET,
+		                 "table %s.%s was made anew at the source, its drop was not logged, and the "
+		                 "new one has no column %s; drop the column in the target, or the table, and "
+		                 "start again",
+		                 d->after->name.schema, d->after->name.name, old->name);
+	step = step_add(writer, STEP_DROP_COLUMN,
+	                sql_text(writer->arena, "ALTER TABLE %Q DROP COLUMN IF EXISTS %I", &d->after->name, old->name));
+	step->may_wait = true;
+	step->keep = keep_column(writer, object_column(d->target, old->name));
+	return NULL;
+}
 
-		if (new_column(d, old) != NULL || object_column(d->target, old->name) == NULL)
-			continue;
-		if (d->by_name)
-			return error_new(ERROR_TARGET,
-			                 "table %s.%s was made anew at the source, its drop was not logged, and the "
-			                 "new one has no column %s; drop the column in the target, or the table, and "
-			                 "start again",
-			                 d->after->name.schema, d->after->name.name, old->name);
-		step = step_add(writer, STEP_DROP_COLUMN,
-		                sql_text(writer->arena, "ALTER TABLE %Q DROP COLUMN IF EXISTS %I", &d->after->name,
-		                         old->name));
-		step->may_wait = true;
-		step->keep = keep_column(writer, object_column(d->target, old->name));
-	}
+/* Generated ones go first: in a table that inherits they keep the column from which they are generated. */
+static struct error *drop_columns(struct step_writer *writer)
+{
+	const struct object_image *before = writer->difference->before;
+	size_t count = before != NULL ? before->column_count : 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (before->columns[i].generated != 0)
+			TRY(drop_column(writer, &before->columns[i]));
+	for (size_t i = 0; i < count; i++)
+		if (before->columns[i].generated == 0)
+			TRY(drop_column(writer, &before->columns[i]));
 	return NULL;
 }
 

@@ -98,6 +98,14 @@ INSERT INTO u VALUES (1, 1);
 ALTER TABLE t DROP id CASCADE;
 INSERT INTO t VALUES (2);
 INSERT INTO u VALUES (2, 3);
+-- case: of a key, with a column that is generated from it, there and in a table that inherits
+CREATE TABLE t (id int PRIMARY KEY, a int, g int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TABLE c (x int, PRIMARY KEY (id, a)) INHERITS (t);
+INSERT INTO t VALUES (1, 1);
+INSERT INTO c VALUES (3, 3);
+ALTER TABLE t DROP id CASCADE;
+INSERT INTO t VALUES (2);
+INSERT INTO c VALUES (4);
 -- case: IF EXISTS
 CREATE TABLE t (id int PRIMARY KEY, a int);
 ALTER TABLE t DROP COLUMN IF EXISTS zz;
