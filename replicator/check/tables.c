@@ -119,7 +119,7 @@ static void pair_columns(struct check_table *table, struct arena *arena)
 static const struct key_image *common_key(const struct check_table *table)
 {
 	const struct table_image *source = table->images[SIDE_SOURCE];
-	const struct key_image *key = source->key_count > 0 && source->keys[0].primary ? &source->keys[0] : NULL;
+	const struct key_image *key = table_primary_key(source);
 
 	for (size_t i = 0; key != NULL && i < key->column_count; i++) {
 		const struct check_column *column = pair_of(table, SIDE_SOURCE, source->columns[key->columns[i]].name);

@@ -81,13 +81,10 @@ static struct error *repair_rounds(struct verify *verify)
 	size_t count = verify->tables.count;
 	struct tally *tally = memory_alloc((count + 1) * sizeof(*tally));
 	struct error *error = NULL;
-	int64_t mended = 1;
 
-	for (int round = 0; error == NULL && round < REPAIR_ROUNDS && mended > 0 && !signals_stop_requested();
-	     round++) {
+	for (int round = 0; error == NULL && round < REPAIR_ROUNDS && !signals_stop_requested(); round++) {
 		error = repair_tables(comparison, &verify->tables, false);
-		mended = count_mended(&verify->tables);
-		if (error != NULL || mended == 0)
+		if (error != NULL || count_mended(&verify->tables) == 0)
 			break;
 		add_tally(&verify->tables, tally, false);
 		error = choose_tables(verify);

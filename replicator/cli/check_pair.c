@@ -206,7 +206,7 @@ static void check_extra_columns(struct preflight *preflight, const struct table_
 		            strcmp(column->name, config->target.is_deleted) == 0;
 
 		if (is_written(rule, source, column->name) || ours || !column->not_null || column->has_default ||
-		    column->generated || column->identity == 'a')
+		    column->generated)
 			continue;
 		report(preflight, captured,
 		       "%s: column %s is only in the target, NOT NULL and without a default, so every insert "

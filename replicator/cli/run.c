@@ -77,7 +77,7 @@ struct daemon {
 	struct error *outcome; /* the first error that ended the stream */
 	bool stopping;
 	int64_t next_progress_us;
-	int64_t clock_ahead_us; /* of the monotonic one */
+	int64_t clock_ahead_us; /* the wall clock, of the monotonic one, as last seen */
 	struct applier_state last_progress;
 };
 
@@ -358,7 +358,6 @@ static void look_at_clock(struct daemon *daemon)
 static void supervise(struct daemon *daemon, const sigset_t *waiting_mask)
 {
 	daemon->next_progress_us = clock_monotonic_us() + PROGRESS_INTERVAL_US;
-	daemon->clock_ahead_us = clock_wall_us() - clock_monotonic_us();
 	while (!all_ended(daemon)) {
 		struct pollfd pipe_end = {.fd = daemon->ends[0], .events = POLLIN};
 		const struct timespec wait = {1, 0};

@@ -57,6 +57,12 @@ struct table_image {
 	int64_t estimated_rows; /* pg_class.reltuples; -1 unknown */
 };
 
+/* NULL: it has none. */
+static inline const struct key_image *table_primary_key(const struct table_image *image)
+{
+	return image->key_count > 0 && image->keys[0].primary ? &image->keys[0] : NULL;
+}
+
 /*
  * What stands before the name of a table whose rows are read or changed: those of the table itself are meant, not those
  * of tables that inherit from it. A partitioned table has its rows in its partitions alone.

@@ -15,6 +15,9 @@
  *   the connection, however long an answer takes. librdkafka itself can only switch the probes on, at the system's two
  *   hours (librdkafka #3851).
  *
+ *   The committer's times are its own. While a commit waits for its coordinator or for its answer, rd_kafka_destroy waits
+ *   with it, on a whole core: session.timeout.ms (45 s) and socket.timeout.ms (60 s); seen with 2.0.2 and 2.16.1.
+ *
  * Source: librdkafka's CONFIGURATION.md; tcp(7).
  */
 #include "stream/source_internal.h"
@@ -67,6 +70,8 @@ static const struct property defaults[] = {
 #define UNACKNOWLEDGED_MOST_MS 15000
 #define PROBE_AFTER_S 10
 #define PROBE_INTERVAL_S 5
+#define COORDINATOR_WAIT_MS 2000
+#define COMMIT_WAIT_MS 5000
 
 static struct error *set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
@@ -220,7 +225,15 @@ struct error *source_make_committer(struct source *source)
 {
 	rd_kafka_conf_t *conf;
 
+	struct error *error;
+
 	TRY(make_conf(source->config, &conf));
 	health_keep_quiet(conf);
-	return make_client(conf, &source->committer);
+	error = set_number(conf, "session.timeout.ms", COORDINATOR_WAIT_MS);
+	if (error == NULL)
+		error = set_number(conf, "socket.timeout.ms", COMMIT_WAIT_MS);
+	if (error == NULL)
+		return make_client(conf, &source->committer);
+	rd_kafka_conf_destroy(conf);
+	return error;
 }

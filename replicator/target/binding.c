@@ -251,21 +251,13 @@ static bool is_covered_with_source(struct binding *binding, uint32_t *key)
 	return columns[last].key;
 }
 
-static const struct key_image *primary_key(const struct table_image *image)
-{
-	for (size_t i = 0; i < image->key_count; i++)
-		if (image->keys[i].primary)
-			return &image->keys[i];
-	return NULL;
-}
-
 /*
  * The key of the messages may be NULL, although the table has a better one: that was dropped since, and the connector
  * took a unique index that it finds in the catalog of the moment.
  */
 static bool is_second_best(const struct binding *binding)
 {
-	if (primary_key(binding->image) == NULL)
+	if (table_primary_key(binding->image) == NULL)
 		return false;
 	for (size_t i = 0; i < binding->key_count; i++)
 		if (!binding->columns[binding->key[i]].image->not_null)
@@ -280,7 +272,7 @@ static bool is_second_best(const struct binding *binding)
 static bool take_own_key(struct binding *binding, enum key_of_place place, uint32_t *key)
 {
 	struct bound_column *columns = binding->columns;
-	const struct key_image *own = place == KEY_PRIMARY ? primary_key(binding->image) : NULL;
+	const struct key_image *own = place == KEY_PRIMARY ? table_primary_key(binding->image) : NULL;
 
 	for (size_t i = 0; own != NULL && i < own->column_count; i++)
 		if (!is_bound(binding, &binding->image->columns[own->columns[i]]))

@@ -20,11 +20,11 @@ struct error *binding_find_renamed(struct pg_connection *connection, const struc
                                    const struct table_name *name, struct arena *arena,
                                    const struct table_image **image);
 
-/* What the log says of a key that the messages carry and the target lacks, or that they do not carry. */
+/* What the log says of the key here, when the messages carry none, one that the target lacks, or one that takes NULL. */
 enum key_of_place {
 	KEY_UNKNOWN, /* nothing, or the target's keys are not the log's: somebody must make the key there */
 	KEY_NONE,    /* here the table has no key, or none that its old rows are named by */
-	KEY_PRIMARY  /* it has another primary key, the target's */
+	KEY_PRIMARY  /* it has a primary key, the target's */
 };
 
 /*

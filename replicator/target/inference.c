@@ -239,10 +239,11 @@ static bool is_our_own(const struct inference *inference, const char *name)
 
 static bool is_primary(const struct table_image *image, size_t column)
 {
-	for (size_t i = 0; i < image->key_count; i++)
-		for (size_t j = 0; image->keys[i].primary && j < image->keys[i].column_count; j++)
-			if (image->keys[i].columns[j] == column)
-				return true;
+	const struct key_image *key = table_primary_key(image);
+
+	for (size_t i = 0; key != NULL && i < key->column_count; i++)
+		if (key->columns[i] == column)
+			return true;
 	return false;
 }
 
