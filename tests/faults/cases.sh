@@ -13,7 +13,7 @@ case_run() {
     trap 'printf "error: %s:%s: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "${BASH_COMMAND%%$'"'\\n'"'*}" >&2' ERR
     "case_$1"
   ) >"$T/output" 2>&1 </dev/null &
-  wait $! || status=$?
+  seed_wait $! || status=$?
   grep '^figure ' "$T/output" | sed 's/^figure /    /' || true
   seed_heal
   if [ "$status" -eq 0 ]; then

@@ -18,7 +18,7 @@ seed_run() {
     trap 'printf "error: %s:%s: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "${BASH_COMMAND%%$'"'\\n'"'*}" >&2' ERR
     seed_test
   ) >"$T/output" 2>&1 </dev/null &
-  wait $! || status=$?
+  seed_wait $! || status=$?
   seed_heal
   if [ "$status" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)) word=FAILED; fi
   printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$seed" "$word" $((SECONDS - began)) "$(cat "$T/transactions" 2>/dev/null || echo 0)" \
@@ -33,6 +33,12 @@ seed_run() {
     tail -qn 4 "$T"/d*/log 2>/dev/null | cut -c1-400 | sed 's/^/  /'
   fi
   T=
+}
+
+# seed_wait PID: the exit code of a seed's or case's shell; 1 when one of its daemons could not be ended.
+seed_wait() {
+  wait "$1" || return
+  [ ! -e "$T/stuck" ] || { sed 's/^/error: /' "$T/stuck" >>"$T/output"; return 1; }
 }
 
 seed_why() { grep -a 'error:' "$T/output" | head -n 1 | sed 's/^.*error:[^ ]* //' | cut -c1-300; }
@@ -53,21 +59,37 @@ seed_processes_end() {
   local file pid
   set +e
   touch "$T/stop"
-  for file in "$T"/d*/daemon.pid; do
-    [ -r "$file" ] || continue
-    pid=$(cat "$file")
-    kill -CONT "$pid" 2>/dev/null
-    kill -TERM "$pid" 2>/dev/null
+  daemons_ask
+  for file in "$T"/d*/keeper.pid; do
+    [ ! -r "$file" ] || wait_until 30 keeper_gone "$(cat "$file")" || {
+      echo "the daemon of ${file%/*} did not end when it was asked to" >>"$T/stuck"
+      kill -KILL "$(cat "$file")" 2>/dev/null
+    }
   done
-  for file in "$T"/d*/keeper.pid "$T/reader.pid" "$T/load.pid"; do
+  for file in "$T/reader.pid" "$T/load.pid"; do
     [ -r "$file" ] || continue
     pid=$(cat "$file")
-    [[ $file == */keeper.pid ]] || kill -TERM "$pid" 2>/dev/null
+    kill -TERM "$pid" 2>/dev/null
     wait_until 10 gone "$pid" || kill -KILL "$pid" 2>/dev/null
   done
   for file in "$T"/d*/daemon.pid; do [ ! -r "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null; done
   return 0
 }
+
+# Asks each daemon once to end: at the second time it leaves at once.
+daemons_ask() {
+  local file pid
+  for file in "$T"/d*/daemon.pid; do
+    if [ -r "$file" ] && ! cmp -s "$file" "$file.asked"; then
+      cp "$file" "$file.asked"
+      pid=$(cat "$file")
+      kill -CONT "$pid" 2>/dev/null
+      kill -TERM "$pid" 2>/dev/null
+    fi
+  done
+}
+
+keeper_gone() { daemons_ask; gone "$1"; } # it may just have started one more
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 

@@ -568,7 +568,7 @@ START_TEST(what_is_kept_is_masked)
 }
 END_TEST
 
-/* A snapshot that replaces removes rows of its own source only, and those that the filter admits. */
+/* A snapshot that replaces removes rows of its own source only, those that the filter admits, and none of an heir. */
 START_TEST(a_snapshot_removes_its_own)
 {
 	struct generation *generation = generation_new(&config);
@@ -577,6 +577,8 @@ START_TEST(a_snapshot_removes_its_own)
 	postgres_execute(connection,
 	                 "INSERT INTO rules.items VALUES (1, 'DE', 'old', 'shop_a'), (2, 'DE', 'old', 'shop_a'),"
 	                 " (1, 'DE', 'old', 'shop_b'), (9, 'DE', 'old', 'elsewhere');"
+	                 "CREATE TABLE rules.heir () INHERITS (rules.items);"
+	                 "INSERT INTO rules.heir VALUES (7, 'DE', 'own', 'shop_a');"
 	                 "INSERT INTO rules.orders VALUES (1, 'DE', 'old'), (2, 'AT', 'old'), (3, 'FR', 'mine')");
 	begin();
 	last->generation = snapshot;
@@ -590,7 +592,7 @@ START_TEST(a_snapshot_removes_its_own)
 	postgres_execute(connection, "COMMIT");
 	first = last = NULL;
 	generation_free(generation);
-	expect_value(ITEMS_SQL, "elsewhere9old shop_a1new shop_b1old");
+	expect_value(ITEMS_SQL, "elsewhere9old shop_a1new shop_a7own shop_b1old");
 	expect_value(ORDERS_SQL, "1DEnew 3FRmine");
 	expect_value(
 	    "SELECT string_agg(schema_name || '.' || table_name, ' ' ORDER BY 1) FROM rules_state.captured_table",
