@@ -119,6 +119,31 @@ case_clock() {
 daemon_lag() { curl -fsS -m 5 "http://127.0.0.1:$STATUS_PORT/status.json" | jq '.lag_seconds'; }
 no_lag() { [ "$(daemon_lag | cut -d. -f1)" = 0 ]; }
 
+# A daemon that is asked to end does, also while Kafka does not answer it or is away; the next one goes on. The offsets for lag
+# tools are published every 5 s: they are on their way then.
+case_asked_to_end() {
+  case_begin
+  mark_within 30
+  proxy_order kafka stall
+  sleep 6
+  timed "asked to end while Kafka did not answer" ends_within 20
+  proxy_order kafka open
+  mark_within 60
+  kafka_stop "$WORK/kafka"
+  sleep 6
+  timed "asked to end while Kafka was away" ends_within 20
+  kafka_up
+  mark_within 60
+  case_equal
+  seed_exits
+}
+ends_within() {
+  local pid
+  pid=$(cat "$T/d1/daemon.pid")
+  kill -TERM "$pid"
+  wait_until "$1" gone "$pid" || die "asked to end, it did not for $1 s: $(tail -n 1 "$T/d1/log")"
+}
+
 # Three at the same time, and a fourth for a while; whichever is killed or stopped, one of the others goes on, and one alone writes.
 case_three_instances() {
   local round holder
