@@ -96,3 +96,13 @@ SELECT 'problem', format('%s in table.include.list matches no table', p.pattern)
   FROM patterns p
  WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                     WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname ~* ('^(' || p.pattern || ')$'))
+UNION ALL
+SELECT 'warning', format('table %s has generated columns and a column of the enum %s: at a label that was added or renamed while the '
+                         'connector runs, it gives values to wrong columns', c.name, e.name),
+       'ALTER TYPE … ADD VALUE or RENAME VALUE, then `replicator connector restart`, before rows have the label (docs/ddl.md)'
+  FROM captured c
+  CROSS JOIN LATERAL (SELECT DISTINCT format_type(t.oid, NULL) AS name
+                        FROM pg_attribute a JOIN pg_type o ON o.oid = a.atttypid JOIN pg_type t ON t.oid IN (o.oid, o.typelem, o.typbasetype)
+                       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'e') e
+ WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped)
+   AND NOT EXISTS (SELECT FROM pg_publication p WHERE p.pubname = $3 AND to_jsonb(p) ->> 'pubgencols' = 's')

@@ -493,6 +493,17 @@ INSERT INTO t VALUES (2, 'better');
 ALTER TYPE mood ADD VALUE 'worse' BEFORE 'bad';
 ALTER TYPE mood ADD VALUE 'fine' AFTER 'bad';
 INSERT INTO t VALUES (3, 'worse'), (4, 'fine'), (5, DEFAULT);
+-- case: a value added, another renamed, under a connector that has read them
+-- slowly: else the connector meets the labels as they are at the end
+CREATE TYPE mood AS ENUM ('bad', 'good');
+CREATE TABLE t (id int PRIMARY KEY, a text, m mood, z text);
+INSERT INTO t VALUES (1, 'a1', 'good', 'z1');
+ALTER TYPE mood ADD VALUE 'better';
+INSERT INTO t VALUES (2, 'a2', 'better', 'z2');
+INSERT INTO t VALUES (3, 'a3', 'good', 'z3');
+ALTER TYPE mood RENAME VALUE 'good' TO 'fine';
+INSERT INTO t VALUES (4, 'a4', 'fine', 'z4');
+INSERT INTO t VALUES (5, 'a5', 'bad', 'z5');
 -- case: values renamed, the type renamed
 CREATE TYPE mood AS ENUM ('bad', 'it''s ok');
 CREATE TABLE t (id int PRIMARY KEY, m mood, ms mood[]);

@@ -12,12 +12,15 @@ test_connector_refused() {
   prints 'replicator connector create (refused)' 'there is no role shop_reader'
   says "CREATE ROLE shop_reader LOGIN REPLICATION PASSWORD"
   pg_psql "$SOURCE_PORT" postgres -c "CREATE ROLE shop_reader LOGIN PASSWORD 'planted-source-secret'"
+  source_sql -c "CREATE TYPE mood AS ENUM ('bad', 'good')" -c 'ALTER TABLE notes ADD m mood[], ADD g int GENERATED ALWAYS AS (length(line)) STORED'
   refuses 3 replicator connector create
   prints 'replicator connector create (refused)' 'ALTER ROLE shop_reader REPLICATION'
   says 'GRANT USAGE ON SCHEMA public TO shop_reader; GRANT SELECT ON public.customers TO shop_reader'
   says 'GRANT CREATE ON DATABASE shop TO shop_reader'
   says 'role shop_reader does not own table public.purchases'
   says 'ALTER TABLE public.notes REPLICA IDENTITY FULL'
+  says 'warning: table public.notes has generated columns and a column of the enum public.mood'
+  source_sql -c 'ALTER TABLE notes DROP m, DROP g; DROP TYPE mood'
   never grep -q 'problem.*public.notes has no primary key' "$WORK/said" # that one is a warning
   slots_fill
   refuses 3 replicator connector create
