@@ -147,13 +147,15 @@ streams_await() {
 
 daemon_error() { grep -a ERROR "$WORK/$1/log" | tail -n 1 | cut -c1-900; }
 
-# cases_split FILE PATTERN: a file for each case whose phrase matches, and $WORK/cases: number, phrase, name, apart, file.
+# cases_split FILE PATTERN: a file for each case whose phrase matches, and $WORK/cases: number, phrase, name, apart, the last
+# version of a source that has it, file.
 cases_split() {
   awk -v dir="$WORK" -v pattern="$2" '
-    function finish() { if (name != "" && phrase ~ pattern) printf "%02d\t%s\t%s\t%s\t%s\n", number, phrase, name, apart, file; name = "" }
+    function finish() { if (name != "" && phrase ~ pattern) printf "%02d\t%s\t%s\t%s\t%d\t%s\n", number, phrase, name, apart, last, file; name = "" }
     /^-- phrase: / { finish(); phrase = substr($0, 12); next }
-    /^-- case: / { finish(); name = substr($0, 10); apart = "-"; number++; file = sprintf("%s/case%02d.sql", dir, number); next }
+    /^-- case: / { finish(); name = substr($0, 10); apart = "-"; last = 99; number++; file = sprintf("%s/case%02d.sql", dir, number); next }
     /^-- apart: / { apart = substr($0, 11); next }
+    /^-- until: / { last = substr($0, 11) + 0; name = name ", source up to " substr($0, 11); next }
     /^-- slowly: / { apart = "slowly: " substr($0, 12); next }
     name != "" && !/^--/ && NF { print > file }
     END { finish() }' "$1" >"$WORK/cases"
