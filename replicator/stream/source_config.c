@@ -224,7 +224,6 @@ struct error *source_make_consumer(struct source *source)
 struct error *source_make_committer(struct source *source)
 {
 	rd_kafka_conf_t *conf;
-
 	struct error *error;
 
 	TRY(make_conf(source->config, &conf));

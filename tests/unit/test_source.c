@@ -302,8 +302,12 @@ START_TEST(test_offset_lost_while_running_is_a_gap)
 	produce_flush();
 	begin();
 	expect_transaction(1, 2);
-	/* Two: where the first fetch at a partition's end is refused, librdkafka says the end instead of the error. */
-	rd_kafka_mock_push_request_errors(cluster, 1 /* Fetch */, 2, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+	/*
+	 * One more than there are partitions: where the first fetch at a partition's end is refused, librdkafka says
+	 * the end instead of the error. A broker goes on refusing.
+	 */
+	rd_kafka_mock_push_request_errors(cluster, 1 /* Fetch */, 4, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+	                                  RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
 	                                  RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
 	expect_failure(ERROR_GAP, "replicator accept gap");
 }
