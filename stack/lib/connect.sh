@@ -77,13 +77,14 @@ connector_register() {
   done
 }
 
-# connector_state URL NAME: prints RUNNING when the connector and its tasks run, else the worst state, UNKNOWN when
+# connector_state URL NAME: prints RUNNING when the connector and its tasks run, else the worst state (STOPPED: it has no tasks), UNKNOWN when
 # there is no answer and UNASSIGNED as long as there is no task.
 connector_state() {
   curl -sS -m 5 "$1/connectors/$2/status" 2>/dev/null | jq -r '
     if .connector == null then "UNKNOWN"
     else [.connector.state, (.tasks[]? | .state)] as $s
     | if any($s[]; . == "FAILED") then "FAILED"
+      elif .connector.state == "STOPPED" then "STOPPED"
       elif (.tasks | length) == 0 then "UNASSIGNED"
       elif all($s[]; . == "RUNNING") then "RUNNING"
       else ([$s[] | select(. != "RUNNING")][0]) end end' 2>/dev/null || echo UNKNOWN
