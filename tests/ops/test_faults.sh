@@ -71,7 +71,7 @@ test_lag_over_limit() {
   fault 'the lag passes the limit: a lock in the target'
   target_sql -c 'BEGIN; LOCK TABLE customers; SELECT pg_sleep(60)' >/dev/null 2>&1 &
   locker=$!
-  await 5 'the lock' target_says "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'customers'::regclass" 1
+  await 20 'the lock' target_says "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'customers'::regclass" 1
   source_sql -c "INSERT INTO customers (name) VALUES ('behind a lock again $RUN')"
   shows readyz 'not ready: the lag is above status.ready_lag'
   shows status 'the lag is above status.ready_lag'

@@ -241,14 +241,14 @@ test_systemd() {
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1])
 while True: print(s.recv(4096).decode(), flush=True)' "$WORK/notify" >"$WORK/notified" &
   local listener=$!
-  await 5 'the socket' test -S "$WORK/notify"
+  await 20 'the socket' test -S "$WORK/notify"
   mkdir -p "$WORK/daemon"
   NOTIFY_SOCKET=$WORK/notify WATCHDOG_USEC=1500000 process_spawn "$WORK/daemon" "$REPLICATOR" run -c "$WORK/replicator.conf"
   await 10 READY grep -qx READY=1 "$WORK/notified"
   await 20 'the status' grep -q '^STATUS=running, at commit LSN' "$WORK/notified"
   await 10 'the watchdog' grep -qx WATCHDOG=1 "$WORK/notified"
   daemon_stop
-  await 5 STOPPING grep -qx STOPPING=1 "$WORK/notified"
+  await 20 STOPPING grep -qx STOPPING=1 "$WORK/notified"
   cp "$WORK/notified" "$WORK/said"
   prints 'Type=notify' READY=1 'STATUS=running, at commit LSN ' WATCHDOG=1 STOPPING=1
   kill "$listener"
