@@ -132,6 +132,16 @@ static void expect_transaction(uint64_t tx_id, size_t changes)
 	transaction_free(transaction);
 }
 
+/* The stream runs and has handed over transaction 1. */
+static void begin_with_one(void)
+{
+	make_topics();
+	produce_transaction(1);
+	produce_flush();
+	begin();
+	expect_transaction(1, 2);
+}
+
 static void expect_failure(enum error_class class, const char *part)
 {
 	ck_assert_ptr_null(next_transaction(WAIT_MS));
@@ -193,11 +203,7 @@ START_TEST(test_positions_follow)
 	struct transaction *transaction;
 	int64_t users = -1;
 
-	make_topics();
-	produce_transaction(1);
-	produce_flush();
-	begin();
-	expect_transaction(1, 2);
+	begin_with_one();
 	produce(USERS, "{\"id\":1}", NULL); /* a tombstone */
 	produce_flush();
 	for (int i = 0; i < 50 && users != 2; i++) {
@@ -297,11 +303,7 @@ END_TEST
 
 START_TEST(test_offset_lost_while_running_is_a_gap)
 {
-	make_topics();
-	produce_transaction(1);
-	produce_flush();
-	begin();
-	expect_transaction(1, 2);
+	begin_with_one();
 	/*
 	 * One more than there are partitions: where the first fetch at a partition's end is refused, librdkafka says
 	 * the end instead of the error. A broker goes on refusing.
@@ -474,11 +476,7 @@ END_TEST
 
 START_TEST(test_broker_goes_and_comes_back)
 {
-	make_topics();
-	produce_transaction(1);
-	produce_flush();
-	begin();
-	expect_transaction(1, 2);
+	begin_with_one();
 	rd_kafka_mock_broker_set_down(cluster, 1);
 	for (int i = 0; i < 200 && source_state(source).connected; i++)
 		clock_sleep_ms(50);
@@ -511,11 +509,7 @@ START_TEST(test_group_has_the_offsets_after_the_broker_was_away)
 	rd_kafka_t *reader;
 	char text[256];
 
-	make_topics();
-	produce_transaction(1);
-	produce_flush();
-	begin();
-	expect_transaction(1, 2);
+	begin_with_one();
 	rd_kafka_mock_broker_set_down(cluster, 1);
 	clock_sleep_ms(7500); /* offsets are published every 5 s */
 	rd_kafka_mock_broker_set_up(cluster, 1);
@@ -535,7 +529,7 @@ START_TEST(test_group_has_the_offsets_after_the_broker_was_away)
 }
 END_TEST
 
-/* The offsets that the group is to have are on their way when the stream ends. */
+/* The stream has stopped; the offsets that the group is to have are on their way again. */
 static void publish_once_more(void)
 {
 	for (uint32_t i = 0; i < source->partition_count; i++)
@@ -548,11 +542,7 @@ static void publish_once_more(void)
 /* The case's timeout fails it: librdkafka would wait for session.timeout.ms, 45 s. */
 START_TEST(test_end_does_not_wait_for_a_coordinator)
 {
-	make_topics();
-	produce_transaction(1);
-	produce_flush();
-	begin();
-	expect_transaction(1, 2);
+	begin_with_one();
 	stop();
 	rd_kafka_mock_broker_set_down(cluster, 1);
 	publish_once_more();
@@ -564,11 +554,7 @@ END_TEST
 /* As above: socket.timeout.ms, 60 s. */
 START_TEST(test_end_does_not_wait_for_a_silent_coordinator)
 {
-	make_topics();
-	produce_transaction(1);
-	produce_flush();
-	begin();
-	expect_transaction(1, 2);
+	begin_with_one();
 	stop();
 	publish_once_more();
 	while (source->group_asked) {
