@@ -40,8 +40,8 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	}
 	assembler->recent[0] = start->last_tx_id;
 	assembler->recent_next = 1;
-	assembler->generation = start->generation;
-	assembler->generation_open = start->generation_open;
+	assembler->snapshot = start->snapshot;
+	assembler->snapshot_open = start->snapshot_open;
 	return assembler;
 }
 
@@ -218,8 +218,8 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 	}
 	if (is_snapshot_row(change))
 		assembler->snapshot_rows_waiting++;
-	if (is_generation_row(change))
-		lane->generation_rows++;
+	if (is_full_snapshot_row(change))
+		lane->snapshot_rows++;
 	else if (!assembler->options.transactions && change->lsn > assembler->newest_end)
 		assembler->newest_end = change->lsn;
 	lane_push(lane, change);
@@ -328,8 +328,8 @@ void assembler_pop(struct assembler *assembler, struct lane *lane)
 	assembler->waiting_bytes -= change->bytes;
 	if (is_snapshot_row(change))
 		assembler->snapshot_rows_waiting--;
-	if (is_generation_row(change))
-		lane->generation_rows--;
+	if (is_full_snapshot_row(change))
+		lane->snapshot_rows--;
 }
 
 /* Repeats of what was applied. */
@@ -391,12 +391,12 @@ struct error *assembler_next(struct assembler *assembler, struct transaction **t
 {
 	*transaction = assembler_next_snapshot(assembler);
 	if (*transaction == NULL)
-		*transaction = assembler_end_generation(assembler);
+		*transaction = assembler_end_snapshot(assembler);
 	if (*transaction != NULL)
 		return NULL;
 	if (assembler->options.transactions)
 		TRY(assembler_next_transaction(assembler, transaction));
-	else if (!assembler->generation_open)
+	else if (!assembler->snapshot_open)
 		*transaction = assembler_next_run(assembler);
 	if (*transaction == NULL && assembler->snapshot_rows_waiting > 0)
 		assembler_dismiss_unfinished(assembler);
@@ -435,7 +435,7 @@ bool assembler_needs(const struct assembler *assembler, uint32_t partition)
 
 	if (assembler->lanes[partition].count > 0)
 		return false;
-	if (end == NULL || assembler->generation_open)
+	if (end == NULL || assembler->snapshot_open)
 		return true;
 	if (assembler_awaits(assembler, partition))
 		return true;
@@ -470,8 +470,8 @@ char *assembler_describe_wait(const struct assembler *assembler)
 {
 	struct buffer text = {0};
 
-	if (assembler->generation_open)
-		return memory_copy_text(assembler->generation_last_seen
+	if (assembler->snapshot_open)
+		return memory_copy_text(assembler->snapshot_last_seen
 		                            ? "the partitions to be read up to the snapshot's end"
 		                            : "the snapshot's last row");
 	if (!assembler->taking)

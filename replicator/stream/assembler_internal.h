@@ -2,7 +2,7 @@
  * assembler_internal.h - what the files of the assembler share. Nobody else includes it. One thread, the consumer's.
  *
  *   assembler.c               life, what is pushed, positions, progress
- *   assembler_snapshot.c      snapshot rows and generations
+ *   assembler_snapshot.c      snapshot rows, and when a snapshot ends
  *   assembler_transaction.c   whole transactions: which END is next, hand-over
  *   assembler_taken.c         the events taken for it: memory or file, their order, repeats
  *   assembler_counts.c        whether all of them came
@@ -87,10 +87,11 @@ struct assembler {
 	uint64_t recent[RECENT_COUNT];
 	size_t recent_next;
 
-	struct snapshot_generation generation;
-	bool generation_open; /* streamed transactions behind it wait */
-	bool generation_last_seen;
-	uint64_t newest_end; /* the highest commit LSN of an END pushed */
+	struct snapshot_identity snapshot;
+	bool snapshot_open; /* later streamed transactions wait */
+	bool snapshot_last_seen;
+	bool snapshot_complete; /* by its own last row */
+	uint64_t newest_end;    /* the highest commit LSN of an END pushed */
 	unsigned quiet_ticks;
 	bool quiet; /* nothing more is coming right now */
 };
@@ -100,7 +101,7 @@ static inline bool is_snapshot_row(const struct change *change)
 	return change->snapshot != SNAPSHOT_NONE;
 }
 
-static inline bool is_generation_row(const struct change *change)
+static inline bool is_full_snapshot_row(const struct change *change)
 {
 	return change->snapshot == SNAPSHOT_ROW || change->snapshot == SNAPSHOT_LAST;
 }
@@ -122,9 +123,9 @@ struct change *assembler_live_head(struct assembler *assembler, uint32_t partiti
 /* assembler_snapshot.c */
 struct transaction *assembler_next_snapshot(struct assembler *assembler);
 /* True: a transaction with that commit LSN belongs behind the snapshot at hand. 0: any. */
-bool assembler_generation_waits(const struct assembler *assembler, uint64_t commit_lsn);
-/* The end of the generation, once it is reached; else NULL. */
-struct transaction *assembler_end_generation(struct assembler *assembler);
+bool assembler_snapshot_waits(const struct assembler *assembler, uint64_t commit_lsn);
+/* The end of the snapshot, once it is reached; else NULL. */
+struct transaction *assembler_end_snapshot(struct assembler *assembler);
 /*
  * Drops, before the rows of a snapshot, events of transactions whose END will never come: the connector died in them.
  */

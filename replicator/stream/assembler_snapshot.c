@@ -32,25 +32,26 @@ static bool row_may_pass(const struct assembler *assembler, const struct change 
 	return head != NULL && head->end && head->lsn > change->previous_commit_lsn;
 }
 
-static void generation_begin(struct assembler *assembler, const struct change *change)
+static void snapshot_begin(struct assembler *assembler, const struct change *change)
 {
 	char lsn[LSN_TEXT_SIZE];
 
-	if (assembler->generation.tx_id == change->tx_id && assembler->generation.lsn == change->lsn)
+	if (assembler->snapshot.tx_id == change->tx_id && assembler->snapshot.lsn == change->lsn)
 		return;
-	if (change->lsn < assembler->generation.lsn) /* left over from one that was broken off: just rows */
+	if (change->lsn < assembler->snapshot.lsn) /* left over from one that was broken off: just rows */
 		return;
 	lsn_format(change->lsn, lsn);
 	log_info("a snapshot begins: transaction %llu at %s", (unsigned long long)change->tx_id, lsn);
-	assembler->generation = (struct snapshot_generation){change->tx_id, change->lsn};
-	assembler->generation_open = true;
-	assembler->generation_last_seen = false;
+	assembler->snapshot = (struct snapshot_identity){change->tx_id, change->lsn};
+	assembler->snapshot_open = true;
+	assembler->snapshot_complete = false;
+	assembler->snapshot_last_seen = false;
 }
 
 /* All rows are written: what stands in the partitions now belongs to the snapshot or comes behind it. */
-static void generation_saw_last(struct assembler *assembler)
+static void snapshot_saw_last(struct assembler *assembler)
 {
-	assembler->generation_last_seen = true;
+	assembler->snapshot_last_seen = true;
 	if (assembler->options.high_watermark == NULL)
 		return;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
@@ -58,9 +59,9 @@ static void generation_saw_last(struct assembler *assembler)
 			assembler->lanes[i].barrier = assembler->options.high_watermark(i, assembler->options.context);
 }
 
-bool assembler_generation_waits(const struct assembler *assembler, uint64_t commit_lsn)
+bool assembler_snapshot_waits(const struct assembler *assembler, uint64_t commit_lsn)
 {
-	return assembler->generation_open && (commit_lsn == 0 || commit_lsn > assembler->generation.lsn);
+	return assembler->snapshot_open && (commit_lsn == 0 || commit_lsn > assembler->snapshot.lsn);
 }
 
 static const struct transaction_mark *first_end(const struct assembler *assembler)
@@ -71,36 +72,37 @@ static const struct transaction_mark *first_end(const struct assembler *assemble
 	return NULL;
 }
 
-static bool generation_is_complete(const struct assembler *assembler)
+static bool snapshot_is_passed(const struct assembler *assembler)
 {
 	const struct transaction_mark *end = first_end(assembler);
 
-	if (end != NULL && end->lsn <= assembler->generation.lsn)
+	if (end != NULL && end->lsn <= assembler->snapshot.lsn)
 		return false;
 	for (size_t i = 0; i < assembler->lane_count; i++) {
 		const struct lane *lane = &assembler->lanes[i];
 
-		if (lane->used && (lane->position < lane->barrier || lane->generation_rows > 0))
+		if (lane->used && (lane->position < lane->barrier || lane->snapshot_rows > 0))
 			return false;
 	}
 	return true;
 }
 
-struct transaction *assembler_end_generation(struct assembler *assembler)
+struct transaction *assembler_end_snapshot(struct assembler *assembler)
 {
 	struct transaction *transaction;
 
-	if (!assembler->generation_open)
+	if (!assembler->snapshot_open)
 		return NULL;
-	if (!assembler->generation_last_seen && assembler->newest_end > assembler->generation.lsn)
-		generation_saw_last(assembler);
-	if (!assembler->generation_last_seen || !generation_is_complete(assembler))
+	if (!assembler->snapshot_last_seen && assembler->newest_end > assembler->snapshot.lsn)
+		snapshot_saw_last(assembler);
+	if (!assembler->snapshot_last_seen || !snapshot_is_passed(assembler))
 		return NULL;
-	assembler->generation_open = false;
+	assembler->snapshot_open = false;
 	log_info("the snapshot is read; streaming goes on");
 	transaction = transaction_new(TRANSACTION_SNAPSHOT);
-	transaction->generation = assembler->generation;
-	transaction->generation_ends = true;
+	transaction->snapshot = assembler->snapshot;
+	transaction->snapshot_ends = true;
+	transaction->snapshot_complete = assembler->snapshot_complete;
 	assembler_add_positions(assembler, transaction);
 	return transaction;
 }
@@ -115,20 +117,21 @@ static struct transaction *take_rows(struct assembler *assembler, uint32_t parti
 	       row_may_pass(assembler, change) && transaction->change_count < assembler->options.snapshot_run_rows) {
 		bool last = change->snapshot == SNAPSHOT_LAST;
 
-		if (is_generation_row(change)) {
-			if (transaction->generation.lsn != 0 && transaction->generation.lsn != change->lsn)
-				break; /* the rows of another generation: the next hand-over */
-			generation_begin(assembler, change);
-			if (assembler->generation.lsn == change->lsn)
-				transaction->generation = assembler->generation;
+		if (is_full_snapshot_row(change)) {
+			if (transaction->snapshot.lsn != 0 && transaction->snapshot.lsn != change->lsn)
+				break; /* the rows of another snapshot: the next hand-over */
+			snapshot_begin(assembler, change);
+			if (assembler->snapshot.lsn == change->lsn)
+				transaction->snapshot = assembler->snapshot;
 		}
 		assembler_pop(assembler, lane);
 		if (assembler_collection(assembler, change->relation->collection)->excluded)
 			change_release(change);
 		else
 			transaction_add_change(transaction, change);
-		if (last && transaction->generation.lsn != 0) {
-			generation_saw_last(assembler);
+		if (last && transaction->snapshot.lsn != 0) {
+			assembler->snapshot_complete = true;
+			snapshot_saw_last(assembler);
 			break;
 		}
 	}
@@ -189,7 +192,7 @@ void assembler_dismiss_unfinished(struct assembler *assembler)
 		return;
 	for (uint32_t i = 0; i < assembler->lane_count; i++) {
 		const struct lane *lane = &assembler->lanes[i];
-		const struct change *head = lane->generation_rows == 0 ? NULL : lane_head(lane);
+		const struct change *head = lane->snapshot_rows == 0 ? NULL : lane_head(lane);
 
 		if (head == NULL || is_snapshot_row(head) || head->total_order == 0 ||
 		    end_is_there(assembler, head->tx_id))

@@ -110,7 +110,7 @@ static struct error *check_chain(const struct assembler *assembler)
 	char watermark[LSN_TEXT_SIZE], lsn[LSN_TEXT_SIZE];
 
 	if (previous <= assembler->watermark || assembler->watermark == 0 || assembler->word_open ||
-	    previous <= assembler->message_lsn || previous <= assembler->generation.lsn)
+	    previous <= assembler->message_lsn || previous <= assembler->snapshot.lsn)
 		return NULL;
 	lsn_format(assembler->watermark, watermark);
 	lsn_format(previous, lsn);
@@ -125,7 +125,7 @@ static struct error *check_chain(const struct assembler *assembler)
 /* What was taken belongs to a transaction whose END is not the next one: a snapshot must have replaced it. */
 static struct error *drop_unfinished(struct assembler *assembler, const struct transaction_mark *end)
 {
-	if (assembler->taken_lsn > assembler->generation.lsn)
+	if (assembler->taken_lsn > assembler->snapshot.lsn)
 		return error_new(
 		    ERROR_EVENT,
 		    "transaction %llu has a BEGIN and events, but the next END is that of transaction %llu: "
@@ -204,13 +204,13 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 		struct transaction_mark *end;
 
 		TRY(next_end(assembler, &end));
-		if (assembler_generation_waits(assembler, end == NULL ? 0 : end->lsn))
+		if (assembler_snapshot_waits(assembler, end == NULL ? 0 : end->lsn))
 			return NULL;
 		if (end == NULL)
 			return take_early(assembler);
 		TRY(begin_current(assembler, end));
 	}
-	if (assembler_generation_waits(assembler, assembler->current->lsn)) /* it opened since */
+	if (assembler_snapshot_waits(assembler, assembler->current->lsn)) /* it opened since */
 		return NULL;
 	TRY(assembler_gather(assembler, &complete));
 	if (!complete)

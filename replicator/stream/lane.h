@@ -20,7 +20,7 @@ struct lane {
 	size_t head;
 	size_t count;
 	size_t bytes;
-	size_t generation_rows; /* rows of an initial snapshot in the ring */
+	size_t snapshot_rows; /* rows of a full snapshot in the ring */
 
 	/* What the transaction at the head of the stream has taken from the ring, repeats included. */
 	bool taken_any;

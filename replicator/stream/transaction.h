@@ -21,8 +21,8 @@ struct position {
 	int64_t next_offset;
 };
 
-/* A snapshot of the connector: rows with one (tx_id, lsn). */
-struct snapshot_generation {
+/* A full snapshot of the connector: all of its rows carry this transaction ID and LSN. */
+struct snapshot_identity {
 	uint64_t tx_id;
 	uint64_t lsn; /* 0 and 0: none */
 };
@@ -40,10 +40,21 @@ struct transaction {
 	size_t bytes;        /* of memory */
 	struct position *positions;
 	size_t position_count;
-	struct snapshot_generation generation; /* of TRANSACTION_SNAPSHOT from an initial snapshot */
-	bool accepted;        /* it brings the stream past what the operator accepted: the word is used up */
-	bool more_follows;    /* a piece of a large one, not its last */
-	bool generation_ends; /* the generation's last row is in it */
+	bool accepted;     /* it brings the stream past what the operator accepted: the word is used up */
+	bool more_follows; /* a piece of a large one, not its last */
+
+	/*
+	 * Of TRANSACTION_SNAPSHOT. Rows of an incremental snapshot have no identity. The hand-over that ends a snapshot
+	 * contains its last row, or no row; it is applied in the same target transaction as its rows.
+	 */
+	struct snapshot_identity snapshot;
+	bool snapshot_ends;     /* no row of that snapshot follows */
+	bool snapshot_complete; /* with snapshot_ends: the row marked "last" was read; else it was broken off */
+	/*
+	 * The snapshot ended before, or a later one has begun: the rows may be older than what was applied since.
+	 * The progress of that snapshot stays as it is, and the tables of these rows are unverified in any case.
+	 */
+	bool snapshot_late;
 };
 
 struct transaction *transaction_new(enum transaction_kind kind);

@@ -119,17 +119,17 @@ struct applier_state applier_state(const struct applier *applier)
 	};
 }
 
-/* Snapshot generations are told apart in the checkpoint: a batch holds rows of one, and ends with its last row. */
-static size_t same_generation_run(const struct transaction *first, size_t count)
+/* The checkpoint counts the rows of each snapshot: a batch holds rows of one, and ends where that snapshot ends. */
+static size_t same_snapshot_run(const struct transaction *first, size_t count)
 {
 	size_t run = 0;
 
 	for (; run < count; first = first->next) {
 		run++;
-		if (first->generation_ends)
+		if (first->snapshot_ends)
 			break;
-		if (first->next != NULL && first->generation.lsn != 0 && first->next->generation.lsn != 0 &&
-		    first->next->generation.lsn != first->generation.lsn)
+		if (first->next != NULL && first->snapshot.lsn != 0 && first->next->snapshot.lsn != 0 &&
+		    first->next->snapshot.lsn != first->snapshot.lsn)
 			break;
 	}
 	return run;
@@ -260,7 +260,7 @@ static struct error *apply_planned(struct applier *applier, struct transaction *
 		return NULL;
 	}
 	TRY(plan_build(applier->plan, applier->bindings, applier->connection, first, &covered));
-	run = same_generation_run(first, covered);
+	run = same_snapshot_run(first, covered);
 	if (run < covered) {
 		struct transaction *rest = cut_behind(first, run); /* plan just these */
 		struct error *error =

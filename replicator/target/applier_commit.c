@@ -23,9 +23,9 @@ static void collect_update(struct applier *applier, const struct transaction *fi
 			update->last_tx_id = first->tx_id;
 			update->source_us = first->source_us;
 		}
-		if (first->generation.lsn != 0) {
-			update->generation = first->generation;
-			update->generation_open = !first->generation_ends;
+		if (first->snapshot.lsn != 0) {
+			update->snapshot = first->snapshot;
+			update->snapshot_open = !first->snapshot_ends;
 			update->snapshot_rows += first->change_count;
 		}
 		for (size_t j = 0; j < first->position_count; j++) {
@@ -77,8 +77,8 @@ static struct error *finish_rows(struct applier *applier, const struct transacti
 
 	for (; count > 0; count--, first = first->next) {
 		TRY(generation_note(applier->generation, applier->connection, applier->bindings, first));
-		if (first->generation_ends)
-			TRY(generation_sweep(applier->generation, applier->connection, &first->generation));
+		if (first->snapshot_ends)
+			TRY(generation_sweep(applier->generation, applier->connection, &first->snapshot));
 		accepted = accepted || first->accepted;
 	}
 	if (!accepted || applier->accepted_id == 0)

@@ -71,9 +71,9 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	checkpoint->cluster_id = memory_copy_text(pg_result_text(result, 0, 0));
 	checkpoint->last_commit_lsn = result_lsn(result, 0, 1);
 	checkpoint->last_tx_id = (uint64_t)pg_result_integer(result, 0, 2);
-	checkpoint->generation.tx_id = (uint64_t)pg_result_integer(result, 0, 3);
-	checkpoint->generation.lsn = result_lsn(result, 0, 4);
-	checkpoint->generation_open = pg_result_integer(result, 0, 5) != 0;
+	checkpoint->snapshot.tx_id = (uint64_t)pg_result_integer(result, 0, 3);
+	checkpoint->snapshot.lsn = result_lsn(result, 0, 4);
+	checkpoint->snapshot_open = pg_result_integer(result, 0, 5) != 0;
 	checkpoint->last_source_us = pg_result_integer(result, 0, 6);
 	pg_result_free(result);
 	return NULL;
@@ -293,9 +293,9 @@ static void append_positions(const struct partition_list *partitions, const stru
 	free(last);
 }
 
-static bool has_generation(const struct checkpoint_update *update)
+static bool has_snapshot(const struct checkpoint_update *update)
 {
-	return update->generation.tx_id != 0 || update->generation.lsn != 0;
+	return update->snapshot.tx_id != 0 || update->snapshot.lsn != 0;
 }
 
 static struct pg_statement *send_statement(struct pg_connection *connection, const struct config *config, bool snapshot)
@@ -317,14 +317,14 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 {
 	struct number epoch = number_of(update->epoch), tx_id = number_of((int64_t)update->last_tx_id);
 	struct number source_us = number_of(update->source_us), rows = number_of((int64_t)update->snapshot_rows);
-	struct number generation_tx_id = number_of((int64_t)update->generation.tx_id);
+	struct number generation_tx_id = number_of((int64_t)update->snapshot.tx_id);
 	char lsn[LSN_TEXT_SIZE], generation_lsn[LSN_TEXT_SIZE];
 	struct buffer arrays[3] = {{0}, {0}, {0}};
-	bool snapshot = has_generation(update);
+	bool snapshot = has_snapshot(update);
 	struct error *error;
 
 	lsn_format(update->last_commit_lsn, lsn);
-	lsn_format(update->generation.lsn, generation_lsn);
+	lsn_format(update->snapshot.lsn, generation_lsn);
 	append_positions(partitions, update, arrays);
 	const char *const parameters[13] = {
 	    config->stream.name,
@@ -339,7 +339,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	    generation_tx_id.text,
 	    generation_lsn,
 	    rows.text,
-	    update->generation_open ? "t" : "f",
+	    update->snapshot_open ? "t" : "f",
 	};
 	error =
 	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 13 : 9, parameters);

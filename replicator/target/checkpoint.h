@@ -60,9 +60,9 @@ struct checkpoint_update {
 	uint64_t last_tx_id;
 	int64_t source_us;      /* commit time at the source of the last transaction; 0 unknown */
 	const char *cluster_id; /* NULL leaves it */
-	struct snapshot_generation generation;
-	bool generation_open;
-	uint64_t snapshot_rows;           /* rows of the generation in this batch */
+	struct snapshot_identity snapshot;
+	bool snapshot_open;
+	uint64_t snapshot_rows;           /* rows of the snapshot in this batch */
 	const struct position *positions; /* the last of each partition counts */
 	size_t position_count;
 };

@@ -54,7 +54,7 @@ static uint64_t *noted_for(struct generation *generation, const struct collectio
 }
 
 static struct error *note_table(const struct generation *generation, struct pg_connection *connection,
-                                const struct binding *binding, const struct snapshot_generation *snapshot)
+                                const struct binding *binding, const struct snapshot_identity *snapshot)
 {
 	struct number tx_id = number_of((int64_t)snapshot->tx_id);
 	char lsn[LSN_TEXT_SIZE];
@@ -83,7 +83,7 @@ static struct error *note_table(const struct generation *generation, struct pg_c
 struct error *generation_note(struct generation *generation, struct pg_connection *connection,
                               struct binding_cache *cache, const struct transaction *transaction)
 {
-	uint64_t wanted = transaction->generation.lsn + 1;
+	uint64_t wanted = transaction->snapshot.lsn + 1;
 
 	for (size_t i = 0; transaction->changes != NULL && i < transaction->change_count; i++) {
 		const struct change *change = transaction->changes[i];
@@ -99,7 +99,7 @@ struct error *generation_note(struct generation *generation, struct pg_connectio
 			continue;
 		}
 		TRY(error);
-		TRY(note_table(generation, connection, binding, &transaction->generation));
+		TRY(note_table(generation, connection, binding, &transaction->snapshot));
 		*noted = wanted;
 	}
 	return NULL;
@@ -303,7 +303,7 @@ static struct error *choose_swept(struct pg_connection *connection, const struct
 }
 
 struct error *generation_sweep(struct generation *generation, struct pg_connection *connection,
-                               const struct snapshot_generation *ended)
+                               const struct snapshot_identity *ended)
 {
 	const struct config *config = generation->config;
 	struct number tx_id = number_of((int64_t)ended->tx_id);

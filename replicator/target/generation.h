@@ -30,6 +30,6 @@ struct error *generation_note(struct generation *generation, struct pg_connectio
  * Its last row is written: removes what it did not contain (resnapshot = "replace"; by each table's rule of deletes).
  */
 struct error *generation_sweep(struct generation *generation, struct pg_connection *connection,
-                               const struct snapshot_generation *ended);
+                               const struct snapshot_identity *ended);
 
 #endif

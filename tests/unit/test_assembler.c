@@ -1,6 +1,6 @@
 /*
  * test_assembler.c - whole transactions from partitions: order, counts, repeats after a restart of the connector,
- * numbers that begin anew, generations of snapshots, large transactions in files, accepted gaps.
+ * numbers that begin anew, snapshots, large transactions in files, accepted gaps.
  */
 #include "base/memory.h"
 #include "event/decoder.h"
@@ -413,7 +413,7 @@ START_TEST(test_accepted_gap_cuts_transactions)
 }
 END_TEST
 
-START_TEST(test_generation_ends_behind_all_its_rows)
+START_TEST(test_snapshot_ends_after_all_its_rows)
 {
 	struct transaction *end;
 
@@ -426,12 +426,12 @@ START_TEST(test_generation_ends_behind_all_its_rows)
 	snapshot_row(ORDERS, "true", 500, 3);
 	expect_rows(0, "3");
 	end = next();
-	ck_assert(end != NULL && end->generation_ends);
+	ck_assert(end != NULL && end->snapshot_ends);
 	transaction_free(end);
 }
 END_TEST
 
-START_TEST(test_generation_end_is_a_hand_over)
+START_TEST(test_snapshot_end_is_a_hand_over)
 {
 	struct transaction *end;
 
@@ -441,8 +441,8 @@ START_TEST(test_generation_end_is_a_hand_over)
 	expect_rows(0, "1");
 	end = next();
 	ck_assert_ptr_nonnull(end);
-	ck_assert(end->generation_ends);
-	ck_assert_uint_eq(end->generation.lsn, 500);
+	ck_assert(end->snapshot_ends);
+	ck_assert_uint_eq(end->snapshot.lsn, 500);
 	ck_assert_uint_eq(end->change_count, 0);
 	transaction_free(end);
 	simple(600, 600, 0);
@@ -466,7 +466,7 @@ START_TEST(test_transaction_waits_for_a_snapshot_that_is_read_later)
 	snapshot_row(ORDERS, "last", 500, 2);
 	expect_rows(0, "2");
 	end = next();
-	ck_assert(end != NULL && end->generation_ends);
+	ck_assert(end != NULL && end->snapshot_ends);
 	transaction_free(end);
 	expect_rows(600, "5");
 }
@@ -483,7 +483,7 @@ START_TEST(test_last_row_elsewhere)
 	simple(600, 600, 0);
 	end = next();
 	ck_assert_ptr_nonnull(end);
-	ck_assert(end->generation_ends);
+	ck_assert(end->snapshot_ends);
 	transaction_free(end);
 	expect_rows(600, "6000 6001");
 }
@@ -504,7 +504,7 @@ START_TEST(test_transactions_before_a_snapshot_go_first)
 	expect_rows(1, "1");
 	expect_rows(0, "9");
 	end = next();
-	ck_assert(end != NULL && end->generation_ends);
+	ck_assert(end != NULL && end->snapshot_ends);
 	transaction_free(end);
 	expect_rows(600, "6000 6001");
 }
@@ -524,7 +524,7 @@ START_TEST(test_half_transaction_before_a_snapshot)
 	expect_nothing();
 	expect_rows(0, "8 9");
 	end = next();
-	ck_assert(end != NULL && end->generation_ends);
+	ck_assert(end != NULL && end->snapshot_ends);
 	transaction_free(end);
 	simple(600, 600, 0);
 	expect_rows(600, "6000 6001");
@@ -677,8 +677,8 @@ int main(void)
 	tcase_add_test(tcase, test_cut_chain_stops);
 	tcase_add_test(tcase, test_new_slot_takes_lower_positions);
 	tcase_add_test(tcase, test_accepted_gap_cuts_transactions);
-	tcase_add_test(tcase, test_generation_ends_behind_all_its_rows);
-	tcase_add_test(tcase, test_generation_end_is_a_hand_over);
+	tcase_add_test(tcase, test_snapshot_ends_after_all_its_rows);
+	tcase_add_test(tcase, test_snapshot_end_is_a_hand_over);
 	tcase_add_test(tcase, test_transaction_waits_for_a_snapshot_that_is_read_later);
 	tcase_add_test(tcase, test_last_row_elsewhere);
 	tcase_add_test(tcase, test_transactions_before_a_snapshot_go_first);

@@ -194,9 +194,9 @@ START_TEST(first_start_then_commit_then_next_start)
 	ck_assert_str_eq(checkpoint.cluster_id, "abc");
 	ck_assert_uint_eq(checkpoint.last_commit_lsn, 0x16B374D848);
 	ck_assert_uint_eq(checkpoint.last_tx_id, 4294967295);
-	ck_assert_uint_eq(checkpoint.generation.tx_id, 0);
-	ck_assert_uint_eq(checkpoint.generation.lsn, 0);
-	ck_assert(!checkpoint.generation_open);
+	ck_assert_uint_eq(checkpoint.snapshot.tx_id, 0);
+	ck_assert_uint_eq(checkpoint.snapshot.lsn, 0);
+	ck_assert(!checkpoint.snapshot_open);
 	ck_assert_uint_eq(checkpoint.offset_count, 3);
 	ck_assert_str_eq(checkpoint.offsets[0].topic, "db.b");
 	ck_assert_int_eq(checkpoint.offsets[0].partition, 3);
@@ -212,12 +212,12 @@ START_TEST(first_start_then_commit_then_next_start)
 }
 END_TEST
 
-START_TEST(snapshot_generations)
+START_TEST(snapshots_are_recorded)
 {
 	struct pg_connection *connection = fresh();
 	struct partition_list *partitions = partition_list_new();
 	struct checkpoint checkpoint;
-	struct checkpoint_update update = {.generation = {700, 0xABC}, .generation_open = true, .snapshot_rows = 10};
+	struct checkpoint_update update = {.snapshot = {700, 0xABC}, .snapshot_open = true, .snapshot_rows = 10};
 
 	expect_no_error(checkpoint_claim(connection, &config, &checkpoint, &update.epoch));
 	checkpoint_free(&checkpoint);
@@ -225,23 +225,23 @@ START_TEST(snapshot_generations)
 	update.snapshot_rows = 5;
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
 	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
-	ck_assert_uint_eq(checkpoint.generation.tx_id, 700);
-	ck_assert_uint_eq(checkpoint.generation.lsn, 0xABC);
-	ck_assert(checkpoint.generation_open);
+	ck_assert_uint_eq(checkpoint.snapshot.tx_id, 700);
+	ck_assert_uint_eq(checkpoint.snapshot.lsn, 0xABC);
+	ck_assert(checkpoint.snapshot_open);
 	checkpoint_free(&checkpoint);
-	update.generation_open = false;
+	update.snapshot_open = false;
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
 	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
-	ck_assert(!checkpoint.generation_open);
+	ck_assert(!checkpoint.snapshot_open);
 	checkpoint_free(&checkpoint);
 	postgres_expect(connection, "SELECT snapshot_rows FROM " SCHEMA ".status", "20");
 	/* The next snapshot. */
-	update.generation = (struct snapshot_generation){701, 0xABD};
-	update.generation_open = true;
+	update.snapshot = (struct snapshot_identity){701, 0xABD};
+	update.snapshot_open = true;
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
 	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
-	ck_assert_uint_eq(checkpoint.generation.tx_id, 701);
-	ck_assert(checkpoint.generation_open);
+	ck_assert_uint_eq(checkpoint.snapshot.tx_id, 701);
+	ck_assert(checkpoint.snapshot_open);
 	checkpoint_free(&checkpoint);
 	partition_list_free(partitions);
 	pg_disconnect(connection);
@@ -258,8 +258,8 @@ START_TEST(fenced_instance_writes_nothing)
 	struct checkpoint_update update = {.positions = positions,
 	                                   .position_count = 1,
 	                                   .last_commit_lsn = 5,
-	                                   .generation = {1, 1},
-	                                   .generation_open = true};
+	                                   .snapshot = {1, 1},
+	                                   .snapshot_open = true};
 	int64_t new_epoch = 0;
 
 	expect_no_error(checkpoint_claim(old, &config, &checkpoint, &update.epoch));
@@ -530,7 +530,7 @@ int main(void)
 	tcase_add_test(tests, two_install_at_once);
 	tcase_add_test(tests, printed_schema_is_the_installed_one);
 	tcase_add_test(tests, first_start_then_commit_then_next_start);
-	tcase_add_test(tests, snapshot_generations);
+	tcase_add_test(tests, snapshots_are_recorded);
 	tcase_add_test(tests, fenced_instance_writes_nothing);
 	tcase_add_test(tests, claim_on_a_target_that_went_back_is_another);
 	tcase_add_test(tests, reclaim_ends_our_lost_session);

@@ -572,7 +572,7 @@ END_TEST
 START_TEST(a_snapshot_removes_its_own)
 {
 	struct generation *generation = generation_new(&config);
-	const struct snapshot_generation snapshot = {700, 0x100};
+	const struct snapshot_identity snapshot = {700, 0x100};
 
 	postgres_execute(connection,
 	                 "INSERT INTO rules.items VALUES (1, 'DE', 'old', 'shop_a'), (2, 'DE', 'old', 'shop_a'),"
@@ -581,7 +581,7 @@ START_TEST(a_snapshot_removes_its_own)
 	                 "INSERT INTO rules.heir VALUES (7, 'DE', 'own', 'shop_a');"
 	                 "INSERT INTO rules.orders VALUES (1, 'DE', 'old'), (2, 'AT', 'old'), (3, 'FR', 'mine')");
 	begin();
-	last->generation = snapshot;
+	last->snapshot = snapshot;
 	add(SHOP_A, 'r', NULL, "1|DE|new");
 	add(ORDERS, 'r', NULL, "1|DE|new");
 	add(ORDERS, 'r', NULL, "4|FR|new");

@@ -358,8 +358,8 @@ START_TEST(test_excluded_table_ends_the_snapshot)
 		transaction = next_transaction(WAIT_MS);
 		ck_assert_ptr_nonnull(transaction);
 		ck_assert_int_eq(transaction->kind, TRANSACTION_SNAPSHOT);
-		ck_assert_uint_eq(transaction->generation.tx_id, 77);
-		ended = ended || transaction->generation_ends;
+		ck_assert_uint_eq(transaction->snapshot.tx_id, 77);
+		ended = ended || transaction->snapshot_ends;
 		row = row || transaction->change_count == 1;
 		ck_assert_uint_le(transaction->change_count, 1);
 	}
