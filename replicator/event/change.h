@@ -73,11 +73,11 @@ enum change_operation {
 	CHANGE_MESSAGE = 'm' /* pg_logical_emit_message */
 };
 
-/* source.snapshot */
+/* Whether the event is a row of a snapshot: op "r" without a transaction. Of which kind, source.snapshot says. */
 enum snapshot_mark {
-	SNAPSHOT_NONE, /* "false" or absent: streamed */
-	SNAPSHOT_ROW,  /* "true", "first", "first_in_data_collection", "last_in_data_collection" */
-	SNAPSHOT_LAST, /* "last": the snapshot ends with this row */
+	SNAPSHOT_NONE, /* streamed, whatever source.snapshot says */
+	SNAPSHOT_ROW,  /* of a full one, initial or blocking */
+	SNAPSHOT_LAST, /* "last": the full one ends with this row */
 	SNAPSHOT_INCREMENTAL
 };
 

@@ -247,6 +247,21 @@ static struct error *find_other_key(struct decoder *decoder, struct partition_ca
 	return NULL;
 }
 
+/*
+ * A snapshot row is an event with op "r" and without a transaction. The connector also marks streamed events with
+ * source.snapshot = "true" after a blocking snapshot that was interrupted (seen with 3.7.0).
+ */
+static enum snapshot_mark snapshot_mark(const struct envelope *envelope)
+{
+	const struct envelope_source *source = &envelope->source;
+
+	if (envelope->operation != CHANGE_READ || envelope->in_transaction)
+		return SNAPSHOT_NONE;
+	if (source->snapshot == SNAPSHOT_LAST || source->snapshot == SNAPSHOT_INCREMENTAL)
+		return source->snapshot;
+	return source->lsn == 0 && source->tx_id == 0 ? SNAPSHOT_INCREMENTAL : SNAPSHOT_ROW;
+}
+
 static struct error *fill_source(struct change *change, const struct envelope *envelope,
                                  const struct raw_message *message)
 {
@@ -264,7 +279,7 @@ static struct error *fill_source(struct change *change, const struct envelope *e
 	change->offset = message->offset;
 	change->partition = message->partition;
 	change->operation = (uint8_t)envelope->operation;
-	change->snapshot = (uint8_t)source->snapshot;
+	change->snapshot = (uint8_t)snapshot_mark(envelope);
 	return NULL;
 }
 

@@ -500,6 +500,50 @@ START_TEST(test_errors_hold_no_values)
 }
 END_TEST
 
+/* A snapshot row is an event with op "r" and without a transaction, whatever source.snapshot says. */
+static const struct {
+	const char *op;
+	const char *snapshot; /* the field of source, or "" */
+	const char *lsn;      /* of source, and its txId */
+	const char *transaction;
+	enum snapshot_mark mark;
+} snapshot_cases[] = {
+    {"r", "\"snapshot\":\"first\",", "9", "null", SNAPSHOT_ROW},
+    {"r", "\"snapshot\":\"first_in_data_collection\",", "9", "null", SNAPSHOT_ROW},
+    {"r", "\"snapshot\":\"last_in_data_collection\",", "9", "null", SNAPSHOT_ROW},
+    {"r", "\"snapshot\":\"true\",", "9", "null", SNAPSHOT_ROW},
+    {"r", "\"snapshot\":\"last\",", "9", "null", SNAPSHOT_LAST},
+    {"r", "\"snapshot\":\"incremental\",", "null", "null", SNAPSHOT_INCREMENTAL},
+    {"r", "\"snapshot\":\"false\",", "9", "null", SNAPSHOT_ROW},
+    {"r", "", "9", "null", SNAPSHOT_ROW},
+    {"r", "\"snapshot\":\"false\",", "null", "null", SNAPSHOT_INCREMENTAL},
+    /* after a blocking snapshot that was interrupted */
+    {"c", "\"snapshot\":\"true\",", "9", "{\"id\":\"7:9\",\"total_order\":1}", SNAPSHOT_NONE},
+    {"u", "\"snapshot\":\"true\",", "9", "{\"id\":\"7:9\",\"total_order\":1}", SNAPSHOT_NONE},
+    {"d", "\"snapshot\":\"last\",", "9", "{\"id\":\"7:9\",\"total_order\":1}", SNAPSHOT_NONE},
+    {"t", "\"snapshot\":\"first\",", "9", "{\"id\":\"7:9\",\"total_order\":1}", SNAPSHOT_NONE},
+    {"c", "\"snapshot\":\"true\",", "9", "null", SNAPSHOT_NONE}, /* transactions = "off" */
+    {"r", "\"snapshot\":\"true\",", "9", "{\"id\":\"7:9\",\"total_order\":1}", SNAPSHOT_NONE},
+};
+
+START_TEST(test_what_a_snapshot_row_is)
+{
+	char value[512];
+
+	snprintf(value, sizeof(value),
+	         "{\"before\":%s,\"after\":%s,\"op\":\"%s\",\"source\":{\"schema\":\"s\",\"table\":\"t\",\"ts_us\":5,%s"
+	         "\"txId\":%s,\"lsn\":%s},\"transaction\":%s}",
+	         snapshot_cases[_i].op[0] == 'd' ? "{\"id\":1}" : "null",
+	         strchr("dt", snapshot_cases[_i].op[0]) != NULL ? "null" : "{\"id\":1}", snapshot_cases[_i].op,
+	         snapshot_cases[_i].snapshot, snapshot_cases[_i].lsn, snapshot_cases[_i].lsn,
+	         snapshot_cases[_i].transaction);
+	struct change *change = decode_good(snapshot_cases[_i].op[0] == 't' ? NULL : "{\"id\":1}", value);
+
+	ck_assert_int_eq(change->snapshot, snapshot_cases[_i].mark);
+	change_release(change);
+}
+END_TEST
+
 START_TEST(test_nothing_to_apply)
 {
 	static const char *const values[] = {
@@ -943,6 +987,7 @@ int main(void)
 	tcase_add_loop_test(tests, test_bad_messages, 0, sizeof(bad_messages) / sizeof(bad_messages[0]));
 	tcase_add_test(tests, test_deep_nesting);
 	tcase_add_test(tests, test_errors_hold_no_values);
+	tcase_add_loop_test(tests, test_what_a_snapshot_row_is, 0, sizeof(snapshot_cases) / sizeof(snapshot_cases[0]));
 	tcase_add_test(tests, test_nothing_to_apply);
 	tcase_add_test(tests, test_order_and_white_space);
 	tcase_add_test(tests, test_strings_are_unescaped);

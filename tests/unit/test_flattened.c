@@ -51,6 +51,24 @@ START_TEST(test_delete_and_transaction)
 }
 END_TEST
 
+/* Streamed, though the connector marks it as a row of the snapshot that was interrupted. */
+START_TEST(test_snapshot_marks)
+{
+	struct change *change =
+	    decode_good("{\"id\":1}",
+	                "{\"id\":1,\"__deleted\":\"false\",\"__op\":\"u\",\"__txId\":7,\"__lsn\":99,\"__schema\":\"s\","
+	                "\"__table\":\"t\",\"__snapshot\":\"true\",\"__transaction_id\":\"7:99\","
+	                "\"__transaction_total_order\":2}");
+
+	ck_assert_int_eq(change->snapshot, SNAPSHOT_NONE);
+	change_release(change);
+	change = decode_good("{\"id\":1}", "{\"id\":1,\"__deleted\":\"false\",\"__op\":\"r\",\"__txId\":7,\"__lsn\":99,"
+	                                   "\"__schema\":\"s\",\"__table\":\"t\",\"__snapshot\":null}");
+	ck_assert_int_eq(change->snapshot, SNAPSHOT_ROW);
+	change_release(change);
+}
+END_TEST
+
 START_TEST(test_typed)
 {
 	struct change *change = decode_good(
@@ -123,6 +141,7 @@ int main(void)
 	tcase_add_checked_fixture(cases, decoding_setup, decoding_teardown);
 	tcase_add_test(cases, test_insert);
 	tcase_add_test(cases, test_delete_and_transaction);
+	tcase_add_test(cases, test_snapshot_marks);
 	tcase_add_test(cases, test_typed);
 	tcase_add_test(cases, test_envelopes_between);
 	tcase_add_test(cases, test_refusals);
