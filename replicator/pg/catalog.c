@@ -24,7 +24,7 @@ static const char TABLES_SQL[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,"
     "       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> "
     "'D')::int,"
-    "       c.reltuples::bigint"
+    "       c.reltuples::bigint, coalesce(pg_partition_root(c.oid)::oid, 0)"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" TABLE_FILTER TABLE_ORDER;
 
 /* Domains, over domains too, down to their base type and its modifier; then an array to its element, likewise. */
@@ -223,6 +223,7 @@ static const struct table_image *read_image(struct reader *reader, const struct 
 	image->replica_identity = pg_result_text(tables, row, 4)[0];
 	image->user_triggers = flag(tables, row, 5);
 	image->estimated_rows = pg_result_integer(tables, row, 6);
+	image->root_oid = (uint32_t)pg_result_integer(tables, row, 7);
 	read_columns(reader, image);
 	read_keys(reader, image);
 	read_foreign_keys(reader, image);

@@ -43,6 +43,7 @@ struct foreign_key_image {
 
 struct table_image {
 	uint32_t oid;
+	uint32_t root_oid; /* of a partitioned table and of its partitions: the topmost table; else 0 */
 	const char *schema;
 	const char *name;
 	char relkind;          /* r, p (partitioned), v, f */

@@ -380,6 +380,30 @@ static bool has_cascade(const struct table_image *image)
 	return false;
 }
 
+/* Relations with equal columns share them (registry.c). */
+static bool have_one_shape(const struct relation *a, const struct relation *b)
+{
+	return a->columns == b->columns && a->column_count == b->column_count && a->typed == b->typed &&
+	       a->adjusted == b->adjusted && a->key_count == b->key_count &&
+	       (a->key_count == 0 ||
+	        memcmp(a->key_columns, b->key_columns, a->key_count * sizeof(*a->key_columns)) == 0);
+}
+
+static bool are_twins(const struct binding *a, const struct binding *b)
+{
+	return a->image->oid == b->image->oid && a->rule == b->rule && !a->strict && !b->strict &&
+	       have_one_shape(a->relation, b->relation) &&
+	       (a->source_column == NULL || strcmp(a->source_value, b->source_value) == 0);
+}
+
+static struct binding *find_twin(const struct binding_cache *cache, struct binding *binding)
+{
+	for (size_t i = 0; i < cache->binding_count; i++)
+		if (are_twins(cache->bindings[i], binding))
+			return cache->bindings[i];
+	return binding;
+}
+
 static void remember(struct binding_cache *cache, struct binding *binding)
 {
 	uint32_t relation = binding->relation->number;
@@ -393,6 +417,7 @@ static void remember(struct binding_cache *cache, struct binding *binding)
 		cache->relation_count = count;
 	}
 	cache->by_relation[relation] = binding;
+	binding->twin = find_twin(cache, binding);
 	cache->bindings = memory_grow(cache->bindings, cache->binding_count + 1, sizeof(*cache->bindings));
 	binding->number = (uint32_t)cache->binding_count;
 	cache->bindings[cache->binding_count++] = binding;

@@ -53,6 +53,11 @@ struct binding {
 	unsigned rank;       /* tables that it refers to have lower ones */
 	unsigned copy_pause; /* batches for which inserts go by upsert: a COPY met a row that was there */
 	uint32_t number;     /* 0, 1, 2…: an index for arrays of the users */
+	/*
+	 * The first binding of the cache that writes each row as this one does: partitions, or tables of several schemas,
+	 * that a rule maps to one table. Itself, if there is no other. Plans fold the rows of twins together.
+	 */
+	struct binding *twin;
 };
 
 /* What goes into the column of a row whose values stand by the relation's columns. */
@@ -89,7 +94,10 @@ enum membership binding_membership(const struct binding *binding, const struct v
 const struct column_image *binding_target_column(const struct binding *binding, uint32_t number,
                                                  const struct column_rule *rule, bool *ambiguous);
 
-/* Whether a row of the one may be a row of the other: two shapes of a table, or two tables that share one. */
+/*
+ * Whether a row of the one may be a row of the other: two shapes of a table, two tables that share one, a partitioned
+ * table and one of its partitions.
+ */
 bool binding_may_meet(const struct binding *a, const struct binding *b);
 
 /*

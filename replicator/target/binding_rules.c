@@ -185,9 +185,16 @@ enum membership binding_membership(const struct binding *binding, const struct v
 	           : MEMBERSHIP_OUT;
 }
 
+/* Partitions of one table that have no partitions themselves have no row in common. */
+static bool share_rows(const struct table_image *a, const struct table_image *b)
+{
+	return a->oid == b->oid ||
+	       (a->root_oid != 0 && a->root_oid == b->root_oid && (a->relkind == 'p' || b->relkind == 'p'));
+}
+
 bool binding_may_meet(const struct binding *a, const struct binding *b)
 {
-	if (a->image->oid != b->image->oid)
+	if (!share_rows(a->image, b->image))
 		return false;
 	return a->source_column == NULL || b->source_column == NULL || a->key_count == 0 || b->key_count == 0 ||
 	       a->columns[a->key[a->key_count - 1]].image != a->source_column ||

@@ -20,6 +20,11 @@ struct plan {
 	struct plan_left_out left_out;
 	const struct change **messages;
 	size_t message_count;
+	/* The bindings of all changes in the plan, including those of the transaction that is being added. */
+	struct binding **used;
+	size_t used_count;
+	bool *is_used; /* by binding->number */
+	size_t is_used_count;
 };
 
 struct plan *plan_new(void)
@@ -38,6 +43,8 @@ void plan_free(struct plan *plan)
 	free(plan->rows);
 	free(plan->slots);
 	free(plan->messages);
+	free(plan->used);
+	free(plan->is_used);
 	free(plan);
 }
 
@@ -97,6 +104,8 @@ static void grow_slots(struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		size_t slot = plan->rows[i].hash & (count - 1);
 
+		if (plan->rows[i].binding->key_count == 0) /* nobody looks for it */
+			continue;
 		while (plan->slots[slot] != 0)
 			slot = (slot + 1) & (count - 1);
 		plan->slots[slot] = (uint32_t)i + 1;
@@ -277,6 +286,44 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 	return folded;
 }
 
+static void mark_used(struct plan *plan, struct binding *binding)
+{
+	if (binding->number >= plan->is_used_count) {
+		size_t count = (size_t)binding->number + 64;
+
+		plan->is_used = memory_grow(plan->is_used, count, sizeof(*plan->is_used));
+		memset(plan->is_used + plan->is_used_count, 0, (count - plan->is_used_count) * sizeof(*plan->is_used));
+		plan->is_used_count = count;
+	}
+	plan->is_used[binding->number] = true;
+	plan->used = memory_grow(plan->used, plan->used_count + 1, sizeof(struct binding *));
+	plan->used[plan->used_count++] = binding;
+}
+
+/*
+ * The plan loses the order of changes in different bindings, so two bindings that may write the same row cannot be in
+ * one plan. False: the binding cannot be used in this plan.
+ */
+static bool use_binding(struct plan *plan, struct binding *binding)
+{
+	if (binding->number < plan->is_used_count && plan->is_used[binding->number])
+		return true;
+	for (size_t i = 0; i < plan->used_count; i++)
+		if (binding_may_meet(plan->used[i], binding))
+			return false;
+	mark_used(plan, binding);
+	return true;
+}
+
+/* The binding that plans have for the rows of a relation. */
+static struct error *find_binding(struct binding_cache *cache, struct pg_connection *connection,
+                                  const struct relation *relation, struct binding **binding)
+{
+	TRY(binding_find(cache, connection, relation, binding));
+	*binding = (*binding)->twin;
+	return NULL;
+}
+
 /* Whether every change of the transaction can be folded, looked at before the plan is touched. */
 static struct error *may_fold(struct binding_cache *cache, struct pg_connection *connection, struct plan *plan,
                               const struct transaction *transaction, bool *may)
@@ -292,14 +339,8 @@ static struct error *may_fold(struct binding_cache *cache, struct pg_connection 
 			*may = false;
 			return NULL;
 		}
-		TRY(binding_find(cache, connection, change->relation, &binding));
-		for (uint32_t j = 0; j < binding_cache_count(cache); j++) {
-			/* Two shapes of one table in a batch: their order counts. */
-			const struct binding *other = binding_cache_get(cache, j);
-
-			if (other != binding && binding_may_meet(other, binding) && plan->count > 0)
-				*may = false;
-		}
+		TRY(find_binding(cache, connection, change->relation, &binding));
+		*may = use_binding(plan, binding);
 	}
 	return NULL;
 }
@@ -310,6 +351,9 @@ static void reset(struct plan *plan)
 	plan->count = 0;
 	plan->left_out = (struct plan_left_out){0};
 	plan->message_count = 0;
+	plan->used_count = 0;
+	if (plan->is_used_count > 0)
+		memset(plan->is_used, 0, plan->is_used_count * sizeof(*plan->is_used));
 	if (plan->slot_count > 0)
 		memset(plan->slots, 0, plan->slot_count * sizeof(*plan->slots));
 }
@@ -332,7 +376,7 @@ static bool fold_transaction(struct plan *plan, struct binding_cache *cache, str
 			add_message(plan, change);
 			continue;
 		}
-		error = binding_find(cache, connection, change->relation, &binding);
+		error = find_binding(cache, connection, change->relation, &binding);
 		if (error != NULL || !fold_change(plan, binding, change)) {
 			error_free(
 			    error); /* may_fold bound all of them: this one says the same again when it goes strictly */

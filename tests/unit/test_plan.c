@@ -1,0 +1,316 @@
+/*
+ * test_plan.c - which changes one plan may hold: shapes of a table, tables that share one, partitions; on a real server.
+ * Each scenario runs folded and change by change, and ends the same.
+ */
+#include "base/arena.h"
+#include "base/memory.h"
+#include "postgres.h"
+#include "target/batch.h"
+#include "target/checkpoint.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char SCHEMA_SQL[] =
+    "SET client_min_messages = warning; DROP SCHEMA IF EXISTS plans, plans_state CASCADE; CREATE SCHEMA plans;"
+    "CREATE TABLE plans.t (id int PRIMARY KEY, v text, w text, own text DEFAULT 'none');"
+    "CREATE TABLE plans.whole (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);"
+    "CREATE TABLE plans.low PARTITION OF plans.whole FOR VALUES FROM (0) TO (1000);"
+    "CREATE TABLE plans.high PARTITION OF plans.whole FOR VALUES FROM (1000) TO (100000);";
+
+static const struct table_rule rules[] = {{.match = "parts.*", .rename = "plans.t"},
+                                          {.match = "other.*", .rename = "plans.t"}};
+static const struct config config = {.file = "test.conf",
+                                     .stream.name = "s",
+                                     .target = {.schema = "plans_state"},
+                                     .tables = rules,
+                                     .table_count = 2};
+
+static const struct column narrow[] = {{.name = "id", .encoding = ENCODING_NUMBER},
+                                       {.name = "v", .encoding = ENCODING_TEXT}};
+static const struct column wide[] = {{.name = "id", .encoding = ENCODING_NUMBER},
+                                     {.name = "v", .encoding = ENCODING_TEXT},
+                                     {.name = "w", .encoding = ENCODING_TEXT}};
+static const uint32_t first_column[1] = {0};
+
+enum { NARROW, WIDE, EMPTY, PART_A, PART_B, OTHER, WHOLE, LOW, HIGH, RELATIONS };
+
+static const struct {
+	const char *schema, *table;
+	const struct column *columns;
+	uint32_t count;
+} tables[RELATIONS] = {
+    [NARROW] = {"plans", "t", narrow, 2}, [WIDE] = {"plans", "t", wide, 3},
+    [EMPTY] = {"plans", "t", NULL, 0}, /* of a TRUNCATE */
+    [PART_A] = {"parts", "a", narrow, 2}, [PART_B] = {"parts", "b", narrow, 2},
+    [OTHER] = {"other", "t", narrow, 2},  [WHOLE] = {"plans", "whole", narrow, 2},
+    [LOW] = {"plans", "low", narrow, 2},  [HIGH] = {"plans", "high", narrow, 2},
+};
+
+static struct collection collections[RELATIONS];
+static struct relation relations[RELATIONS];
+static struct arena *memory;
+static struct pg_connection *connection;
+static struct binding_cache *bindings;
+static struct partition_list *partitions;
+static struct plan *plan;
+static struct row_sender *sender;
+static struct transaction *first, *last;
+static size_t batches;
+
+static void set_up(void)
+{
+	for (uint32_t i = 0; i < RELATIONS; i++) {
+		collections[i] = (struct collection){.name = tables[i].table,
+		                                     .schema = tables[i].schema,
+		                                     .table = tables[i].table,
+		                                     .number = i};
+		relations[i] = (struct relation){.collection = &collections[i],
+		                                 .schema = tables[i].schema,
+		                                 .table = tables[i].table,
+		                                 .number = i,
+		                                 .column_count = tables[i].count,
+		                                 .columns = tables[i].columns,
+		                                 .key_count = tables[i].count > 0 ? 1 : 0,
+		                                 .key_columns = first_column,
+		                                 .typed = true};
+	}
+	memory = arena_new();
+	connection = postgres_connect();
+	postgres_execute(connection, SCHEMA_SQL);
+	expect_no_error(checkpoint_install_schema(connection, "plans_state"));
+	bindings = binding_cache_new(&config);
+	binding_cache_forget(bindings, false);
+	partitions = partition_list_new();
+	partition_list_add(partitions, "p", 0);
+	plan = plan_new();
+	sender = row_sender_new();
+	first = last = NULL;
+}
+
+static void tear_down(void)
+{
+	row_sender_free(sender);
+	plan_free(plan);
+	partition_list_free(partitions);
+	binding_cache_free(bindings);
+	pg_disconnect(connection);
+	arena_free(memory);
+}
+
+static void begin(void)
+{
+	struct transaction *transaction = arena_alloc_zeroed(memory, sizeof(*transaction));
+
+	transaction->changes = arena_alloc_zeroed(memory, 64 * sizeof(struct change *));
+	if (last != NULL)
+		last->next = transaction;
+	else
+		first = transaction;
+	last = transaction;
+}
+
+/* "1|a|~": by the relation's columns; ~ is unchanged, nothing is NULL. */
+static const struct value *image(const struct relation *relation, const char *text)
+{
+	struct value *values = arena_alloc_zeroed(memory, 8 * sizeof(*values));
+
+	for (uint32_t i = 0; i < relation->column_count; i++) {
+		size_t length = strcspn(text, "|");
+
+		if (length == 1 && *text == '~')
+			values[i].kind = VALUE_UNCHANGED;
+		else if (length > 0)
+			values[i] = (struct value){arena_copy(memory, text, length), (uint32_t)length,
+			                           relation->columns[i].encoding == ENCODING_NUMBER ? VALUE_NUMBER
+			                                                                            : VALUE_STRING};
+		text += length + (text[length] == '|');
+	}
+	return values;
+}
+
+/* A delete's row is its old one, every other's the new one. */
+static void add(int relation, char operation, const char *row)
+{
+	struct change *change = arena_alloc_zeroed(memory, sizeof(*change));
+	const struct value *values = operation == 't' ? NULL : image(&relations[relation], row);
+
+	*change = (struct change){.relation = &relations[relation],
+	                          .operation = (uint8_t)operation,
+	                          .before = operation == 'd' ? values : NULL,
+	                          .after = operation == 'd' ? NULL : values};
+	last->changes[last->change_count++] = change;
+}
+
+static void apply_strictly(const struct transaction *transaction)
+{
+	struct batch_counts counts = {0};
+
+	expect_no_error(batch_apply_strictly(sender, connection, bindings, partitions, transaction, &counts));
+}
+
+/* What begin() and add() gathered; counts the target's transactions. */
+static void apply(bool folded)
+{
+	struct batch_counts counts = {0};
+	const struct transaction *next = first;
+
+	for (batches = 0; next != NULL; batches++) {
+		size_t covered = 0;
+
+		if (folded)
+			expect_no_error(plan_build(plan, bindings, connection, next, &covered));
+		postgres_execute(connection, "BEGIN");
+		if (covered == 0) {
+			apply_strictly(next);
+			next = next->next;
+		} else {
+			expect_no_error(batch_apply_plan(sender, connection, plan, bindings, &counts));
+		}
+		postgres_execute(connection, "COMMIT");
+		for (; covered > 0; covered--)
+			next = next->next;
+	}
+	first = last = NULL;
+}
+
+#define ROWS(table) "SELECT coalesce(string_agg(id || coalesce(v, '-'), ' ' ORDER BY id), '') FROM plans." table
+
+static void expect_rows(const char *expected)
+{
+	postgres_expect(connection, ROWS("t"), expected);
+}
+
+/* No DDL log, and the target was altered first: both shapes are in one transaction. */
+START_TEST(two_shapes_in_one_transaction)
+{
+	begin();
+	add(NARROW, 'c', "1|a");
+	add(NARROW, 'c', "2|b");
+	add(WIDE, 'd', "2||");
+	apply(_i == 1);
+	expect_rows("1a");
+	begin();
+	add(WIDE, 'd', "1||");
+	add(NARROW, 'c', "1|a");
+	add(WIDE, 'u', "1|b|x");
+	add(NARROW, 'u', "1|c");
+	apply(_i == 1);
+	expect_rows("1c");
+	postgres_expect(connection, "SELECT w FROM plans.t", "x");
+}
+END_TEST
+
+/* The shapes of two transactions. */
+START_TEST(a_shape_after_another)
+{
+	begin();
+	add(NARROW, 'c', "1|a");
+	begin();
+	add(WIDE, 'd', "1||");
+	begin();
+	add(NARROW, 'c', "2|b");
+	begin();
+	add(NARROW, 'u', "2|c");
+	apply(_i == 1);
+	expect_rows("2c");
+	ck_assert_uint_eq(batches, _i == 1 ? 3 : 4);
+}
+END_TEST
+
+/* A row goes from one to the other. */
+START_TEST(two_names_of_one_table)
+{
+	begin();
+	add(PART_A, 'c', "1|a");
+	add(OTHER, 'd', "1|");
+	add(OTHER, 'c', "2|b");
+	add(PART_B, 'd', "2|");
+	add(PART_B, 'c', "3|c");
+	apply(_i == 1);
+	expect_rows("3c");
+}
+END_TEST
+
+/* Partitions that a rule maps to one table are folded as one. */
+START_TEST(partitions_in_one_table)
+{
+	begin();
+	add(PART_A, 'c', "1|a");
+	begin();
+	add(PART_A, 'd', "1|");
+	add(PART_B, 'c', "1|b");
+	begin();
+	add(PART_B, 'u', "1|~");
+	add(PART_B, 'c', "2|c");
+	add(PART_B, 'd', "2|");
+	add(PART_A, 'c', "2|d");
+	apply(_i == 1);
+	expect_rows("1b 2d");
+	ck_assert_uint_eq(batches, _i == 1 ? 1 : 3);
+}
+END_TEST
+
+/* A snapshot reads the partitioned table, and the stream names its partitions. */
+START_TEST(a_partitioned_table_and_its_partitions)
+{
+	begin();
+	add(WHOLE, 'r', "1|a");
+	add(WHOLE, 'r', "2|b");
+	add(WHOLE, 'r', "2000|c");
+	begin();
+	add(LOW, 'd', "1|");
+	begin();
+	add(HIGH, 'd', "2000|");
+	add(LOW, 'c', "3|d");
+	apply(_i == 1);
+	postgres_expect(connection, ROWS("whole"), "2b 3d");
+	ck_assert_uint_eq(batches, _i == 1 ? 2 : 3);
+}
+END_TEST
+
+/* What was in the cache before does not cut later transactions apart. */
+START_TEST(a_truncate_and_an_earlier_shape_do_not_stick)
+{
+	begin();
+	add(WIDE, 'c', "1|a|x");
+	begin();
+	add(EMPTY, 't', NULL);
+	begin();
+	add(OTHER, 'c', "2|b");
+	add(PART_A, 'c', "3|c");
+	apply(true);
+	expect_rows("2b 3c");
+	for (int i = 0; i < 100; i++) {
+		begin();
+		add(NARROW, 'c', arena_format(memory, "%d|x", 10 + i));
+	}
+	apply(true);
+	ck_assert_uint_eq(batches, 1);
+	postgres_expect(connection, "SELECT count(*) FROM plans.t", "102");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("plan");
+	TCase *tests = tcase_create("all");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, two_shapes_in_one_transaction, 0, 2);
+	tcase_add_loop_test(tests, a_shape_after_another, 0, 2);
+	tcase_add_loop_test(tests, two_names_of_one_table, 0, 2);
+	tcase_add_loop_test(tests, partitions_in_one_table, 0, 2);
+	tcase_add_loop_test(tests, a_partitioned_table_and_its_partitions, 0, 2);
+	tcase_add_test(tests, a_truncate_and_an_earlier_shape_do_not_stick);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
