@@ -20,6 +20,9 @@ SHELL := /bin/bash
 V ?= 0
 Q = $(if $(filter 0,$(V)),@echo "  $(1) $@";)
 
+# The option, if the compiler knows it: clang before 16 refuses -ftrivial-auto-var-init=zero.
+supported = $(shell $(CC) $(1) -xc -c -o /dev/null /dev/null 2>/dev/null && echo "$(1)")
+
 PACKAGES := rdkafka libpq jansson libconfig libxxhash libcurl libmicrohttpd libcrypto
 TEST_PACKAGES := check
 
@@ -37,7 +40,7 @@ FLAVOUR :=
 CFLAGS ?= -O2 -g
 # The OpenSSF's "Compiler Options Hardening Guide for C and C++".
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fPIE \
-	-fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero
+	-fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing $(call supported,-ftrivial-auto-var-init=zero)
 ifeq ($(shell uname -m),x86_64)
 HARDENING += -fcf-protection=full
 endif
@@ -47,7 +50,10 @@ endif
 BUILD ?= build$(FLAVOUR)
 BIN ?= bin$(FLAVOUR)
 
-WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wconversion -Werror
+# A compiler that is newer than the code may warn, and the build must still succeed there. WERROR=1 (.ci/run sets it) makes warnings errors.
+WERROR ?= 0
+WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wconversion \
+	$(if $(filter 1,$(WERROR)),-Werror)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DREPLICATOR_VERSION='"$(VERSION)"' -Ireplicator $(WARNINGS) $(HARDENING) \
 	-pthread -MMD -MP $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_HARDENING) -pthread $(LDFLAGS)
@@ -81,7 +87,7 @@ FORMATTED = $(wildcard replicator/*.[ch] replicator/*/*.[ch] tests/unit/*.[ch] b
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all unit golden e2e faults fuzz asan tsan rooms format format-check docs check install clean FORCE
+.PHONY: all unit golden e2e faults fuzz asan tsan syntax rooms format format-check docs check install clean FORCE
 
 all: $(PROGRAMS)
 
@@ -156,6 +162,14 @@ asan:
 
 tsan:
 	$(MAKE) SANITIZE=thread all unit
+
+# What the compiler says of all sources and tests, without a build: make WERROR=1 CC=clang syntax.
+SYNTAX := $(patsubst %.c,%.syntax,$(SOURCES) $(wildcard $(MAINS)) $(wildcard tests/unit/*.c))
+
+syntax: $(SYNTAX)
+
+$(SYNTAX): %.syntax: FORCE
+	$(call Q,WARN)$(CC) $(filter-out -MMD -MP,$(if $(filter tests/%,$@),$(TEST_CFLAGS),$(ALL_CFLAGS))) -fsyntax-only $*.c
 
 rooms:
 	tests/rooms_test.sh

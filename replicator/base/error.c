@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-static char *format_message(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static char *format_message(const char *format, va_list arguments)
 {
 	char *text = NULL;
 

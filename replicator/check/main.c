@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 	struct error *error;
 
 	if (!check_options_parse(argc, argv, &options, &code))
-		return code;
+		return (int)code;
 	signals_install();
 	error = config_load(options.config_file, &config);
 	if (error == NULL) {
@@ -113,5 +113,5 @@ int main(int argc, char **argv)
 		perror(CHECK_PROGRAM ": writing the result");
 		code = EXIT_UNCHECKED;
 	}
-	return code;
+	return (int)code;
 }

@@ -56,7 +56,7 @@ void command_usage_error(const struct command *command, const char *format, ...)
 
 int command_fail(struct error *error)
 {
-	int code = exit_code_of(error->class);
+	int code = (int)exit_code_of(error->class);
 
 	if (error->class != ERROR_INTERRUPTED)
 		fprintf(stderr, "%s\n", error->message);

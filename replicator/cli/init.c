@@ -117,6 +117,7 @@ static struct error *read_images(const struct init *init, struct arena *arena, c
 	struct pg_result *result = NULL;
 	struct error *error = NULL;
 
+	*images = NULL;
 	*count = 0;
 	if (init->config->source.dsn == NULL)
 		return error_new(ERROR_CONFIGURATION, "%s: source.dsn is missing: --tables reads the source's tables",

@@ -65,8 +65,8 @@ static void print_rule_example(FILE *out, const char *mark)
 	    "{ match = \"public.orders\"; rename = \"sales.{table}\";",
 	    "\tfilter = { column = \"country\"; in = [\"DE\", \"AT\"]; };",
 	    "\tcolumns = ( { match = \"state\"; cast_from = \"integer\"; } ); },",
-	    "{ match = \"shop_*.items\"; rename = \"sales.items\"; source_column = \"shop\"; source_value = "
-	    "\"{schema}\"; },",
+	    ("{ match = \"shop_*.items\"; rename = \"sales.items\"; source_column = \"shop\"; source_value = "
+	     "\"{schema}\"; },"),
 	    "{ match = \"audit.*\"; exclude = true; }",
 	};
 
