@@ -73,8 +73,7 @@ catchup_daemon() {
   daemon_start
   pid=$(process_pid "$HOME_DIR/replicator") || { daemon_required; exit 1; }
   ended=$(catchup_await shop "$pid")
-  cpu=$(awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hz }' "/proc/$pid/stat")
-  peak=$(awk '$1 == "VmHWM:" { print $2 / 1024 }' "/proc/$pid/status")
+  cpu=$(process_cpu "$pid") && peak=$(process_peak_mb "$pid") || { daemon_required; exit 1; }
   daemon_stop
   catchup_compare shop "$1"
   pg_psql "$TARGET_PORT" postgres -c 'DROP DATABASE shop WITH (FORCE)'

@@ -37,7 +37,7 @@ wait_until() {
 # port_holder PORT: prints "name (pid N)" of the process that listens there; 1 when the port is free.
 # Read from /proc, so that it works where neither ss nor lsof is installed.
 port_holder() {
-  local hex inode fd pid
+  local hex inode fd pid comm=''
   hex=$(printf '%04X' "$1")
   inode=$(awk -v port=":$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10; exit }' \
     /proc/net/tcp /proc/net/tcp6 2>/dev/null)
@@ -45,7 +45,9 @@ port_holder() {
   fd=$(find /proc/[0-9]*/fd -maxdepth 1 -lname "socket:\\[$inode\\]" -print -quit 2>/dev/null || true)
   if [ -z "$fd" ]; then echo "a process of another user"; return 0; fi
   pid=${fd#/proc/}; pid=${pid%%/*}
-  echo "$(tr -d '\0' <"/proc/$pid/comm") (pid $pid)"
+  # One that ends just now has no name any more, and its port is free in a moment.
+  { comm=$(<"${PROC:-/proc}/$pid/comm"); } 2>/dev/null || true
+  if [ -n "$comm" ]; then echo "$comm (pid $pid)"; else echo "a process of another user"; fi
 }
 
 # port_require PORT WHAT: fails, and says who is in the way, when something listens there already.

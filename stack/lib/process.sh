@@ -2,15 +2,36 @@
 # Background processes by pid file. A pid alone may be another's by now, so the file holds the pid and the start time
 # of the process (field 22 of /proc/PID/stat), and only the pair is believed.
 
-# process_stamp PID: prints its start time in clock ticks since boot; 1 when it is gone or a zombie.
+# process_entry PID FILE: prints the text of /proc/PID/FILE; 1 when the process has ended. When it ends between open and read, the
+# text is empty and bash reports no error.
+process_entry() {
+  local text
+  { text=$(<"${PROC:-/proc}/$1/$2"); } 2>/dev/null && [ -n "$text" ] || return 1
+  printf '%s\n' "$text"
+}
+
+# process_stamp PID: prints its start time in clock ticks since boot; 1 when it has ended or is a zombie.
 process_stamp() {
   local stat
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-  stat=${stat##*) }
   local -a field
-  read -r -a field <<<"$stat"
-  [ "${field[0]}" != Z ] || return 1
+  stat=$(process_entry "$1" stat) || return 1
+  read -r -a field <<<"${stat##*) }"
+  [ "${#field[@]}" -ge 20 ] && [[ ${field[0]} != [ZX] ]] || return 1
   echo "${field[19]}"
+}
+
+# process_peak_mb PID: prints the peak of its resident memory; 1 when it has ended or is a zombie.
+process_peak_mb() {
+  local status
+  status=$(process_entry "$1" status) || return 1
+  awk '$1 == "VmHWM:" { print int($2 / 1024); found = 1 } END { exit !found }' <<<"$status"
+}
+
+# process_cpu PID: prints the seconds of CPU time that it has used; 1 when it has ended.
+process_cpu() {
+  local stat
+  stat=$(process_entry "$1" stat) || return 1
+  awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }' <<<"${stat##*) }"
 }
 
 # process_record DIR PID: notes a process that was started by other means as the one of DIR.
@@ -19,7 +40,7 @@ process_record() { echo "$2 $(process_stamp "$2")" >"$1/pid"; }
 # process_pid DIR: prints the pid of the live process that DIR/pid speaks of; 1 when there is none.
 process_pid() {
   local pid='' stamp=''
-  [ -r "$1/pid" ] && read -r pid stamp <"$1/pid"
+  { read -r pid stamp <"$1/pid"; } 2>/dev/null || true
   [ -n "$pid" ] && [ -n "$stamp" ] && [ "$(process_stamp "$pid")" = "$stamp" ] || return 1
   echo "$pid"
 }

@@ -21,7 +21,7 @@ test_large_transaction() {
   source_sql -c "BEGIN; INSERT INTO users (id, email) VALUES (1, 'with the large one'); DELETE FROM commerce.products WHERE sku LIKE 'big-%'; COMMIT"
   flush 180
   echo "figure delete of $LARGE_ROWS rows: in the target after $((SECONDS - began)) s"
-  peak=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$(process_pid "$T/daemon")/status")
+  peak=$(process_peak_mb "$(process_pid "$T/daemon")") || die "the daemon ended"
   echo "figure peak memory of the daemon: $peak MB"
   reader_end 20
   sort "$T/reader" | uniq -c >"$T/seen"

@@ -8,7 +8,7 @@ large_configure() {
   configure "memory_limit = \"${MEMORY_MB}MB\";" "spill_dir = \"${1:-$T}\";"
 }
 
-daemon_peak_mb() { awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$(process_pid "$T/daemon")/status"; }
+daemon_peak_mb() { process_peak_mb "$(process_pid "$T/daemon")" || die "the daemon ended"; }
 
 case_large_transaction() {
   local peak began there
