@@ -13,9 +13,15 @@
 #define COPY_ROWS 200   /* from here on inserts go by COPY */
 #define COPY_PAUSE 100  /* batches */
 
+enum demand {
+	EXACTLY,
+	MISSING_COUNTED, /* fewer are counted as missing deletes */
+	AT_MOST
+};
+
 struct expectation {
 	uint64_t rows;
-	bool exact; /* else fewer are counted as missing deletes */
+	enum demand demand;
 	const struct binding *binding;
 };
 
@@ -27,13 +33,13 @@ struct run {
 	const struct binding *broken; /* did not do what was planned */
 };
 
-static void expect(struct run *run, const struct binding *binding, uint64_t rows, bool exact)
+static void expect(struct run *run, const struct binding *binding, uint64_t rows, enum demand demand)
 {
 	if (run->count == run->capacity) {
 		run->capacity = run->capacity == 0 ? 64 : run->capacity * 2;
 		run->expected = memory_grow(run->expected, run->capacity, sizeof(*run->expected));
 	}
-	run->expected[run->count++] = (struct expectation){rows, exact, binding};
+	run->expected[run->count++] = (struct expectation){rows, demand, binding};
 }
 
 static void take_answer(void *context, size_t number, uint64_t rows)
@@ -43,9 +49,9 @@ static void take_answer(void *context, size_t number, uint64_t rows)
 
 	if (rows == expected->rows)
 		return;
-	if (expected->exact || rows > expected->rows)
+	if (expected->demand == EXACTLY || rows > expected->rows)
 		run->broken = expected->binding;
-	else if (!expected->binding->filters) /* a row outside of the filter was not there */
+	else if (expected->demand == MISSING_COUNTED && !expected->binding->filters) /* it was outside of the filter */
 		run->counts->deletes_missing += expected->rows - rows;
 }
 
@@ -75,7 +81,7 @@ struct selection {
 
 struct group {
 	struct binding *binding;
-	struct selection deletes, updates, partial, upserts, inserts;
+	struct selection deletes, leftovers, updates, partial, upserts, inserts;
 };
 
 static void select_row(struct selection *selection, const struct planned_row *row)
@@ -84,7 +90,7 @@ static void select_row(struct selection *selection, const struct planned_row *ro
 		selection->capacity = selection->capacity == 0 ? 64 : selection->capacity * 2;
 		selection->rows = memory_grow(selection->rows, selection->capacity, sizeof(*selection->rows));
 	}
-	selection->rows[selection->count++] = (struct row_image){row->values, NULL, row->change};
+	selection->rows[selection->count++] = (struct row_image){.values = row->values, .change = row->change};
 }
 
 static int by_rank(const void *a, const void *b)
@@ -106,9 +112,10 @@ static struct group *group_rows(const struct plan *plan, struct binding_cache *c
 		const struct planned_row *row = plan_row(plan, i);
 		struct group *group = &groups[row->binding->number];
 
-		if (row->effect == ROW_DELETE)
-			select_row(&group->deletes, row);
-		else if (row->effect == ROW_UPDATE)
+		/* What was inserted and deleted again within the plan is there only if the target is ahead. */
+		if (row->effect == ROW_DELETE || row->replaced)
+			select_row(row->existed ? &group->deletes : &group->leftovers, row);
+		if (row->effect == ROW_UPDATE)
 			select_row(row->placeholders ? &group->partial : &group->updates, row);
 		else if (row->effect == ROW_UPSERT)
 			select_row(&group->upserts, row);
@@ -121,12 +128,12 @@ static struct group *group_rows(const struct plan *plan, struct binding_cache *c
 
 static struct error *send_chunks(struct row_sender *sender, struct pg_connection *connection,
                                  const struct binding *binding, enum statement_kind kind,
-                                 const struct selection *selection, bool exact, struct run *run)
+                                 const struct selection *selection, enum demand demand, struct run *run)
 {
 	for (size_t i = 0; i < selection->count; i += CHUNK_ROWS) {
 		size_t count = selection->count - i < CHUNK_ROWS ? selection->count - i : CHUNK_ROWS;
 
-		expect(run, binding, count, exact);
+		expect(run, binding, count, demand);
 		metric_add(METRIC_ROWS_UNNEST, count);
 		TRY(row_sender_send(sender, connection, binding, kind, NULL, selection->rows + i, count));
 	}
@@ -141,7 +148,7 @@ static struct error *send_partial(struct row_sender *sender, struct pg_connectio
 
 	for (size_t i = 0; i < group->partial.count && error == NULL; i++) {
 		binding_mask(group->binding, group->partial.rows[i].values, mask);
-		expect(run, group->binding, 1, true);
+		expect(run, group->binding, 1, EXACTLY);
 		metric_add(METRIC_ROWS_PIPELINE, 1);
 		metric_add(METRIC_PLACEHOLDERS, 1);
 		error = row_sender_send(sender, connection, group->binding, STATEMENT_UPDATE, mask,
@@ -159,18 +166,21 @@ static bool goes_by_copy(const struct group *group)
 static struct error *send_groups(struct row_sender *sender, struct pg_connection *connection,
                                  const struct group *groups, size_t count, struct run *run)
 {
-	for (size_t i = count; i-- > 0;)
-		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_DELETE, &groups[i].deletes, false,
+	for (size_t i = count; i-- > 0;) {
+		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_DELETE, &groups[i].deletes,
+		                MISSING_COUNTED, run));
+		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_DELETE, &groups[i].leftovers, AT_MOST,
 		                run));
+	}
 	for (size_t i = 0; i < count; i++) {
-		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_UPDATE, &groups[i].updates, true,
+		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_UPDATE, &groups[i].updates, EXACTLY,
 		                run));
 		TRY(send_partial(sender, connection, &groups[i], run));
-		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_INSERT, &groups[i].upserts, true,
+		TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_INSERT, &groups[i].upserts, EXACTLY,
 		                run));
 		if (!goes_by_copy(&groups[i]))
 			TRY(send_chunks(sender, connection, groups[i].binding, STATEMENT_INSERT, &groups[i].inserts,
-			                true, run));
+			                EXACTLY, run));
 	}
 	return NULL;
 }
@@ -194,7 +204,7 @@ static struct error *copy_group(struct row_sender *sender, struct pg_connection 
 	group->binding->copy_pause = COPY_PAUSE;
 	TRY(pg_execute(connection, "ROLLBACK TO SAVEPOINT replicator_copy"));
 	TRY(pg_pipeline_begin(connection));
-	error = send_chunks(sender, connection, group->binding, STATEMENT_INSERT, &group->inserts, true, &run);
+	error = send_chunks(sender, connection, group->binding, STATEMENT_INSERT, &group->inserts, EXACTLY, &run);
 	return finish_run(&run, connection, error);
 }
 
@@ -225,6 +235,7 @@ struct error *batch_apply_plan(struct row_sender *sender, struct pg_connection *
 		else if (groups[i].binding->copy_pause > 0)
 			groups[i].binding->copy_pause--;
 		free(groups[i].deletes.rows);
+		free(groups[i].leftovers.rows);
 		free(groups[i].updates.rows);
 		free(groups[i].partial.rows);
 		free(groups[i].upserts.rows);

@@ -430,6 +430,49 @@ static bool is_soft(const struct table_rule *rule)
 	return rule->delete_mode == DELETE_SOFT || rule->truncate_mode == TRUNCATE_SOFT;
 }
 
+static bool is_extra(const struct binding *binding, const struct column_image *image)
+{
+	const char *const names[] = {binding->synced_at, binding->is_deleted, binding->deleted_at};
+
+	for (size_t i = 0; i < 3; i++)
+		if (names[i] != NULL && strcmp(names[i], image->name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_unique(const struct table_image *table, const struct column_image *image)
+{
+	for (size_t i = 0; i < table->key_count; i++)
+		for (size_t j = 0; j < table->keys[i].column_count; j++)
+			if (&table->columns[table->keys[i].columns[j]] == image)
+				return true;
+	return false;
+}
+
+/*
+ * The columns that neither the stream nor the daemon writes. Where the old row of a key change stays, its copy cannot
+ * have the same unique values and numbers.
+ */
+static void find_own_columns(struct binding *binding, struct arena *arena)
+{
+	const struct table_image *image = binding->image;
+
+	for (size_t i = 0; i < binding->column_count; i++)
+		binding->keeps =
+		    binding->keeps || (binding->columns[i].image->identity == 'a' && !binding->columns[i].key);
+	binding->own = arena_alloc_zeroed(arena, (image->column_count + 1) * sizeof(*binding->own));
+	for (size_t i = 0; i < image->column_count; i++) {
+		const struct column_image *column = &image->columns[i];
+
+		if (is_bound(binding, column) || column->generated || is_extra(binding, column))
+			continue;
+		binding->keeps = true;
+		if (binding->rule->delete_mode == DELETE_HARD ||
+		    (!is_unique(image, column) && column->identity == '\0'))
+			binding->own[binding->own_count++] = column;
+	}
+}
+
 static struct error *bind(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -462,6 +505,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 		                 name.schema, name.table, config->target.is_deleted, config->target.is_deleted);
 	if (!is_soft(binding->rule))
 		binding->is_deleted = binding->deleted_at = NULL;
+	find_own_columns(binding, cache->arena);
 	binding->strict = binding->own_key || binding->ahead_count > 0 ||
 	                  (!cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers));
 	return NULL;

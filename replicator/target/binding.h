@@ -44,6 +44,9 @@ struct binding {
 	bool own_key;       /* `key` is the target's, not the relation's (binding_history.h) */
 	size_t ahead_count; /* columns of the relation that the target lacks, for now (binding_history.h) */
 	uint32_t *ahead;
+	size_t own_count; /* columns that only the target has, and that a copy of a row can take along */
+	const struct column_image **own;
+	bool keeps;            /* an UPDATE does not write every column as the INSERT of a new row would */
 	bool upsert;           /* a unique index that ON CONFLICT can use covers exactly the key */
 	bool overriding;       /* GENERATED ALWAYS AS IDENTITY among the columns */
 	bool strict;           /* set-wise order could fire a cascade or a trigger: always change by change */

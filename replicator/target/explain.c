@@ -24,7 +24,7 @@ static struct error *append_statement(struct row_sender *sender, const struct bi
 static struct error *explain_write(struct row_sender *sender, const struct binding *binding,
                                    const struct change *change, struct buffer *text)
 {
-	struct row_image row = {change->after, NULL, change};
+	struct row_image row = {.values = change->after, .change = change};
 	bool *mask = memory_alloc(binding->column_count + 1);
 	bool whole = binding_mask(binding, change->after, mask);
 	struct error *error;
@@ -43,7 +43,7 @@ static struct error *explain_write(struct row_sender *sender, const struct bindi
 static struct error *explain_admitted(struct row_sender *sender, const struct binding *binding,
                                       const struct change *change, struct buffer *text)
 {
-	struct row_image row = {change->after, NULL, change};
+	struct row_image row = {.values = change->after, .change = change};
 
 	switch (binding_membership(binding, change->after)) {
 	case MEMBERSHIP_OUT:
@@ -68,7 +68,7 @@ static struct error *explain_admitted(struct row_sender *sender, const struct bi
 static struct error *explain_delete(struct row_sender *sender, const struct binding *binding,
                                     const struct change *change, struct buffer *text)
 {
-	struct row_image row = {change->before, NULL, change};
+	struct row_image row = {.values = change->before, .change = change};
 
 	if (change->other_key != NULL)
 		buffer_append_text(text,
@@ -104,7 +104,7 @@ static void explain_truncate(const struct binding *binding, struct buffer *text)
 static struct error *explain_keyless_update(struct row_sender *sender, const struct binding *binding,
                                             const struct change *change, struct buffer *text)
 {
-	struct row_image old = {change->before, NULL, change};
+	struct row_image old = {.values = change->before, .change = change};
 
 	if (change->before == NULL) {
 		buffer_append_text(text, "    -- stops the stream: no old row (REPLICA IDENTITY FULL is needed)\n");

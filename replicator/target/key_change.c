@@ -54,13 +54,13 @@ static bool comes_along(const struct strict *strict, enum membership membership,
 static struct error *move_later(const struct strict *strict, struct binding *binding, const struct change *old,
                                 const struct change *new)
 {
-	struct value *from = NULL;
+	struct stored_row from;
 	bool found;
 
 	TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
 	TRY(strict_remove_row(strict, binding, old, old->before, &found));
-	if (from != NULL)
-		return parking_put(strict, binding, new->after, from);
+	if (from.values != NULL)
+		return parking_put(strict, binding, new->after, &from);
 	TRY(parking_end_key(strict, binding, new->after));
 	return strict_write_admitted(strict, binding, new, false);
 }
@@ -69,7 +69,7 @@ static struct error *send_move(const struct strict *strict, struct binding *bind
                                const struct change *new, uint64_t *rows)
 {
 	struct value *old_key = arena_alloc(strict->arena, (binding->key_count + 1) * sizeof(*old_key));
-	struct row_image row = {new->after, old_key, new};
+	struct row_image row = {.values = new->after, .old_key = old_key, .change = new};
 	bool *mask = memory_alloc(binding->column_count + 1);
 	struct error *error;
 
@@ -99,11 +99,11 @@ static struct error *move_row(const struct strict *strict, struct binding *bindi
 static struct error *is_taken(const struct strict *strict, const struct binding *binding, const struct value *key,
                               bool *taken)
 {
-	struct value *row = NULL;
+	struct stored_row row = {0};
 
 	if (binding->rule->delete_mode != DELETE_IGNORE)
 		TRY(row_sender_read(strict->sender, strict->connection, binding, key, strict->arena, &row));
-	*taken = row != NULL;
+	*taken = row.values != NULL;
 	return NULL;
 }
 
@@ -111,18 +111,19 @@ static struct error *is_taken(const struct strict *strict, const struct binding 
 static struct error *copy_row(const struct strict *strict, struct binding *binding, const struct change *old,
                               const struct change *new)
 {
-	struct value *from = NULL;
+	struct stored_row from;
 	bool found, taken;
 
 	TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
 	TRY(strict_remove_row(strict, binding, old, old->before, &found));
-	if (!comes_along(strict, binding_membership(binding, new->after), from != NULL))
+	if (!comes_along(strict, binding_membership(binding, new->after), from.values != NULL))
 		return NULL;
 	TRY(is_taken(strict, binding, new->after, &taken));
-	if (taken && from != NULL)
-		return parking_put(strict, binding, new->after, from);
+	if (taken && from.values != NULL)
+		return parking_put(strict, binding, new->after, &from);
 	TRY(parking_end_key(strict, binding, new->after));
-	return strict_write_row(strict, binding, new, complete(strict, binding->relation, new->after, from), false);
+	return strict_write_row(strict, binding, new, complete(strict, binding->relation, new->after, from.values),
+	                        from.text, false);
 }
 
 /* GENERATED ALWAYS AS IDENTITY: an UPDATE cannot give the row another key, an INSERT can. */
@@ -177,14 +178,14 @@ static struct error *move_alone(const struct strict *strict, struct binding *bin
                                 const struct value *values)
 {
 	struct change new = *old;
-	struct value *from;
+	struct stored_row from;
 	bool found;
 
 	new.operation = CHANGE_INSERT;
 	new.before = NULL;
 	new.after = values;
 	TRY(row_sender_read(strict->sender, strict->connection, binding, old->before, strict->arena, &from));
-	if (from == NULL)
+	if (from.values == NULL)
 		return strict_remove_row(strict, binding, old, old->before, &found);
 	return key_change_apply(strict, binding, old, &new);
 }
@@ -193,7 +194,7 @@ struct error *key_change_apply_alone(const struct strict *strict, struct binding
 {
 	const struct relation *relation = binding->relation;
 	struct value *values = arena_alloc(strict->arena, relation->column_count * sizeof(*values));
-	struct value *row;
+	struct stored_row row;
 
 	for (uint32_t i = 0; i < relation->column_count; i++)
 		values[i] = (struct value){.kind = VALUE_UNCHANGED};
@@ -205,6 +206,6 @@ struct error *key_change_apply_alone(const struct strict *strict, struct binding
 	    "table %s.%s: the connector lost the second half of a key change (transaction %llu): the row has its "
 	    "new key and is marked as suspect; check_target --repair fetches it again",
 	    binding->image->schema, binding->image->name, (unsigned long long)old->tx_id);
-	return suspect_mark(strict->connection, strict->config, binding, row != NULL ? row : values,
+	return suspect_mark(strict->connection, strict->config, binding, row.values != NULL ? row.values : values,
 	                    strict->transaction);
 }

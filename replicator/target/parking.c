@@ -5,7 +5,7 @@
  *   An image holds a row's values as the event had them, masked ones as their masks have them, by the relation's
  *   columns: a byte for the kind, four for the length, the bytes. A placeholder is filled with the value that the row
  *   had under its old key, and marked, because a row that is written over another one (parking_end_key) must leave that
- *   one's value alone, as any update would.
+ *   one's value alone, as any update would. The target's own columns wait in the same way, in the row's text.
  */
 #include "target/parking.h"
 
@@ -131,14 +131,14 @@ struct place {
 };
 
 /* With the salt of masks, where there is one: a key could be guessed from its digest. */
-static struct place place_of(const struct strict *strict, const struct relation *relation, const struct value *values)
+static struct place place_of(const struct strict *strict, const struct binding *binding, const struct value *values)
 {
 	const char *salt = strict->config->masking.salt != NULL ? strict->config->masking.salt : "";
-	struct place place = {.relation = number_of(relation->number)};
+	struct place place = {.relation = number_of(binding->relation->number)};
 	struct buffer key = {0};
 
-	for (uint32_t i = 0; i < relation->key_count; i++)
-		append_value(&key, &values[relation->key_columns[i]], VALUE_NULL);
+	for (size_t i = 0; i < binding->key_count; i++)
+		append_value(&key, bound_value(&binding->columns[binding->key[i]], values), VALUE_NULL);
 	sha256_text(slice_from(salt), (struct slice){key.data, key.length}, place.key);
 	place.key[SHA256_TEXT] = '\0';
 	buffer_free(&key);
@@ -146,20 +146,22 @@ static struct place place_of(const struct strict *strict, const struct relation 
 }
 
 struct error *parking_put(const struct strict *strict, const struct binding *binding, const struct value *after,
-                          const struct value *old)
+                          const struct stored_row *old)
 {
-	struct place place = place_of(strict, binding->relation, after);
+	struct place place = place_of(strict, binding, after);
 	struct buffer image = {0}, text = {0};
 	struct error *error;
 
 	append_image(&image, binding->relation,
-	             rules_mask_row(strict->config, binding->rule, binding->relation, after, strict->arena), old);
+	             rules_mask_row(strict->config, binding->rule, binding->relation, after, strict->arena),
+	             old->values);
 	append_hexadecimal(&text, &image);
-	const char *const parameters[4] = {strict->config->stream.name, place.relation.text, place.key, text.data};
+	const char *const parameters[5] = {strict->config->stream.name, place.relation.text, place.key, text.data,
+	                                   old->text};
 
 	error = state_query(strict->connection, strict->config,
-	                    "INSERT INTO @moving (stream, relation, key, image) VALUES ($1, $2, $3, $4)", 4, parameters,
-	                    NULL);
+	                    "INSERT INTO @moving (stream, relation, key, image, stored) VALUES ($1, $2, $3, $4, $5)", 5,
+	                    parameters, NULL);
 	buffer_free(&image);
 	buffer_free(&text);
 	TRY(error);
@@ -182,10 +184,12 @@ static struct error *write_taken(const struct strict *strict, struct binding *bi
 	*waiting_of(strict->parking, binding->relation) -= rows;
 	strict->parking->waiting -= rows;
 	arena = arena_new();
-	for (size_t i = 0; i < rows && error == NULL; i++)
-		error =
-		    strict_write_row(strict, binding, NULL,
-		                     read_image(arena, binding->relation, pg_result_text(result, i, 0), filled), false);
+	for (size_t i = 0; i < rows && error == NULL; i++) {
+		const char *stored = filled && !pg_result_is_null(result, i, 1) ? pg_result_text(result, i, 1) : NULL;
+		const struct value *values = read_image(arena, binding->relation, pg_result_text(result, i, 0), filled);
+
+		error = strict_write_row(strict, binding, NULL, values, stored, false);
+	}
 	arena_free(arena);
 	pg_result_free(result);
 	return error;
@@ -202,19 +206,19 @@ struct error *parking_give(const struct strict *strict, struct binding *binding,
 
 	if (!any_waits(strict, binding))
 		return NULL;
-	place = place_of(strict, binding->relation, key);
+	place = place_of(strict, binding, key);
 	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
 
 	return write_taken(strict, binding,
 	                   "DELETE FROM @moving WHERE (stream, relation, key) = ($1, $2, $3) AND number ="
 	                   " (SELECT min(number) FROM @moving WHERE (stream, relation, key) = ($1, $2, $3))"
-	                   " RETURNING image",
+	                   " RETURNING image, stored",
 	                   3, parameters, true);
 }
 
 #define TAKE_IN_ORDER(condition)                                                                                       \
 	"WITH taken AS (DELETE FROM @moving WHERE " condition                                                          \
-	" RETURNING key, number, image) SELECT image FROM taken ORDER BY key, number"
+	" RETURNING key, number, image, stored) SELECT image, stored FROM taken ORDER BY key, number"
 
 struct error *parking_end_key(const struct strict *strict, struct binding *binding, const struct value *key)
 {
@@ -222,7 +226,7 @@ struct error *parking_end_key(const struct strict *strict, struct binding *bindi
 
 	if (!any_waits(strict, binding))
 		return NULL;
-	place = place_of(strict, binding->relation, key);
+	place = place_of(strict, binding, key);
 	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
 
 	return write_taken(strict, binding, TAKE_IN_ORDER("(stream, relation, key) = ($1, $2, $3)"), 3, parameters,

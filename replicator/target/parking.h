@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "event/change.h"
 #include "target/binding.h"
+#include "target/rows.h"
 
 struct parking;
 struct strict;
@@ -29,7 +30,7 @@ bool parking_is_empty(const struct parking *parking);
 
 /* The row, which has left its old key and was `old` there, waits for the key of `after`. */
 struct error *parking_put(const struct strict *strict, const struct binding *binding, const struct value *after,
-                          const struct value *old);
+                          const struct stored_row *old);
 
 /* Nobody has that key any more: the row that has waited for it since longest gets it. */
 struct error *parking_give(const struct strict *strict, struct binding *binding, const struct value *key);

@@ -175,11 +175,20 @@ static const struct value *merge(struct plan *plan, const struct binding *bindin
 	return values;
 }
 
+/* Another row with the key of one that was deleted. */
+static bool replaces(const struct planned_row *row)
+{
+	return row->replaced ||
+	       (row->effect == ROW_DELETE && row->binding->keeps && row->binding->rule->delete_mode == DELETE_HARD);
+}
+
 static bool fold_insert(struct planned_row *row, const struct change *change)
 {
-	if (row->values == NULL && change->operation == CHANGE_READ)
-		row->existed = false;
-	row->effect = !row->existed ? ROW_INSERT : row->binding->filters ? ROW_UPSERT : ROW_UPDATE;
+	row->replaced = replaces(row);
+	if (!row->existed || row->replaced)
+		row->effect = ROW_INSERT;
+	else
+		row->effect = row->binding->filters ? ROW_UPSERT : ROW_UPDATE;
 	row->values = change->after;
 	row->placeholders = false;
 	return true;
@@ -190,7 +199,8 @@ static bool fold_update(struct plan *plan, struct planned_row *row, const struct
 	bool placeholders = !binding_mask(row->binding, change->after, NULL);
 
 	if (row->binding->filters && !placeholders) { /* perhaps it comes into the filter */
-		row->effect = row->effect == ROW_INSERT ? ROW_INSERT : ROW_UPSERT;
+		row->replaced = replaces(row);
+		row->effect = row->effect == ROW_INSERT || row->replaced ? ROW_INSERT : ROW_UPSERT;
 		row->values = change->after;
 		row->placeholders = false;
 		return true;

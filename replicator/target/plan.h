@@ -27,8 +27,9 @@ struct planned_row {
 	const struct change *change; /* the last one, for error texts */
 	const struct value *values;  /* by the relation's columns */
 	uint64_t hash;
-	uint8_t effect;    /* enum row_effect */
-	bool existed;      /* before the batch */
+	uint8_t effect; /* enum row_effect */
+	bool existed;   /* before the batch */
+	bool replaced;  /* a ROW_INSERT: a row of the key is deleted before, an update would keep some of its values */
 	bool placeholders; /* among the values of a ROW_UPDATE */
 };
 

@@ -111,8 +111,9 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
                                   const bool *mask, const struct row_image *row, size_t *count)
 {
 	bool keys_only = kind == STATEMENT_DELETE || kind == STATEMENT_READ;
-	bool keys = keys_only || kind == STATEMENT_UPDATE || kind == STATEMENT_MOVE;
-	bool key_columns_too = kind != STATEMENT_UPDATE;
+	bool updates = kind == STATEMENT_UPDATE || kind == STATEMENT_UPDATE_COPY;
+	bool keys = keys_only || updates || kind == STATEMENT_MOVE;
+	bool key_columns_too = !updates;
 	size_t number = 0;
 
 	for (size_t i = 0; keys && i < binding->key_count; i++) {
@@ -130,6 +131,8 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
 			continue;
 		TRY(append_element(sender, binding, i, bound_value(column, row->values), &sender->arrays[number++]));
 	}
+	if (kind == STATEMENT_UPDATE_COPY || kind == STATEMENT_INSERT_COPY)
+		sql_append_array_element(&sender->arrays[number++], row->stored, strlen(row->stored));
 	*count = number;
 	return NULL;
 }
@@ -177,31 +180,41 @@ struct error *row_sender_show(struct row_sender *sender, const struct binding *b
 	return NULL;
 }
 
+static void take_row(const struct binding *binding, const struct pg_result *result, struct arena *arena,
+                     struct stored_row *stored)
+{
+	stored->values = arena_alloc_zeroed(arena, (binding->relation->column_count + 1) * sizeof(*stored->values));
+	for (size_t i = 0; i < binding->column_count; i++) {
+		const char *text = pg_result_text(result, 0, i);
+		struct value *value;
+
+		if (binding->columns[i].constant != NULL || pg_result_is_null(result, 0, i))
+			continue;
+		value = &stored->values[binding->columns[i].source];
+		value->length = (uint32_t)strlen(text);
+		value->data = arena_copy(arena, text, value->length);
+		value->kind = VALUE_NATIVE;
+	}
+	if (binding->own_count > 0) {
+		const char *text = pg_result_text(result, 0, binding->column_count);
+
+		stored->text = arena_copy(arena, text, strlen(text));
+	}
+}
+
 struct error *row_sender_read(struct row_sender *sender, struct pg_connection *connection,
                               const struct binding *binding, const struct value *key, struct arena *arena,
-                              struct value **values)
+                              struct stored_row *stored)
 {
-	const struct row_image row = {key, NULL, NULL};
+	const struct row_image row = {.values = key};
 	struct pg_result *result = NULL;
 	size_t parameters = 0;
 
-	*values = NULL;
+	*stored = (struct stored_row){0};
 	TRY(build(sender, binding, STATEMENT_READ, NULL, &row, 1, &parameters));
 	TRY(pg_query(connection, sender->sql.data, parameters, sender->parameters, &result));
-	if (pg_result_rows(result) > 0) {
-		*values = arena_alloc_zeroed(arena, (binding->relation->column_count + 1) * sizeof(**values));
-		for (size_t i = 0; i < binding->column_count; i++) {
-			const char *text = pg_result_text(result, 0, i);
-			struct value *value;
-
-			if (binding->columns[i].constant != NULL || pg_result_is_null(result, 0, i))
-				continue;
-			value = &(*values)[binding->columns[i].source];
-			value->length = (uint32_t)strlen(text);
-			value->data = arena_copy(arena, text, value->length);
-			value->kind = VALUE_NATIVE;
-		}
-	}
+	if (pg_result_rows(result) > 0)
+		take_row(binding, result, arena, stored);
 	pg_result_free(result);
 	return NULL;
 }

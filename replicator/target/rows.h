@@ -9,11 +9,18 @@
 #include "target/plan.h"
 #include "target/statement.h"
 
-/* One row: values by the relation's columns; `old_key` (in the relation's key order) where the key itself changes. */
+/* One row: values by the relation's columns; `old_key` (in the binding's key order) where the key itself changes. */
 struct row_image {
 	const struct value *values;
 	const struct value *old_key;
 	const struct change *change;
+	const char *stored; /* of the kinds …_COPY: stored_row.text */
+};
+
+/* A row as it is in the target; in the caller's arena. */
+struct stored_row {
+	struct value *values; /* by the relation's columns, VALUE_NATIVE or NULL; NULL: there is no such row */
+	const char *text;     /* all of it, where the target has columns of its own (binding.own_count), else NULL */
 };
 
 struct row_sender;
@@ -32,12 +39,11 @@ struct error *row_sender_show(struct row_sender *sender, const struct binding *b
                               const char *const **parameters, size_t *count);
 
 /*
- * The row, not marked as deleted, with the key that `key` holds (by the relation's columns): by the relation's columns,
- * VALUE_NATIVE or NULL; in `arena`. *values NULL: there is none. Not within a pipeline.
+ * The row, not marked as deleted, with the key that `key` holds (by the relation's columns). Not within a pipeline.
  */
 struct error *row_sender_read(struct row_sender *sender, struct pg_connection *connection,
                               const struct binding *binding, const struct value *key, struct arena *arena,
-                              struct value **values);
+                              struct stored_row *row);
 
 /* COPY of all rows, not within a pipeline. */
 struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection,

@@ -59,7 +59,7 @@ static bool in_mask(const bool *mask, size_t column)
 
 /* unnest($1::…[], …) AS s(k0, k1, c2, …): keys first (alias k), then the columns (alias c). */
 static void append_unnest(struct buffer *sql, const struct binding *binding, bool keys, bool columns, const bool *mask,
-                          bool key_columns_too)
+                          bool key_columns_too, bool stored)
 {
 	size_t number = 1;
 	const char *comma = "";
@@ -70,6 +70,8 @@ static void append_unnest(struct buffer *sql, const struct binding *binding, boo
 	for (size_t i = 0; columns && i < binding->column_count; i++)
 		if (in_mask(mask, i) && (key_columns_too || !binding->columns[i].key))
 			append_parameter(sql, binding, i, number++);
+	if (stored)
+		buffer_append_format(sql, ", $%zu::pg_catalog.text[]", number);
 	buffer_append_text(sql, ") AS s(");
 	for (size_t i = 0; keys && i < binding->key_count; i++) {
 		buffer_append_format(sql, "%sk%zu", comma, i);
@@ -81,7 +83,7 @@ static void append_unnest(struct buffer *sql, const struct binding *binding, boo
 			append_alias(sql, i);
 			comma = ", ";
 		}
-	buffer_append_text(sql, ")");
+	buffer_append_text(sql, stored ? ", stored)" : ")");
 }
 
 static void append_table(struct buffer *sql, const struct binding *binding)
@@ -94,6 +96,15 @@ static void append_rows_of(struct buffer *sql, const struct binding *binding)
 {
 	buffer_append_text(sql, relkind_only(binding->image->relkind));
 	append_table(sql, binding);
+}
+
+/* An own column's value in the row that is copied. */
+static void append_stored(struct buffer *sql, const struct binding *binding, const struct column_image *column)
+{
+	buffer_append_text(sql, "(s.stored::");
+	append_table(sql, binding);
+	buffer_append_text(sql, ").");
+	sql_append_identifier(sql, column->name);
 }
 
 /*
@@ -145,7 +156,7 @@ static void build_delete(struct buffer *sql, const struct binding *binding)
 		append_rows_of(sql, binding);
 		buffer_append_text(sql, " AS t USING ");
 	}
-	append_unnest(sql, binding, true, false, NULL, false);
+	append_unnest(sql, binding, true, false, NULL, false, false);
 	append_key_join(sql, binding);
 }
 
@@ -155,13 +166,14 @@ static void append_no_row_there(struct buffer *sql, const struct binding *bindin
 	buffer_append_text(sql, " AND NOT EXISTS (SELECT FROM ");
 	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS n");
+	/* The row itself has the new key, too, where the type takes both for equal ('a' and 'A'). */
 	for (size_t i = 0; i < binding->key_count; i++) {
 		buffer_append_text(sql, i == 0 ? " WHERE n." : " AND n.");
 		sql_append_identifier(sql, binding->columns[binding->key[i]].image->name);
 		buffer_append_text(sql, " = ");
 		append_value(sql, binding, binding->key[i]);
 	}
-	buffer_append_text(sql, ")");
+	buffer_append_text(sql, " AND (n.tableoid, n.ctid) <> (t.tableoid, t.ctid))");
 }
 
 void statement_build_truncate(struct buffer *sql, const struct binding *binding)
@@ -210,12 +222,12 @@ static bool has_assignment(const struct binding *binding, const bool *mask)
 }
 
 /* An UPDATE where nothing can be assigned: it counts the rows that are there. */
-static void build_count(struct buffer *sql, const struct binding *binding, const bool *mask)
+static void build_count(struct buffer *sql, const struct binding *binding, const bool *mask, bool copy)
 {
 	buffer_append_text(sql, "SELECT 1 FROM ");
 	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t, ");
-	append_unnest(sql, binding, true, true, mask, false);
+	append_unnest(sql, binding, true, true, mask, false, copy);
 	append_key_join(sql, binding);
 }
 
@@ -231,12 +243,35 @@ static void append_assignment(struct buffer *sql, const struct binding *binding,
 	sql_append_identifier(sql, name);
 }
 
-static void build_update(struct buffer *sql, const struct binding *binding, const bool *mask, bool move)
+/* An identity column that is GENERATED ALWAYS keeps its number. */
+static bool has_own_assignment(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->own_count; i++)
+		if (binding->own[i]->identity != 'a')
+			return true;
+	return false;
+}
+
+static bool append_own_assignments(struct buffer *sql, const struct binding *binding, bool first)
+{
+	for (size_t i = 0; i < binding->own_count; i++) {
+		if (binding->own[i]->identity == 'a')
+			continue;
+		buffer_append_text(sql, first ? "" : ", ");
+		sql_append_identifier(sql, binding->own[i]->name);
+		buffer_append_text(sql, " = ");
+		append_stored(sql, binding, binding->own[i]);
+		first = false;
+	}
+	return first;
+}
+
+static void build_update(struct buffer *sql, const struct binding *binding, const bool *mask, bool move, bool copy)
 {
 	bool first = true;
 
-	if (!move && !has_assignment(binding, mask)) {
-		build_count(sql, binding, mask);
+	if (!move && !has_assignment(binding, mask) && !(copy && has_own_assignment(binding))) {
+		build_count(sql, binding, mask, copy);
 		return;
 	}
 	buffer_append_text(sql, "UPDATE ");
@@ -252,13 +287,15 @@ static void build_update(struct buffer *sql, const struct binding *binding, cons
 		append_value(sql, binding, i);
 		first = false;
 	}
+	if (copy)
+		first = append_own_assignments(sql, binding, first);
 	if (first && binding->synced_at == NULL && binding->is_deleted == NULL) { /* nothing but the key */
 		append_assignment(sql, binding, assignable_key(binding), "t.", true);
 		first = false;
 	}
 	append_extra_assignments(sql, binding, false, first);
 	buffer_append_text(sql, " FROM ");
-	append_unnest(sql, binding, true, true, mask, move);
+	append_unnest(sql, binding, true, true, mask, move, copy);
 	append_key_join(sql, binding);
 	if (move)
 		append_no_row_there(sql, binding);
@@ -271,10 +308,12 @@ static void build_read(struct buffer *sql, const struct binding *binding)
 		sql_append_identifier(sql, binding->columns[i].image->name);
 		buffer_append_text(sql, "::text");
 	}
+	if (binding->own_count > 0)
+		buffer_append_text(sql, ", (t.*)::text");
 	buffer_append_text(sql, " FROM ");
 	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t, ");
-	append_unnest(sql, binding, true, false, NULL, false);
+	append_unnest(sql, binding, true, false, NULL, false, false);
 	append_key_join(sql, binding);
 	if (binding->is_deleted != NULL) {
 		buffer_append_text(sql, " AND t.");
@@ -283,7 +322,7 @@ static void build_read(struct buffer *sql, const struct binding *binding)
 	}
 }
 
-static void append_column_names(struct buffer *sql, const struct binding *binding)
+static void append_column_names(struct buffer *sql, const struct binding *binding, bool copy)
 {
 	const char *extra[] = {binding->synced_at, binding->is_deleted, binding->deleted_at};
 
@@ -298,6 +337,10 @@ static void append_column_names(struct buffer *sql, const struct binding *bindin
 			buffer_append_text(sql, ", ");
 			sql_append_identifier(sql, extra[i]);
 		}
+	for (size_t i = 0; copy && i < binding->own_count; i++) {
+		buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, binding->own[i]->name);
+	}
 	buffer_append_text(sql, ")");
 }
 
@@ -329,7 +372,15 @@ static void append_on_conflict(struct buffer *sql, const struct binding *binding
 	append_extra_assignments(sql, binding, false, first);
 }
 
-static void build_insert(struct buffer *sql, const struct binding *binding)
+static bool is_overriding(const struct binding *binding, bool copy)
+{
+	for (size_t i = 0; copy && i < binding->own_count; i++)
+		if (binding->own[i]->identity == 'a')
+			return true;
+	return binding->overriding;
+}
+
+static void build_insert(struct buffer *sql, const struct binding *binding, bool copy)
 {
 	bool upsert = binding->key_count > 0 && binding->upsert;
 	bool counted = upsert && !has_assignment(binding, NULL);
@@ -337,8 +388,8 @@ static void build_insert(struct buffer *sql, const struct binding *binding)
 	/* DO NOTHING does not count the rows that are there: then those that were given are counted. */
 	buffer_append_text(sql, counted ? "WITH i AS (INSERT INTO " : "INSERT INTO ");
 	append_table(sql, binding);
-	append_column_names(sql, binding);
-	if (binding->overriding)
+	append_column_names(sql, binding, copy);
+	if (is_overriding(binding, copy))
 		buffer_append_text(sql, " OVERRIDING SYSTEM VALUE");
 	buffer_append_text(sql, " SELECT ");
 	for (size_t i = 0; i < binding->column_count; i++) {
@@ -352,13 +403,17 @@ static void build_insert(struct buffer *sql, const struct binding *binding)
 		buffer_append_text(sql, ", false");
 	if (binding->deleted_at != NULL)
 		buffer_append_text(sql, ", NULL");
+	for (size_t i = 0; copy && i < binding->own_count; i++) {
+		buffer_append_text(sql, ", ");
+		append_stored(sql, binding, binding->own[i]);
+	}
 	buffer_append_text(sql, " FROM ");
-	append_unnest(sql, binding, false, true, NULL, true);
+	append_unnest(sql, binding, false, true, NULL, true, copy);
 	if (upsert)
 		append_on_conflict(sql, binding);
 	if (counted) {
 		buffer_append_text(sql, ") SELECT 1 FROM ");
-		append_unnest(sql, binding, false, true, NULL, true);
+		append_unnest(sql, binding, false, true, NULL, true, copy);
 	}
 }
 
@@ -373,7 +428,7 @@ static void build_delete_one(struct buffer *sql, const struct binding *binding)
 	buffer_append_text(sql, " AS d USING (SELECT t.tableoid, t.ctid FROM ");
 	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t, ");
-	append_unnest(sql, binding, false, true, NULL, true);
+	append_unnest(sql, binding, false, true, NULL, true, false);
 	for (size_t i = 0; i < binding->column_count; i++) {
 		buffer_append_text(sql, i == 0 ? " WHERE t." : " AND t.");
 		sql_append_identifier(sql, binding->columns[i].image->name);
@@ -388,7 +443,7 @@ static void build_copy(struct buffer *sql, const struct binding *binding)
 {
 	buffer_append_text(sql, "COPY ");
 	append_table(sql, binding);
-	append_column_names(sql, binding);
+	append_column_names(sql, binding, false);
 	buffer_append_text(sql, " FROM STDIN");
 }
 
@@ -399,16 +454,22 @@ void statement_build(struct buffer *sql, const struct binding *binding, enum sta
 		build_delete(sql, binding);
 		break;
 	case STATEMENT_UPDATE:
-		build_update(sql, binding, mask, false);
+		build_update(sql, binding, mask, false, false);
 		break;
 	case STATEMENT_MOVE:
-		build_update(sql, binding, mask, true);
+		build_update(sql, binding, mask, true, false);
 		break;
 	case STATEMENT_READ:
 		build_read(sql, binding);
 		break;
 	case STATEMENT_INSERT:
-		build_insert(sql, binding);
+		build_insert(sql, binding, false);
+		break;
+	case STATEMENT_UPDATE_COPY:
+		build_update(sql, binding, mask, false, true);
+		break;
+	case STATEMENT_INSERT_COPY:
+		build_insert(sql, binding, true);
 		break;
 	case STATEMENT_DELETE_ONE:
 		build_delete_one(sql, binding);

@@ -21,7 +21,10 @@ enum statement_kind {
 	 * mask, key included.
 	 */
 	STATEMENT_MOVE,
-	STATEMENT_READ, /* parameters: the key's columns; gives the binding's columns as text */
+	STATEMENT_READ, /* parameters: the key's columns; gives the binding's columns as text, then the row (own_count) */
+	/* The same as UPDATE and INSERT; a last parameter is a row as READ gives it, whose own columns are copied. */
+	STATEMENT_UPDATE_COPY,
+	STATEMENT_INSERT_COPY,
 };
 
 /* `mask`: which of the binding's columns are set, by index; NULL: all. Of STATEMENT_UPDATE and STATEMENT_MOVE. */

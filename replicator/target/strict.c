@@ -71,21 +71,22 @@ void strict_count_ignored(const struct strict *strict, enum metric_counter rule)
 static struct error *row_is_alive(const struct strict *strict, const struct binding *binding,
                                   const struct value *values, bool *alive)
 {
-	struct value *row = NULL;
+	struct stored_row row;
 
 	*alive = true;
 	if (!binding->filters || binding->is_deleted == NULL)
 		return NULL;
 	TRY(row_sender_read(strict->sender, strict->connection, binding, values, strict->arena, &row));
-	*alive = row != NULL;
+	*alive = row.values != NULL;
 	return NULL;
 }
 
 /* `insert`: no row should be there, so that an upsert is the shortest way. */
 struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
-                               const struct value *values, bool insert)
+                               const struct value *values, const char *stored, bool insert)
 {
-	struct row_image row = {values, NULL, change};
+	struct row_image row = {.values = values, .change = change, .stored = stored};
+	bool copy = stored != NULL;
 	bool *mask = memory_alloc(binding->column_count + 1);
 	bool whole = binding_mask(binding, values, mask);
 	struct error *error = NULL;
@@ -95,19 +96,22 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 	if (!whole && binding->key_count > 0)
 		error = row_is_alive(strict, binding, values, &alive);
 	if (error == NULL && alive && binding->key_count > 0 && (!insert || !whole || !binding->upsert))
-		error = strict_send(strict, binding, STATEMENT_UPDATE, mask, &row, &rows);
+		error =
+		    strict_send(strict, binding, copy ? STATEMENT_UPDATE_COPY : STATEMENT_UPDATE, mask, &row, &rows);
 	free(mask);
 	TRY(error);
 	if (rows > 0)
 		return NULL;
-	return whole ? strict_send(strict, binding, STATEMENT_INSERT, NULL, &row, &rows) : row_is_missing(binding);
+	if (!whole)
+		return row_is_missing(binding);
+	return strict_send(strict, binding, copy ? STATEMENT_INSERT_COPY : STATEMENT_INSERT, NULL, &row, &rows);
 }
 
 /* The row that has the key, or of a table without one all the values, of `values`. */
 struct error *strict_remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                 const struct value *values, bool *found)
 {
-	struct row_image row = {values, NULL, change};
+	struct row_image row = {.values = values, .change = change};
 	uint64_t rows = 0;
 
 	*found = false;
@@ -127,7 +131,7 @@ struct error *strict_remove_row(const struct strict *strict, struct binding *bin
 /* The row is only changed where it is; its filter's column says that it is in the target if it was. */
 static struct error *update_if_there(const struct strict *strict, struct binding *binding, const struct change *change)
 {
-	struct row_image row = {change->after, NULL, change};
+	struct row_image row = {.values = change->after, .change = change};
 	bool *mask = memory_alloc(binding->column_count + 1);
 	struct error *error;
 	uint64_t rows = 0;
@@ -151,7 +155,7 @@ struct error *strict_write_admitted(const struct strict *strict, struct binding 
 
 	switch (binding_membership(binding, change->after)) {
 	case MEMBERSHIP_IN:
-		return strict_write_row(strict, binding, change, change->after, insert);
+		return strict_write_row(strict, binding, change, change->after, NULL, insert);
 	case MEMBERSHIP_UNCHANGED:
 		return binding->key_count > 0 ? update_if_there(strict, binding, change) : strict_no_text(binding);
 	case MEMBERSHIP_UNREADABLE:
@@ -187,7 +191,7 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 
 static struct error *apply_update(const struct strict *strict, struct binding *binding, const struct change *change)
 {
-	struct row_image old = {change->before, NULL, change};
+	struct row_image old = {.values = change->before, .change = change};
 	uint64_t rows;
 
 	if (binding->own_key && binding->key_count > 0 && change->before != NULL)

@@ -27,8 +27,9 @@ struct error *strict_send(const struct strict *strict, struct binding *binding, 
                           const bool *mask, const struct row_image *row, uint64_t *rows);
 struct error *strict_no_text(const struct binding *binding); /* the filter's column cannot be read */
 void strict_count_ignored(const struct strict *strict, enum metric_counter rule);
+/* `stored`: a row whose own columns this one takes along (stored_row.text), or NULL. */
 struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
-                               const struct value *values, bool insert);
+                               const struct value *values, const char *stored, bool insert);
 /* As strict_write_row its `after`, under the rule's filter. */
 struct error *strict_write_admitted(const struct strict *strict, struct binding *binding, const struct change *change,
                                     bool insert);

@@ -6,5 +6,6 @@ CREATE UNLOGGED TABLE @schema@.moving (
     key      text NOT NULL,                   -- digest of the new key
     number   bigint GENERATED ALWAYS AS IDENTITY,
     image    bytea NOT NULL,                  -- replicator/target/parking.c
+    stored   text,                            -- the row as it was, where the target has columns that the source does not send
     PRIMARY KEY (stream, relation, key, number)
 );

@@ -221,6 +221,80 @@ START_TEST(target_that_is_ahead_is_written_over)
 }
 END_TEST
 
+/* Columns that only the target has go with the row, by whatever way it gets its new key. */
+START_TEST(own_columns_go_along)
+{
+	static const struct table_rule soft[] = {{.match = "moves.t", .delete_mode = DELETE_SOFT}};
+
+	for (int i = 0; i < 3; i++) {
+		config.tables = i == 2 ? soft : NULL;
+		config.table_count = i == 2 ? 1 : 0;
+		set_up_with(ways[_i].key);
+		if (i == 1)
+			postgres_execute(side, "ALTER TABLE moves.t ALTER id SET NOT NULL,"
+			                       " ALTER id ADD GENERATED ALWAYS AS IDENTITY");
+		postgres_execute(
+		    side,
+		    "ALTER TABLE moves.t ADD note text NOT NULL DEFAULT '?', ADD twice int GENERATED ALWAYS AS"
+		    " (own * 2) STORED, ADD is_deleted boolean NOT NULL DEFAULT false, ADD deleted_at timestamptz,"
+		    " ADD synced_at timestamptz");
+		postgres_execute(side, "INSERT INTO moves.t (id, body, own, note) OVERRIDING SYSTEM VALUE"
+		                       " VALUES (1, 'a', 10, 'x,\"(1)'), (2, 'b', 20, 'y'), (3, 'c', NULL, 'z')");
+		if (i < 2)
+			postgres_execute(side, "ALTER TABLE moves.t ADD UNIQUE (own), ADD number int GENERATED ALWAYS"
+			                       " AS IDENTITY");
+		apply("1>2=aa 2>1 3>9", ways[_i].in_pieces);
+		expect_value("SELECT string_agg(concat_ws(' ', id, body, own, note, twice), ', ' ORDER BY id)"
+		             " FROM moves.t WHERE NOT is_deleted",
+		             "1 b 20 y 40, 2 aa 10 x,\"(1) 20, 9 c z");
+		if (i < 2)
+			expect_value("SELECT string_agg(number::text, ' ' ORDER BY id) FROM moves.t", "2 1 3");
+		expect_value("SELECT count(*) FROM moves_state.moving", "0");
+		applying_tear_down();
+	}
+	config.tables = NULL;
+	config.table_count = 0;
+}
+END_TEST
+
+/* Where the old row stays, its copy has unique values and numbers of its own. */
+START_TEST(unique_own_columns_are_not_copied)
+{
+	static const struct table_rule rules[] = {{.match = "moves.t", .delete_mode = DELETE_SOFT},
+	                                          {.match = "moves.t", .delete_mode = DELETE_IGNORE}};
+
+	for (size_t i = 0; i < 2; i++) {
+		config.tables = &rules[i];
+		config.table_count = 1;
+		set_up_with("");
+		postgres_execute(side, "ALTER TABLE moves.t ADD is_deleted boolean NOT NULL DEFAULT false,"
+		                       " ADD u int DEFAULT 0 UNIQUE, ADD number int GENERATED ALWAYS AS IDENTITY;"
+		                       " INSERT INTO moves.t (id, body, own, u) VALUES (1, 'a', 10, 5)");
+		apply("1>2", false);
+		expect_value("SELECT concat_ws(' ', body, own, u, number, is_deleted) FROM moves.t WHERE id = 2",
+		             "a 10 0 2 f");
+		expect_value("SELECT concat_ws(' ', body, own, u, number, is_deleted) FROM moves.t WHERE id = 1",
+		             i == 0 ? "a 10 5 1 t" : "a 10 5 1 f");
+		applying_tear_down();
+	}
+	config.tables = NULL;
+	config.table_count = 0;
+}
+END_TEST
+
+/* The type takes the old key and the new one for equal. */
+START_TEST(a_key_that_changes_its_text_alone)
+{
+	set_up_with(ways[_i].key);
+	postgres_execute(side, "ALTER TABLE moves.t ALTER id TYPE numeric;"
+	                       " INSERT INTO moves.t VALUES (1.0, 'a', 10), (2, 'b', 20)");
+	apply("1.0>1.00=c", ways[_i].in_pieces);
+	expect_value("SELECT string_agg(concat_ws(' ', id, body, own), ', ' ORDER BY id) FROM moves.t",
+	             "1.00 c 10, 2 b 20");
+	applying_tear_down();
+}
+END_TEST
+
 /* A masked value does not wait in the target as it was, nor does a digest of a masked key that one could guess. */
 START_TEST(masked_values_are_masked_while_they_wait)
 {
@@ -318,6 +392,9 @@ int main(void)
 	tcase_add_loop_test(tests, other_changes_stand_in_between, 0, WAYS);
 	tcase_add_loop_test(tests, they_change_places_twice, 0, WAYS);
 	tcase_add_loop_test(tests, target_that_is_ahead_is_written_over, 0, WAYS);
+	tcase_add_loop_test(tests, own_columns_go_along, 0, WAYS);
+	tcase_add_test(tests, unique_own_columns_are_not_copied);
+	tcase_add_loop_test(tests, a_key_that_changes_its_text_alone, 0, WAYS);
 	tcase_add_loop_test(tests, masked_values_are_masked_while_they_wait, 0, WAYS);
 	tcase_add_loop_test(tests, many_rows_change_places, 0, WAYS);
 	suite_add_tcase(suite, tests);

@@ -58,6 +58,7 @@ static struct partition_list *partitions;
 static struct plan *plan;
 static struct row_sender *sender;
 static struct transaction *first, *last;
+static struct batch_counts counts;
 static size_t batches;
 
 static void set_up(void)
@@ -146,17 +147,15 @@ static void add(int relation, char operation, const char *row)
 
 static void apply_strictly(const struct transaction *transaction)
 {
-	struct batch_counts counts = {0};
-
 	expect_no_error(batch_apply_strictly(sender, connection, bindings, partitions, transaction, &counts));
 }
 
 /* What begin() and add() gathered; counts the target's transactions. */
 static void apply(bool folded)
 {
-	struct batch_counts counts = {0};
 	const struct transaction *next = first;
 
+	counts = (struct batch_counts){0};
 	for (batches = 0; next != NULL; batches++) {
 		size_t covered = 0;
 
@@ -271,6 +270,49 @@ START_TEST(a_partitioned_table_and_its_partitions)
 }
 END_TEST
 
+/* The row of a deleted key is another one: what only the target has does not go over to it. */
+START_TEST(a_row_that_is_deleted_and_inserted)
+{
+	const char *all = "SELECT string_agg(concat_ws(' ', id, v, own, number > 4), ', ' ORDER BY id) FROM plans.t";
+
+	postgres_execute(connection,
+	                 "ALTER TABLE plans.t ADD number int GENERATED ALWAYS AS IDENTITY;"
+	                 " INSERT INTO plans.t (id, v, own) SELECT g, 'a', 'mine' FROM generate_series(1, 4) g");
+	begin();
+	for (int i = 1; i <= 3; i++)
+		add(NARROW, 'd', arena_format(memory, "%d|", i));
+	add(NARROW, 'u', "4|d");
+	begin();
+	add(NARROW, 'c', "1|b");
+	add(NARROW, 'c', "2|b");
+	begin();
+	add(NARROW, 'u', "2|c");
+	add(NARROW, 'd', "1|");
+	apply(_i == 1);
+	postgres_expect(connection, all, "2 c none t, 4 d mine f");
+	ck_assert_uint_eq(counts.deletes_missing, 0);
+	ck_assert_uint_eq(batches, _i == 1 ? 1 : 3);
+}
+END_TEST
+
+/* Deletes of rows that were not there are counted, but not those of rows that the plan itself makes. */
+START_TEST(missing_rows_are_counted)
+{
+	postgres_execute(connection, "INSERT INTO plans.t (id, v) VALUES (4, 'there')");
+	begin();
+	add(NARROW, 'c', "1|a");
+	add(NARROW, 'c', "2|b");
+	add(NARROW, 'c', "4|d"); /* the target is ahead */
+	begin();
+	add(NARROW, 'd', "1|");
+	add(NARROW, 'd', "3|");
+	add(NARROW, 'd', "4|");
+	apply(_i == 1);
+	expect_rows("2b");
+	ck_assert_uint_eq(counts.deletes_missing, 1);
+}
+END_TEST
+
 /* What was in the cache before does not cut later transactions apart. */
 START_TEST(a_truncate_and_an_earlier_shape_do_not_stick)
 {
@@ -307,6 +349,8 @@ int main(void)
 	tcase_add_loop_test(tests, two_names_of_one_table, 0, 2);
 	tcase_add_loop_test(tests, partitions_in_one_table, 0, 2);
 	tcase_add_loop_test(tests, a_partitioned_table_and_its_partitions, 0, 2);
+	tcase_add_loop_test(tests, a_row_that_is_deleted_and_inserted, 0, 2);
+	tcase_add_loop_test(tests, missing_rows_are_counted, 0, 2);
 	tcase_add_test(tests, a_truncate_and_an_earlier_shape_do_not_stick);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
