@@ -1,6 +1,14 @@
 # shellcheck shell=bash
 # What every script of the stack shares: where things lie, how it speaks, waiting and ports.
-# Sourced, never run. Nothing here starts a process or changes a file.
+# Sourced, never run. Nothing here starts a process or changes a file; it sets the locale, the umask and no_proxy.
+
+# The user's locale would change what is parsed here: a decimal comma from awk and EPOCHREALTIME, translated messages, the order of sort.
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+# All servers are on 127.0.0.1, where a proxy of the network does not reach them.
+export no_proxy=127.0.0.1,localhost${no_proxy:+,$no_proxy} NO_PROXY=127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}
+# PostgreSQL may run as another user, who has to reach its folder. Files with passwords set a mask of their own.
+umask 022
 
 STACK_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO_ROOT=$(cd "$STACK_LIB/../.." && pwd)
