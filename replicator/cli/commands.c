@@ -83,9 +83,11 @@ const struct command commands[] = {
      "gap       events are gone from Kafka (retention, a topic made again, another cluster): the next start goes on "
      "without\n"
      "          them, and says which transactions are not whole\n"
-     "new-slot  the source's history went back (a failover that lost WAL, a restored source): the next start takes "
-     "its\n"
-     "          commit LSNs as they are. Compare both sides afterwards (check_target).",
+     "new-slot  the source's history went back (a failover that lost WAL, a restored source): the next start begins it "
+     "with\n"
+     "          the first transaction that the transaction topic does not contain before. Compare both sides "
+     "afterwards\n"
+     "          (check_target).",
      command_accept},
     {"schema", "TABLE", "show the versions of a table that the stream has seen, and what was done for each",
      "TABLE is schema.table, or the name of a table in public. The source's DDL log must be followed (docs/ddl.md).",

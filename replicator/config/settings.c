@@ -112,7 +112,8 @@ const struct setting settings[] = {
      .choices = transactions_choices,
      .description = "on: whole source transactions, in commit order; the connector must have\n"
                     "provide.transaction.metadata=true. off: only consecutive events of one transaction in one\n"
-                    "partition stay together; a reader of the target can then see parts of a transaction."},
+                    "partition stay together; a reader of the target can then see parts of a transaction. What a\n"
+                    "restarted connector sends again is applied again: tables without a key have such rows twice."},
     {.key = "resnapshot",
      .type = SETTING_CHOICE,
      FIELD(stream.resnapshot),

@@ -1,16 +1,12 @@
 /*
- * assembler.c - what is pushed, where a restart would read on, what is a repeat.
+ * assembler.c - what is pushed, where a restart would read on.
  *
  * NOTES
  *   The connector sends transaction after transaction, in commit order, so in each partition the events of one
  *   transaction stand in a row, and the row of an earlier transaction stands before that of a later one. Therefore it
  *   is enough to look at the heads.
  *
- *   W (`watermark`) is the commit LSN of the last transaction handed over. Commit LSNs rise along the stream, so an END
- *   at or below W, and a transactional event whose predecessor (source.sequence[0]) committed before W, are repeats of
- *   what was applied, and are dismissed. Event LSNs say nothing here: they are not in commit order. But the event
- *   without sequence[0] belongs to the first transaction of a new slot, or the first after a snapshot: all of that
- *   transaction is behind what was applied before, so there an LSN up to W is a repeat, too.
+ *   W (`watermark`) is the commit LSN of the last transaction handed over. assembler_repeats.c says what is at or below it.
  */
 #include "stream/assembler_internal.h"
 
@@ -20,9 +16,6 @@
 #include "base/metrics.h"
 
 #include <stdlib.h>
-
-/* Neighbours in commit order take their commit times before, in any order. */
-#define COMMIT_ORDER_US 1000000
 
 struct assembler *assembler_new(const struct assembler_options *options, const struct checkpoint *start,
                                 const struct partition_list *partitions)
@@ -34,12 +27,10 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	assembler->mark_partition = NO_PARTITION;
 	assembler->word_open = start->accepted_id != 0;
 	assembler->new_slot = start->accept_new_slot;
-	if (!start->accept_new_slot) {
-		assembler->watermark = start->last_commit_lsn;
-		assembler->watermark_us = start->last_source_us;
-	}
-	assembler->recent[0] = start->last_tx_id;
-	assembler->recent_next = 1;
+	assembler->watermark = start->last_commit_lsn;
+	assembler->history = commit_history_new();
+	if (start->last_commit_lsn != 0)
+		commit_history_add(assembler->history, start->last_tx_id, start->last_commit_lsn);
 	assembler->snapshot = start->snapshot;
 	assembler->snapshot_open = start->snapshot_open;
 	return assembler;
@@ -81,6 +72,7 @@ void assembler_free(struct assembler *assembler)
 	free(assembler->taken_lanes);
 	free(assembler->places);
 	free(assembler->orphans);
+	commit_history_free(assembler->history);
 	free(assembler);
 }
 
@@ -143,6 +135,7 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
 	assembler->lanes[partition].used = true;
 	assembler->lanes[partition].position = next_offset;
 	assembler->lanes[partition].reported = -1;
+	assembler->lanes[partition].asked_offset = -1;
 	assembler->ends_until = 0; /* it was not among those asked */
 	assembler_touch(assembler, partition);
 	for (size_t i = 0; i < assembler->collection_count; i++) {
@@ -224,6 +217,8 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 		assembler->newest_end = change->lsn;
 	lane_push(lane, change);
 	assembler->waiting_bytes += change->bytes;
+	if (lane->count == 1)
+		(void)assembler_live_head(assembler, change->partition);
 	return NULL;
 }
 
@@ -253,6 +248,8 @@ struct error *assembler_push_mark(struct assembler *assembler, struct transactio
 	}
 	if (mark->end && mark->lsn > assembler->newest_end)
 		assembler->newest_end = mark->lsn;
+	if (!mark->end)
+		commit_history_forget_repeated(assembler->history, mark->tx_id);
 	if (assembler->mark_count == assembler->mark_capacity) {
 		size_t capacity = assembler->mark_capacity == 0 ? 64 : assembler->mark_capacity * 2;
 		struct transaction_mark **ring = memory_alloc(capacity * sizeof(*ring));
@@ -332,61 +329,6 @@ void assembler_pop(struct assembler *assembler, struct lane *lane)
 		lane->snapshot_rows--;
 }
 
-/* Repeats of what was applied. */
-
-void assembler_remember(struct assembler *assembler, uint64_t tx_id)
-{
-	assembler->recent[assembler->recent_next++ % RECENT_COUNT] = tx_id;
-}
-
-static bool recently_applied(const struct assembler *assembler, uint64_t tx_id)
-{
-	for (size_t i = 0; i < RECENT_COUNT; i++)
-		if (assembler->recent[i] == tx_id)
-			return true;
-	return false;
-}
-
-/*
- * Committed at the source after the transaction of W, though its commit LSN is lower: no repeat, but the history of
- * another server (a failover that lost WAL, a restored source). assembler_transaction.c stops at its END.
- */
-bool assembler_is_newer(const struct assembler *assembler, uint64_t tx_id, int64_t source_us)
-{
-	return assembler->watermark_us != 0 && source_us > assembler->watermark_us + COMMIT_ORDER_US &&
-	       !recently_applied(assembler, tx_id);
-}
-
-static bool is_repeat(const struct assembler *assembler, const struct change *change)
-{
-	if (is_snapshot_row(change) || change->total_order == 0)
-		return false;
-	if (assembler->taking && assembler->taking_tx_id == change->tx_id)
-		return false;
-	if (change->previous_commit_lsn != 0)
-		return change->previous_commit_lsn < assembler->watermark &&
-		       !assembler_is_newer(assembler, change->tx_id, change->source_us);
-	/* Of the first transaction of a slot or after a snapshot: nothing older was applied from there. */
-	return recently_applied(assembler, change->tx_id) ||
-	       (change->lsn <= assembler->watermark &&
-	        !assembler_is_newer(assembler, change->tx_id, change->source_us));
-}
-
-/* Drops repeats from the head; gives what stands there then, or NULL. */
-struct change *assembler_live_head(struct assembler *assembler, uint32_t partition)
-{
-	struct lane *lane = &assembler->lanes[partition];
-	struct change *change;
-
-	while ((change = lane_head(lane)) != NULL && is_repeat(assembler, change)) {
-		assembler_touch(assembler, partition);
-		assembler_pop(assembler, lane);
-		change_release(change);
-		metric_add(METRIC_DUPLICATES, 1);
-	}
-	return change;
-}
-
 struct error *assembler_next(struct assembler *assembler, struct transaction **transaction)
 {
 	*transaction = assembler_next_snapshot(assembler);
@@ -433,7 +375,7 @@ bool assembler_needs(const struct assembler *assembler, uint32_t partition)
 {
 	const struct transaction_mark *end = assembler->current;
 
-	if (assembler->lanes[partition].count > 0)
+	if (assembler->lanes[partition].count > 0 || assembler->judging)
 		return false;
 	if (end == NULL || assembler->snapshot_open)
 		return true;
@@ -466,6 +408,11 @@ static void describe_counts(const struct assembler *assembler, struct buffer *te
 	}
 }
 
+static uint64_t judged_tx_id(const struct assembler *assembler)
+{
+	return assembler_mark(assembler, 0)->tx_id;
+}
+
 char *assembler_describe_wait(const struct assembler *assembler)
 {
 	struct buffer text = {0};
@@ -474,6 +421,9 @@ char *assembler_describe_wait(const struct assembler *assembler)
 		return memory_copy_text(assembler->snapshot_last_seen
 		                            ? "the partitions to be read up to the snapshot's end"
 		                            : "the snapshot's last row");
+	if (assembler->judging)
+		return memory_format("the search for an earlier END of transaction %llu in the transaction topic",
+		                     (unsigned long long)judged_tx_id(assembler));
 	if (!assembler->taking)
 		return NULL;
 	buffer_append_format(&text, "transaction %llu:", (unsigned long long)assembler->taking_tx_id);
@@ -492,4 +442,29 @@ char *assembler_describe_wait(const struct assembler *assembler)
 void assembler_accept_gap(struct assembler *assembler, uint32_t partition, int64_t high)
 {
 	assembler->lanes[partition].gap_until = high;
+}
+
+void assembler_read_again(struct assembler *assembler, uint32_t partition, int64_t until)
+{
+	assembler->lanes[partition].again_until = until;
+}
+
+uint32_t assembler_mark_partition(const struct assembler *assembler)
+{
+	uint32_t only = NO_PARTITION;
+
+	if (assembler->mark_partition != NO_PARTITION)
+		return assembler->mark_partition;
+	for (uint32_t i = 0; i < assembler->lane_count; i++) {
+		if (assembler->lanes[i].used && only != NO_PARTITION)
+			return NO_PARTITION;
+		if (assembler->lanes[i].used)
+			only = i;
+	}
+	return only;
+}
+
+void assembler_add_commit(struct assembler *assembler, uint64_t tx_id, uint64_t commit_lsn)
+{
+	commit_history_add(assembler->history, tx_id, commit_lsn);
 }

@@ -22,6 +22,24 @@
 
 struct assembler;
 
+/*
+ * A question about the transaction topic: does it contain, before an offset, the END of a transaction whose commit LSN is
+ * from `lowest_lsn` to `highest_lsn`?
+ */
+struct end_query {
+	uint32_t partition;
+	int64_t before;
+	uint64_t tx_id;
+	uint64_t lowest_lsn;
+	uint64_t highest_lsn;
+};
+
+enum end_answer {
+	END_UNKNOWN, /* the search is in progress: ask again */
+	END_FOUND,
+	END_ABSENT
+};
+
 struct assembler_options {
 	bool transactions; /* false: without metadata, runs of one txId in one partition */
 	/*
@@ -35,6 +53,11 @@ struct assembler_options {
 	 * waited for.
 	 */
 	int64_t (*high_watermark)(uint32_t partition, void *context);
+	/*
+	 * Answers a question about the transaction topic; *commit_lsn is set with END_FOUND. It must not block for long.
+	 * May be NULL: then only the transactions that this assembler handled are known.
+	 */
+	enum end_answer (*find_end)(const struct end_query *query, uint64_t *commit_lsn, void *context);
 	void *context;
 	size_t snapshot_run_rows; /* how many snapshot rows make one hand-over at most */
 	/* A transaction with more bytes of events than this goes to a file in spill_dir. */
@@ -56,6 +79,12 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
  */
 void assembler_accept_gap(struct assembler *assembler, uint32_t partition, int64_t high);
 
+/*
+ * The operator accepted a gap, and the partition is read again from its beginning: ENDs below `until` that are not above
+ * the last applied commit LSN belong to transactions that were applied before.
+ */
+void assembler_read_again(struct assembler *assembler, uint32_t partition, int64_t until);
+
 /* Each takes what it is given, also when it fails. Offsets of a partition rise. */
 struct error *assembler_push_change(struct assembler *assembler, struct change *change);
 struct error *assembler_push_mark(struct assembler *assembler, struct transaction_mark *mark);
@@ -73,6 +102,18 @@ struct error *assembler_next(struct assembler *assembler, struct transaction **t
  * when no transaction carries them.
  */
 struct transaction *assembler_progress(struct assembler *assembler);
+
+/*
+ * Once a second: finds out about events that look like repeats and whose END does not come. `marks_high` is the last known
+ * high watermark of assembler_mark_partition; -1: unknown.
+ */
+void assembler_tick(struct assembler *assembler, int64_t marks_high);
+
+/* The partition of the transaction boundary events, or the only one that is read; UINT32_MAX: not known yet. */
+uint32_t assembler_mark_partition(const struct assembler *assembler);
+
+/* The transaction topic contains this END, before the current position. */
+void assembler_add_commit(struct assembler *assembler, uint64_t tx_id, uint64_t commit_lsn);
 
 /*
  * Bytes of changes that wait in the queue of a partition; whether the transaction at the head waits for the partition.

@@ -27,7 +27,7 @@
 /* True when no event of the current transaction can come from the lane any more: it goes on with a later one. */
 static bool lane_is_past(const struct assembler *assembler, uint32_t partition)
 {
-	const struct change *head = lane_head(&assembler->lanes[partition]);
+	const struct change *head = assembler_first_judged(assembler, partition);
 
 	return head != NULL && !is_snapshot_row(head) && head->tx_id != assembler->taking_tx_id &&
 	       head->previous_commit_lsn >= assembler->current->lsn;
@@ -39,7 +39,8 @@ static struct change *lane_stale_head(struct assembler *assembler, uint32_t part
 	struct change *head = assembler_live_head(assembler, partition);
 
 	if (head == NULL || is_snapshot_row(head) || head->tx_id == assembler->taking_tx_id ||
-	    head->previous_commit_lsn == 0 || head->previous_commit_lsn >= assembler->current->lsn)
+	    assembler_looks_repeated(assembler, head) || head->previous_commit_lsn == 0 ||
+	    head->previous_commit_lsn >= assembler->current->lsn)
 		return NULL;
 	return head;
 }
@@ -106,6 +107,7 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 	size_t past = 0;
 
 	for (size_t i = 0; i < state->lane_count; i++) {
+		assembler_clear_way(assembler, state->lanes[i]);
 		TRY(handle_stale(assembler, state->lanes[i]));
 		TRY(assembler_take(assembler, state->lanes[i]));
 		past += lane_is_past(assembler, state->lanes[i]) ? 1 : 0;
@@ -164,6 +166,7 @@ static struct error *settle(struct assembler *assembler, bool *settled)
 	for (uint32_t i = 0; i < assembler->lane_count; i++) {
 		if (!assembler->lanes[i].used)
 			continue;
+		assembler_clear_way(assembler, i);
 		TRY(handle_stale(assembler, i));
 		TRY(assembler_take(assembler, i));
 		*settled = *settled && lane_is_settled(assembler, i);

@@ -6,6 +6,7 @@
  *   assembler_transaction.c   whole transactions: which END is next, hand-over
  *   assembler_taken.c         the events taken for it: memory or file, their order, repeats
  *   assembler_counts.c        whether all of them came
+ *   assembler_repeats.c       what was sent again after a restart of the connector
  *   assembler_run.c           without metadata: runs of one txId in one partition
  */
 #ifndef REPLICATOR_STREAM_ASSEMBLER_INTERNAL_H
@@ -13,10 +14,10 @@
 
 #include "stream/alignment.h"
 #include "stream/assembler.h"
+#include "stream/commit_history.h"
 #include "stream/lane.h"
 #include "stream/spill.h"
 
-#define RECENT_COUNT 4096 /* txIds remembered for events without sequence[0] */
 #define NO_PARTITION UINT32_MAX
 
 struct collection_state {
@@ -83,9 +84,9 @@ struct assembler {
 	uint64_t message_lsn; /* of the last message outside any transaction; sequence[0] may point to it */
 
 	uint64_t watermark; /* W */
-	int64_t watermark_us;
-	uint64_t recent[RECENT_COUNT];
-	size_t recent_next;
+	struct commit_history *history;
+	bool judging; /* the END at the head is looked for in the transaction topic */
+	bool read_again_said;
 
 	struct snapshot_identity snapshot;
 	bool snapshot_open; /* later streamed transactions wait */
@@ -114,11 +115,23 @@ struct error *assembler_change_error(const struct assembler *assembler, const st
 void assembler_touch(struct assembler *assembler, uint32_t partition);
 void assembler_pop(struct assembler *assembler, struct lane *lane); /* the head, which the caller has */
 void assembler_add_positions(struct assembler *assembler, struct transaction *transaction);
-void assembler_remember(struct assembler *assembler, uint64_t tx_id); /* as applied */
-/* Whether a transaction that looks like a repeat by its LSN is none: its commit is younger than that of W. */
-bool assembler_is_newer(const struct assembler *assembler, uint64_t tx_id, int64_t source_us);
-/* Drops repeats from the head; gives what stands there then, or NULL. */
+
+/* assembler_repeats.c */
+/* True: by its LSN it is a repeat; only its END proves it. */
+bool assembler_looks_repeated(const struct assembler *assembler, const struct change *change);
+/* Drops the events of repeated transactions from the head; returns the head, or NULL. */
 struct change *assembler_live_head(struct assembler *assembler, uint32_t partition);
+/* True: the head looks repeated, does not belong to the transaction at hand, and its END was not judged. */
+bool assembler_head_is_unjudged(const struct assembler *assembler, uint32_t partition);
+/* The first event that is not such a one, or NULL. */
+const struct change *assembler_first_judged(const struct assembler *assembler, uint32_t partition);
+/* Drops unjudged events that precede those of the transaction at hand. */
+void assembler_clear_way(struct assembler *assembler, uint32_t partition);
+/* Searches the transaction topic for the END of the unjudged event at the head, and drops the repeats. */
+void assembler_resolve_head(struct assembler *assembler, uint32_t partition);
+/* Of an END at or below W. */
+enum end_answer assembler_judge_end(struct assembler *assembler, const struct transaction_mark *end);
+void assembler_dismiss_end(struct assembler *assembler, const struct transaction_mark *end);
 
 /* assembler_snapshot.c */
 struct transaction *assembler_next_snapshot(struct assembler *assembler);

@@ -2,7 +2,8 @@
  * assembler_transaction.c - whole transactions: which END is next, and the hand-over.
  *
  * NOTES
- *   ENDs come in commit order, so the one at the head of the transaction topic is next; one at or below W is a repeat.
+ *   ENDs come in commit order, so the one at the head of the transaction topic is next; one at or below W is a repeat, or
+ *   belongs to another history of the source (assembler_repeats.c).
  *   Where much waits and no END has come, the transaction of the BEGIN at the head is taken ahead of it.
  *
  *   A connector that starts again inside a transaction may send another BEGIN of it, behind BEGIN and END (without
@@ -26,12 +27,31 @@ static struct error *history_error(const struct assembler *assembler, const stru
 
 	lsn_format(end->lsn, lsn);
 	lsn_format(assembler->watermark, watermark);
-	return error_new(
-	    ERROR_GAP,
-	    "transaction %llu was committed after the last applied one, but its commit LSN %s is not above "
-	    "%s: the connector reads another history (a failover that lost WAL, or a restored source); "
-	    "compare both sides (check_target), then run `replicator accept new-slot` to go on there",
-	    (unsigned long long)end->tx_id, lsn, watermark);
+	return error_new(ERROR_GAP,
+	                 "transaction %llu has commit LSN %s, which is not above the last applied one, %s, and it is "
+	                 "not a repeat: the "
+	                 "transaction topic does not contain it before offset %lld; the connector reads another "
+	                 "history of the source (a "
+	                 "failover that lost WAL, or a restored source); compare both sides (check_target), then run "
+	                 "`replicator accept "
+	                 "new-slot` to continue with it",
+	                 (unsigned long long)end->tx_id, lsn, watermark, (long long)end->offset);
+}
+
+/* The commit LSNs begin anew with this END, if the operator accepted that. */
+static struct error *begin_new_history(struct assembler *assembler, const struct transaction_mark *end)
+{
+	char lsn[LSN_TEXT_SIZE];
+
+	if (!assembler->word_open || !assembler->new_slot)
+		return history_error(assembler, end);
+	lsn_format(end->lsn, lsn);
+	log_warning("accepted: another history of the source begins with transaction %llu at %s",
+	            (unsigned long long)end->tx_id, lsn);
+	assembler->watermark = 0;
+	for (size_t i = 0; i < assembler->lane_count; i++)
+		assembler->lanes[i].repeated_count = 0;
+	return NULL;
 }
 
 /* The END goes, and the BEGIN before it if there is one. */
@@ -77,6 +97,7 @@ static struct error *next_end(struct assembler *assembler, struct transaction_ma
 	struct transaction_mark *mark;
 
 	*end = NULL;
+	assembler->judging = false;
 	while ((mark = assembler_mark(assembler, 0)) != NULL) {
 		struct transaction_mark *behind = mark->end ? mark : assembler_mark(assembler, 1);
 
@@ -90,11 +111,17 @@ static struct error *next_end(struct assembler *assembler, struct transaction_ma
 			*end = behind;
 			return NULL;
 		}
-		if (assembler_is_newer(assembler, behind->tx_id, behind->source_us))
-			return history_error(assembler, behind);
-		assembler_remember(assembler, behind->tx_id);
-		forget_orphans(assembler, behind->tx_id);
-		pop_end(assembler, behind);
+		switch (assembler_judge_end(assembler, behind)) {
+		case END_UNKNOWN:
+			return NULL;
+		case END_ABSENT:
+			TRY(begin_new_history(assembler, behind));
+			break;
+		case END_FOUND:
+			assembler_dismiss_end(assembler, behind);
+			forget_orphans(assembler, behind->tx_id);
+			pop_end(assembler, behind);
+		}
 	}
 	return NULL;
 }
@@ -153,23 +180,54 @@ static struct error *begin_current(struct assembler *assembler, struct transacti
 	return NULL;
 }
 
+/* Whether an event of the transaction, at the head of a partition, looks like a repeat. */
+static bool looks_repeated(const struct assembler *assembler, uint64_t tx_id)
+{
+	for (size_t i = 0; i < assembler->lane_count; i++) {
+		const struct change *head = lane_head(&assembler->lanes[i]);
+
+		if (head != NULL && head->tx_id == tx_id && assembler_looks_repeated(assembler, head))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The transaction to take before its END is read: that of the BEGIN at the head, or without one (a restarted connector does
+ * not send it again) that of the event at the head of the partition of the marks. In other partitions a repeat just
+ * waits: nothing of it must be read for its END to come.
+ */
+static bool choose_early(const struct assembler *assembler, uint64_t *tx_id)
+{
+	const struct transaction_mark *begin = assembler_mark(assembler, 0);
+	uint32_t partition = assembler_mark_partition(assembler);
+	const struct change *own = partition == NO_PARTITION ? NULL : lane_head(&assembler->lanes[partition]);
+
+	if (begin != NULL && begin->end)
+		return false;
+	if (begin == NULL && (own == NULL || !assembler_looks_repeated(assembler, own)))
+		return false;
+	*tx_id = begin != NULL ? begin->tx_id : own->tx_id;
+	return own != NULL || !looks_repeated(assembler, *tx_id);
+}
+
 /*
  * Before its END is there: what the transaction of the BEGIN at the head, or of one without its END, has sent so far.
  */
 static struct error *take_early(struct assembler *assembler)
 {
-	const struct transaction_mark *begin = assembler_mark(assembler, 0);
+	uint32_t marks = assembler_mark_partition(assembler);
 
-	if (assembler->options.spill_bytes == 0 || assembler->waiting_bytes < assembler->options.spill_bytes)
+	if (assembler->options.spill_bytes == 0 || assembler->waiting_bytes < assembler->options.spill_bytes ||
+	    assembler->judging)
 		return NULL;
-	if (!assembler->taking) {
-		if (begin == NULL || begin->end)
-			return NULL;
-		assembler->taking_tx_id = begin->tx_id;
-	}
+	if (!assembler->taking && !choose_early(assembler, &assembler->taking_tx_id))
+		return NULL;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used)
 			TRY(assembler_take(assembler, i));
+	if (marks != NO_PARTITION && assembler->waiting_bytes >= assembler->options.spill_bytes)
+		assembler_resolve_head(assembler, marks); /* its END follows it in this partition */
 	return NULL;
 }
 
@@ -186,8 +244,7 @@ static struct error *finish_current(struct assembler *assembler, struct transact
 	transaction->source_us = end->source_us;
 	transaction->timestamp_ms = end->timestamp_ms;
 	assembler->watermark = end->lsn;
-	assembler->watermark_us = end->source_us;
-	assembler_remember(assembler, end->tx_id);
+	commit_history_add(assembler->history, end->tx_id, end->lsn);
 	pop_end(assembler, end);
 	assembler->orphan_count = 0;
 	assembler_add_positions(assembler, transaction);

@@ -20,7 +20,6 @@ struct checkpoint {
 	char *cluster_id;         /* of the Kafka cluster that the offsets belong to; "" unknown */
 	uint64_t last_commit_lsn; /* W: the commit LSN of the last applied transaction; 0 none */
 	uint64_t last_tx_id;
-	int64_t last_source_us;            /* when the source committed it, since 1970; 0 unknown */
 	struct snapshot_identity snapshot; /* of the last snapshot seen */
 	bool snapshot_open;                /* its end was not applied yet */
 	bool accept_gap;      /* the operator's word for this start: events that are gone from Kafka are done without */

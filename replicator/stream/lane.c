@@ -41,6 +41,11 @@ struct change *lane_head(const struct lane *lane)
 	return lane->count == 0 ? NULL : lane->ring[lane->head];
 }
 
+struct change *lane_at(const struct lane *lane, size_t index)
+{
+	return index >= lane->count ? NULL : lane->ring[(lane->head + index) & (lane->capacity - 1)];
+}
+
 struct change *lane_pop(struct lane *lane)
 {
 	struct change *change = lane_head(lane);
@@ -50,6 +55,8 @@ struct change *lane_pop(struct lane *lane)
 	lane->head = (lane->head + 1) & (lane->capacity - 1);
 	lane->count--;
 	lane->bytes -= change->bytes;
+	lane->repeated_count -= lane->repeated_count > 0 ? 1 : 0;
+	lane->searched_count -= lane->searched_count > 0 ? 1 : 0;
 	return change;
 }
 

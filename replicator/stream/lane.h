@@ -29,6 +29,16 @@ struct lane {
 	uint64_t last_number;       /* its total_order */
 	int64_t end; /* behind what was written when it was asked for last (assembler_counts.c); 0: not yet */
 
+	/* Of the events at the head that look like repeats (assembler_repeats.c). */
+	size_t repeated_count;   /* so many are known to; then perhaps more */
+	uint64_t searched_tx_id; /* the first searched_count events do not belong to this transaction */
+	size_t searched_count;
+	int64_t unjudged_offset; /* of the head that unjudged_ticks and asked_offset are about */
+	int unjudged_ticks;
+	int64_t resolve_at;   /* the transaction topic must be processed up to here first */
+	int64_t asked_offset; /* of the head whose END was searched without success; -1: none */
+	int64_t again_until;  /* assembler_read_again */
+
 	const struct collection *last_collection; /* of the last change pushed: spares a look-up */
 };
 
@@ -36,6 +46,7 @@ void lane_free(struct lane *lane); /* releases what it holds */
 void lane_push(struct lane *lane, struct change *change);
 struct change *lane_head(const struct lane *lane); /* NULL when empty */
 struct change *lane_pop(struct lane *lane);
+struct change *lane_at(const struct lane *lane, size_t index); /* 0: the head; NULL behind the last one */
 
 /*
  * Takes the head for the transaction at hand; the caller owns it. *plain: it stands behind the one taken before by its

@@ -79,6 +79,11 @@ static int64_t high_watermark(uint32_t partition, void *context)
 	return source->high_asked ? source_partition(source, partition)->high : INT64_MAX;
 }
 
+static enum end_answer find_end(const struct end_query *query, uint64_t *commit_lsn, void *context)
+{
+	return source_find_end(context, query, commit_lsn);
+}
+
 /* Life. */
 
 static struct error *check_cluster(struct source *source)
@@ -138,6 +143,7 @@ static void make_assembler(struct source *source)
 	    .transactions = config->stream.transactions == TRANSACTIONS_ON,
 	    .excluded = is_excluded,
 	    .high_watermark = high_watermark,
+	    .find_end = find_end,
 	    .context = source,
 	    .snapshot_run_rows = SNAPSHOT_RUN_ROWS,
 	    .spill_bytes = (size_t)config->memory_limit / 4,
@@ -190,6 +196,7 @@ void source_free(struct source *source)
 {
 	if (source == NULL)
 		return;
+	source_search_free(source);
 	free_consumer(source);
 	transaction_free(source->pending);
 	assembler_free(source->assembler);
@@ -286,7 +293,7 @@ static struct error *poison_now(struct source *source)
 	int64_t since = source->last_hand_over_us > source->poison_us ? source->last_hand_over_us : source->poison_us;
 	struct error *error = source->poison;
 
-	if (error == NULL || source->pending != NULL ||
+	if (error == NULL || source->pending != NULL || source_is_searching(source) ||
 	    (now - since < POISON_QUIET_US && now - source->poison_us < POISON_LIMIT_US))
 		return NULL;
 	source->poison = NULL;
@@ -381,11 +388,19 @@ static void rest_writers(struct source *source)
 	}
 }
 
+static void tick_assembler(struct source *source)
+{
+	uint32_t marks = assembler_mark_partition(source->assembler);
+
+	assembler_tick(source->assembler, marks < source->partition_count ? source->partitions[marks]->high : -1);
+}
+
 static struct error *tick(struct source *source, int64_t now)
 {
 	source->next_tick_us = now + TICK_INTERVAL_US;
 	measure_lag(source);
 	rest_writers(source);
+	tick_assembler(source);
 	if (source->pending == NULL && now - source->last_hand_over_us >= TICK_INTERVAL_US)
 		source->pending = assembler_progress(source->assembler);
 	if (now >= source->next_group_us) {
@@ -469,6 +484,7 @@ static struct error *run_loop(struct source *source)
 			transaction_queue_wait_room(source->queue, ROOM_WAIT_MS);
 		else
 			TRY(source_read_round(source));
+		TRY(source_search_step(source));
 		end_run_in_silence(source);
 		TRY(hand_over(source));
 		TRY(poison_now(source));

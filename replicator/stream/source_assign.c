@@ -282,6 +282,22 @@ static struct error *begin(struct source *source, const rd_kafka_topic_partition
 	return assign(source, found);
 }
 
+/* With the operator's word: events that are gone may be awaited no longer, and those before the stored offset come again. */
+static void accept_gaps(struct source *source, const rd_kafka_topic_partition_list_t *begun,
+                        const rd_kafka_topic_partition_list_t *high)
+{
+	for (int i = 0; i < high->cnt; i++) {
+		const char *topic = high->elems[i].topic;
+		int32_t id = high->elems[i].partition;
+		uint32_t number = partition_list_add(source->names, topic, id);
+		const struct checkpoint_offset *stored = stored_offset(source->start, topic, id);
+
+		assembler_accept_gap(source->assembler, number, high->elems[i].offset);
+		if (source->other_cluster || (stored != NULL && begun->elems[i].offset < stored->next_offset))
+			assembler_read_again(source->assembler, number, high->elems[i].offset);
+	}
+}
+
 static struct error *check_and_begin(struct source *source, rd_kafka_topic_partition_list_t *found, int timeout_ms)
 {
 	rd_kafka_topic_partition_list_t *low, *high = NULL;
@@ -300,10 +316,8 @@ static struct error *check_and_begin(struct source *source, rd_kafka_topic_parti
 		error = check_not_compacted(source, found, timeout_ms);
 	if (error == NULL)
 		error = begin(source, found);
-	for (int i = 0; error == NULL && source->start->accept_gap && i < high->cnt; i++)
-		assembler_accept_gap(source->assembler,
-		                     partition_list_add(source->names, high->elems[i].topic, high->elems[i].partition),
-		                     high->elems[i].offset);
+	if (error == NULL && source->start->accept_gap)
+		accept_gaps(source, found, high);
 	if (high != NULL)
 		rd_kafka_topic_partition_list_destroy(high);
 	rd_kafka_topic_partition_list_destroy(low);

@@ -67,6 +67,7 @@ static const struct property defaults[] = {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define QUEUE_KBYTES_MIN (16 * 1024)
 #define QUEUE_KBYTES_MAX (64 * 1024)
+#define SEARCH_QUEUE_KBYTES (4 * 1024)
 #define UNACKNOWLEDGED_MOST_MS 15000
 #define PROBE_AFTER_S 10
 #define PROBE_INTERVAL_S 5
@@ -233,6 +234,21 @@ struct error *source_make_committer(struct source *source)
 		error = set_number(conf, "socket.timeout.ms", COMMIT_WAIT_MS);
 	if (error == NULL)
 		return make_client(conf, &source->committer);
+	rd_kafka_conf_destroy(conf);
+	return error;
+}
+
+/* Its queue is small: it reads one partition and adds to the memory of the consumer. */
+struct error *source_make_searcher(const struct source *source, rd_kafka_t **client)
+{
+	rd_kafka_conf_t *conf;
+	struct error *error;
+
+	TRY(make_conf(source->config, &conf));
+	health_keep_quiet(conf);
+	error = set_number(conf, "queued.max.messages.kbytes", SEARCH_QUEUE_KBYTES);
+	if (error == NULL)
+		return make_client(conf, client);
 	rd_kafka_conf_destroy(conf);
 	return error;
 }

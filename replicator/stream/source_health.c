@@ -136,7 +136,7 @@ static void log_quietly(const rd_kafka_t *kafka, int level, const char *facility
 {
 	(void)kafka;
 	(void)level;
-	log_debug("librdkafka %s, offsets of the group: %s", facility, text);
+	log_debug("librdkafka %s: %s", facility, text);
 }
 
 void health_keep_quiet(rd_kafka_conf_t *conf)

@@ -7,6 +7,7 @@
  *   source_health.c  what librdkafka reports: logged, healed or turned into an error
  *   source_topics.c  which topics are read; the cluster's metadata
  *   source_assign.c  start offsets, gaps, assigning and holding back partitions
+ *   source_search.c  searches the transaction topic backwards
  *   source_group.c   offsets published under the group's name, for lag tools
  *   describe.c       how topics are configured
  *   client.c         a client that only looks, for probe.c, probe_details.c and peek.c
@@ -50,6 +51,7 @@ struct repeat_limit {
 };
 
 struct topic_filter;
+struct end_search;
 
 struct source {
 	const struct config *config;
@@ -69,6 +71,7 @@ struct source {
 	struct topic_filter *filter;
 	struct decoder *decoder;
 	struct assembler *assembler;
+	struct end_search *search; /* NULL: none was needed yet */
 
 	struct source_partition **partitions; /* by number; entries never move */
 	uint32_t partition_count;
@@ -134,6 +137,7 @@ struct error *source_read_round(struct source *source);
 /* source_config.c */
 struct error *source_make_consumer(struct source *source);
 struct error *source_make_committer(struct source *source);
+struct error *source_make_searcher(const struct source *source, rd_kafka_t **client);
 
 /* source_health.c */
 void health_set_callbacks(rd_kafka_conf_t *conf, struct source *source);
@@ -184,6 +188,13 @@ struct error *client_watermarks(struct source *source, const char *topic, int32_
 struct probe;
 struct error *probe_read_policies(struct source *source, int timeout_ms, struct probe *probe);
 struct error *probe_look_closer(struct source *source, int timeout_ms, struct probe *probe);
+
+/* source_search.c */
+/* Answers END_UNKNOWN while a search is in progress: ask again. One question at a time. */
+enum end_answer source_find_end(struct source *source, const struct end_query *query, uint64_t *commit_lsn);
+bool source_is_searching(const struct source *source);
+struct error *source_search_step(struct source *source); /* a bounded piece of the work; call it in each round */
+void source_search_free(struct source *source);
 
 /* source_group.c */
 void source_publish_offsets(struct source *source);

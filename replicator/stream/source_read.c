@@ -167,10 +167,17 @@ void source_wake(struct source *source)
 	rd_kafka_queue_yield(source->messages);
 }
 
+static int read_wait_ms(const struct source *source)
+{
+	if (source_is_searching(source))
+		return 0; /* the search waits for its own messages */
+	return source->config->stream.transactions == TRANSACTIONS_OFF ? SILENCE_WAIT_MS : IDLE_WAIT_MS;
+}
+
 struct error *source_read_round(struct source *source)
 {
 	struct error *error = NULL;
-	int wait_ms = source->config->stream.transactions == TRANSACTIONS_OFF ? SILENCE_WAIT_MS : IDLE_WAIT_MS;
+	int wait_ms = read_wait_ms(source);
 	size_t bytes = 0;
 	int count = 0;
 

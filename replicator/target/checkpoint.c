@@ -56,8 +56,7 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 
 	TRY(state_query(connection, config,
 	                "SELECT s.cluster_id, s.last_commit_lsn, s.last_tx_id, p.generation_tx_id, p.generation_lsn,"
-	                "       (p.generation_tx_id IS NOT NULL AND p.finished_at IS NULL)::int,"
-	                "       coalesce((extract(epoch FROM s.source_commit_at) * 1000000)::bigint, 0)"
+	                "       (p.generation_tx_id IS NOT NULL AND p.finished_at IS NULL)::int"
 	                "  FROM @stream s LEFT JOIN LATERAL"
 	                "       (SELECT * FROM @snapshot_progress p WHERE p.stream = s.name"
 	                "         ORDER BY p.started_at DESC, p.generation_lsn DESC LIMIT 1) p ON true"
@@ -74,7 +73,6 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	checkpoint->snapshot.tx_id = (uint64_t)pg_result_integer(result, 0, 3);
 	checkpoint->snapshot.lsn = result_lsn(result, 0, 4);
 	checkpoint->snapshot_open = pg_result_integer(result, 0, 5) != 0;
-	checkpoint->last_source_us = pg_result_integer(result, 0, 6);
 	pg_result_free(result);
 	return NULL;
 }

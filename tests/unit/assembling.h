@@ -18,6 +18,15 @@ static int64_t offsets[PARTITIONS];
 static int64_t high[PARTITIONS]; /* 0: as far as was pushed */
 static int asked;                /* for high watermarks */
 
+/* The ENDs of the transaction topic, as a search would find them. */
+static struct {
+	uint64_t tx_id, lsn;
+	int64_t offset;
+} topic_ends[1024];
+static size_t topic_end_count;
+static bool search_in_progress; /* the answer is not there yet */
+static int searches;
+
 #define GOOD(expression)                                                                                               \
 	do {                                                                                                           \
 		struct error *good_ = (expression);                                                                    \
@@ -31,13 +40,41 @@ static inline int64_t high_watermark(uint32_t partition, void *context)
 	return high[partition] != 0 ? high[partition] : offsets[partition];
 }
 
+static inline void topic_has(uint64_t tx_id, uint64_t lsn, int64_t offset)
+{
+	ck_assert_uint_lt(topic_end_count, sizeof(topic_ends) / sizeof(topic_ends[0]));
+	topic_ends[topic_end_count].tx_id = tx_id;
+	topic_ends[topic_end_count].lsn = lsn;
+	topic_ends[topic_end_count++].offset = offset;
+}
+
+static inline enum end_answer find_end(const struct end_query *query, uint64_t *commit_lsn, void *context)
+{
+	(void)context;
+	if (search_in_progress)
+		return END_UNKNOWN;
+	searches++;
+	for (size_t i = 0; i < topic_end_count; i++) {
+		if (topic_ends[i].tx_id != query->tx_id || topic_ends[i].offset >= query->before ||
+		    topic_ends[i].lsn < query->lowest_lsn || topic_ends[i].lsn > query->highest_lsn)
+			continue;
+		*commit_lsn = topic_ends[i].lsn;
+		return END_FOUND;
+	}
+	return END_ABSENT;
+}
+
 static inline void assembling_set_up(void)
 {
 	names = partition_list_new();
 	memset(offsets, 0, sizeof(offsets));
 	memset(high, 0, sizeof(high));
+	topic_end_count = 0;
+	search_in_progress = false;
+	searches = 0;
 	options = (struct assembler_options){.transactions = true,
 	                                     .high_watermark = high_watermark,
+	                                     .find_end = find_end,
 	                                     .snapshot_run_rows = 100,
 	                                     .spill_dir = "/tmp",
 	                                     .spill_limit = 1 << 28};

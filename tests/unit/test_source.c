@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #define WAIT_MS 20000
+#define ONE_TOPIC "dbserver1.all"
 
 static rd_kafka_mock_cluster_t *cluster;
 static struct config config;
@@ -280,6 +281,105 @@ START_TEST(test_unknown_partition_without_its_beginning_is_a_gap)
 	remember(USERS, 0);
 	begin();
 	expect_failure(ERROR_GAP, ORDERS "[0]: the next offset to read is 0");
+}
+END_TEST
+
+/* A daemon that has applied the transactions `first` to `last`, and of all before `first` nothing is in Kafka. */
+static void begin_after(int first, int last)
+{
+	make_topics();
+	for (int n = first; n <= last; n++)
+		produce_transaction(n);
+	produce_flush();
+	start.last_commit_lsn = 1000 * (uint64_t)last + 900;
+	start.last_tx_id = (uint64_t)last;
+	remember(MARKS, 2 * (last - first + 1));
+	remember(USERS, last - first + 1);
+	remember(ORDERS, last - first + 1);
+	begin();
+}
+
+/* A connector sends transactions again that another run of the daemon applied: they are in the transaction topic. */
+START_TEST(test_repeats_are_found_in_the_topic)
+{
+	begin_after(1, 40);
+	for (int n = 30; n <= 41; n++)
+		produce_transaction(n);
+	produce_flush();
+	expect_transaction(41, 2);
+}
+END_TEST
+
+/* … also far back, in several windows of the search. */
+START_TEST(test_an_old_repeat_is_found_in_the_topic)
+{
+	begin_after(1, 2500);
+	produce_transaction(3);
+	produce_transaction(2501);
+	produce_flush();
+	expect_transaction(2501, 2);
+}
+END_TEST
+
+/* The transaction topic does not have it: it belongs to another history of the source. */
+START_TEST(test_a_new_transaction_below_the_watermark_stops)
+{
+	begin_after(5, 2500);
+	produce_transaction(2499);
+	produce_transaction(4);
+	produce_flush();
+	expect_failure(ERROR_GAP, "accept new-slot");
+	ck_assert_ptr_nonnull(strstr(outcome->message, "transaction 4 "));
+}
+END_TEST
+
+static void produce_in_one_topic(int n)
+{
+	produce(ONE_TOPIC, NULL,
+	        "{\"status\":\"BEGIN\",\"id\":\"%d:%d\",\"event_count\":null,\"data_collections\":null,\"ts_ms\":1}", n,
+	        1000 * n);
+	produce_event(ONE_TOPIC, "users", n, 1, n, 1);
+	produce(ONE_TOPIC, NULL,
+	        "{\"status\":\"END\",\"id\":\"%d:%d\",\"event_count\":1,\"data_collections\":[{\"data_collection\":"
+	        "\"public.users\",\"event_count\":1}],\"ts_ms\":1}",
+	        n, 1000 * n + 900);
+}
+
+START_TEST(test_repeats_in_one_topic)
+{
+	topics[0] = ONE_TOPIC;
+	config.kafka.topic_count = 1;
+	make_topic(ONE_TOPIC);
+	for (int n = 2; n <= 20; n++)
+		produce_in_one_topic(n);
+	produce_flush();
+	start.last_commit_lsn = 20900;
+	start.last_tx_id = 20;
+	remember(ONE_TOPIC, 3 * 19);
+	begin();
+	for (int n = 10; n <= 21; n++)
+		produce_in_one_topic(n);
+	produce_flush();
+	expect_transaction(21, 1);
+	produce_in_one_topic(1);
+	produce_flush();
+	expect_failure(ERROR_GAP, "accept new-slot");
+}
+END_TEST
+
+/* The search waits for a broker like everything else. */
+START_TEST(test_a_search_survives_the_broker)
+{
+	begin_after(1, 40);
+	produce_transaction(41);
+	produce_flush();
+	expect_transaction(41, 2);
+	rd_kafka_mock_push_request_errors(cluster, 2 /* ListOffsets */, 2, RD_KAFKA_RESP_ERR__TRANSPORT,
+	                                  RD_KAFKA_RESP_ERR__TRANSPORT);
+	produce_transaction(39);
+	produce_transaction(42);
+	produce_flush();
+	expect_transaction(42, 2);
 }
 END_TEST
 
@@ -786,6 +886,11 @@ int main(void)
 	tcase_add_test(tests, test_offset_beyond_the_end_is_a_gap);
 	tcase_add_test(tests, test_offset_before_the_beginning_is_a_gap);
 	tcase_add_test(tests, test_unknown_partition_without_its_beginning_is_a_gap);
+	tcase_add_test(tests, test_repeats_are_found_in_the_topic);
+	tcase_add_test(tests, test_an_old_repeat_is_found_in_the_topic);
+	tcase_add_test(tests, test_a_new_transaction_below_the_watermark_stops);
+	tcase_add_test(tests, test_repeats_in_one_topic);
+	tcase_add_test(tests, test_a_search_survives_the_broker);
 	tcase_add_test(tests, test_first_start_takes_what_is_left);
 	tcase_add_test(tests, test_offset_lost_while_running_is_a_gap);
 	tcase_add_test(tests, test_another_cluster_is_refused);
