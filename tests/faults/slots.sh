@@ -39,8 +39,9 @@ case_slot_dropped() {
   seed_exits
 }
 
-# The source comes back from a dump on another server, whose LSNs are lower: the daemon stops and names the word; once it is said, the
-# new snapshot and what follows go in.
+# The source comes back from a dump on another server, whose LSNs are lower and whose clock is an hour behind: the daemon does not take
+# its transactions for repeats, stops and names the command for the operator's acknowledgement. After it the new snapshot and the
+# following transactions are applied.
 case_new_history() {
   local before=$SOURCE_PORT n
   case_begin
@@ -50,10 +51,13 @@ case_new_history() {
   connector stop
   PGPASSWORD=$PG_PASSWORD "$(pg_bindir)/pg_dump" -h "$PG_HOST" -p "$SOURCE_PORT" -U postgres -C "$NAME" >"$T/dump.sql"
   source_sql -c "DELETE FROM wide" # what the dump has not
-  pg_start "$WORK/source-2" "$SOURCE_2_PORT" fsync=off
+  # shellcheck disable=SC2059
+  printf "$CLOCK_FORM" -3600 >"$T/source-clock"
+  LD_PRELOAD="$WORK/clock.so" FAULTS_CLOCK="$T/source-clock" pg_start "$WORK/source-2" "$SOURCE_2_PORT" fsync=off
   cluster_prepare "$SOURCE_2_PORT" source
   pg_psql "$SOURCE_2_PORT" postgres -f "$T/dump.sql" >/dev/null
   SOURCE_PORT=$SOURCE_2_PORT
+  [ "$(source_ask "SELECT now() < '$(target_ask 'SELECT source_commit_at FROM replicator.stream')'")" = t ] || die "the new server's clock is not behind: the case tests nothing"
   [ "$(source_ask "SELECT pg_current_wal_lsn() < '$(target_ask 'SELECT last_commit_lsn FROM replicator.stream')'")" = t ] || die "the new server's LSNs are not lower: the case tests nothing"
   sed -i "s/port=$before/port=$SOURCE_2_PORT/" "$T/replicator.conf"
   connector offsets --reset

@@ -32,3 +32,37 @@ case_recorded_tail_again() { recorded restart_tail_again; }
 case_recorded_numbers_anew() { recorded restart_numbers_anew; }
 case_recorded_lost_half() { recorded restart_loses_half; }
 case_recorded_messages() { recorded restart_messages; }
+
+# The connector sends transactions again that an earlier run of the daemon applied, whole and in parts: they are found in the
+# transaction topic. Transaction 3 is not there: it belongs to another history of the source, whatever its clock says (the
+# case's commit times rise with the number). Nothing of it is lost after the operator's acknowledgement.
+case_repeats_and_another_history() {
+  transaction 1 1 1
+  transaction 2 2 3
+  PREVIOUS=2 transaction 4 4 4
+  daemon_start
+  await_offset transaction 6
+  await_offset items 4
+  daemon_stop
+  target_ask 'DELETE FROM items WHERE id IN (2, 3)' >/dev/null # an applied repeat would show
+  daemon_start
+  transaction 2 2 3
+  events items 4 4 4 x 1 | put items
+  mark_end 4 items 2
+  transaction 5 5 5
+  await_target 30 'SELECT count(*) FROM items WHERE id = 5' 1
+  await_offset transaction 11
+  await_offset items 8
+  expect_items '1 4 5'
+  events items 3 6 7 | put items
+  mark_begin 3
+  mark_end 3 items 2
+  wait_until 30 daemon_gone || die 'the daemon took a transaction of another history for a repeat'
+  stops $EXIT_GAP 'transaction 3' 'accept new-slot'
+  expect_items '1 4 5'
+  accept new-slot
+  daemon_start
+  await_target 30 'SELECT count(*) FROM items WHERE id IN (6, 7)' 2
+  expect_items '1 4 5 6 7'
+  await_target 10 'SELECT count(*) FROM replicator.acceptance WHERE used_at IS NULL' 0
+}
