@@ -340,6 +340,35 @@ START_TEST(test_history_that_goes_back_stops)
 }
 END_TEST
 
+/* The connector of a restored source makes a snapshot first. */
+START_TEST(test_snapshot_of_another_history)
+{
+	start.last_commit_lsn = 500;
+	start.last_tx_id = 5;
+	for (int accepted = 0; accepted < 2; accepted++) {
+		struct transaction *transaction;
+
+		start.accept_new_slot = accepted;
+		start.accepted_id = accepted;
+		begin();
+		snapshot_row(USERS, "first", 300, 1);
+		snapshot_row(ORDERS, "last", 300, 2);
+		begin_mark(90, 311);
+		event((struct event){USERS, 'c', 90, 1, 311, 0, 3, 0});
+		end_mark_at(90, 319 + accepted, 1, 0, 3);
+		expect_rows(0, "1");
+		expect_rows(0, "2");
+		transaction = next();
+		ck_assert_ptr_nonnull(transaction);
+		ck_assert(transaction->snapshot_ends && !transaction->accepted);
+		transaction_free(transaction);
+		if (!accepted)
+			expect_error("accept new-slot");
+	}
+	expect_rows(90, "3");
+}
+END_TEST
+
 START_TEST(test_missing_event_stops)
 {
 	begin_mark(1, 101);
@@ -674,6 +703,7 @@ int main(void)
 	tcase_add_test(tcase, test_forgotten_repeat_without_sequence);
 	tcase_add_test(tcase, test_repeat_without_sequence_and_end);
 	tcase_add_test(tcase, test_history_that_goes_back_stops);
+	tcase_add_test(tcase, test_snapshot_of_another_history);
 	tcase_add_test(tcase, test_missing_event_stops);
 	tcase_add_test(tcase, test_lost_end_stops);
 	tcase_add_test(tcase, test_cut_chain_stops);

@@ -523,6 +523,52 @@ START_TEST(holding_back_fails)
 }
 END_TEST
 
+/* The search for a repeat. */
+
+enum { APPLIED = 8 };
+
+static void set_up_repeat(void)
+{
+	set_up_cluster(1);
+	no_key_changes = true;
+	produce_transactions(1, APPLIED);
+	produce_transaction(APPLIED / 2);
+	produce_transactions(APPLIED + 1, APPLIED + 2);
+}
+
+/* The first transactions are applied; the repeat follows them. */
+static void fail_in_search(const char *function, long from, long to)
+{
+	static const char *const topics[] = {MARKS, USERS, ORDERS};
+
+	begin_anew(APPLIED + 2);
+	for (size_t i = 0; i < COUNT(topics); i++)
+		keep_offset(&(struct partition_name){.topic = topics[i]}, i == 0 ? 2 * APPLIED : APPLIED);
+	place.exists = true;
+	place.last_commit_lsn = 1000 * APPLIED + 900;
+	place.last_tx_id = APPLIED;
+	next_transaction = APPLIED + 1;
+	fail_calls(function, from, to, NULL);
+}
+
+/* The second consumer, and the second queue, are those of the search. */
+static const struct {
+	const char *function;
+	long from, to;
+} of_search[] = {{"rd_kafka_query_watermark_offsets", 1, 1},
+                 {"rd_kafka_query_watermark_offsets", 1, FOR_A_WHILE},
+                 {"rd_kafka_new", 2, 2},
+                 {"rd_kafka_queue_get_consumer", 2, 2},
+                 {"rd_kafka_assign", 1, 1}};
+
+START_TEST(a_search_fails)
+{
+	outcomes[0] = outcomes[1] = unreached = 0;
+	fail_in_search(of_search[_i].function, of_search[_i].from, of_search[_i].to);
+	ck_assert_uint_eq(unreached, 0);
+}
+END_TEST
+
 /* The looks. */
 
 static bool count_shown(void *context, const struct raw_message *message)
@@ -721,6 +767,7 @@ int main(void)
 	log_configure(getenv("TEST_LOG") != NULL ? LOG_DEBUG : LOG_ERROR + 1, false);
 	add_case(suite, "stream", set_up, each_call_of_the_stream_fails, 1);
 	add_case(suite, "holding back", set_up_ahead, holding_back_fails, (int)COUNT(of_holding));
+	add_case(suite, "search", set_up_repeat, a_search_fails, (int)COUNT(of_search));
 	add_case(suite, "looks", set_up, each_call_of_the_looks_fails, 1);
 	add_case(suite, "brokers", set_up, brokers_refuse_requests, 1);
 	add_case(suite, "leaders", set_up_three_brokers, leaders_move_and_brokers_go, 1);
