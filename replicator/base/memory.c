@@ -1,6 +1,7 @@
 /* memory.c - see memory.h */
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,13 @@ static _Noreturn void out_of_memory(void)
 
 	(void)written;
 	_exit(EXIT_SYSTEM);
+}
+
+void memory_configure(void)
+{
+	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
 
 void *memory_alloc(size_t size)

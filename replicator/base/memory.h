@@ -17,4 +17,10 @@ char *memory_copy_text(const char *text);                  /* NULL stays NULL */
 char *memory_copy_bytes(const char *data, size_t length);  /* adds a terminating zero */
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * Call once, before the first thread. glibc would give each thread an arena of its own, and raise the size from which
+ * freed blocks go back to the system up to 32 MB: what one thread allocates and another frees then stays resident.
+ */
+void memory_configure(void);
+
 #endif

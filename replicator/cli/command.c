@@ -217,6 +217,7 @@ int command_main(int argc, char **argv)
 	const char **rest = memory_alloc(((size_t)argc + 1) * sizeof(*rest));
 	int code = EXIT_UNCHECKED;
 
+	memory_configure();
 	invocation.arguments = rest;
 	if (take_config_path(argc, argv, &invocation, rest))
 		code = run_command(&invocation);

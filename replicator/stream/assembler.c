@@ -48,6 +48,12 @@ void assembler_pop_mark(struct assembler *assembler)
 	transaction_mark_release(assembler_mark(assembler, 0));
 	assembler->mark_head = (assembler->mark_head + 1) & (assembler->mark_capacity - 1);
 	assembler->mark_count--;
+	if (assembler->mark_count > 0 || assembler->mark_capacity < LANE_LARGE_CAPACITY)
+		return;
+	free(assembler->marks);
+	assembler->marks = NULL;
+	assembler->mark_capacity = 0;
+	assembler->mark_head = 0;
 }
 
 void assembler_free(struct assembler *assembler)
@@ -369,6 +375,15 @@ size_t assembler_waiting_bytes(const struct assembler *assembler, uint32_t parti
 size_t assembler_total_waiting_bytes(const struct assembler *assembler)
 {
 	return assembler->waiting_bytes;
+}
+
+size_t assembler_array_bytes(const struct assembler *assembler)
+{
+	size_t pointers = assembler->mark_capacity + assembler->taken_capacity;
+
+	for (uint32_t i = 0; i < assembler->lane_count; i++)
+		pointers += assembler->lanes[i].capacity;
+	return pointers * sizeof(void *) + assembler->place_capacity * sizeof(*assembler->places);
 }
 
 bool assembler_needs(const struct assembler *assembler, uint32_t partition)

@@ -120,6 +120,8 @@ void assembler_add_commit(struct assembler *assembler, uint64_t tx_id, uint64_t 
  */
 size_t assembler_waiting_bytes(const struct assembler *assembler, uint32_t partition);
 size_t assembler_total_waiting_bytes(const struct assembler *assembler);
+/* Bytes of the arrays that grow with what waits. The events themselves are in the slabs of their partitions. */
+size_t assembler_array_bytes(const struct assembler *assembler);
 bool assembler_needs(const struct assembler *assembler, uint32_t partition);
 
 /*

@@ -14,6 +14,16 @@ void lane_free(struct lane *lane)
 	free(lane->ring);
 }
 
+static void lane_shrink(struct lane *lane)
+{
+	if (lane->count > 0 || lane->capacity < LANE_LARGE_CAPACITY)
+		return;
+	free(lane->ring);
+	lane->ring = NULL;
+	lane->capacity = 0;
+	lane->head = 0;
+}
+
 static void lane_grow(struct lane *lane)
 {
 	size_t capacity = lane->capacity == 0 ? 64 : lane->capacity * 2;
@@ -57,6 +67,7 @@ struct change *lane_pop(struct lane *lane)
 	lane->bytes -= change->bytes;
 	lane->repeated_count -= lane->repeated_count > 0 ? 1 : 0;
 	lane->searched_count -= lane->searched_count > 0 ? 1 : 0;
+	lane_shrink(lane);
 	return change;
 }
 

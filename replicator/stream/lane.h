@@ -7,6 +7,9 @@
 
 #include "event/change.h"
 
+/* Arrays of pointers as large as this are given back when they are empty. */
+#define LANE_LARGE_CAPACITY 8192
+
 struct lane {
 	bool used;
 	bool dirty;        /* stands in the assembler's list of lanes whose position may have moved */

@@ -50,7 +50,7 @@ size_t source_memory_in_use(const struct source *source)
 
 	for (uint32_t i = 0; i < source->partition_count; i++)
 		bytes += slab_bytes_in_use(&source->partitions[i]->account);
-	return bytes;
+	return bytes + assembler_array_bytes(source->assembler) + transaction_queue_own_bytes(source->queue);
 }
 
 /* Watermarks. */
@@ -420,7 +420,7 @@ static struct error *let_go(struct source *source, bool all)
 struct error *source_balance(struct source *source)
 {
 	size_t in_use = source_memory_in_use(source);
-	size_t limit = (size_t)source->config->memory_limit;
+	size_t limit = (size_t)source->config->memory_limit - source_fetch_bytes(source->config);
 	int64_t now = clock_monotonic_us();
 
 	if (source->held_count > 0)

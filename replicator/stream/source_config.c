@@ -65,8 +65,7 @@ static const struct property defaults[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define QUEUE_KBYTES_MIN (16 * 1024)
-#define QUEUE_KBYTES_MAX (64 * 1024)
+#define FETCH_BYTES_MOST ((size_t)64 << 20)
 #define SEARCH_QUEUE_KBYTES (4 * 1024)
 #define UNACKNOWLEDGED_MOST_MS 15000
 #define PROBE_AFTER_S 10
@@ -91,14 +90,11 @@ static struct error *set_number(rd_kafka_conf_t *conf, const char *name, int64_t
 	return set(conf, name, text);
 }
 
-/* A quarter of the memory, within bounds: librdkafka's own queue of raw messages. */
-static int64_t queue_kbytes(const struct config *config)
+size_t source_fetch_bytes(const struct config *config)
 {
-	int64_t kbytes = config->memory_limit / 4 / 1024;
+	size_t quarter = (size_t)config->memory_limit / 4;
 
-	if (kbytes < QUEUE_KBYTES_MIN)
-		return QUEUE_KBYTES_MIN;
-	return kbytes > QUEUE_KBYTES_MAX ? QUEUE_KBYTES_MAX : kbytes;
+	return quarter < FETCH_BYTES_MOST ? quarter : FETCH_BYTES_MOST;
 }
 
 static struct error *set_ours(rd_kafka_conf_t *conf, const struct config *config)
@@ -110,7 +106,7 @@ static struct error *set_ours(rd_kafka_conf_t *conf, const struct config *config
 		TRY(set(conf, defaults[i].name, defaults[i].value));
 	TRY(set(conf, "bootstrap.servers", config->kafka.brokers));
 	TRY(set(conf, "group.id", config->stream.name));
-	TRY(set_number(conf, "queued.max.messages.kbytes", queue_kbytes(config)));
+	TRY(set_number(conf, "queued.max.messages.kbytes", (int64_t)(source_fetch_bytes(config) / 1024)));
 	if (rd_kafka_version() >= FETCH_QUEUE_BACKOFF_VERSION)
 		TRY(set(conf, "fetch.queue.backoff.ms", "5"));
 	return NULL;

@@ -135,6 +135,8 @@ struct raw_message source_raw_message(const rd_kafka_message_t *message, uint32_
 struct error *source_read_round(struct source *source);
 
 /* source_config.c */
+size_t source_fetch_bytes(
+    const struct config *config); /* librdkafka's part of memory_limit: its queue of raw messages */
 struct error *source_make_consumer(struct source *source);
 struct error *source_make_committer(struct source *source);
 struct error *source_make_searcher(const struct source *source, rd_kafka_t **client);

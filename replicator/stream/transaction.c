@@ -37,6 +37,7 @@ void transaction_add_change(struct transaction *transaction, struct change *chan
 	transaction->changes =
 	    grow_when_full(transaction->changes, transaction->change_count, sizeof(*transaction->changes));
 	transaction->changes[transaction->change_count++] = change;
+	transaction->event_bytes += change->bytes;
 	transaction->bytes += change->bytes + sizeof(change);
 }
 

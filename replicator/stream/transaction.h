@@ -37,7 +37,8 @@ struct transaction {
 	struct change **changes; /* in the source's order; NULL when they are in `spill` */
 	size_t change_count;
 	struct spill *spill; /* the events of a large transaction, to be read piece by piece (spill.h); else NULL */
-	size_t bytes;        /* of memory */
+	size_t bytes;        /* of memory, those of the events included */
+	size_t event_bytes;  /* of the events in `changes`: they are in slabs, which the source counts */
 	struct position *positions;
 	size_t position_count;
 	bool accepted;     /* it brings the stream past what the operator accepted: the word is used up */

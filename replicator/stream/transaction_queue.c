@@ -23,7 +23,8 @@ struct transaction_queue {
 	struct transaction *tail;
 	size_t rows;
 	size_t bytes;
-	size_t streamed; /* transactions of the source */
+	size_t own_bytes; /* of these, without the events */
+	size_t streamed;  /* transactions of the source */
 	size_t limit_rows;
 	size_t limit_bytes;
 	size_t refused_rows; /* of the offer that was refused last */
@@ -87,6 +88,7 @@ static void append(struct transaction_queue *queue, struct transaction *transact
 	queue->tail = transaction;
 	queue->rows += transaction->change_count;
 	queue->bytes += transaction->bytes;
+	queue->own_bytes += transaction->bytes - transaction->event_bytes;
 	queue->streamed += transaction->kind == TRANSACTION_STREAMED;
 }
 
@@ -147,6 +149,7 @@ static struct transaction *cut_run(struct transaction_queue *queue, size_t rows,
 	struct transaction *last = first;
 	size_t run_rows = first->change_count;
 	size_t run_bytes = first->bytes;
+	size_t run_own = first->bytes - first->event_bytes;
 
 	queue->streamed -= first->kind == TRANSACTION_STREAMED;
 	while (last->next != NULL && run_rows + last->next->change_count <= rows &&
@@ -155,11 +158,13 @@ static struct transaction *cut_run(struct transaction_queue *queue, size_t rows,
 		queue->streamed -= last->kind == TRANSACTION_STREAMED;
 		run_rows += last->change_count;
 		run_bytes += last->bytes;
+		run_own += last->bytes - last->event_bytes;
 	}
 	queue->head = last->next;
 	last->next = NULL;
 	queue->rows -= run_rows;
 	queue->bytes -= run_bytes;
+	queue->own_bytes -= run_own;
 	return first;
 }
 
@@ -221,6 +226,16 @@ size_t transaction_queue_bytes(struct transaction_queue *queue)
 
 	pthread_mutex_lock(&queue->mutex);
 	bytes = queue->bytes;
+	pthread_mutex_unlock(&queue->mutex);
+	return bytes;
+}
+
+size_t transaction_queue_own_bytes(struct transaction_queue *queue)
+{
+	size_t bytes;
+
+	pthread_mutex_lock(&queue->mutex);
+	bytes = queue->own_bytes;
 	pthread_mutex_unlock(&queue->mutex);
 	return bytes;
 }

@@ -31,6 +31,7 @@ bool transaction_queue_closed(struct transaction_queue *queue);
 
 size_t transaction_queue_rows(struct transaction_queue *queue);
 size_t transaction_queue_bytes(struct transaction_queue *queue);
+size_t transaction_queue_own_bytes(struct transaction_queue *queue); /* without the events, which are in slabs */
 /* When the source committed the first that tells it; 0: none does. */
 int64_t transaction_queue_oldest_us(struct transaction_queue *queue);
 size_t transaction_queue_streamed(struct transaction_queue *queue); /* source transactions */

@@ -22,7 +22,7 @@ static int asked;                /* for high watermarks */
 static struct {
 	uint64_t tx_id, lsn;
 	int64_t offset;
-} topic_ends[1024];
+} topic_ends[16384];
 static size_t topic_end_count;
 static bool search_in_progress; /* the answer is not there yet */
 static int searches;

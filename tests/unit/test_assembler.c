@@ -606,6 +606,28 @@ static void expect_spilled(int tx, int count)
 	transaction_free(transaction);
 }
 
+/* The arrays of a long backlog count as memory in use, and are given back after it. */
+START_TEST(test_arrays_of_a_backlog)
+{
+	const int count = 10000;
+	int previous = 50;
+
+	begin();
+	for (int i = 1; i <= count; i++) {
+		simple(i, 100 * i, previous);
+		previous = 100 * i;
+	}
+	ck_assert_uint_ge(assembler_array_bytes(assembler), (size_t)(3 * count) * sizeof(void *));
+	for (int i = 1; i <= count; i++) {
+		struct transaction *transaction = next();
+
+		ck_assert(transaction != NULL && transaction->tx_id == (uint64_t)i);
+		transaction_free(transaction);
+	}
+	ck_assert_uint_lt(assembler_array_bytes(assembler), 10000);
+}
+END_TEST
+
 START_TEST(test_large_transaction_goes_to_a_file)
 {
 	const int count = 1000;
@@ -715,6 +737,7 @@ int main(void)
 	tcase_add_test(tcase, test_last_row_elsewhere);
 	tcase_add_test(tcase, test_transactions_before_a_snapshot_go_first);
 	tcase_add_test(tcase, test_half_transaction_before_a_snapshot);
+	tcase_add_test(tcase, test_arrays_of_a_backlog);
 	tcase_add_test(tcase, test_large_transaction_goes_to_a_file);
 	tcase_add_test(tcase, test_spill_without_room_stops);
 	tcase_add_test(tcase, test_spill_above_its_limit_stops);

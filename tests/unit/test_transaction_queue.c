@@ -66,6 +66,7 @@ START_TEST(test_transaction_keeps_order_and_size)
 	ck_assert_int_eq(transaction->kind, TRANSACTION_SNAPSHOT);
 	ck_assert_uint_eq(transaction->change_count, 1000);
 	ck_assert_uint_ge(transaction->bytes, empty + 100000);
+	ck_assert_uint_eq(transaction->event_bytes, 100000);
 	for (size_t i = 0; i < 1000; i++)
 		ck_assert_int_eq(transaction->changes[i]->offset, (int64_t)i);
 	ck_assert_uint_eq(transaction->position_count, 9);
@@ -85,11 +86,13 @@ START_TEST(test_bound_of_rows)
 	ck_assert(transaction_queue_offer(queue, make_transaction(2, 4)));
 	ck_assert(!transaction_queue_offer(queue, late));
 	ck_assert_uint_eq(transaction_queue_rows(queue), 8);
+	ck_assert_uint_eq(transaction_queue_own_bytes(queue), transaction_queue_bytes(queue) - 800);
 	ck_assert_uint_eq(free_run(transaction_queue_take(queue, 4, 1 << 20, 0)), 1);
 	ck_assert(transaction_queue_offer(queue, late));
 	ck_assert_uint_eq(free_run(transaction_queue_take(queue, 100, 1 << 20, 0)), 2);
 	ck_assert_uint_eq(transaction_queue_rows(queue), 0);
 	ck_assert_uint_eq(transaction_queue_bytes(queue), 0);
+	ck_assert_uint_eq(transaction_queue_own_bytes(queue), 0);
 	transaction_queue_free(queue);
 }
 END_TEST
