@@ -32,7 +32,9 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	if (start->last_commit_lsn != 0)
 		commit_history_add(assembler->history, start->last_tx_id, start->last_commit_lsn);
 	assembler->snapshot = start->snapshot;
+	assembler->snapshot_boundary = start->snapshot.lsn;
 	assembler->snapshot_open = start->snapshot_open;
+	assembler->snapshot_over = assembler->snapshot_last_row = start->snapshot_last_row;
 	return assembler;
 }
 
@@ -194,6 +196,7 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 	lane->position = change->offset + 1;
 	assembler->quiet_ticks = 0;
 	assembler->quiet = false;
+	assembler_snapshot_saw_change(assembler, change);
 	if ((state->excluded &&
 	     change->snapshot != SNAPSHOT_LAST) || /* the last row ends the snapshot, wanted or not */
 	    (change->operation == CHANGE_MESSAGE && change->total_order == 0)) { /* outside any transaction */
@@ -217,10 +220,7 @@ struct error *assembler_push_change(struct assembler *assembler, struct change *
 	}
 	if (is_snapshot_row(change))
 		assembler->snapshot_rows_waiting++;
-	if (is_full_snapshot_row(change))
-		lane->snapshot_rows++;
-	else if (!assembler->options.transactions && change->lsn > assembler->newest_end)
-		assembler->newest_end = change->lsn;
+	assembler_snapshot_queued(assembler, lane, change);
 	lane_push(lane, change);
 	assembler->waiting_bytes += change->bytes;
 	if (lane->count == 1)
@@ -252,8 +252,7 @@ struct error *assembler_push_mark(struct assembler *assembler, struct transactio
 		transaction_mark_release(mark);
 		return NULL;
 	}
-	if (mark->end && mark->lsn > assembler->newest_end)
-		assembler->newest_end = mark->lsn;
+	assembler_snapshot_saw_mark(assembler, mark);
 	if (!mark->end)
 		commit_history_forget_repeated(assembler->history, mark->tx_id);
 	if (assembler->mark_count == assembler->mark_capacity) {
@@ -331,23 +330,22 @@ void assembler_pop(struct assembler *assembler, struct lane *lane)
 	assembler->waiting_bytes -= change->bytes;
 	if (is_snapshot_row(change))
 		assembler->snapshot_rows_waiting--;
-	if (is_full_snapshot_row(change))
-		lane->snapshot_rows--;
+	assembler_snapshot_unqueued(assembler, lane, change);
 }
 
 struct error *assembler_next(struct assembler *assembler, struct transaction **transaction)
 {
 	*transaction = assembler_next_snapshot(assembler);
 	if (*transaction == NULL)
-		*transaction = assembler_end_snapshot(assembler);
+		TRY(assembler_end_snapshot(assembler, transaction));
 	if (*transaction != NULL)
 		return NULL;
 	if (assembler->options.transactions)
 		TRY(assembler_next_transaction(assembler, transaction));
-	else if (!assembler->snapshot_open)
+	else
 		*transaction = assembler_next_run(assembler);
-	if (*transaction == NULL && assembler->snapshot_rows_waiting > 0)
-		assembler_dismiss_unfinished(assembler);
+	if (*transaction == NULL) /* events that stood before rows may have gone */
+		*transaction = assembler_next_snapshot(assembler);
 	return NULL;
 }
 
@@ -390,12 +388,18 @@ bool assembler_needs(const struct assembler *assembler, uint32_t partition)
 {
 	const struct transaction_mark *end = assembler->current;
 
-	if (assembler->lanes[partition].count > 0 || assembler->judging)
+	if (assembler->judging)
 		return false;
-	if (end == NULL || assembler->snapshot_open)
+	if (assembler->snapshot_open && assembler->snapshot_awaited)
+		return assembler_snapshot_needs(assembler, partition);
+	if (end != NULL && assembler_awaits(assembler, partition))
 		return true;
-	if (assembler_awaits(assembler, partition))
+	if (end == NULL && partition == assembler->mark_partition)
 		return true;
+	if (assembler->lanes[partition].count > 0)
+		return false;
+	if (end == NULL)
+		return !assembler->snapshot_open || assembler_snapshot_needs(assembler, partition);
 	for (uint32_t i = 0; i < end->count_count; i++) {
 		const struct collection_state *state = assembler->collections[end->counts[i].collection->number];
 
@@ -428,14 +432,36 @@ static uint64_t judged_tx_id(const struct assembler *assembler)
 	return assembler_mark(assembler, 0)->tx_id;
 }
 
+/* Those that have not passed the snapshot; the first one by name. */
+static char *describe_partitions(const struct assembler *assembler)
+{
+	const struct partition_name *first = NULL;
+	uint32_t number = 0;
+	int count = 0;
+
+	for (uint32_t i = 0; i < assembler->lane_count; i++) {
+		if (!assembler_snapshot_needs(assembler, i))
+			continue;
+		if (count++ == 0) {
+			number = i;
+			first = partition_list_get(assembler->partitions, i);
+		}
+	}
+	if (first == NULL)
+		return memory_copy_text("the snapshot's end");
+	return memory_format(
+	    "%d partitions to be read up to the snapshot's end, among them %s[%d], read up to offset %lld", count,
+	    first->topic, (int)first->id, (long long)assembler->lanes[number].position);
+}
+
 char *assembler_describe_wait(const struct assembler *assembler)
 {
 	struct buffer text = {0};
 
+	if (assembler->snapshot_open && assembler->snapshot_over)
+		return describe_partitions(assembler);
 	if (assembler->snapshot_open)
-		return memory_copy_text(assembler->snapshot_last_seen
-		                            ? "the partitions to be read up to the snapshot's end"
-		                            : "the snapshot's last row");
+		return memory_copy_text("the snapshot's last row");
 	if (assembler->judging)
 		return memory_format("the search for an earlier END of transaction %llu in the transaction topic",
 		                     (unsigned long long)judged_tx_id(assembler));

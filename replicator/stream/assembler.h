@@ -5,8 +5,8 @@
  *   Each partition has a queue of changes. An END from the transaction topic (or from the one partition of the
  *   single-stream layout: there is no difference here) names a transaction and counts its events by collection;
  *   the assembler takes the events of that txId from the heads of the queues until the counts are met, sorts them by
- *   total_order and hands the transaction over. Snapshot rows at a queue's head pass through; while an initial snapshot
- *   is not finished, streamed transactions wait.
+ *   total_order and hands the transaction over. Snapshot rows at a queue's head pass through; streamed transactions that follow
+ *   a full snapshot wait until it is read (assembler_snapshot.c).
  *
  *   The positions that go with a transaction are exact: in each partition the lowest offset that was not handed over
  *   or dismissed when it was handed over.
@@ -48,8 +48,8 @@ struct assembler_options {
 	 */
 	bool (*excluded)(const struct collection *collection, void *context);
 	/*
-	 * The offset behind the last record of a partition right now; asked once for each partition when the last row
-	 * of a snapshot came, so that no transaction overtakes snapshot rows of other partitions. May be NULL: not
+	 * The offset after the last record of a partition right now; asked when a snapshot is over, for each partition
+	 * that has not passed it, so that no transaction overtakes snapshot rows of other partitions. May be NULL: not
 	 * waited for.
 	 */
 	int64_t (*high_watermark)(uint32_t partition, void *context);
@@ -58,6 +58,11 @@ struct assembler_options {
 	 * May be NULL: then only the transactions that this assembler handled are known.
 	 */
 	enum end_answer (*find_end)(const struct end_query *query, uint64_t *commit_lsn, void *context);
+	/*
+	 * Looks for topics that are not read yet, and adds their partitions; asked for before a snapshot ends, since it
+	 * may have created them a moment ago. *found false: Kafka did not answer, ask again. May be NULL.
+	 */
+	struct error *(*find_partitions)(void *context, bool *found);
 	void *context;
 	size_t snapshot_run_rows; /* how many snapshot rows make one hand-over at most */
 	/* A transaction with more bytes of events than this goes to a file in spill_dir. */

@@ -88,11 +88,14 @@ struct assembler {
 	bool judging; /* the END at the head is looked for in the transaction topic */
 	bool read_again_said;
 
-	struct snapshot_identity snapshot;
-	bool snapshot_open; /* later streamed transactions wait */
-	bool snapshot_last_seen;
-	bool snapshot_complete; /* by its own last row */
-	uint64_t newest_end;    /* the highest commit LSN of an END pushed */
+	struct snapshot_identity snapshot;      /* the current one, or the last */
+	uint64_t snapshot_boundary;             /* commit LSN; transactions above it follow the snapshot */
+	bool snapshot_open;                     /* transactions that follow it wait */
+	bool snapshot_over;                     /* all of its rows are written; some may be unread */
+	bool snapshot_last_row;                 /* was read */
+	bool snapshot_topics_known;             /* topics were looked for since it was over */
+	bool snapshot_awaited;                  /* the transaction at the head waits for its end */
+	struct snapshot_identity late_snapshot; /* the last one whose late rows were reported */
 	unsigned quiet_ticks;
 	bool quiet; /* nothing more is coming right now */
 };
@@ -134,15 +137,25 @@ enum end_answer assembler_judge_end(struct assembler *assembler, const struct tr
 void assembler_dismiss_end(struct assembler *assembler, const struct transaction_mark *end);
 
 /* assembler_snapshot.c */
-struct transaction *assembler_next_snapshot(struct assembler *assembler);
-/* True: a transaction with that commit LSN belongs behind the snapshot at hand. 0: any. */
-bool assembler_snapshot_waits(const struct assembler *assembler, uint64_t commit_lsn);
+/* What is pushed, before it is queued or dropped. */
+void assembler_snapshot_saw_change(struct assembler *assembler, const struct change *change);
+void assembler_snapshot_saw_mark(struct assembler *assembler, const struct transaction_mark *mark);
+/* What goes into and out of a lane's ring. */
+void assembler_snapshot_queued(const struct assembler *assembler, struct lane *lane, const struct change *change);
+void assembler_snapshot_unqueued(const struct assembler *assembler, struct lane *lane, const struct change *change);
+struct transaction *assembler_next_snapshot(struct assembler *assembler); /* rows; NULL: none may be handed over */
 /* The end of the snapshot, once it is reached; else NULL. */
-struct transaction *assembler_end_snapshot(struct assembler *assembler);
-/*
- * Drops, before the rows of a snapshot, events of transactions whose END will never come: the connector died in them.
- */
-void assembler_dismiss_unfinished(struct assembler *assembler);
+struct error *assembler_end_snapshot(struct assembler *assembler, struct transaction **transaction);
+/* True: the transaction follows the snapshot, which is not read yet. Notes the answer as snapshot_awaited. */
+bool assembler_snapshot_waits(struct assembler *assembler, uint64_t tx_id, uint64_t lsn);
+/* Whether the end of the snapshot waits for the partition. */
+bool assembler_snapshot_needs(const struct assembler *assembler, uint32_t partition);
+/* Rows of a snapshot stand after events of that transaction. */
+bool assembler_interrupts(struct assembler *assembler, uint64_t tx_id);
+/* Drops the events before rows of a snapshot whose transaction can no longer end, since `end` follows the snapshot. */
+void assembler_dismiss_unfinished(struct assembler *assembler, const struct transaction_mark *end);
+/* Similarly, when nothing is coming and there is not even the BEGIN of their transaction. */
+void assembler_dismiss_without_begin(struct assembler *assembler);
 
 /* assembler_transaction.c */
 struct error *assembler_next_transaction(struct assembler *assembler, struct transaction **transaction);

@@ -19,7 +19,7 @@ static size_t run_length(const struct lane *lane)
 	size_t run = 0;
 
 	while (run < lane->count) {
-		const struct change *change = lane->ring[(lane->head + run) & (lane->capacity - 1)];
+		const struct change *change = lane_at(lane, run);
 
 		if (is_snapshot_row(change) || change->tx_id != first->tx_id)
 			break;
@@ -50,6 +50,8 @@ static struct transaction *take_run(struct assembler *assembler, uint32_t partit
 
 struct transaction *assembler_next_run(struct assembler *assembler)
 {
+	bool awaited = false;
+
 	for (uint32_t i = 0; i < assembler->lane_count; i++) {
 		const struct lane *lane = &assembler->lanes[i];
 		const struct change *first = lane->used ? lane_head(lane) : NULL;
@@ -57,9 +59,14 @@ struct transaction *assembler_next_run(struct assembler *assembler)
 
 		if (first == NULL || is_snapshot_row(first))
 			continue;
+		if (assembler_snapshot_waits(assembler, first->tx_id, first->lsn)) {
+			awaited = true;
+			continue;
+		}
 		run = run_length(lane);
 		if (run_is_whole(assembler, lane, run))
 			return take_run(assembler, i, run);
 	}
+	assembler->snapshot_awaited = awaited;
 	return NULL;
 }

@@ -212,14 +212,18 @@ static bool choose_early(const struct assembler *assembler, uint64_t *tx_id)
 }
 
 /*
- * Before its END is there: what the transaction of the BEGIN at the head, or of one without its END, has sent so far.
+ * Before its END is read: what the transaction of the BEGIN at the head, or of one without its END, has sent so far. When
+ * much is queued, and when rows of a snapshot stand after its events.
  */
 static struct error *take_early(struct assembler *assembler)
 {
 	uint32_t marks = assembler_mark_partition(assembler);
+	const struct transaction_mark *begin = assembler_mark(assembler, 0);
+	bool much_waits =
+	    assembler->options.spill_bytes != 0 && assembler->waiting_bytes >= assembler->options.spill_bytes;
+	bool rows_wait = begin != NULL && assembler_interrupts(assembler, begin->tx_id);
 
-	if (assembler->options.spill_bytes == 0 || assembler->waiting_bytes < assembler->options.spill_bytes ||
-	    assembler->judging)
+	if (assembler->judging || (!much_waits && !rows_wait))
 		return NULL;
 	if (!assembler->taking && !choose_early(assembler, &assembler->taking_tx_id))
 		return NULL;
@@ -252,6 +256,14 @@ static struct error *finish_current(struct assembler *assembler, struct transact
 	return NULL;
 }
 
+static struct error *await_end(struct assembler *assembler)
+{
+	assembler->snapshot_awaited = false;
+	TRY(take_early(assembler));
+	assembler_dismiss_without_begin(assembler);
+	return NULL;
+}
+
 struct error *assembler_next_transaction(struct assembler *assembler, struct transaction **transaction)
 {
 	struct error *error;
@@ -261,14 +273,15 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 		struct transaction_mark *end;
 
 		TRY(next_end(assembler, &end));
-		if (assembler_snapshot_waits(assembler, end == NULL ? 0 : end->lsn))
-			return NULL;
 		if (end == NULL)
-			return take_early(assembler);
+			return await_end(assembler);
+		assembler_dismiss_unfinished(assembler, end);
+		if (assembler_snapshot_waits(assembler, end->tx_id, end->lsn))
+			return NULL;
 		TRY(begin_current(assembler, end));
 	}
-	if (assembler_snapshot_waits(assembler, assembler->current->lsn)) /* it opened since */
-		return NULL;
+	if (assembler_snapshot_waits(assembler, assembler->current->tx_id, assembler->current->lsn))
+		return NULL; /* it began since */
 	TRY(assembler_gather(assembler, &complete));
 	if (!complete)
 		return NULL;

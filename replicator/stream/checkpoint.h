@@ -22,6 +22,7 @@ struct checkpoint {
 	uint64_t last_tx_id;
 	struct snapshot_identity snapshot; /* of the last snapshot seen */
 	bool snapshot_open;                /* its end was not applied yet */
+	bool snapshot_last_row;            /* its last row was applied */
 	bool accept_gap;      /* the operator's word for this start: events that are gone from Kafka are done without */
 	bool accept_new_slot; /* likewise: commit LSNs may go back */
 	int64_t accepted_id;  /* of the word; 0: there is none */

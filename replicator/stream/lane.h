@@ -15,7 +15,6 @@ struct lane {
 	bool dirty;        /* stands in the assembler's list of lanes whose position may have moved */
 	int64_t position;  /* the offset behind the last one pushed */
 	int64_t reported;  /* next_offset as last handed over */
-	int64_t barrier;   /* what must be read before a snapshot counts as complete; 0: nothing */
 	int64_t gap_until; /* events below may be gone, and the operator accepted that; 0: none */
 
 	struct change **ring; /* capacity is a power of two */
@@ -23,7 +22,14 @@ struct lane {
 	size_t head;
 	size_t count;
 	size_t bytes;
-	size_t snapshot_rows; /* rows of a full snapshot in the ring */
+	size_t snapshot_rows; /* rows of full snapshots in the ring */
+
+	/* About the current snapshot (assembler_snapshot.c). */
+	size_t own_rows;      /* its rows in the ring */
+	bool snapshot_seen;   /* a row of it was read */
+	bool snapshot_passed; /* a later event was read */
+	bool barrier_known;
+	int64_t barrier; /* the high watermark when it was over */
 
 	/* What the transaction at the head of the stream has taken from the ring, repeats included. */
 	bool taken_any;

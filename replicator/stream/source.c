@@ -84,6 +84,15 @@ static enum end_answer find_end(const struct end_query *query, uint64_t *commit_
 	return source_find_end(context, query, commit_lsn);
 }
 
+static struct error *find_partitions(void *context, bool *found)
+{
+	struct source *source = context;
+
+	TRY(source_discover(source, RUNNING_TIMEOUT_MS));
+	*found = source->disconnected_since_us == 0;
+	return NULL;
+}
+
 /* Life. */
 
 static struct error *check_cluster(struct source *source)
@@ -144,6 +153,7 @@ static void make_assembler(struct source *source)
 	    .excluded = is_excluded,
 	    .high_watermark = high_watermark,
 	    .find_end = find_end,
+	    .find_partitions = find_partitions,
 	    .context = source,
 	    .snapshot_run_rows = SNAPSHOT_RUN_ROWS,
 	    .spill_bytes = (size_t)config->memory_limit / 4,

@@ -21,7 +21,10 @@ struct position {
 	int64_t next_offset;
 };
 
-/* A full snapshot of the connector: all of its rows carry this transaction ID and LSN. */
+/*
+ * A full snapshot of the connector: all of its rows carry this transaction ID and LSN. An initial one has its own; a
+ * blocking one has those of the event that was sent before it, so that its LSN may be lower than that of an earlier one.
+ */
 struct snapshot_identity {
 	uint64_t tx_id;
 	uint64_t lsn; /* 0 and 0: none */
@@ -45,11 +48,12 @@ struct transaction {
 	bool more_follows; /* a piece of a large one, not its last */
 
 	/*
-	 * Of TRANSACTION_SNAPSHOT. Rows of an incremental snapshot have no identity. The hand-over that ends a snapshot
-	 * contains its last row, or no row; it is applied in the same target transaction as its rows.
+	 * Of TRANSACTION_SNAPSHOT. Rows of an incremental snapshot have no identity. The end of a snapshot is a
+	 * hand-over without rows.
 	 */
 	struct snapshot_identity snapshot;
-	bool snapshot_ends;     /* no row of that snapshot follows */
+	bool snapshot_last_row; /* the row marked "last" is in it, or was and its table is excluded */
+	bool snapshot_ends;     /* no row of that snapshot follows, except late ones */
 	bool snapshot_complete; /* with snapshot_ends: the row marked "last" was read; else it was broken off */
 	/*
 	 * The snapshot ended before, or a later one has begun: the rows may be older than what was applied since.

@@ -129,7 +129,8 @@ static size_t same_snapshot_run(const struct transaction *first, size_t count)
 		if (first->snapshot_ends)
 			break;
 		if (first->next != NULL && first->snapshot.lsn != 0 && first->next->snapshot.lsn != 0 &&
-		    first->next->snapshot.lsn != first->snapshot.lsn)
+		    (first->next->snapshot.lsn != first->snapshot.lsn ||
+		     first->next->snapshot.tx_id != first->snapshot.tx_id))
 			break;
 	}
 	return run;

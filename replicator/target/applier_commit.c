@@ -23,9 +23,10 @@ static void collect_update(struct applier *applier, const struct transaction *fi
 			update->last_tx_id = first->tx_id;
 			update->source_us = first->source_us;
 		}
-		if (first->snapshot.lsn != 0) {
+		if (first->snapshot.lsn != 0 && !first->snapshot_late) {
 			update->snapshot = first->snapshot;
 			update->snapshot_open = !first->snapshot_ends;
+			update->snapshot_last_row = update->snapshot_last_row || first->snapshot_last_row;
 			update->snapshot_rows += first->change_count;
 		}
 		for (size_t j = 0; j < first->position_count; j++) {

@@ -56,7 +56,7 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 
 	TRY(state_query(connection, config,
 	                "SELECT s.cluster_id, s.last_commit_lsn, s.last_tx_id, p.generation_tx_id, p.generation_lsn,"
-	                "       (p.generation_tx_id IS NOT NULL AND p.finished_at IS NULL)::int"
+	                "       (p.generation_tx_id IS NOT NULL AND p.finished_at IS NULL)::int, p.last_row::int"
 	                "  FROM @stream s LEFT JOIN LATERAL"
 	                "       (SELECT * FROM @snapshot_progress p WHERE p.stream = s.name"
 	                "         ORDER BY p.started_at DESC, p.generation_lsn DESC LIMIT 1) p ON true"
@@ -73,6 +73,7 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	checkpoint->snapshot.tx_id = (uint64_t)pg_result_integer(result, 0, 3);
 	checkpoint->snapshot.lsn = result_lsn(result, 0, 4);
 	checkpoint->snapshot_open = pg_result_integer(result, 0, 5) != 0;
+	checkpoint->snapshot_last_row = pg_result_integer(result, 0, 6) != 0;
 	pg_result_free(result);
 	return NULL;
 }
@@ -253,14 +254,15 @@ static const char SEND_SQL[] =
     " ON CONFLICT (stream, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"
     ")";
 
-/* $10, $11 generation, $12 rows, $13 open. */
+/* $10, $11 generation, $12 rows, $13 open, $14 last row. */
 static const char SEND_SNAPSHOT_SQL[] =
     ", generation AS ("
-    "INSERT INTO @snapshot_progress AS p (stream, generation_tx_id, generation_lsn, rows, started_at, finished_at)"
+    "INSERT INTO @snapshot_progress AS p (stream, generation_tx_id, generation_lsn, rows, started_at, finished_at,"
+    " last_row)"
     " SELECT f.name, $10::bigint, $11::pg_lsn, $12::bigint, clock_timestamp(),"
-    " CASE WHEN $13::boolean THEN NULL ELSE clock_timestamp() END FROM fence f"
+    " CASE WHEN $13::boolean THEN NULL ELSE clock_timestamp() END, $14::boolean FROM fence f"
     " ON CONFLICT (stream, generation_tx_id, generation_lsn) DO UPDATE SET rows = p.rows + excluded.rows,"
-    " finished_at = coalesce(p.finished_at, excluded.finished_at)"
+    " finished_at = coalesce(p.finished_at, excluded.finished_at), last_row = p.last_row OR excluded.last_row"
     ")";
 
 /* The last position of each partition as three arrays. */
@@ -324,7 +326,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	lsn_format(update->last_commit_lsn, lsn);
 	lsn_format(update->snapshot.lsn, generation_lsn);
 	append_positions(partitions, update, arrays);
-	const char *const parameters[13] = {
+	const char *const parameters[14] = {
 	    config->stream.name,
 	    epoch.text,
 	    update->last_commit_lsn != 0 ? lsn : NULL,
@@ -338,9 +340,10 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	    generation_lsn,
 	    rows.text,
 	    update->snapshot_open ? "t" : "f",
+	    update->snapshot_last_row ? "t" : "f",
 	};
 	error =
-	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 13 : 9, parameters);
+	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 14 : 9, parameters);
 	for (size_t k = 0; k < 3; k++)
 		buffer_free(&arrays[k]);
 	return error;

@@ -62,6 +62,7 @@ struct checkpoint_update {
 	const char *cluster_id; /* NULL leaves it */
 	struct snapshot_identity snapshot;
 	bool snapshot_open;
+	bool snapshot_last_row;           /* it is in this batch */
 	uint64_t snapshot_rows;           /* rows of the snapshot in this batch */
 	const struct position *positions; /* the last of each partition counts */
 	size_t position_count;

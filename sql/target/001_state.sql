@@ -44,7 +44,8 @@ CREATE TABLE @schema@.snapshot_progress (
     generation_lsn   pg_lsn NOT NULL,
     rows             bigint NOT NULL DEFAULT 0,
     started_at       timestamptz NOT NULL,
-    finished_at      timestamptz,                        -- NULL: its last row was not applied yet
+    finished_at      timestamptz,                        -- NULL: its end was not applied yet
+    last_row         boolean NOT NULL DEFAULT false,     -- the row marked "last" was applied
     PRIMARY KEY (stream, generation_tx_id, generation_lsn)
 ) WITH (fillfactor = 50);
 

@@ -1,9 +1,8 @@
 /*
  * test_assembler.c - whole transactions from partitions: order, counts, repeats after a restart of the connector,
- * numbers that begin anew, snapshots, large transactions in files, accepted gaps.
+ * numbers that begin anew, large transactions in files, accepted gaps.
  */
 #include "base/memory.h"
-#include "event/decoder.h"
 #include "stream/spill.h"
 
 #include <check.h>
@@ -11,178 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MARKS, USERS, ORDERS, PARTITIONS };
-
-#include "assembling.h"
-
-static const char *const tables[PARTITIONS] = {"transaction", "users", "orders"};
-
-static struct decoder *decoder;
-static struct slab_account accounts[PARTITIONS];
-static struct slab_writer writers[PARTITIONS];
-static struct checkpoint start;
-
-static void begin(void)
-{
-	assembling_begin(&start);
-}
-
-static void setup(void)
-{
-	const struct decoder_options decoding = {0};
-
-	assembling_set_up();
-	decoder = decoder_new(&decoding);
-	for (int i = 0; i < PARTITIONS; i++) {
-		partition_list_add(names, tables[i], 0);
-		slab_writer_init(&writers[i], &accounts[i]);
-	}
-	start = (struct checkpoint){0};
-	begin();
-}
-
-static void teardown(void)
-{
-	assembling_tear_down();
-	for (int i = 0; i < PARTITIONS; i++) {
-		slab_writer_close(&writers[i]);
-		ck_assert_uint_eq(slab_bytes_in_use(&accounts[i]), 0); /* everything was released */
-	}
-	decoder_free(decoder);
-}
-
-static enum header_lookup new_key(const struct raw_message *message, const char *name, struct slice *value)
-{
-	if (message->handle == NULL || strcmp(name, "__debezium.newkey") != 0)
-		return HEADER_ABSENT;
-	*value = slice_from(message->handle);
-	return HEADER_FOUND;
-}
-
-static struct error *push(uint32_t partition, const char *key, const char *value, const char *header)
-{
-	struct raw_message message = {
-	    .partition = partition,
-	    .topic = tables[partition],
-	    .offset = offsets[partition]++,
-	    .key = slice_from(key),
-	    .value = slice_from(value),
-	    .header = new_key,
-	    .handle = (void *)(uintptr_t)header,
-	};
-	struct decoded decoded;
-	struct error *error = decoder_decode(decoder, &message, &writers[partition], &decoded);
-
-	ck_assert_msg(error == NULL, "%s", error == NULL ? "" : error->message);
-	if (decoded.kind == DECODED_MARK && decoded.mark->end)
-		topic_has(decoded.mark->tx_id, decoded.mark->lsn, decoded.mark->offset);
-	return decoded.kind == DECODED_MARK ? assembler_push_mark(assembler, decoded.mark)
-	                                    : assembler_push_change(assembler, decoded.change);
-}
-
-/* A streamed event; previous 0: null. LSN 10 * tx + n would be in WAL order; the caller says it. */
-struct event {
-	uint32_t partition;
-	char op;
-	int tx, order, lsn, previous, id;
-	int seconds; /* commit time; 0: the txId */
-};
-
-static void event(struct event e)
-{
-	char key[64], previous[32] = "null", row[64], value[1024];
-
-	snprintf(key, sizeof(key), "{\"id\":%d}", e.id);
-	snprintf(row, sizeof(row), "{\"id\":%d,\"name\":\"x\"}", e.id);
-	if (e.previous != 0)
-		snprintf(previous, sizeof(previous), "\\\"%d\\\"", e.previous);
-	snprintf(
-	    value, sizeof(value),
-	    "{\"before\":%s,\"after\":%s,\"source\":{\"version\":\"3.7.0.Final\",\"connector\":\"postgresql\","
-	    "\"name\":\"p\",\"ts_ms\":%d000,\"snapshot\":\"false\",\"db\":\"s\",\"sequence\":\"[%s,\\\"%d\\\"]\","
-	    "\"ts_us\":%d000000,\"ts_ns\":%d000000000,\"schema\":\"public\",\"table\":\"%s\",\"txId\":%d,\"lsn\":%d,"
-	    "\"xmin\":null},\"transaction\":{\"id\":\"%d:%d\",\"total_order\":%d,\"data_collection_order\":1},"
-	    "\"op\":\"%c\",\"ts_ms\":1}",
-	    e.op == 'd' ? row : "null", e.op == 'd' ? "null" : row, e.seconds ? e.seconds : e.tx, previous, e.lsn,
-	    e.seconds ? e.seconds : e.tx, e.seconds ? e.seconds : e.tx, tables[e.partition], e.tx, e.lsn, e.tx, e.lsn,
-	    e.order, e.op);
-	GOOD(push(e.partition, key, value, NULL));
-}
-
-static void begin_mark(int tx, int lsn)
-{
-	char value[256];
-
-	snprintf(
-	    value, sizeof(value),
-	    "{\"status\":\"BEGIN\",\"id\":\"%d:%d\",\"event_count\":null,\"data_collections\":null,\"ts_ms\":%d000}",
-	    tx, lsn, tx);
-	GOOD(push(MARKS, "{}", value, NULL));
-}
-
-static void end_mark_at(int tx, int lsn, int users, int orders, int seconds)
-{
-	char value[512];
-
-	snprintf(
-	    value, sizeof(value),
-	    "{\"status\":\"END\",\"id\":\"%d:%d\",\"event_count\":%d,\"data_collections\":[{\"data_collection\":"
-	    "\"public.users\",\"event_count\":%d},{\"data_collection\":\"public.orders\",\"event_count\":%d}],\"ts_"
-	    "ms\":%d000}",
-	    tx, lsn, users + orders, users, orders, seconds);
-	GOOD(push(MARKS, "{}", value, NULL));
-}
-
-static void end_mark(int tx, int lsn, int users, int orders)
-{
-	end_mark_at(tx, lsn, users, orders, tx);
-}
-
-static void snapshot_row(uint32_t partition, const char *mark, int lsn, int id)
-{
-	char key[64], value[1024];
-
-	snprintf(key, sizeof(key), "{\"id\":%d}", id);
-	snprintf(
-	    value, sizeof(value),
-	    "{\"before\":null,\"after\":{\"id\":%d,\"name\":\"x\"},\"source\":{\"version\":\"3.7.0.Final\","
-	    "\"connector\":\"postgresql\",\"name\":\"p\",\"ts_ms\":1,\"snapshot\":\"%s\",\"db\":\"s\",\"sequence\":"
-	    "\"[null,\\\"%d\\\"]\",\"ts_us\":1000,\"ts_ns\":1000000,\"schema\":\"public\",\"table\":\"%s\",\"txId\":%d,"
-	    "\"lsn\":%d,\"xmin\":null},\"transaction\":null,\"op\":\"r\",\"ts_ms\":1}",
-	    id, mark, lsn, tables[partition], lsn + 1, lsn);
-	GOOD(push(partition, key, value, NULL));
-}
-
-static void expect_error(const char *part)
-{
-	struct transaction *transaction = NULL;
-	struct error *error = NULL;
-
-	for (int i = 0; i < 3 && error == NULL; i++) {
-		error = assembler_next(assembler, &transaction);
-		transaction_free(transaction);
-	}
-	ck_assert_ptr_nonnull(error);
-	ck_assert_msg(strstr(error->message, part) != NULL, "`%s` is not in: %s", part, error->message);
-	error_free(error);
-}
-
-static int64_t position_of(const struct transaction *transaction, uint32_t partition)
-{
-	for (size_t i = 0; i < transaction->position_count; i++)
-		if (transaction->positions[i].partition == partition)
-			return transaction->positions[i].next_offset;
-	return -1;
-}
-
-/* One user and one order. */
-static void simple(int tx, int lsn, int previous)
-{
-	begin_mark(tx, lsn + 1);
-	event((struct event){USERS, 'c', tx, 1, lsn + 1, previous, tx * 10, 0});
-	event((struct event){ORDERS, 'c', tx, 2, lsn + 2, previous, tx * 10 + 1, 0});
-	end_mark(tx, lsn + 9, 1, 1);
-}
+#include "assembling_messages.h"
 
 START_TEST(test_sorted_over_partitions)
 {
@@ -444,124 +272,6 @@ START_TEST(test_accepted_gap_cuts_transactions)
 }
 END_TEST
 
-START_TEST(test_snapshot_ends_after_all_its_rows)
-{
-	struct transaction *end;
-
-	high[ORDERS] = 2;
-	snapshot_row(ORDERS, "first", 500, 1);
-	snapshot_row(USERS, "last", 500, 2);
-	expect_rows(0, "2");
-	expect_rows(0, "1");
-	expect_nothing(); /* the partition reaches further: another row of the snapshot */
-	snapshot_row(ORDERS, "true", 500, 3);
-	expect_rows(0, "3");
-	end = next();
-	ck_assert(end != NULL && end->snapshot_ends);
-	transaction_free(end);
-}
-END_TEST
-
-START_TEST(test_snapshot_end_is_a_hand_over)
-{
-	struct transaction *end;
-
-	snapshot_row(ORDERS, "first", 500, 1);
-	snapshot_row(USERS, "last", 500, 2);
-	expect_rows(0, "2");
-	expect_rows(0, "1");
-	end = next();
-	ck_assert_ptr_nonnull(end);
-	ck_assert(end->snapshot_ends);
-	ck_assert_uint_eq(end->snapshot.lsn, 500);
-	ck_assert_uint_eq(end->change_count, 0);
-	transaction_free(end);
-	simple(600, 600, 0);
-	expect_rows(600, "6000 6001");
-}
-END_TEST
-
-/* … also when its END was read before any row of the snapshot. */
-START_TEST(test_transaction_waits_for_a_snapshot_that_is_read_later)
-{
-	struct transaction *end;
-
-	begin_mark(600, 601);
-	end_mark(600, 609, 1, 0);
-	expect_nothing();
-	high[ORDERS] = 1;
-	snapshot_row(USERS, "first", 500, 1);
-	event((struct event){USERS, 'c', 600, 1, 601, 0, 5, 0});
-	expect_rows(0, "1");
-	expect_nothing();
-	snapshot_row(ORDERS, "last", 500, 2);
-	expect_rows(0, "2");
-	end = next();
-	ck_assert(end != NULL && end->snapshot_ends);
-	transaction_free(end);
-	expect_rows(600, "5");
-}
-END_TEST
-
-/* Its last row is in a topic that nobody reads: an END behind the snapshot says that it is written. */
-START_TEST(test_last_row_elsewhere)
-{
-	struct transaction *end;
-
-	snapshot_row(USERS, "first", 500, 1);
-	expect_rows(0, "1");
-	expect_nothing();
-	simple(600, 600, 0);
-	end = next();
-	ck_assert_ptr_nonnull(end);
-	ck_assert(end->snapshot_ends);
-	transaction_free(end);
-	expect_rows(600, "6000 6001");
-}
-END_TEST
-
-/* A second snapshot while a transaction before it still waits in another partition. */
-START_TEST(test_transactions_before_a_snapshot_go_first)
-{
-	struct transaction *end;
-
-	begin_mark(1, 101);
-	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
-	snapshot_row(ORDERS, "first", 500, 8);
-	end_mark(1, 109, 1, 0);
-	snapshot_row(USERS, "last", 500, 9);
-	simple(600, 600, 0);
-	expect_rows(0, "8");
-	expect_rows(1, "1");
-	expect_rows(0, "9");
-	end = next();
-	ck_assert(end != NULL && end->snapshot_ends);
-	transaction_free(end);
-	expect_rows(600, "6000 6001");
-}
-END_TEST
-
-/* The connector died inside a transaction, lost its slot, and made a new snapshot. */
-START_TEST(test_half_transaction_before_a_snapshot)
-{
-	struct transaction *end;
-
-	begin_mark(1, 101);
-	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
-	snapshot_row(USERS, "first", 500, 8);
-	snapshot_row(USERS, "last", 500, 9);
-	expect_nothing();
-	transaction_free(assembler_progress(assembler)); /* quiet */
-	expect_nothing();
-	expect_rows(0, "8 9");
-	end = next();
-	ck_assert(end != NULL && end->snapshot_ends);
-	transaction_free(end);
-	simple(600, 600, 0);
-	expect_rows(600, "6000 6001");
-}
-END_TEST
-
 /* Large transactions. */
 
 static int number_in(const struct value *value)
@@ -731,17 +441,11 @@ int main(void)
 	tcase_add_test(tcase, test_cut_chain_stops);
 	tcase_add_test(tcase, test_new_slot_takes_lower_positions);
 	tcase_add_test(tcase, test_accepted_gap_cuts_transactions);
-	tcase_add_test(tcase, test_snapshot_ends_after_all_its_rows);
-	tcase_add_test(tcase, test_snapshot_end_is_a_hand_over);
-	tcase_add_test(tcase, test_transaction_waits_for_a_snapshot_that_is_read_later);
-	tcase_add_test(tcase, test_last_row_elsewhere);
-	tcase_add_test(tcase, test_transactions_before_a_snapshot_go_first);
-	tcase_add_test(tcase, test_half_transaction_before_a_snapshot);
-	tcase_add_test(tcase, test_arrays_of_a_backlog);
 	tcase_add_test(tcase, test_large_transaction_goes_to_a_file);
 	tcase_add_test(tcase, test_spill_without_room_stops);
 	tcase_add_test(tcase, test_spill_above_its_limit_stops);
 	tcase_add_test(tcase, test_positions_of_a_half_taken_transaction);
+	tcase_add_test(tcase, test_arrays_of_a_backlog);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

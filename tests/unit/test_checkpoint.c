@@ -222,9 +222,17 @@ START_TEST(snapshots_are_recorded)
 	expect_no_error(checkpoint_claim(connection, &config, &checkpoint, &update.epoch));
 	checkpoint_free(&checkpoint);
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
+	ck_assert(!checkpoint.snapshot_last_row);
+	checkpoint_free(&checkpoint);
 	update.snapshot_rows = 5;
+	update.snapshot_last_row = true;
+	ck_assert_uint_eq(send(connection, partitions, &update), 1);
+	update.snapshot_last_row = false; /* it stays */
+	update.snapshot_rows = 0;
 	ck_assert_uint_eq(send(connection, partitions, &update), 1);
 	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
+	ck_assert(checkpoint.snapshot_last_row);
 	ck_assert_uint_eq(checkpoint.snapshot.tx_id, 700);
 	ck_assert_uint_eq(checkpoint.snapshot.lsn, 0xABC);
 	ck_assert(checkpoint.snapshot_open);
@@ -234,7 +242,7 @@ START_TEST(snapshots_are_recorded)
 	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
 	ck_assert(!checkpoint.snapshot_open);
 	checkpoint_free(&checkpoint);
-	postgres_expect(connection, "SELECT snapshot_rows FROM " SCHEMA ".status", "20");
+	postgres_expect(connection, "SELECT snapshot_rows FROM " SCHEMA ".status", "15");
 	/* The next snapshot. */
 	update.snapshot = (struct snapshot_identity){701, 0xABD};
 	update.snapshot_open = true;
@@ -242,6 +250,7 @@ START_TEST(snapshots_are_recorded)
 	expect_no_error(checkpoint_reclaim(connection, &config, update.epoch, &checkpoint));
 	ck_assert_uint_eq(checkpoint.snapshot.tx_id, 701);
 	ck_assert(checkpoint.snapshot_open);
+	ck_assert(!checkpoint.snapshot_last_row);
 	checkpoint_free(&checkpoint);
 	partition_list_free(partitions);
 	pg_disconnect(connection);
