@@ -104,8 +104,9 @@ static const char *key_text(const struct check_table *table, const struct check_
 	if (table->key == NULL)
 		return "a row without key";
 	for (size_t i = 0; i < table->key->column_count; i++)
-		text = arena_format(arena, "%s%s%s=%s", text, i > 0 ? ", " : "",
-		                    table->images[SIDE_SOURCE]->columns[table->key->columns[i]].name, row->key[i]);
+		text =
+		    arena_format(arena, "%s%s%s=%s", text, i > 0 ? ", " : "",
+		                 table->images[SIDE_SOURCE]->columns[table->key->columns[i].index].name, row->key[i]);
 	return text;
 }
 

@@ -20,7 +20,7 @@ static json_t *key_json(const struct check_table *table, const struct check_row 
 		return json_null();
 	}
 	for (size_t i = 0; i < table->key->column_count; i++)
-		json_object_set_new(key, table->images[SIDE_SOURCE]->columns[table->key->columns[i]].name,
+		json_object_set_new(key, table->images[SIDE_SOURCE]->columns[table->key->columns[i].index].name,
 		                    json_string(row->key[i]));
 	return key;
 }

@@ -349,17 +349,46 @@ void rows_append_key_list(struct buffer *sql, const struct check_table *table, c
 	buffer_append_text(sql, "n)");
 }
 
-/* `= ANY (ARRAY[…])`, so that the plan is one look into the index for each key (see target/statement.c). */
+/*
+ * The operator and the collation of the key's index on that side, so that the index is used (see target/statement.c);
+ * the text that a mask makes has none.
+ */
+static struct key_column key_equality(const struct check_table *table, enum side which, size_t n)
+{
+	const struct check_column *pair = check_key_column(table, n);
+	const struct key_image *key = which == SIDE_SOURCE ? table->key : table->target_key;
+	const struct column_image *image = pair->sides[which];
+	struct key_column equality = {.equality = image->equality};
+
+	if (pair->rule->mask == MASK_HASH && which == SIDE_SOURCE)
+		return (struct key_column){.equality = "OPERATOR(pg_catalog.=)"};
+	for (size_t i = 0; key != NULL && i < key->column_count; i++)
+		if (&table->images[which]->columns[key->columns[i].index] == image)
+			equality = key->columns[i];
+	if (equality.equality == NULL)
+		equality.equality = "OPERATOR(pg_catalog.=)";
+	return equality;
+}
+
+/* `= ANY (ARRAY[…])`, so that the plan is one lookup in the index for each key (see target/statement.c). */
 void rows_append_key_join(struct buffer *sql, const struct check_table *table, enum side which, const char *alias)
 {
 	for (size_t i = 0; i < table->key->column_count; i++) {
 		const struct check_column *pair = check_key_column(table, i);
 		const struct column_image *column = pair->sides[pair->rule->mask == MASK_HASH ? SIDE_TARGET : which];
+		struct key_column equality = key_equality(table, which, i);
+		bool array = column->type.array || column->type.category == 'A';
 
 		buffer_append_text(sql, i > 0 ? " AND " : "");
 		expression_append_value(sql, pair, which);
-		buffer_append_format(sql, column->type.array ? " = %s.k%zu::%s" : " = ANY (ARRAY[%s.k%zu::%s])", alias,
-		                     i, column->cast_name);
+		if (column->base_name != NULL)
+			buffer_append_format(sql, "::%s", column->base_name);
+		buffer_append_format(sql, " %s %s%s.k%zu::%s", equality.equality, array ? "" : "ANY (ARRAY[", alias, i,
+		                     column->base_name != NULL ? column->base_name : column->cast_name);
+		if (equality.collation != NULL)
+			buffer_append_format(sql, " %s", equality.collation);
+		if (!array)
+			buffer_append_text(sql, "])");
 	}
 	expression_append_own(sql, table, which);
 }

@@ -39,7 +39,7 @@ static void compare_column(struct list *list, const struct column_image *source,
 static const char *target_name(const struct check_table *table, const struct key_image *key, size_t n)
 {
 	const struct column_rule *rule;
-	const char *name = table->images[SIDE_SOURCE]->columns[key->columns[n]].name;
+	const char *name = table->images[SIDE_SOURCE]->columns[key->columns[n].index].name;
 
 	rule = config_column_rule(table->rule, name);
 	return rule->exclude ? NULL : rule->rename != NULL ? rule->rename : name;
@@ -52,7 +52,7 @@ static bool same_columns(const struct check_table *table, const struct key_image
 	size_t n = 0;
 
 	for (size_t i = 0; i < other->column_count; i++) {
-		const char *name = target->columns[other->columns[i]].name;
+		const char *name = target->columns[other->columns[i].index].name;
 		const char *wanted = n < key->column_count ? target_name(table, key, n) : NULL;
 
 		if (wanted != NULL && strcmp(name, wanted) == 0)
@@ -68,7 +68,8 @@ static const char *key_columns(const struct table_image *image, const struct key
 	const char *text = "";
 
 	for (size_t i = 0; i < key->column_count; i++)
-		text = arena_format(arena, "%s%s%s", text, i > 0 ? ", " : "", image->columns[key->columns[i]].name);
+		text =
+		    arena_format(arena, "%s%s%s", text, i > 0 ? ", " : "", image->columns[key->columns[i].index].name);
 	return text;
 }
 

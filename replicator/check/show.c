@@ -25,7 +25,7 @@ static struct error *read_rows(struct pg_connection *target, const struct table_
 	sql_append_qualified(&sql, image->schema, image->name);
 	for (size_t i = 0; image->key_count > 0 && i < image->keys[0].column_count; i++) {
 		buffer_append_text(&sql, i == 0 ? " ORDER BY " : ", ");
-		sql_append_identifier(&sql, image->columns[image->keys[0].columns[i]].name);
+		sql_append_identifier(&sql, image->columns[image->keys[0].columns[i].index].name);
 	}
 	buffer_append_format(&sql, " LIMIT %" PRId64, limit);
 	error = pg_query(target, sql.data, 0, NULL, result);

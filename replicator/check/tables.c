@@ -90,7 +90,7 @@ static const struct check_column *pair_of(const struct check_table *table, enum 
 
 const struct check_column *check_key_column(const struct check_table *table, size_t n)
 {
-	return pair_of(table, SIDE_SOURCE, table->images[SIDE_SOURCE]->columns[table->key->columns[n]].name);
+	return pair_of(table, SIDE_SOURCE, table->images[SIDE_SOURCE]->columns[table->key->columns[n].index].name);
 }
 
 const struct check_column *check_target_column(const struct check_table *table, const char *name)
@@ -122,12 +122,39 @@ static const struct key_image *common_key(const struct check_table *table)
 	const struct key_image *key = table_primary_key(source);
 
 	for (size_t i = 0; key != NULL && i < key->column_count; i++) {
-		const struct check_column *column = pair_of(table, SIDE_SOURCE, source->columns[key->columns[i]].name);
+		const struct check_column *column =
+		    pair_of(table, SIDE_SOURCE, source->columns[key->columns[i].index].name);
 
 		if (column == NULL || column->rule->mask == MASK_NULL || column->rule->mask == MASK_CONSTANT)
 			key = NULL;
 	}
 	return key;
+}
+
+static bool has_column(const struct table_image *image, const struct key_image *key, const struct column_image *column)
+{
+	for (size_t i = 0; i < key->column_count; i++)
+		if (&image->columns[key->columns[i].index] == column)
+			return true;
+	return false;
+}
+
+/* The target's unique key over the columns of the key; the column that tells the sources apart may be there as well. */
+static const struct key_image *key_of_target(const struct check_table *table)
+{
+	const struct table_image *target = table->images[SIDE_TARGET];
+	size_t most = table->key == NULL ? 0 : table->key->column_count + (table->rule->source_column != NULL ? 1 : 0);
+
+	for (size_t i = 0; table->key != NULL && i < target->key_count; i++) {
+		const struct key_image *key = &target->keys[i];
+		bool all = key->column_count <= most;
+
+		for (size_t k = 0; all && k < table->key->column_count; k++)
+			all = has_column(target, key, check_key_column(table, k)->sides[SIDE_TARGET]);
+		if (all)
+			return key;
+	}
+	return NULL;
 }
 
 static size_t bucket_count_of(const struct table_image *source, const struct table_image *target)
@@ -164,6 +191,7 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 		table->source_value = config_source_value(config, rule, source->schema, source->name, arena);
 	pair_columns(table, arena);
 	table->key = common_key(table);
+	table->target_key = key_of_target(table);
 	shape_compare(table, arena);
 	table->bucket_count = bucket_count_of(source, target);
 	table->open = arena_alloc(arena, table->bucket_count * sizeof(*table->open));

@@ -83,7 +83,8 @@ struct check_table {
 	const char *source_value;           /* of the rule's source_column; NULL: it has none */
 	const struct check_column *columns; /* that both sides have and no rule leaves out, in the source's order */
 	size_t column_count;
-	const struct key_image *key; /* of the source, when all its columns are on both sides; else NULL */
+	const struct key_image *key;        /* of the source, when all its columns are on both sides; else NULL */
+	const struct key_image *target_key; /* of the target, over the same columns; NULL: it has none */
 	const char *const *schema_differences;
 	size_t schema_difference_count;
 	size_t bucket_count; /* a power of two */

@@ -32,7 +32,7 @@ static const struct key_image *message_key(const struct table_image *source)
 
 static const char *key_column(const struct table_image *image, const struct key_image *key, size_t number)
 {
-	return image->columns[key->columns[number]].name;
+	return image->columns[key->columns[number].index].name;
 }
 
 /* Where the source's column goes: its name in the target; NULL: a rule leaves it out. */

@@ -151,7 +151,7 @@ static bool in_key(const struct table_image *source, const struct column_image *
 		if (source->replica_identity == 'i' ? !key->replica_identity : !key->primary)
 			continue;
 		for (size_t j = 0; j < key->column_count; j++)
-			if (&source->columns[key->columns[j]] == column)
+			if (&source->columns[key->columns[j].index] == column)
 				return true;
 	}
 	return false;
@@ -268,7 +268,7 @@ static void check_source_column(struct preflight *preflight, const struct table_
 	}
 	for (size_t i = 0; i < target->key_count; i++)
 		for (size_t j = 0; j < target->keys[i].column_count; j++)
-			if (&target->columns[target->keys[i].columns[j]] == column)
+			if (&target->columns[target->keys[i].columns[j].index] == column)
 				return;
 	preflight_warning(
 	    preflight,

@@ -60,7 +60,8 @@ static void print_stream(const struct ops_view *view, struct buffer *text)
 	one(text, PREFIX "batches_total", "counter", "Target transactions committed.", (double)applier->batches);
 	one(text, PREFIX "strict_batches_total", "counter", "Transactions replayed change by change.",
 	    (double)applier->strict_batches);
-	one(text, PREFIX "deletes_missing_total", "counter", "Deletes of rows that were not there.",
+	one(text, PREFIX "deletes_missing_total", "counter",
+	    "Deletes, and updates of tables without a key, of rows that were not there.",
 	    (double)applier->deletes_missing);
 	one(text, PREFIX "ignored_total", "counter", "Changes left out by a rule of the user.",
 	    (double)applier->ignored);

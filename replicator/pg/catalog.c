@@ -2,22 +2,18 @@
  * catalog.c - table images out of pg_class, pg_attribute, pg_index and pg_constraint.
  *
  * NOTES
- *   Four queries, whatever the number of tables: tables, columns, keys, foreign keys; all ordered by table, so that
- *   the rows of a table are taken in one walk. They run in one snapshot only if the caller opened one; a table that
+ *   Five queries, whatever the number of tables: tables, columns, keys, foreign keys, all ordered by table, so that
+ *   the rows of a table are taken in one walk; and the equality of the columns' types (equality.c). They run in one snapshot only if the caller opened one; a table that
  *   is changed in between looks as one of the two shapes, or as none.
  */
 #include "pg/catalog.h"
 
 #include "base/arena.h"
+#include "pg/catalog_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* $1 schema, $2 table; both NULL: all tables. */
-#define TABLE_FILTER                                                                                                   \
-	" WHERE CASE WHEN $1::text IS NULL"                                                                            \
-	"   THEN c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                \
-	"   ELSE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f') END"
 #define TABLE_ORDER " ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
 
 static const char TABLES_SQL[] =
@@ -25,7 +21,7 @@ static const char TABLES_SQL[] =
     "       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> "
     "'D')::int,"
     "       c.reltuples::bigint, coalesce(pg_partition_root(c.oid)::oid, 0)"
-    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" TABLE_FILTER TABLE_ORDER;
+    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" CATALOG_TABLE_FILTER TABLE_ORDER;
 
 /* Domains, over domains too, down to their base type and its modifier; then an array to its element, likewise. */
 #define RESOLVED_TYPES                                                                                                 \
@@ -44,14 +40,16 @@ static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "       a.attnotnull::int, (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '')::int,"
     "       (a.attgenerated <> '')::int, a.attidentity,"
     "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname), coalesce(eb.typdelim, b.typdelim),"
-    "       coalesce((e.typtype = 'd')::int, 0)"
+    "       coalesce((e.typtype = 'd')::int, 0), a.atttypid, coalesce(co.collisdeterministic, true)::int,"
+    "       CASE WHEN t.typtype = 'd' THEN quote_ident(bn.nspname) || '.' || quote_ident(b.typname) END"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     "  JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace"
     "  JOIN resolved r ON r.oid = a.atttypid JOIN pg_type b ON b.oid = r.base"
     "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
-    "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base" TABLE_FILTER TABLE_ORDER
-    ", a.attnum";
+    "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base"
+    "  JOIN pg_namespace bn ON bn.oid = b.typnamespace LEFT JOIN pg_collation co ON co.oid = "
+    "a.attcollation" CATALOG_TABLE_FILTER TABLE_ORDER ", a.attnum";
 
 static const char TYPE_SQL[] = RESOLVED_TYPES
     "SELECT format_type(t.oid, NULL), coalesce(eb.typname, b.typname),"
@@ -62,20 +60,36 @@ static const char TYPE_SQL[] = RESOLVED_TYPES
     "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
     "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base WHERE t.oid = $1::regtype";
 
+/*
+ * A row for each column of each unique index, expressions excepted. `names_rows`: two rows never agree in all of these
+ * columns, NULLs excepted. Unique indexes are of type btree, where equality is strategy 3.
+ */
 static const char KEYS_SQL[] =
-    "SELECT c.oid, ic.relname, i.indisprimary::int, i.indisreplident::int, (NOT i.indimmediate)::int, i.indnkeyatts,"
-    "       i.indkey::text"
+    "SELECT c.oid, ic.relname, i.indisprimary::int, i.indisreplident::int, (NOT i.indimmediate)::int,"
+    "       (i.indisvalid AND i.indexprs IS NULL AND i.indpred IS NULL)::int, k.attnum,"
+    "       (SELECT 'OPERATOR(' || quote_ident(s.nspname) || '.' || o.oprname || ')' FROM pg_opclass oc"
+    "         JOIN pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'"
+    "         JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoplefttype = oc.opcintype"
+    "          AND ao.amoprighttype = oc.opcintype AND ao.amopstrategy = 3"
+    "         JOIN pg_operator o ON o.oid = ao.amopopr JOIN pg_namespace s ON s.oid = o.oprnamespace"
+    "        WHERE oc.oid = k.opclass),"
+    "       CASE WHEN k.collid <> a.attcollation THEN (SELECT 'COLLATE ' || quote_ident(s.nspname) || '.' ||"
+    "         quote_ident(co.collname) FROM pg_collation co JOIN pg_namespace s ON s.oid = co.collnamespace"
+    "        WHERE co.oid = k.collid) END"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indexprs IS NULL"
-    "   AND i.indpred IS NULL"
-    "  JOIN pg_class ic ON ic.oid = i.indexrelid" TABLE_FILTER TABLE_ORDER
-    ", i.indisprimary DESC, i.indisreplident DESC, ic.relname COLLATE \"C\"";
+    "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique"
+    "  JOIN pg_class ic ON ic.oid = i.indexrelid"
+    "  CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) WITH ORDINALITY"
+    "   AS k (attnum, opclass, collid, number)"
+    "  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum" CATALOG_TABLE_FILTER
+    "  AND k.number <= i.indnkeyatts AND k.attnum <> 0" TABLE_ORDER
+    ", i.indisprimary DESC, i.indisreplident DESC, ic.relname COLLATE \"C\", k.number";
 
 static const char FOREIGN_KEYS_SQL[] =
     "SELECT c.oid, k.confrelid, fn.nspname, fc.relname, k.confdeltype, k.confupdtype"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f'"
-    "  JOIN pg_class fc ON fc.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = fc.relnamespace" TABLE_FILTER
+    "  JOIN pg_class fc ON fc.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = fc.relnamespace" CATALOG_TABLE_FILTER
         TABLE_ORDER ", k.conname COLLATE \"C\"";
 
 /* One query's rows and how far they were taken. */
@@ -87,6 +101,7 @@ struct cursor {
 struct reader {
 	struct arena *arena;
 	struct cursor columns, keys, foreign_keys;
+	struct equalities equalities;
 };
 
 static const char *take_text(struct arena *arena, const struct pg_result *result, size_t row, size_t column)
@@ -94,6 +109,11 @@ static const char *take_text(struct arena *arena, const struct pg_result *result
 	const char *text = pg_result_text(result, row, column);
 
 	return arena_copy(arena, text, strlen(text));
+}
+
+static const char *take_optional(struct arena *arena, const struct pg_result *result, size_t row, size_t column)
+{
+	return pg_result_is_null(result, row, column) ? NULL : take_text(arena, result, row, column);
 }
 
 static bool flag(const struct pg_result *result, size_t row, size_t column)
@@ -126,6 +146,7 @@ static void read_columns(struct reader *reader, struct table_image *image)
 	for (size_t i = 0; i < count; i++) {
 		const struct pg_result *result = reader->columns.result;
 		size_t row = reader->columns.row++;
+		const struct type_equality *equality;
 
 		columns[i].name = take_text(reader->arena, result, row, 1);
 		columns[i].attnum = (int)pg_result_integer(result, row, 2);
@@ -141,56 +162,86 @@ static void read_columns(struct reader *reader, struct table_image *image)
 		columns[i].cast_name = take_text(reader->arena, result, row, 12);
 		columns[i].type.delimiter = pg_result_text(result, row, 13)[0];
 		columns[i].type.of_domain = flag(result, row, 14);
+		equality = equality_of(&reader->equalities, (uint32_t)pg_result_integer(result, row, 15));
+		columns[i].equality = equality == NULL ? NULL : equality->equality;
+		columns[i].exact = equality != NULL && equality->exact && flag(result, row, 16);
+		columns[i].base_name = take_optional(reader->arena, result, row, 17);
 	}
 	image->columns = columns;
 	image->column_count = count;
 }
 
-/* From attribute numbers ("1 3 2") to indexes into the columns; false when one is not there (a system column). */
-static bool read_key_columns(struct arena *arena, const struct table_image *image, const char *numbers, size_t count,
-                             struct key_image *key)
+static uint32_t column_of(const struct table_image *image, int64_t attnum)
 {
-	uint32_t *columns = arena_alloc(arena, (count + 1) * sizeof(*columns));
+	uint32_t index = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		char *end;
-		long attnum = strtol(numbers, &end, 10);
-		uint32_t index = 0;
+	while (index < image->column_count && image->columns[index].attnum != attnum)
+		index++;
+	return index;
+}
 
-		while (index < image->column_count && image->columns[index].attnum != attnum)
-			index++;
-		if (end == numbers || index == image->column_count)
-			return false;
-		columns[i] = index;
-		numbers = end;
-	}
+/* The rows of one index; *names_rows false: it has a predicate or expressions, a system column, or is not valid. */
+static void read_key(struct reader *reader, const struct table_image *image, size_t count, struct key_image *key,
+                     bool *names_rows)
+{
+	const struct pg_result *result = reader->keys.result;
+	struct key_column *columns = arena_alloc_zeroed(reader->arena, (count + 1) * sizeof(*columns));
+	size_t row = reader->keys.row;
+
+	key->name = take_text(reader->arena, result, row, 1);
+	key->primary = flag(result, row, 2);
+	key->replica_identity = flag(result, row, 3);
+	key->deferrable = flag(result, row, 4);
+	*names_rows = flag(result, row, 5);
 	key->columns = columns;
-	key->column_count = count;
-	return true;
+	for (size_t i = 0; i < count; i++, row++) {
+		struct key_column *column = &columns[key->column_count];
+
+		column->index = column_of(image, pg_result_integer(result, row, 6));
+		if (column->index == image->column_count) {
+			*names_rows = false;
+			continue;
+		}
+		column->equality = take_optional(reader->arena, result, row, 7);
+		if (column->equality == NULL)
+			column->equality = image->columns[column->index].equality;
+		column->collation = take_optional(reader->arena, result, row, 8);
+		key->column_count++;
+	}
+	reader->keys.row = row;
+}
+
+/* How many of the next `count` rows are of the same index. */
+static size_t rows_of_key(const struct cursor *keys, size_t count)
+{
+	const char *name = pg_result_text(keys->result, keys->row, 1);
+	size_t rows = 1;
+
+	while (rows < count && strcmp(pg_result_text(keys->result, keys->row + rows, 1), name) == 0)
+		rows++;
+	return rows;
 }
 
 static void read_keys(struct reader *reader, struct table_image *image)
 {
 	size_t count = rows_of_table(&reader->keys, image->oid);
 	struct key_image *keys = arena_alloc_zeroed(reader->arena, (count + 1) * sizeof(*keys));
-	size_t kept = 0;
+	struct key_image *others = arena_alloc_zeroed(reader->arena, (count + 1) * sizeof(*others));
 
-	for (size_t i = 0; i < count; i++) {
-		const struct pg_result *result = reader->keys.result;
-		size_t row = reader->keys.row++;
-		struct key_image *key = &keys[kept];
-
-		if (!read_key_columns(reader->arena, image, pg_result_text(result, row, 6),
-		                      (size_t)pg_result_integer(result, row, 5), key))
-			continue;
-		key->name = take_text(reader->arena, result, row, 1);
-		key->primary = flag(result, row, 2);
-		key->replica_identity = flag(result, row, 3);
-		key->deferrable = flag(result, row, 4);
-		kept++;
-	}
 	image->keys = keys;
-	image->key_count = kept;
+	image->other_keys = others;
+	while (count > 0) {
+		size_t rows = rows_of_key(&reader->keys, count);
+		struct key_image key = {0};
+		bool names_rows;
+
+		read_key(reader, image, rows, &key, &names_rows);
+		if (names_rows)
+			keys[image->key_count++] = key;
+		else
+			others[image->other_key_count++] = key;
+		count -= rows;
+	}
 }
 
 static void read_foreign_keys(struct reader *reader, struct table_image *image)
@@ -244,6 +295,8 @@ static struct error *read_images(struct pg_connection *connection, const char *s
 		error = pg_query(connection, KEYS_SQL, 2, parameters, &reader.keys.result);
 	if (error == NULL)
 		error = pg_query(connection, FOREIGN_KEYS_SQL, 2, parameters, &reader.foreign_keys.result);
+	if (error == NULL)
+		error = equality_read(connection, parameters, arena, &reader.equalities);
 	if (error == NULL) {
 		*count = pg_result_rows(tables);
 		*images = arena_alloc(arena, (*count + 1) * sizeof(**images));

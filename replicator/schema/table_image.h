@@ -20,8 +20,18 @@ struct column_image {
 	struct target_type type;
 	bool not_null;
 	bool has_default;
-	bool generated; /* GENERATED ALWAYS AS … STORED: never written */
-	char identity;  /* 'a' always: needs OVERRIDING SYSTEM VALUE; 'd' by default, 0: none */
+	bool generated;        /* GENERATED ALWAYS AS … STORED: never written */
+	char identity;         /* 'a' always: needs OVERRIDING SYSTEM VALUE; 'd' by default, 0: none */
+	const char *base_name; /* of a domain the type under it, as cast_name; else NULL */
+	/* "OPERATOR(schema.=)" of the type's default operator class; NULL: the type has no equality (json, point) */
+	const char *equality;
+	bool exact; /* equal values have equal texts: not so of numeric, citext, char(n), jsonb */
+};
+
+struct key_column {
+	uint32_t index;        /* of table_image.columns */
+	const char *equality;  /* "OPERATOR(schema.=)" of the index's operator class */
+	const char *collation; /* "COLLATE …" where the index has another one than the column, else NULL */
 };
 
 struct key_image { /* a unique, valid index without expressions and predicate */
@@ -30,7 +40,7 @@ struct key_image { /* a unique, valid index without expressions and predicate */
 	bool replica_identity; /* REPLICA IDENTITY USING INDEX */
 	bool deferrable;       /* ON CONFLICT cannot use it */
 	size_t column_count;
-	const uint32_t *columns; /* indexes into table_image.columns */
+	const struct key_column *columns;
 };
 
 struct foreign_key_image {
@@ -52,6 +62,9 @@ struct table_image {
 	const struct column_image *columns;
 	size_t key_count;
 	const struct key_image *keys; /* the primary key first */
+	size_t other_key_count;
+	/* unique indexes that name no row: partial ones, over expressions (these are left out), invalid ones */
+	const struct key_image *other_keys;
 	size_t foreign_key_count;
 	const struct foreign_key_image *foreign_keys;
 	bool user_triggers;     /* enabled triggers that are not internal */

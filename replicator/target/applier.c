@@ -288,7 +288,8 @@ static struct error *set_aside(struct applier *applier, const struct transaction
 {
 	struct batch_counts counts = {0};
 
-	TRY(quarantine_put(applier->quarantine, applier->connection, applier->partitions, transaction, reason));
+	TRY(quarantine_put(applier->quarantine, applier->connection, applier->bindings, applier->partitions,
+	                   transaction, reason));
 	TRY(applier_commit(applier, transaction, 1));
 	applier_count(applier, transaction, 1, &counts);
 	atomic_fetch_add(&applier->state.quarantined, 1);

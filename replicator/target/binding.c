@@ -209,12 +209,31 @@ static bool same_key(const struct binding *binding, const struct key_image *key)
 		bool found = false;
 
 		for (size_t j = 0; j < binding->key_count; j++)
-			found = found ||
-			        binding->columns[binding->key[j]].image == &binding->image->columns[key->columns[i]];
+			found = found || binding->columns[binding->key[j]].image ==
+			                     &binding->image->columns[key->columns[i].index];
 		if (!found)
 			return false;
 	}
 	return true;
+}
+
+/* The operators of that index for the key's columns. */
+static void take_equality(struct binding *binding, const struct key_image *key)
+{
+	binding->loose_key = false;
+	for (size_t i = 0; i < key->column_count; i++) {
+		const struct key_column *from = &key->columns[i];
+
+		for (size_t j = 0; j < binding->key_count; j++) {
+			struct bound_column *column = &binding->columns[binding->key[j]];
+
+			if (column->image != &binding->image->columns[from->index])
+				continue;
+			column->key_equality = from->equality;
+			column->key_collation = from->collation;
+			binding->loose_key = binding->loose_key || !column->image->exact || from->collation != NULL;
+		}
+	}
 }
 
 /*
@@ -223,17 +242,21 @@ static bool same_key(const struct binding *binding, const struct key_image *key)
  */
 static bool is_covered(struct binding *binding)
 {
-	bool covered = false;
+	const struct key_image *covering = NULL;
 	bool deferrable = false;
 
 	for (size_t i = 0; i < binding->image->key_count; i++) {
-		if (!same_key(binding, &binding->image->keys[i]))
+		const struct key_image *key = &binding->image->keys[i];
+
+		if (!same_key(binding, key))
 			continue;
-		covered = true;
-		deferrable = deferrable || binding->image->keys[i].deferrable;
+		covering = covering == NULL ? key : covering;
+		deferrable = deferrable || key->deferrable;
 	}
-	binding->upsert = covered && !deferrable;
-	return covered;
+	if (covering != NULL)
+		take_equality(binding, covering);
+	binding->upsert = covering != NULL && !deferrable;
+	return covering != NULL;
 }
 
 /* The source column belongs to the key when the target's key has it. */
@@ -275,14 +298,14 @@ static bool take_own_key(struct binding *binding, enum key_of_place place, uint3
 	const struct key_image *own = place == KEY_PRIMARY ? table_primary_key(binding->image) : NULL;
 
 	for (size_t i = 0; own != NULL && i < own->column_count; i++)
-		if (!is_bound(binding, &binding->image->columns[own->columns[i]]))
+		if (!is_bound(binding, &binding->image->columns[own->columns[i].index]))
 			return false;
 	binding->key_count = 0;
 	for (uint32_t i = 0; i < binding->column_count; i++) {
 		columns[i].key = false;
 		for (size_t j = 0; own != NULL && j < own->column_count; j++)
 			columns[i].key =
-			    columns[i].key || columns[i].image == &binding->image->columns[own->columns[j]];
+			    columns[i].key || columns[i].image == &binding->image->columns[own->columns[j].index];
 		if (columns[i].key)
 			key[binding->key_count++] = i;
 	}
@@ -309,6 +332,79 @@ static struct error *bind_unsaid_key(struct binding_cache *cache, struct pg_conn
 	return NULL;
 }
 
+static bool has_key_column(const struct binding *binding, const struct key_image *key, const struct column_image *image)
+{
+	for (size_t i = 0; i < key->column_count; i++)
+		if (&binding->image->columns[key->columns[i].index] == image)
+			return true;
+	return false;
+}
+
+/* Whether the index is over the columns of the messages' key; *generated: a column is one that nobody writes. */
+static bool is_over_message_key(const struct binding *binding, const struct key_image *key, bool *generated)
+{
+	const struct relation *relation = binding->relation;
+
+	*generated = false;
+	for (uint32_t i = 0; i < relation->key_count; i++) {
+		uint32_t number = relation->key_columns[i];
+		const struct column_rule *rule = rules_column(binding->rule, relation, number);
+		bool ambiguous;
+		const struct column_image *image =
+		    rule->exclude ? NULL : binding_target_column(binding, number, rule, &ambiguous);
+
+		if (image == NULL || !has_key_column(binding, key, image))
+			return false;
+		*generated = *generated || image->generated;
+	}
+	return key->column_count == relation->key_count;
+}
+
+/*
+ * Without a primary key the connector takes the first unique index, also one that names no row: a partial one, one over
+ * expressions (of which it leaves these out), an invalid one, or one over a generated column. Where the target has such
+ * an index over the columns of the messages' key, and no primary key, the source has one, too.
+ */
+static bool is_key_of_no_row(const struct binding *binding)
+{
+	const struct table_image *image = binding->image;
+	bool generated;
+
+	if (table_primary_key(image) != NULL)
+		return false;
+	for (size_t i = 0; i < image->other_key_count; i++)
+		if (is_over_message_key(binding, &image->other_keys[i], &generated))
+			return true;
+	for (size_t i = 0; i < image->key_count; i++)
+		if (is_over_message_key(binding, &image->keys[i], &generated) && generated)
+			return true;
+	return false;
+}
+
+static struct error *key_is_missing(const struct binding *binding, bool whole, enum key_of_place place)
+{
+	const struct relation *relation = binding->relation;
+
+	if (place == KEY_OF_INDEX)
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s: the connector takes the columns of a unique index as the key that names no row (a "
+		    "partial one, or one over an expression or a generated column), and the source names old rows by "
+		    "another index (REPLICA IDENTITY USING INDEX); set message.key.columns in the connector to the "
+		    "columns of that index, or REPLICA IDENTITY FULL at the source",
+		    relation->schema, relation->table);
+	if (!whole)
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s: a column of the key is generated in the target, or a rule excludes it; make "
+		    "it plain, or take it out of the rule",
+		    relation->schema, relation->table);
+	return error_new(ERROR_TARGET,
+	                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
+	                 "(%s…); create it as the source has it, a partial one as well",
+	                 binding->image->schema, binding->image->name, binding->columns[binding->key[0]].image->name);
+}
+
 static struct error *bind_key(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -330,20 +426,12 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 	if (covered && !is_second_best(binding))
 		return NULL;
 	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));
+	/* The log's image of the table may come after its first rows, in the order of a snapshot. */
+	if (place == KEY_UNKNOWN && !covered && is_key_of_no_row(binding))
+		place = KEY_NONE;
 	if (place == KEY_PRIMARY || (place == KEY_NONE && !covered))
 		covered = take_own_key(binding, place, key) || covered;
-	if (covered)
-		return NULL;
-	if (!whole)
-		return error_new(
-		    ERROR_TARGET,
-		    "table %s.%s: a column of the key is generated in the target, or a rule excludes it; make "
-		    "it plain, or take it out of the rule",
-		    relation->schema, relation->table);
-	return error_new(ERROR_TARGET,
-	                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
-	                 "(%s…); create it as the source has it",
-	                 binding->image->schema, binding->image->name, binding->columns[binding->key[0]].image->name);
+	return covered ? NULL : key_is_missing(binding, whole, place);
 }
 
 static unsigned rank_of(const struct binding_cache *cache, const struct table_image *image, unsigned depth)
@@ -444,7 +532,7 @@ static bool is_unique(const struct table_image *table, const struct column_image
 {
 	for (size_t i = 0; i < table->key_count; i++)
 		for (size_t j = 0; j < table->keys[i].column_count; j++)
-			if (&table->columns[table->keys[i].columns[j]] == image)
+			if (&table->columns[table->keys[i].columns[j].index] == image)
 				return true;
 	return false;
 }
@@ -506,7 +594,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	if (!is_soft(binding->rule))
 		binding->is_deleted = binding->deleted_at = NULL;
 	find_own_columns(binding, cache->arena);
-	binding->strict = binding->own_key || binding->ahead_count > 0 ||
+	binding->strict = (binding->own_key && binding->key_count > 0) || binding->ahead_count > 0 ||
 	                  (!cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers));
 	return NULL;
 }

@@ -24,6 +24,8 @@ struct bound_column {
 	    *constant; /* what a rule writes into each row, VALUE_NATIVE or NULL; the event's is not read */
 	bool hashed;   /* a rule masks it */
 	bool key;
+	const char *key_equality;  /* of the key's columns: "OPERATOR(schema.=)" of the key's index */
+	const char *key_collation; /* "COLLATE …" where that index has another one than the column, else NULL */
 };
 
 struct binding {
@@ -42,6 +44,7 @@ struct binding {
 	bool filters;     /* a filter reads the relation\'s filter_column */
 	uint32_t filter_column;
 	bool own_key;       /* `key` is the target's, not the relation's (binding_history.h) */
+	bool loose_key;     /* two values of the key may be equal and have different texts (citext, numeric) */
 	size_t ahead_count; /* columns of the relation that the target lacks, for now (binding_history.h) */
 	uint32_t *ahead;
 	size_t own_count; /* columns that only the target has, and that a copy of a row can take along */
@@ -55,6 +58,7 @@ struct binding {
 	const char *deleted_at;
 	unsigned rank;       /* tables that it refers to have lower ones */
 	unsigned copy_pause; /* batches for which inserts go by upsert: a COPY met a row that was there */
+	bool missing_noted;  /* of a table without a key: the log has that a row was not found */
 	uint32_t number;     /* 0, 1, 2…: an index for arrays of the users */
 	/*
 	 * The first binding of the cache that writes each row as this one does: partitions, or tables of several schemas,

@@ -40,7 +40,7 @@ struct error *binding_read_key(struct pg_connection *connection, const struct co
 	const char *const parameters[5] = {config->stream.name, relation->schema, relation->table, image->schema,
 	                                   image->name};
 	struct pg_result *result = NULL;
-	bool primary, any;
+	bool known, primary, by_index;
 
 	TRY(state_query(
 	    connection, config,
@@ -55,10 +55,11 @@ struct error *binding_read_key(struct pg_connection *connection, const struct co
 	    " FROM log WHERE NOT EXISTS (SELECT type, definition FROM keys WHERE source"
 	    " EXCEPT SELECT type, definition FROM keys WHERE NOT source)",
 	    5, parameters, &result));
-	primary = pg_result_rows(result) > 0 && pg_result_integer(result, 0, 0) == 1;
-	any = pg_result_rows(result) == 0 || pg_result_integer(result, 0, 1) == 1;
+	known = pg_result_rows(result) > 0;
+	primary = known && pg_result_integer(result, 0, 0) == 1;
+	by_index = known && pg_result_integer(result, 0, 1) == 1;
 	pg_result_free(result);
-	*key = primary ? KEY_PRIMARY : any ? KEY_UNKNOWN : KEY_NONE;
+	*key = !known ? KEY_UNKNOWN : primary ? KEY_PRIMARY : by_index ? KEY_OF_INDEX : KEY_NONE;
 	return NULL;
 }
 

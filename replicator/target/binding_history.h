@@ -22,9 +22,10 @@ struct error *binding_find_renamed(struct pg_connection *connection, const struc
 
 /* What the log says of the key here, when the messages carry none, one that the target lacks, or one that takes NULL. */
 enum key_of_place {
-	KEY_UNKNOWN, /* nothing, or the target's keys are not the log's: somebody must make the key there */
-	KEY_NONE,    /* here the table has no key, or none that its old rows are named by */
-	KEY_PRIMARY  /* it has a primary key, the target's */
+	KEY_UNKNOWN,  /* nothing: there is no image of the table yet, or the target's keys are not those of the image */
+	KEY_OF_INDEX, /* it names its old rows by another index (REPLICA IDENTITY USING INDEX) */
+	KEY_NONE,     /* here the table has no key, or none that its old rows are named by */
+	KEY_PRIMARY   /* it has a primary key, the target's */
 };
 
 /*

@@ -100,19 +100,24 @@ static void explain_truncate(const struct binding *binding, struct buffer *text)
 	buffer_append_byte(text, '\n');
 }
 
-/* A row without a key: the old one goes, one of those that equal it, and the new one comes. */
+/* A row without a key: one of those that are equal to the old one gets the new values. */
 static struct error *explain_keyless_update(struct row_sender *sender, const struct binding *binding,
                                             const struct change *change, struct buffer *text)
 {
-	struct row_image old = {.values = change->before, .change = change};
+	struct row_image old = {.values = change->before, .change = change, .old = change->before};
 
 	if (change->before == NULL) {
 		buffer_append_text(text, "    -- stops the stream: no old row (REPLICA IDENTITY FULL is needed)\n");
 		return NULL;
 	}
-	if (binding_membership(binding, change->before) != MEMBERSHIP_OUT)
+	if (binding_membership(binding, change->before) == MEMBERSHIP_OUT)
+		return explain_admitted(sender, binding, change, text);
+	if (binding_membership(binding, change->after) == MEMBERSHIP_OUT || !statement_may_update_one(binding)) {
 		TRY(append_statement(sender, binding, STATEMENT_DELETE_ONE, NULL, &old, text));
-	return explain_admitted(sender, binding, change, text);
+		return explain_admitted(sender, binding, change, text);
+	}
+	old.values = change->after;
+	return append_statement(sender, binding, STATEMENT_UPDATE_ONE, NULL, &old, text);
 }
 
 struct error *explain_change(struct row_sender *sender, struct pg_connection *connection, struct binding_cache *cache,

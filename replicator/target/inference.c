@@ -242,7 +242,7 @@ static bool is_primary(const struct table_image *image, size_t column)
 	const struct key_image *key = table_primary_key(image);
 
 	for (size_t i = 0; key != NULL && i < key->column_count; i++)
-		if (key->columns[i] == column)
+		if (key->columns[i].index == column)
 			return true;
 	return false;
 }

@@ -4,7 +4,8 @@
  * NOTES
  *   A key in the table's column `keys` is one of
  *     schema.table#HASH   a row: hash of its key's values as they came
- *     schema.table*       all rows: a TRUNCATE, or a change of a table without a key
+ *     schema.table*       all rows: a TRUNCATE, or a change of a table without a key, or whose equal keys may have
+ *                         different texts (citext, numeric)
  *     schema.table        the table, always there beside one of the others
  *   Names are those of the source. What stands in the table is masked as the rules say (rules_mask_changes).
  *
@@ -109,9 +110,9 @@ static bool concerns_all_rows(const struct change *change)
 	return change->operation == CHANGE_TRUNCATE || change->relation->key_count == 0;
 }
 
-/* Calls `visit` with each key of the change until it gives true; what the last call gave. */
-static bool visit_keys(uint64_t seed, const struct change *change, bool (*visit)(void *context, struct slice key),
-                       void *context)
+/* Calls `visit` with each key of the change until it gives true; what the last call gave. `all`: all rows. */
+static bool visit_keys(uint64_t seed, const struct change *change, bool all,
+                       bool (*visit)(void *context, struct slice key), void *context)
 {
 	const struct relation *relation = change->relation;
 	const struct value *const images[3] = {change->before, change->after, change->other_key};
@@ -121,11 +122,11 @@ static bool visit_keys(uint64_t seed, const struct change *change, bool (*visit)
 	if (change->operation == CHANGE_MESSAGE)
 		return false;
 	append_table(&key, relation);
-	if (concerns_all_rows(change)) {
+	if (all) {
 		buffer_append_byte(&key, '*');
 		ended = visit(context, (struct slice){key.data, key.length});
 	}
-	for (size_t i = 0; i < 3 && !concerns_all_rows(change) && !ended; i++) {
+	for (size_t i = 0; i < 3 && !all && !ended; i++) {
 		if (images[i] == NULL)
 			continue;
 		append_row(&key, seed, relation, images[i], i < 2 ? relation->key_columns : NULL);
@@ -154,7 +155,8 @@ static bool touches(const struct quarantine *quarantine, const struct change *ch
 	buffer_append_byte(&key, '*');
 	all = table && map_get(keys, (struct slice){key.data, key.length}) != NULL;
 	buffer_free(&key);
-	return table && (all || concerns_all_rows(change) || visit_keys(quarantine->seed, change, is_known, keys));
+	return table &&
+	       (all || concerns_all_rows(change) || visit_keys(quarantine->seed, change, false, is_known, keys));
 }
 
 static bool any_touches(const struct quarantine *quarantine, const struct transaction *transaction)
@@ -226,21 +228,79 @@ static void append_each(struct slice key, void *value, void *context)
 	append_element(context, key);
 }
 
+/* Relations of a transaction, and whether the text of their key names one row of the target. */
+struct named_rows {
+	struct {
+		const struct relation *relation;
+		bool by_text;
+	} * relations;
+	size_t count;
+};
+
+/* A table that cannot be bound may be the reason why the transaction is set aside: false. Under a savepoint. */
+static struct error *names_rows_by_text(struct pg_connection *connection, struct binding_cache *bindings,
+                                        const struct relation *relation, bool *by_text)
+{
+	struct binding *binding = NULL;
+	struct error *error;
+
+	TRY(pg_execute(connection, "SAVEPOINT replicator_bind"));
+	error = binding_find(bindings, connection, relation, &binding);
+	if (error != NULL && pg_is_broken(connection))
+		return error;
+	*by_text = error == NULL && binding->key_count > 0 && !binding->own_key && !binding->loose_key;
+	if (error == NULL)
+		return pg_execute(connection, "RELEASE SAVEPOINT replicator_bind");
+	error_free(error);
+	return pg_execute(connection, "ROLLBACK TO SAVEPOINT replicator_bind");
+}
+
+static struct error *note_relations(struct pg_connection *connection, struct binding_cache *bindings,
+                                    const struct transaction *transaction, struct named_rows *named)
+{
+	for (size_t i = 0; i < transaction->change_count; i++) {
+		const struct relation *relation = transaction->changes[i]->relation;
+		size_t k = 0;
+
+		while (k < named->count && named->relations[k].relation != relation)
+			k++;
+		if (k < named->count || transaction->changes[i]->operation == CHANGE_MESSAGE ||
+		    concerns_all_rows(transaction->changes[i]))
+			continue;
+		named->relations = memory_grow(named->relations, named->count + 1, sizeof(*named->relations));
+		named->relations[named->count].relation = relation;
+		TRY(names_rows_by_text(connection, bindings, relation, &named->relations[named->count].by_text));
+		named->count++;
+	}
+	return NULL;
+}
+
+static bool is_of_all_rows(const struct named_rows *named, const struct change *change)
+{
+	for (size_t i = 0; i < named->count; i++)
+		if (named->relations[i].relation == change->relation)
+			return concerns_all_rows(change) || !named->relations[i].by_text;
+	return true;
+}
+
 /* The transaction's keys and tables as arrays; the keys are added to what waits. */
-static void collect_keys(struct quarantine *quarantine, const struct transaction *transaction, struct buffer *keys,
-                         struct buffer *tables)
+static void collect_keys(struct quarantine *quarantine, const struct transaction *transaction,
+                         const struct named_rows *named, struct buffer *keys, struct buffer *tables)
 {
 	struct map *key_set = map_new(), *table_set = map_new();
 	struct buffer table = {0};
 
 	for (size_t i = 0; i < transaction->change_count; i++) {
-		if (transaction->changes[i]->operation == CHANGE_MESSAGE)
+		const struct change *change = transaction->changes[i];
+		bool all = is_of_all_rows(named, change);
+
+		if (change->operation == CHANGE_MESSAGE)
 			continue;
-		append_table(&table, transaction->changes[i]->relation);
+		append_table(&table, change->relation);
 		add_key(key_set, (struct slice){table.data, table.length});
 		add_key(table_set, (struct slice){table.data, table.length});
-		visit_keys(quarantine->seed, transaction->changes[i], collect_key, key_set);
-		visit_keys(quarantine->seed, transaction->changes[i], collect_key, quarantine->keys);
+		visit_keys(quarantine->seed, change, all, collect_key, key_set);
+		visit_keys(quarantine->seed, change, all, collect_key, quarantine->keys);
 		add_key(quarantine->keys, (struct slice){table.data, table.length});
 	}
 	buffer_append_byte(keys, '{');
@@ -264,7 +324,7 @@ static const char *place_topic(void *context, uint32_t number, int32_t *partitio
 
 static struct error *insert(struct quarantine *quarantine, struct pg_connection *connection,
                             const struct partition_list *partitions, const struct transaction *transaction,
-                            const struct error *reason, const char *events)
+                            const struct named_rows *named, const struct error *reason, const char *events)
 {
 	const struct change *first = transaction->changes[0];
 	const struct partition_name *place = partition_list_get(partitions, first->partition);
@@ -280,7 +340,7 @@ static struct error *insert(struct quarantine *quarantine, struct pg_connection 
 			last = transaction->changes[i]->offset;
 	last_offset = number_of(last);
 	lsn_format(transaction->commit_lsn, lsn);
-	collect_keys(quarantine, transaction, &keys, &tables);
+	collect_keys(quarantine, transaction, named, &keys, &tables);
 	const char *const parameters[] = {quarantine->config->stream.name,
 	                                  transaction->tx_id != 0 ? tx.text : NULL,
 	                                  transaction->commit_lsn != 0 ? lsn : NULL,
@@ -306,10 +366,11 @@ static struct error *insert(struct quarantine *quarantine, struct pg_connection 
 }
 
 struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection *connection,
-                             const struct partition_list *partitions, const struct transaction *transaction,
-                             const struct error *reason)
+                             struct binding_cache *bindings, const struct partition_list *partitions,
+                             const struct transaction *transaction, const struct error *reason)
 {
 	const struct change_places places = {.topic = place_topic, .context = (void *)(uintptr_t)partitions};
+	struct named_rows named = {0};
 	struct arena *arena;
 	char *events = NULL;
 	struct error *error;
@@ -326,7 +387,10 @@ struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection
 	                          transaction->change_count, &places, &events);
 	arena_free(arena);
 	if (error == NULL)
-		error = insert(quarantine, connection, partitions, transaction, reason, events);
+		error = note_relations(connection, bindings, transaction, &named);
+	if (error == NULL)
+		error = insert(quarantine, connection, partitions, transaction, &named, reason, events);
+	free(named.relations);
 	free(events);
 	return error;
 }

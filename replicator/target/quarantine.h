@@ -19,6 +19,7 @@
 #include "pg/connection.h"
 #include "stream/partition.h"
 #include "stream/transaction.h"
+#include "target/binding.h"
 
 struct quarantine; /* the keys of what waits */
 
@@ -39,8 +40,8 @@ struct error *quarantine_lock(struct quarantine *quarantine, struct pg_connectio
  * too large to be kept in a row.
  */
 struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection *connection,
-                             const struct partition_list *partitions, const struct transaction *transaction,
-                             const struct error *reason);
+                             struct binding_cache *bindings, const struct partition_list *partitions,
+                             const struct transaction *transaction, const struct error *reason);
 
 /* What quarantine_retry did with one waiting transaction. */
 struct quarantine_outcome {

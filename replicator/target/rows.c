@@ -107,6 +107,19 @@ static void reserve_arrays(struct row_sender *sender, size_t count)
 	}
 }
 
+static struct error *append_columns(struct row_sender *sender, const struct binding *binding, const bool *mask,
+                                    bool key_columns_too, const struct value *values, size_t *number)
+{
+	for (size_t i = 0; i < binding->column_count; i++) {
+		const struct bound_column *column = &binding->columns[i];
+
+		if ((mask != NULL && !mask[i]) || (column->key && !key_columns_too))
+			continue;
+		TRY(append_element(sender, binding, i, bound_value(column, values), &sender->arrays[(*number)++]));
+	}
+	return NULL;
+}
+
 static struct error *build_arrays(struct row_sender *sender, const struct binding *binding, enum statement_kind kind,
                                   const bool *mask, const struct row_image *row, size_t *count)
 {
@@ -124,13 +137,10 @@ static struct error *build_arrays(struct row_sender *sender, const struct bindin
 
 		TRY(append_element(sender, binding, binding->key[i], value, &sender->arrays[number++]));
 	}
-	for (size_t i = 0; !keys_only && i < binding->column_count; i++) {
-		const struct bound_column *column = &binding->columns[i];
-
-		if ((mask != NULL && !mask[i]) || (column->key && !key_columns_too))
-			continue;
-		TRY(append_element(sender, binding, i, bound_value(column, row->values), &sender->arrays[number++]));
-	}
+	if (kind == STATEMENT_UPDATE_ONE)
+		TRY(append_columns(sender, binding, NULL, true, row->old, &number));
+	if (!keys_only)
+		TRY(append_columns(sender, binding, mask, key_columns_too, row->values, &number));
 	if (kind == STATEMENT_UPDATE_COPY || kind == STATEMENT_INSERT_COPY)
 		sql_append_array_element(&sender->arrays[number++], row->stored, strlen(row->stored));
 	*count = number;
@@ -144,7 +154,7 @@ static struct error *build(struct row_sender *sender, const struct binding *bind
 	arena_reset(sender->arena);
 	if (binding->excluded > 0 && kind != STATEMENT_DELETE && kind != STATEMENT_READ)
 		metric_add(METRIC_LEFT_OUT_COLUMN, binding->excluded * count);
-	reserve_arrays(sender, binding->key_count + binding->column_count + 1);
+	reserve_arrays(sender, binding->key_count + 2 * binding->column_count + 2);
 	for (size_t i = 0; i < count; i++)
 		TRY(build_arrays(sender, binding, kind, mask, &rows[i], parameters));
 	for (size_t i = 0; i < *parameters; i++) {

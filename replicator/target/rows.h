@@ -9,12 +9,16 @@
 #include "target/plan.h"
 #include "target/statement.h"
 
-/* One row: values by the relation's columns; `old_key` (in the binding's key order) where the key itself changes. */
+/*
+ * One row: values by the relation's columns; `old_key` (in the binding's key order) where the key itself changes; `old`,
+ * by the relation's columns, of STATEMENT_UPDATE_ONE.
+ */
 struct row_image {
 	const struct value *values;
 	const struct value *old_key;
 	const struct change *change;
 	const char *stored; /* of the kinds …_COPY: stored_row.text */
+	const struct value *old;
 };
 
 /* A row as it is in the target; in the caller's arena. */

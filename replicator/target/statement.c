@@ -27,12 +27,9 @@ static bool travels_as_text(const struct column_image *image)
 	       (image->type.delimiter != ',' && image->type.delimiter != '\0');
 }
 
-static void append_value(struct buffer *sql, const struct binding *binding, size_t column)
+/* From what travels to the type of the column. */
+static void append_casts(struct buffer *sql, const struct bound_column *bound)
 {
-	const struct bound_column *bound = &binding->columns[column];
-
-	buffer_append_text(sql, "s.");
-	append_alias(sql, column);
 	if (travels_as_text(bound->read_as)) {
 		buffer_append_text(sql, "::");
 		buffer_append_text(sql, bound->read_as->cast_name);
@@ -43,9 +40,17 @@ static void append_value(struct buffer *sql, const struct binding *binding, size
 	}
 }
 
-static void append_parameter(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
+static void append_value(struct buffer *sql, const struct binding *binding, size_t column)
 {
-	buffer_append_format(sql, "%s$%zu::", number > 1 ? ", " : "", number);
+	buffer_append_text(sql, "s.");
+	append_alias(sql, column);
+	append_casts(sql, &binding->columns[column]);
+}
+
+static void append_parameter(struct buffer *sql, const struct binding *binding, size_t column, size_t number,
+                             bool first)
+{
+	buffer_append_format(sql, "%s$%zu::", first ? "" : ", ", number);
 	buffer_append_text(sql, travels_as_text(binding->columns[column].read_as)
 	                            ? "pg_catalog.text"
 	                            : binding->columns[column].read_as->cast_name);
@@ -57,19 +62,23 @@ static bool in_mask(const bool *mask, size_t column)
 	return mask == NULL || mask[column];
 }
 
-/* unnest($1::…[], …) AS s(k0, k1, c2, …): keys first (alias k), then the columns (alias c). */
-static void append_unnest(struct buffer *sql, const struct binding *binding, bool keys, bool columns, const bool *mask,
-                          bool key_columns_too, bool stored)
+/*
+ * unnest($first::…[], …) AS s(k0, k1, c2, …): keys first (alias k), then the columns (alias c), then the stored row.
+ */
+static void append_unnest_from(struct buffer *sql, const struct binding *binding, size_t first, bool keys, bool columns,
+                               const bool *mask, bool key_columns_too, bool stored)
 {
-	size_t number = 1;
+	size_t number = first;
 	const char *comma = "";
 
 	buffer_append_text(sql, "unnest(");
-	for (size_t i = 0; keys && i < binding->key_count; i++)
-		append_parameter(sql, binding, binding->key[i], number++);
+	for (size_t i = 0; keys && i < binding->key_count; i++, number++)
+		append_parameter(sql, binding, binding->key[i], number, number == first);
 	for (size_t i = 0; columns && i < binding->column_count; i++)
-		if (in_mask(mask, i) && (key_columns_too || !binding->columns[i].key))
-			append_parameter(sql, binding, i, number++);
+		if (in_mask(mask, i) && (key_columns_too || !binding->columns[i].key)) {
+			append_parameter(sql, binding, i, number, number == first);
+			number++;
+		}
 	if (stored)
 		buffer_append_format(sql, ", $%zu::pg_catalog.text[]", number);
 	buffer_append_text(sql, ") AS s(");
@@ -84,6 +93,12 @@ static void append_unnest(struct buffer *sql, const struct binding *binding, boo
 			comma = ", ";
 		}
 	buffer_append_text(sql, stored ? ", stored)" : ")");
+}
+
+static void append_unnest(struct buffer *sql, const struct binding *binding, bool keys, bool columns, const bool *mask,
+                          bool key_columns_too, bool stored)
+{
+	append_unnest_from(sql, binding, 1, keys, columns, mask, key_columns_too, stored);
 }
 
 static void append_table(struct buffer *sql, const struct binding *binding)
@@ -107,22 +122,64 @@ static void append_stored(struct buffer *sql, const struct binding *binding, con
 	sql_append_identifier(sql, column->name);
 }
 
+/* An array of arrays would be taken apart by ANY. */
+static bool is_array_like(const struct column_image *image)
+{
+	return image->type.array || image->type.category == 'A';
+}
+
 /*
- * `= ANY (ARRAY[…])` and not `=`: no hash, no merge, no walk along the whole index comes into question, so that the
- * plan is always one look into the index for each given row. A plan made while the table was small would otherwise
- * stay, and compare each row of the grown table with each given one.
+ * ` OPERATOR(schema.=) `: what the key's index means by "equal". By its name alone the parser would look the operator up
+ * along search_path, where the types of extensions have none, or another one.
+ */
+static void append_key_equality(struct buffer *sql, const struct bound_column *column)
+{
+	const char *equality = column->key_equality != NULL ? column->key_equality : column->image->equality;
+
+	buffer_append_format(sql, " %s ", equality != NULL ? equality : "OPERATOR(pg_catalog.=)");
+}
+
+static void append_key_collation(struct buffer *sql, const struct bound_column *column)
+{
+	if (column->key_collation != NULL)
+		buffer_append_format(sql, " %s", column->key_collation);
+}
+
+/* A domain is compared as what it is made of: the equality of enums takes no domain. */
+static void append_base(struct buffer *sql, const struct column_image *image)
+{
+	if (image->base_name != NULL)
+		buffer_append_format(sql, "::%s", image->base_name);
+}
+
+static void append_column(struct buffer *sql, const char *alias, const struct column_image *image)
+{
+	buffer_append_format(sql, "%s.", alias);
+	sql_append_identifier(sql, image->name);
+	append_base(sql, image);
+}
+
+/*
+ * `= ANY (ARRAY[…])` and not `=`: the planner then considers no hash join, no merge join and no scan of the whole
+ * index, so that the plan is always one lookup in the index for each given row. A plan that was made while the table
+ * was small would otherwise stay, and compare each row of the grown table with each given one.
  */
 static void append_key_join(struct buffer *sql, const struct binding *binding)
 {
 	for (size_t i = 0; i < binding->key_count; i++) {
-		const struct column_image *image = binding->columns[binding->key[i]].image;
+		const struct bound_column *column = &binding->columns[binding->key[i]];
+		bool array = is_array_like(column->image);
 
-		buffer_append_text(sql, i == 0 ? " WHERE t." : " AND t.");
-		sql_append_identifier(sql, image->name);
-		if (travels_as_text(image))
-			buffer_append_format(sql, " = s.k%zu::%s", i, image->cast_name);
-		else
-			buffer_append_format(sql, " = ANY (ARRAY[s.k%zu])", i);
+		buffer_append_text(sql, i == 0 ? " WHERE " : " AND ");
+		append_column(sql, "t", column->image);
+		append_key_equality(sql, column);
+		buffer_append_format(sql, array ? "s.k%zu" : "ANY (ARRAY[s.k%zu", i);
+		if (travels_as_text(column->image))
+			buffer_append_format(sql, "::%s", column->image->cast_name);
+		append_base(sql, column->image);
+		append_key_collation(sql, column);
+		if (!array)
+			buffer_append_text(sql, "])");
 	}
 }
 
@@ -160,18 +217,24 @@ static void build_delete(struct buffer *sql, const struct binding *binding)
 	append_key_join(sql, binding);
 }
 
-/* … AND NOT EXISTS (a row that has the new key). */
+/*
+ * … AND NOT EXISTS (another row that has the new key). Where the old and the new key are equal, with different texts,
+ * it is the row itself that has it.
+ */
 static void append_no_row_there(struct buffer *sql, const struct binding *binding)
 {
 	buffer_append_text(sql, " AND NOT EXISTS (SELECT FROM ");
 	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS n");
-	/* The row itself has the new key, too, where the type takes both for equal ('a' and 'A'). */
 	for (size_t i = 0; i < binding->key_count; i++) {
-		buffer_append_text(sql, i == 0 ? " WHERE n." : " AND n.");
-		sql_append_identifier(sql, binding->columns[binding->key[i]].image->name);
-		buffer_append_text(sql, " = ");
+		const struct bound_column *column = &binding->columns[binding->key[i]];
+
+		buffer_append_text(sql, i == 0 ? " WHERE " : " AND ");
+		append_column(sql, "n", column->image);
+		append_key_equality(sql, column);
 		append_value(sql, binding, binding->key[i]);
+		append_base(sql, column->image);
+		append_key_collation(sql, column);
 	}
 	buffer_append_text(sql, " AND (n.tableoid, n.ctid) <> (t.tableoid, t.ctid))");
 }
@@ -200,6 +263,15 @@ void statement_build_truncate(struct buffer *sql, const struct binding *binding)
 static bool is_assigned(const struct binding *binding, size_t column)
 {
 	return binding->columns[column].image->identity != 'a';
+}
+
+/*
+ * A row that is found by an equal key gets the key's text as well: 'a' where the table has 'A'. Without it the source
+ * and the target would differ.
+ */
+static bool is_assigned_key(const struct binding *binding, size_t column)
+{
+	return binding->columns[column].key && binding->loose_key && is_assigned(binding, column);
 }
 
 /* A column of the key that may be assigned, to say "as it is"; column_count: there is none. */
@@ -266,6 +338,18 @@ static bool append_own_assignments(struct buffer *sql, const struct binding *bin
 	return first;
 }
 
+/* The key as it was given to find the row: "s.k0". */
+static void append_given_key(struct buffer *sql, const struct binding *binding, size_t column)
+{
+	const struct column_image *image = binding->columns[column].image;
+
+	for (size_t i = 0; i < binding->key_count; i++)
+		if (binding->key[i] == column)
+			buffer_append_format(sql, "s.k%zu", i);
+	if (travels_as_text(image))
+		buffer_append_format(sql, "::%s", image->cast_name);
+}
+
 static void build_update(struct buffer *sql, const struct binding *binding, const bool *mask, bool move, bool copy)
 {
 	bool first = true;
@@ -278,13 +362,18 @@ static void build_update(struct buffer *sql, const struct binding *binding, cons
 	append_rows_of(sql, binding);
 	buffer_append_text(sql, " AS t SET ");
 	for (size_t i = 0; i < binding->column_count; i++) {
-		if (!in_mask(mask, i) || (binding->columns[i].key && !move) || !is_assigned(binding, i))
+		bool key = binding->columns[i].key && !move;
+
+		if (!in_mask(mask, i) || (key && !is_assigned_key(binding, i)) || !is_assigned(binding, i))
 			continue;
 		if (!first)
 			buffer_append_text(sql, ", ");
 		sql_append_identifier(sql, binding->columns[i].image->name);
 		buffer_append_text(sql, " = ");
-		append_value(sql, binding, i);
+		if (key)
+			append_given_key(sql, binding, i);
+		else
+			append_value(sql, binding, i);
 		first = false;
 	}
 	if (copy)
@@ -360,7 +449,7 @@ static void append_on_conflict(struct buffer *sql, const struct binding *binding
 	}
 	buffer_append_text(sql, ") DO UPDATE SET ");
 	for (size_t i = 0; i < binding->column_count; i++) {
-		if (!is_assigned(binding, i) || binding->columns[i].key)
+		if (!is_assigned(binding, i) || (binding->columns[i].key && !is_assigned_key(binding, i)))
 			continue;
 		append_assignment(sql, binding, i, "excluded.", first);
 		first = false;
@@ -417,26 +506,177 @@ static void build_insert(struct buffer *sql, const struct binding *binding, bool
 	}
 }
 
+/* Tables without a key. */
+
 /*
- * Two columns are the same when their texts are: that needs no equality operator (json, xml and point have none).
- * Rows of two partitions may have the same ctid.
+ * (SELECT the parameter's one element): the server computes it once, before it scans the table. unnest() would be
+ * joined to each row.
  */
-static void build_delete_one(struct buffer *sql, const struct binding *binding)
+static void append_given_value(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
 {
-	buffer_append_text(sql, "DELETE FROM ");
-	append_rows_of(sql, binding);
-	buffer_append_text(sql, " AS d USING (SELECT t.tableoid, t.ctid FROM ");
-	append_rows_of(sql, binding);
-	buffer_append_text(sql, " AS t, ");
-	append_unnest(sql, binding, false, true, NULL, true, false);
-	for (size_t i = 0; i < binding->column_count; i++) {
-		buffer_append_text(sql, i == 0 ? " WHERE t." : " AND t.");
-		sql_append_identifier(sql, binding->columns[i].image->name);
-		buffer_append_text(sql, "::text IS NOT DISTINCT FROM (");
-		append_value(sql, binding, i);
-		buffer_append_text(sql, ")::text");
+	buffer_append_text(sql, "(SELECT (");
+	append_parameter(sql, binding, column, number, true);
+	buffer_append_text(sql, ")[1]");
+	append_casts(sql, &binding->columns[column]);
+	append_base(sql, binding->columns[column].image);
+	buffer_append_byte(sql, ')');
+}
+
+/* The texts are equal, whatever the collation. */
+static void append_same_text(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
+{
+	append_column(sql, "t", binding->columns[column].image);
+	buffer_append_text(sql, "::pg_catalog.text COLLATE pg_catalog.\"C\" IS NOT DISTINCT FROM ");
+	append_given_value(sql, binding, column, number);
+	buffer_append_text(sql, "::pg_catalog.text COLLATE pg_catalog.\"C\"");
+}
+
+/*
+ * By the type's equality: the same number may have another text (2.50 and 2.5) where the connector does not keep it,
+ * or the row did not come through it. A type without equality (json, xml, point) is compared as text.
+ */
+static void append_same_value(struct buffer *sql, const struct binding *binding, size_t column, size_t number)
+{
+	const struct column_image *image = binding->columns[column].image;
+
+	if (image->equality == NULL) {
+		append_same_text(sql, binding, column, number);
+		return;
 	}
-	buffer_append_text(sql, " LIMIT 1) AS one WHERE d.ctid = one.ctid AND d.tableoid = one.tableoid");
+	buffer_append_byte(sql, '(');
+	append_column(sql, "t", image);
+	buffer_append_format(sql, " %s ", image->equality);
+	append_given_value(sql, binding, column, number);
+	if (!image->not_null) {
+		/* IS NULL would take a composite value of NULLs for NULL. */
+		buffer_append_text(sql, " OR t.");
+		sql_append_identifier(sql, image->name);
+		buffer_append_text(sql, " IS NOT DISTINCT FROM NULL AND ");
+		append_given_value(sql, binding, column, number);
+		buffer_append_text(sql, " IS NOT DISTINCT FROM NULL");
+	}
+	buffer_append_byte(sql, ')');
+}
+
+/*
+ * (SELECT the place of one row that is equal to the image LIMIT 1); `identical`: and has the same texts. The next
+ * parameter's number.
+ */
+static size_t append_place(struct buffer *sql, const struct binding *binding, const bool *mask, bool identical)
+{
+	const char *word = " WHERE ";
+	size_t number = 1;
+
+	buffer_append_text(sql, "(SELECT t.tableoid, t.ctid FROM ");
+	append_rows_of(sql, binding);
+	buffer_append_text(sql, " AS t");
+	for (size_t i = 0; i < binding->column_count; i++) {
+		const struct column_image *image = binding->columns[i].image;
+
+		if (!in_mask(mask, i))
+			continue;
+		buffer_append_text(sql, word);
+		append_same_value(sql, binding, i, number);
+		word = " AND ";
+		if (identical && !image->exact && image->equality != NULL) {
+			buffer_append_text(sql, word);
+			append_same_text(sql, binding, i, number);
+		}
+		number++;
+	}
+	if (binding->is_deleted != NULL) {
+		buffer_append_format(sql, "%st.", word);
+		sql_append_identifier(sql, binding->is_deleted);
+		buffer_append_text(sql, " IS NOT TRUE");
+	}
+	buffer_append_text(sql, " LIMIT 1)");
+	return number;
+}
+
+static bool has_loose_columns(const struct binding *binding, const bool *mask)
+{
+	for (size_t i = 0; i < binding->column_count; i++)
+		if (in_mask(mask, i) && !binding->columns[i].image->exact &&
+		    binding->columns[i].image->equality != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * (…) AS one: the place of one row that is equal to the image. Of several rows one with the same texts is taken: the
+ * second scan begins only when the first one has found none. Rows of two partitions may have the same ctid.
+ */
+static size_t append_one_row(struct buffer *sql, const struct binding *binding, const bool *mask)
+{
+	size_t next;
+
+	if (has_loose_columns(binding, mask)) {
+		buffer_append_byte(sql, '(');
+		append_place(sql, binding, mask, true);
+		buffer_append_text(sql, " UNION ALL ");
+		next = append_place(sql, binding, mask, false);
+		buffer_append_text(sql, " LIMIT 1)");
+	} else {
+		next = append_place(sql, binding, mask, false);
+	}
+	buffer_append_text(sql, " AS one");
+	return next;
+}
+
+static void append_at_its_place(struct buffer *sql)
+{
+	buffer_append_text(sql, " WHERE d.ctid = one.ctid AND d.tableoid = one.tableoid");
+}
+
+static void build_delete_one(struct buffer *sql, const struct binding *binding, const bool *mask)
+{
+	bool soft = binding->rule->delete_mode == DELETE_SOFT;
+
+	buffer_append_text(sql, soft ? "UPDATE " : "DELETE FROM ");
+	append_rows_of(sql, binding);
+	buffer_append_text(sql, " AS d ");
+	if (soft) {
+		buffer_append_text(sql, "SET ");
+		append_extra_assignments(sql, binding, true, true);
+	}
+	buffer_append_text(sql, soft ? " FROM " : "USING ");
+	append_one_row(sql, binding, mask);
+	append_at_its_place(sql);
+}
+
+bool statement_may_update_one(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->column_count; i++)
+		if (is_assigned(binding, i))
+			return true;
+	return binding->synced_at != NULL || binding->is_deleted != NULL;
+}
+
+/* In its place, so that columns that only the target has keep their values. */
+static void build_update_one(struct buffer *sql, const struct binding *binding)
+{
+	struct buffer one = {0};
+	bool first = true;
+	size_t next = append_one_row(&one, binding, NULL);
+
+	buffer_append_text(sql, "UPDATE ");
+	append_rows_of(sql, binding);
+	buffer_append_text(sql, " AS d SET ");
+	for (size_t i = 0; i < binding->column_count; i++) {
+		if (!is_assigned(binding, i))
+			continue;
+		if (!first)
+			buffer_append_text(sql, ", ");
+		sql_append_identifier(sql, binding->columns[i].image->name);
+		buffer_append_text(sql, " = ");
+		append_value(sql, binding, i);
+		first = false;
+	}
+	append_extra_assignments(sql, binding, false, first);
+	buffer_append_format(sql, " FROM %s, ", one.data);
+	append_unnest_from(sql, binding, next, false, true, NULL, true, false);
+	append_at_its_place(sql);
+	buffer_free(&one);
 }
 
 static void build_copy(struct buffer *sql, const struct binding *binding)
@@ -472,7 +712,10 @@ void statement_build(struct buffer *sql, const struct binding *binding, enum sta
 		build_insert(sql, binding, true);
 		break;
 	case STATEMENT_DELETE_ONE:
-		build_delete_one(sql, binding);
+		build_delete_one(sql, binding, mask);
+		break;
+	case STATEMENT_UPDATE_ONE:
+		build_update_one(sql, binding);
 		break;
 	case STATEMENT_COPY:
 		build_copy(sql, binding);

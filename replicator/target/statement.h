@@ -11,11 +11,13 @@
 #include "target/binding.h"
 
 enum statement_kind {
-	STATEMENT_DELETE,     /* parameters: the key's columns; a soft delete where the rule says so */
-	STATEMENT_UPDATE,     /* parameters: the key's columns, then the columns of the mask */
-	STATEMENT_INSERT,     /* parameters: all columns; ON CONFLICT DO UPDATE where a key allows it */
-	STATEMENT_COPY,       /* COPY … FROM STDIN of all columns and the extra ones */
-	STATEMENT_DELETE_ONE, /* of a table without a key: one row equal to the image; parameters: all columns */
+	STATEMENT_DELETE, /* parameters: the key's columns; a soft delete where the rule says so */
+	STATEMENT_UPDATE, /* parameters: the key's columns, then the columns of the mask */
+	STATEMENT_INSERT, /* parameters: all columns; ON CONFLICT DO UPDATE where a key allows it */
+	STATEMENT_COPY,   /* COPY … FROM STDIN of all columns and the extra ones */
+	/* Of a table without a key: one row that is equal to the image; parameters: the columns of the mask. */
+	STATEMENT_DELETE_ONE,
+	STATEMENT_UPDATE_ONE, /* the same; parameters: all columns of the old image, then all of the new one */
 	/*
 	 * A key change, where no row has the new key yet; parameters: the old key's columns, then the columns of the
 	 * mask, key included.
@@ -27,8 +29,14 @@ enum statement_kind {
 	STATEMENT_INSERT_COPY,
 };
 
-/* `mask`: which of the binding's columns are set, by index; NULL: all. Of STATEMENT_UPDATE and STATEMENT_MOVE. */
+/*
+ * `mask`: which of the binding's columns are set, of STATEMENT_DELETE_ONE compared, by index; NULL: all. Of
+ * STATEMENT_UPDATE, STATEMENT_MOVE and STATEMENT_DELETE_ONE.
+ */
 void statement_build(struct buffer *sql, const struct binding *binding, enum statement_kind kind, const bool *mask);
+
+/* False: STATEMENT_UPDATE_ONE would have nothing to assign. */
+bool statement_may_update_one(const struct binding *binding);
 
 /*
  * TRUNCATE as the rule has it, but not TRUNCATE_IGNORE: rows that are alive get marked, or all go; of a table that

@@ -1,4 +1,5 @@
 /* strict.c - change by change, in the source's order; a row's key changes are a file of their own, key_change.c. */
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "pg/sql.h"
@@ -107,6 +108,39 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 	return strict_send(strict, binding, copy ? STATEMENT_INSERT_COPY : STATEMENT_INSERT, NULL, &row, &rows);
 }
 
+/*
+ * With another replica identity than FULL the source sends the columns of an index alone, and NULL for the others: such
+ * an image names no row of a table without a key.
+ */
+static struct error *check_old_row(const struct binding *binding, const struct value *values)
+{
+	for (size_t i = 0; i < binding->column_count; i++) {
+		const struct bound_column *column = &binding->columns[i];
+
+		if (column->image->not_null && bound_value(column, values)->kind == VALUE_NULL)
+			return error_new(ERROR_EVENT,
+			                 "table %s.%s has no key, and the old row of a change has NULL in column %s, "
+			                 "which takes none: "
+			                 "the source does not send whole old rows; set REPLICA IDENTITY FULL there",
+			                 binding->relation->schema, binding->relation->table, column->image->name);
+	}
+	return NULL;
+}
+
+/* Of a table without a key. Columns that the image lacks are not compared. */
+static struct error *remove_one(const struct strict *strict, struct binding *binding, const struct row_image *row,
+                                uint64_t *rows)
+{
+	bool *mask = memory_alloc(binding->column_count + 1);
+	bool whole = binding_mask(binding, row->values, mask);
+	struct error *error = check_old_row(binding, row->values);
+
+	if (error == NULL)
+		error = strict_send(strict, binding, STATEMENT_DELETE_ONE, whole ? NULL : mask, row, rows);
+	free(mask);
+	return error;
+}
+
 /* The row that has the key, or of a table without one all the values, of `values`. */
 struct error *strict_remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                 const struct value *values, bool *found)
@@ -122,8 +156,10 @@ struct error *strict_remove_row(const struct strict *strict, struct binding *bin
 	}
 	if (values == NULL)
 		return error_new(ERROR_EVENT, "a delete without the old row; set REPLICA IDENTITY FULL at the source");
-	TRY(strict_send(strict, binding, binding_has_key(binding, values) ? STATEMENT_DELETE : STATEMENT_DELETE_ONE,
-	                NULL, &row, &rows));
+	if (binding_has_key(binding, values))
+		TRY(strict_send(strict, binding, STATEMENT_DELETE, NULL, &row, &rows));
+	else
+		TRY(remove_one(strict, binding, &row, &rows));
 	*found = rows > 0;
 	return NULL;
 }
@@ -172,6 +208,21 @@ struct error *strict_write_admitted(const struct strict *strict, struct binding 
 
 /* The other changes. */
 
+/* Of a table without a key: always counted, and logged once for each binding (law 4). */
+static void note_missing(const struct strict *strict, struct binding *binding, const char *what)
+{
+	if (binding->filters)
+		return;
+	strict->counts->deletes_missing++;
+	if (binding->missing_noted)
+		return;
+	binding->missing_noted = true;
+	log_warning("table %s.%s: %s met no row with these values; the table has no key, so its rows are found by all "
+	            "of their values: compare the table (check_target --table %s.%s)",
+	            binding->image->schema, binding->image->name, what, binding->relation->schema,
+	            binding->relation->table);
+}
+
 static struct error *apply_delete(const struct strict *strict, struct binding *binding, const struct change *change)
 {
 	bool found;
@@ -185,15 +236,73 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 		return NULL;
 	}
 	TRY(strict_remove_row(strict, binding, change, change->before, &found));
-	strict->counts->deletes_missing += found || binding->filters ? 0 : 1;
+	if (!found && !binding_has_key(binding, change->before))
+		note_missing(strict, binding, "a delete");
+	else
+		strict->counts->deletes_missing += found || binding->filters ? 0 : 1;
 	return parking_give(strict, binding, change->before);
+}
+
+static bool same_bytes(const struct value *a, const struct value *b)
+{
+	return a->kind == b->kind && a->length == b->length &&
+	       (a->length == 0 || memcmp(a->data, b->data, a->length) == 0);
+}
+
+/* Whether an UPDATE can give the row its new values: a GENERATED ALWAYS AS IDENTITY column takes none. */
+static bool updates_in_place(const struct binding *binding, const struct value *before, const struct value *after)
+{
+	for (size_t i = 0; i < binding->column_count; i++) {
+		const struct bound_column *column = &binding->columns[i];
+
+		if (column->image->identity == 'a' &&
+		    !same_bytes(bound_value(column, before), bound_value(column, after)))
+			return false;
+	}
+	return binding_mask(binding, before, NULL) && binding_mask(binding, after, NULL) &&
+	       statement_may_update_one(binding);
+}
+
+/* `after` with what it lacks taken from the old row. */
+static const struct value *fill_from(const struct strict *strict, const struct change *change)
+{
+	uint32_t count = change->relation->column_count;
+	struct value *values = arena_alloc(strict->arena, (count + 1) * sizeof(*values));
+
+	for (uint32_t i = 0; i < count; i++)
+		values[i] = change->after[i].kind == VALUE_UNCHANGED ? change->before[i] : change->after[i];
+	return values;
+}
+
+/* One row that is equal to the old one gets the new values; without one the new row is inserted all the same. */
+static struct error *update_one(const struct strict *strict, struct binding *binding, const struct change *change)
+{
+	struct change filled = *change;
+	struct row_image row = {.values = change->before, .change = change, .old = change->before};
+	uint64_t rows = 0;
+	bool updated = false, found;
+
+	filled.after = fill_from(strict, change);
+	if (binding_membership(binding, change->before) == MEMBERSHIP_OUT)
+		return strict_write_admitted(strict, binding, &filled, true);
+	if (binding_membership(binding, filled.after) == MEMBERSHIP_OUT) {
+		TRY(strict_remove_row(strict, binding, change, change->before, &found));
+	} else if (updates_in_place(binding, change->before, filled.after)) {
+		row.values = filled.after;
+		TRY(check_old_row(binding, change->before));
+		TRY(strict_send(strict, binding, STATEMENT_UPDATE_ONE, NULL, &row, &rows));
+		updated = found = rows > 0;
+	} else {
+		TRY(remove_one(strict, binding, &row, &rows));
+		found = rows > 0;
+	}
+	if (!found)
+		note_missing(strict, binding, "an update");
+	return updated ? NULL : strict_write_admitted(strict, binding, &filled, true);
 }
 
 static struct error *apply_update(const struct strict *strict, struct binding *binding, const struct change *change)
 {
-	struct row_image old = {.values = change->before, .change = change};
-	uint64_t rows;
-
 	if (binding->own_key && binding->key_count > 0 && change->before != NULL)
 		return key_change_apply_unsaid(strict, binding, change);
 	if (binding_has_key(binding, change->after))
@@ -204,9 +313,7 @@ static struct error *apply_update(const struct strict *strict, struct binding *b
 		    "an update of a table without a key carries no old row; set REPLICA IDENTITY "
 		    "FULL at the source (flattened events never have the old row: give the table a key, or "
 		    "exclude it)");
-	if (binding_membership(binding, change->before) != MEMBERSHIP_OUT)
-		TRY(strict_send(strict, binding, STATEMENT_DELETE_ONE, NULL, &old, &rows));
-	return strict_write_admitted(strict, binding, change, true);
+	return update_one(strict, binding, change);
 }
 
 static struct error *apply_truncate(const struct strict *strict, const struct binding *binding)

@@ -467,6 +467,25 @@ START_TEST(refused_transaction_is_set_aside)
 }
 END_TEST
 
+/* The key 5.0 is the key 5: what is set aside keeps its place before what comes later to the same row. */
+START_TEST(equal_keys_follow_what_is_set_aside)
+{
+	struct transaction *refused = transaction_of(1), *follows = transaction_of(2);
+
+	config.stream.on_error = ON_ERROR_QUARANTINE;
+	postgres_execute(side, "ALTER TABLE applier.t ALTER id TYPE numeric, ADD CHECK (code < 100);"
+	                       " INSERT INTO applier.t VALUES (5.0, 1, 'a')");
+	add(refused, CHANGE_UPDATE, "5.0", "100", "a");
+	offer(refused);
+	add(follows, CHANGE_UPDATE, "5", "7", "b");
+	offer(follows);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(id || '=' || code, ' ' ORDER BY id) FROM applier.t", "5.0=1");
+	expect_value("SELECT string_agg(tx_id || ' ' || sqlstate, ',' ORDER BY id) FROM applier_state.quarantine",
+	             "1 23514,2 ");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("applier");
@@ -493,6 +512,7 @@ int main(void)
 	tcase_add_test(tests, paused_stream_applies_nothing);
 	tcase_add_test(tests, the_end_is_written);
 	tcase_add_test(tests, refused_transaction_is_set_aside);
+	tcase_add_test(tests, equal_keys_follow_what_is_set_aside);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -118,8 +118,8 @@ START_TEST(keys_and_foreign_keys)
 	ck_assert_str_eq(image->keys[1].name, "t_identity");
 	ck_assert(image->keys[1].replica_identity && !image->keys[1].primary);
 	ck_assert_uint_eq(image->keys[1].column_count, 2);
-	ck_assert_str_eq(image->columns[image->keys[1].columns[0]].name, "num");
-	ck_assert_str_eq(image->columns[image->keys[1].columns[1]].name, "ts");
+	ck_assert_str_eq(image->columns[image->keys[1].columns[0].index].name, "num");
+	ck_assert_str_eq(image->columns[image->keys[1].columns[1].index].name, "ts");
 	ck_assert_str_eq(image->keys[2].name, "t_deferred");
 	ck_assert(image->keys[2].deferrable);
 	ck_assert_uint_eq(image->foreign_key_count, 1);
@@ -129,7 +129,7 @@ START_TEST(keys_and_foreign_keys)
 	ck_assert_int_eq(image->foreign_keys[0].on_delete, 'c');
 	ck_assert_int_eq(image->foreign_keys[0].on_update, 'n');
 	ck_assert_uint_eq(parent->key_count, 1);
-	ck_assert_str_eq(parent->columns[parent->keys[0].columns[0]].name, "b");
+	ck_assert_str_eq(parent->columns[parent->keys[0].columns[0].index].name, "b");
 	ck_assert(!parent->user_triggers);
 	arena_free(arena);
 	pg_disconnect(connection);

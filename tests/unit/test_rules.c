@@ -670,7 +670,7 @@ START_TEST(what_is_explained)
 	expect_explained(add(ORDERS, 'u', NULL, "1|FR|x"), "DELETE FROM", "UPDATE");
 	expect_explained(add(ORDERS, 't', NULL, NULL), "ARRAY['DE', 'AT']", NULL);
 	expect_explained(add(ORDERS, 'd', "|DE|x", NULL), "$2 = {DE}", NULL);
-	expect_explained(add(ORDERS, 'u', "|DE|x", "|DE|y"), "DELETE FROM", "UPDATE ONLY \"");
+	expect_explained(add(ORDERS, 'u', "|DE|x", "|DE|y"), "LIMIT 1) AS one", "DELETE FROM");
 	expect_explained(add(BAG, 'd', "1|FR|x", NULL), "nothing", "DELETE");
 	expect_explained(add(BAG, 'u', "1|FR|x", "1|DE|x"), "INSERT INTO", "DELETE");
 	config.stream.messages = MESSAGES_TABLE;
@@ -806,7 +806,7 @@ START_TEST(the_quarantine_keeps_masked_values)
 	last->tx_id = 9;
 	add(USERS, 'c', NULL, "1|a@b.c|12345|plain|41|hidden");
 	postgres_execute(connection, "BEGIN");
-	expect_no_error(quarantine_put(quarantine, connection, partitions, first, reason));
+	expect_no_error(quarantine_put(quarantine, connection, bindings, partitions, first, reason));
 	postgres_execute(connection, "COMMIT");
 	expect_no_error(quarantine_load(quarantine, connection));
 	expect_no_error(quarantine_clear_run(quarantine, first, &run));

@@ -1,0 +1,41 @@
+/*
+ * catalog_internal.h - what the files that read catalogs share. Nobody else includes it.
+ *
+ *   catalog.c   table images
+ *   equality.c  the equality of the types of their columns
+ */
+#ifndef REPLICATOR_PG_CATALOG_INTERNAL_H
+#define REPLICATOR_PG_CATALOG_INTERNAL_H
+
+#include "base/arena.h"
+#include "pg/connection.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Of pg_class c and pg_namespace n. $1 schema, $2 table; both NULL: all tables. */
+#define CATALOG_TABLE_FILTER                                                                                           \
+	" WHERE CASE WHEN $1::text IS NULL"                                                                            \
+	"   THEN c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                \
+	"   ELSE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f') END"
+
+struct type_equality {
+	uint32_t type;
+	const char *equality; /* "OPERATOR(schema.=)"; NULL: the type has no equality */
+	bool exact;           /* equal values have equal texts, under a deterministic collation */
+};
+
+/* By type. Memory is in the arena. */
+struct equalities {
+	struct type_equality *types;
+	size_t count;
+};
+
+/* Of the types of all columns of the tables that the parameters of CATALOG_TABLE_FILTER select. */
+struct error *equality_read(struct pg_connection *connection, const char *const *parameters, struct arena *arena,
+                            struct equalities *equalities);
+
+/* NULL: the type was not read. */
+const struct type_equality *equality_of(const struct equalities *equalities, uint32_t type);
+
+#endif
