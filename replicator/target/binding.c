@@ -399,10 +399,103 @@ static struct error *key_is_missing(const struct binding *binding, bool whole, e
 		    "table %s.%s: a column of the key is generated in the target, or a rule excludes it; make "
 		    "it plain, or take it out of the rule",
 		    relation->schema, relation->table);
-	return error_new(ERROR_TARGET,
-	                 "table %s.%s of the target has no primary key or unique index on the source's key columns "
-	                 "(%s…); create it as the source has it, a partial one as well",
-	                 binding->image->schema, binding->image->name, binding->columns[binding->key[0]].image->name);
+	return error_new(
+	    ERROR_TARGET,
+	    "table %s.%s of the target has no primary key or unique index on the source's key columns "
+	    "(%s…); create it as the source has it, a partial one as well. If the connector's message.key.columns "
+	    "names these columns: it must name a unique key of the table, or at least all columns of the primary key",
+	    binding->image->schema, binding->image->name, binding->columns[binding->key[0]].image->name);
+}
+
+/* Indexes of the columns that take the target's primary key; false: it has none, or not all of it is written. */
+static bool find_primary(const struct binding *binding, uint32_t *key, size_t *count)
+{
+	const struct key_image *primary = table_primary_key(binding->image);
+
+	*count = 0;
+	for (size_t i = 0; primary != NULL && i < primary->column_count; i++)
+		for (uint32_t j = 0; j < binding->column_count; j++)
+			if (binding->columns[j].image == &binding->image->columns[primary->columns[i].index])
+				key[(*count)++] = j;
+	return primary != NULL && *count == primary->column_count;
+}
+
+static void set_key(struct binding *binding, const uint32_t *key, size_t count)
+{
+	binding->key = key;
+	binding->key_count = count;
+	for (size_t i = 0; i < binding->column_count; i++)
+		binding->columns[i].key = false;
+	for (size_t i = 0; i < count; i++)
+		binding->columns[key[i]].key = true;
+}
+
+/* The messages' key has all columns of the primary key, and more. */
+static bool take_primary_within(struct binding *binding, struct arena *arena)
+{
+	uint32_t *key = arena_alloc(arena, (binding->column_count + 1) * sizeof(*key));
+	size_t count;
+
+	if (!find_primary(binding, key, &count))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!binding->columns[key[i]].key && binding->columns[key[i]].image != binding->source_column)
+			return false;
+	set_key(binding, key, count);
+	return is_covered(binding);
+}
+
+/* Columns of the binding that take the key; false: not all of it is written, or it takes NULL. */
+static bool find_key(const struct binding *binding, const struct key_image *image, uint32_t *key)
+{
+	for (size_t i = 0; i < image->column_count; i++) {
+		uint32_t j = 0;
+
+		while (j < binding->column_count &&
+		       binding->columns[j].image != &binding->image->columns[image->columns[i].index])
+			j++;
+		if (j == binding->column_count || !binding->columns[j].image->not_null)
+			return false;
+		key[i] = j;
+	}
+	return true;
+}
+
+/* `key` stays in the copy. */
+static struct binding *bind_other(const struct binding *binding, const uint32_t *key, size_t count, struct arena *arena)
+{
+	struct binding *other = arena_alloc(arena, sizeof(*other));
+
+	*other = *binding;
+	other->columns = arena_alloc(arena, (binding->column_count + 1) * sizeof(*other->columns));
+	memcpy(other->columns, binding->columns, binding->column_count * sizeof(*other->columns));
+	other->other_count = 0;
+	set_key(other, key, count);
+	is_covered(other);
+	return other;
+}
+
+static void bind_others(struct binding *binding, struct arena *arena)
+{
+	const struct table_image *image = binding->image;
+
+	if (binding->key_count == 0 || binding->own_key)
+		return;
+	binding->others = arena_alloc(arena, (image->key_count + 1) * sizeof(struct binding *));
+	for (size_t i = 0; i < image->key_count; i++) {
+		const struct key_image *key = &image->keys[i];
+		uint32_t *columns = arena_alloc(arena, (key->column_count + 1) * sizeof(*columns));
+
+		if (same_key(binding, key)) {
+			binding->identity = binding->identity || key->replica_identity;
+			continue;
+		}
+		if (!find_key(binding, key, columns))
+			continue;
+		binding->others[binding->other_count] = bind_other(binding, columns, key->column_count, arena);
+		binding->others[binding->other_count++]->identity = key->replica_identity;
+		binding->chosen_key = binding->chosen_key || key->primary;
+	}
 }
 
 static struct error *bind_key(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
@@ -431,7 +524,9 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 		place = KEY_NONE;
 	if (place == KEY_PRIMARY || (place == KEY_NONE && !covered))
 		covered = take_own_key(binding, place, key) || covered;
-	return covered ? NULL : key_is_missing(binding, whole, place);
+	if (covered || (whole && take_primary_within(binding, cache->arena)))
+		return NULL;
+	return key_is_missing(binding, whole, place);
 }
 
 static unsigned rank_of(const struct binding_cache *cache, const struct table_image *image, unsigned depth)
@@ -596,6 +691,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	find_own_columns(binding, cache->arena);
 	binding->strict = (binding->own_key && binding->key_count > 0) || binding->ahead_count > 0 ||
 	                  (!cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers));
+	bind_others(binding, cache->arena);
 	return NULL;
 }
 

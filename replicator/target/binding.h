@@ -34,8 +34,12 @@ struct binding {
 	const struct table_image *image;
 	size_t column_count; /* those that are written; generated ones are not */
 	struct bound_column *columns;
-	size_t key_count;    /* 0: the stream gives no key */
-	const uint32_t *key; /* indexes into columns: the relation's key in its order, then the source column */
+	/*
+	 * Indexes into columns: the relation's key in its order, then the source column; or the target's primary key, where
+	 * the messages' key (message.key.columns) has more columns than that. Count 0: the stream gives no key.
+	 */
+	size_t key_count;
+	const uint32_t *key;
 	const struct column_image *source_column; /* says where a row is from, with source_value; NULL: none */
 	const char *source_value;
 	const char *salt; /* of hashed columns */
@@ -65,6 +69,11 @@ struct binding {
 	 * that a rule maps to one table. Itself, if there is no other. Plans fold the rows of twins together.
 	 */
 	struct binding *twin;
+	/* The same table by each of its other unique keys, the primary key first (binding_old_row.h). */
+	size_t other_count;
+	struct binding **others;
+	bool identity;   /* the key is the target's REPLICA IDENTITY USING INDEX, and the source's, as far as we know */
+	bool chosen_key; /* the messages' key is not the target's primary key, whose columns they have */
 };
 
 /* What goes into the column of a row whose values stand by the relation's columns. */

@@ -154,8 +154,7 @@ struct error *key_change_apply(const struct strict *strict, struct binding *bind
 
 struct error *key_change_apply_unsaid(const struct strict *strict, struct binding *binding, const struct change *change)
 {
-	uint64_t rows = 0;
-	bool same = true, found;
+	bool same = true;
 
 	for (size_t i = 0; i < binding->key_count; i++) {
 		const struct bound_column *column = &binding->columns[binding->key[i]];
@@ -166,11 +165,9 @@ struct error *key_change_apply_unsaid(const struct strict *strict, struct bindin
 		                (old->length == new->length &&
 		                 (new->length == 0 || memcmp(old->data, new->data, new->length) == 0)));
 	}
-	if (!same && moves_in_place(binding) && binding_membership(binding, change->after) != MEMBERSHIP_OUT)
-		TRY(send_move(strict, binding, change, change, &rows));
-	if (!same && rows == 0)
-		TRY(strict_remove_row(strict, binding, change, change->before, &found));
-	return rows > 0 ? NULL : strict_write_admitted(strict, binding, change, false);
+	if (same || !binding_has_key(binding, change->before))
+		return strict_write_admitted(strict, binding, change, false);
+	return key_change_apply(strict, binding, change, change);
 }
 
 /* From NULL: what happened since has been here before, or the row is lost as well; fetched again it is in any case. */
@@ -198,6 +195,10 @@ struct error *key_change_apply_alone(const struct strict *strict, struct binding
 
 	for (uint32_t i = 0; i < relation->column_count; i++)
 		values[i] = (struct value){.kind = VALUE_UNCHANGED};
+	for (size_t i = 0; i < binding->key_count; i++)
+		if (binding->columns[binding->key[i]].constant == NULL)
+			values[binding->columns[binding->key[i]].source] =
+			    *bound_value(&binding->columns[binding->key[i]], old->before);
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		values[relation->key_columns[i]] = old->other_key[i];
 	TRY(move_alone(strict, binding, old, values));

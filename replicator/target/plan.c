@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
+#include "target/binding_old_row.h"
 #include "target/ddl.h"
 
 #include <stdlib.h>
@@ -69,23 +70,28 @@ const struct planned_row *plan_row(const struct plan *plan, size_t number)
 	return &plan->rows[number];
 }
 
-static uint64_t hash_key(const struct relation *relation, const struct value *values)
+static const struct value *key_value(const struct binding *binding, size_t number, const struct value *values)
 {
-	uint64_t hash = relation->number;
+	return bound_value(&binding->columns[binding->key[number]], values);
+}
 
-	for (uint32_t i = 0; i < relation->key_count; i++) {
-		const struct value *value = &values[relation->key_columns[i]];
+static uint64_t hash_key(const struct binding *binding, const struct value *values)
+{
+	uint64_t hash = binding->number;
+
+	for (size_t i = 0; i < binding->key_count; i++) {
+		const struct value *value = key_value(binding, i, values);
 
 		hash = XXH3_64bits_withSeed(value->data != NULL ? value->data : "", value->length, hash + value->kind);
 	}
 	return hash;
 }
 
-static bool same_key(const struct relation *relation, const struct value *a, const struct value *b)
+static bool same_key(const struct binding *binding, const struct value *a, const struct value *b)
 {
-	for (uint32_t i = 0; i < relation->key_count; i++) {
-		const struct value *x = &a[relation->key_columns[i]];
-		const struct value *y = &b[relation->key_columns[i]];
+	for (size_t i = 0; i < binding->key_count; i++) {
+		const struct value *x = key_value(binding, i, a);
+		const struct value *y = key_value(binding, i, b);
 
 		if (x->kind != y->kind || x->length != y->length ||
 		    (x->length > 0 && memcmp(x->data, y->data, x->length) != 0))
@@ -136,7 +142,7 @@ static struct planned_row *find_row(struct plan *plan, const struct binding *bin
 	for (slot = hash & (plan->slot_count - 1); plan->slots[slot] != 0; slot = (slot + 1) & (plan->slot_count - 1)) {
 		struct planned_row *row = &plan->rows[plan->slots[slot] - 1];
 
-		if (row->hash == hash && row->binding == binding && same_key(binding->relation, row->values, values))
+		if (row->hash == hash && row->binding == binding && same_key(binding, row->values, values))
 			return row;
 	}
 	*free_slot = slot;
@@ -146,7 +152,7 @@ static struct planned_row *find_row(struct plan *plan, const struct binding *bin
 /* The row of a key; a new one has ROW_NOTHING and no values. */
 static struct planned_row *row_of(struct plan *plan, struct binding *binding, const struct value *values)
 {
-	uint64_t hash = hash_key(binding->relation, values);
+	uint64_t hash = hash_key(binding, values);
 	size_t slot;
 	struct planned_row *row = find_row(plan, binding, values, hash, &slot);
 
@@ -160,7 +166,7 @@ static bool is_planned(struct plan *plan, const struct binding *binding, const s
 {
 	size_t slot;
 
-	return find_row(plan, binding, values, hash_key(binding->relation, values), &slot) != NULL;
+	return find_row(plan, binding, values, hash_key(binding, values), &slot) != NULL;
 }
 
 /* `after` with its placeholders filled from the image before it. */
@@ -233,12 +239,14 @@ static bool fold_delete(struct planned_row *row, const struct value *image)
 	return true;
 }
 
-static bool key_is_whole(const struct relation *relation, const struct value *values)
+static bool key_is_whole(const struct binding *binding, const struct value *values)
 {
-	for (uint32_t i = 0; i < relation->key_count; i++)
-		if (values == NULL || values[relation->key_columns[i]].kind == VALUE_NULL ||
-		    values[relation->key_columns[i]].kind == VALUE_UNCHANGED)
+	for (size_t i = 0; i < binding->key_count; i++) {
+		uint8_t kind = key_value(binding, i, values)->kind;
+
+		if (kind == VALUE_NULL || kind == VALUE_UNCHANGED)
 			return false;
+	}
 	return true;
 }
 
@@ -269,7 +277,8 @@ static bool fold_change(struct plan *plan, struct binding *binding, const struct
 		row->effect = ROW_INSERT;
 		return true;
 	}
-	if (!binding->upsert || !key_is_whole(binding->relation, image))
+	if (!binding->upsert || !key_is_whole(binding, image) ||
+	    (deletes && binding_of_old_row(binding, image) != binding))
 		return false;
 	if (membership == MEMBERSHIP_OUT) {
 		plan->left_out.filtered++;

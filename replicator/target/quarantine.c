@@ -20,6 +20,7 @@
 #include "event/change_json.h"
 #include "pg/sql.h"
 #include "stream/spill.h"
+#include "target/binding_old_row.h"
 #include "target/rules.h"
 #include "target/state.h"
 
@@ -105,9 +106,20 @@ static void append_row(struct buffer *key, uint64_t seed, const struct relation 
 	buffer_append_format(key, "#%016" PRIx64, hash);
 }
 
+/* Values of the key that the source did not log: it may be any row. */
+static bool lacks_old_key(const struct change *change)
+{
+	const struct relation *relation = change->relation;
+
+	for (uint32_t i = 0; change->before != NULL && i < relation->key_count; i++)
+		if (binding_value_is_zero(&change->before[relation->key_columns[i]]))
+			return true;
+	return false;
+}
+
 static bool concerns_all_rows(const struct change *change)
 {
-	return change->operation == CHANGE_TRUNCATE || change->relation->key_count == 0;
+	return change->operation == CHANGE_TRUNCATE || change->relation->key_count == 0 || lacks_old_key(change);
 }
 
 /* Calls `visit` with each key of the change until it gives true; what the last call gave. `all`: all rows. */

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "pg/sql.h"
+#include "target/binding_old_row.h"
 #include "target/ddl.h"
 #include "target/inference.h"
 #include "target/messages.h"
@@ -82,6 +83,19 @@ static struct error *row_is_alive(const struct strict *strict, const struct bind
 	return NULL;
 }
 
+/* The row of an update is not there by the messages' key: that changed, and the event does not say from what. */
+static struct error *update_by_others(const struct strict *strict, const struct binding *binding, const bool *mask,
+                                      const struct row_image *row, uint64_t *rows)
+{
+	/* Where deleted rows stay, they may have the values of other unique keys. */
+	size_t count = binding->rule->delete_mode == DELETE_HARD ? binding->other_count : binding->chosen_key ? 1 : 0;
+
+	*rows = 0;
+	for (size_t i = 0; i < count && *rows == 0; i++)
+		TRY(strict_send(strict, binding->others[i], STATEMENT_UPDATE, mask, row, rows));
+	return NULL;
+}
+
 /* `insert`: no row should be there, so that an upsert is the shortest way. */
 struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                const struct value *values, const char *stored, bool insert)
@@ -94,11 +108,14 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 	uint64_t rows = 0;
 	bool alive = true;
 
+	insert = insert && !binding->chosen_key; /* an upsert meets the rows of one key alone */
 	if (!whole && binding->key_count > 0)
 		error = row_is_alive(strict, binding, values, &alive);
 	if (error == NULL && alive && binding->key_count > 0 && (!insert || !whole || !binding->upsert))
 		error =
 		    strict_send(strict, binding, copy ? STATEMENT_UPDATE_COPY : STATEMENT_UPDATE, mask, &row, &rows);
+	if (error == NULL && alive && rows == 0 && !insert && !copy)
+		error = update_by_others(strict, binding, mask, &row, &rows);
 	free(mask);
 	TRY(error);
 	if (rows > 0)
@@ -227,6 +244,8 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 {
 	bool found;
 
+	if (change->before != NULL)
+		binding = binding_of_old_row(binding, change->before);
 	if (change->other_key != NULL && change->before != NULL && binding->key_count > 0 && !binding->own_key)
 		return key_change_apply_alone(strict, binding, change);
 	/* With a key `before` may hold nothing else, and a row outside of the filter is not there. */
@@ -303,7 +322,11 @@ static struct error *update_one(const struct strict *strict, struct binding *bin
 
 static struct error *apply_update(const struct strict *strict, struct binding *binding, const struct change *change)
 {
-	if (binding->own_key && binding->key_count > 0 && change->before != NULL)
+	struct binding *said = binding;
+
+	binding = binding_of_new_row(binding, change->after);
+	if (change->before != NULL && binding->key_count > 0 &&
+	    (binding->own_key || (binding != said && binding_tells_old_row(binding, change->before))))
 		return key_change_apply_unsaid(strict, binding, change);
 	if (binding_has_key(binding, change->after))
 		return strict_write_admitted(strict, binding, change, false);
@@ -336,9 +359,11 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 	const struct change *change = strict->transaction->changes[number];
 
 	*next = number + 1;
-	if (key_change_is_whole(strict->transaction, number) && binding->key_count > 0 && !binding->own_key) {
+	if (key_change_is_whole(strict->transaction, number) && binding->key_count > 0 &&
+	    (!binding->own_key || binding_has_key(binding, change->before))) {
 		*next = number + 2;
-		return key_change_apply(strict, binding, change, strict->transaction->changes[number + 1]);
+		return key_change_apply(strict, binding_of_old_row(binding, change->before), change,
+		                        strict->transaction->changes[number + 1]);
 	}
 	if (change->operation == CHANGE_DELETE)
 		return apply_delete(strict, binding, change);
@@ -349,7 +374,7 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 	TRY(parking_end_key(strict, binding, change->after));
 	if (change->operation == CHANGE_UPDATE)
 		return apply_update(strict, binding, change);
-	return strict_write_admitted(strict, binding, change, true);
+	return strict_write_admitted(strict, binding_of_new_row(binding, change->after), change, true);
 }
 
 /*

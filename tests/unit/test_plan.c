@@ -30,23 +30,29 @@ static const struct config config = {.file = "test.conf",
 
 static const struct column narrow[] = {{.name = "id", .encoding = ENCODING_NUMBER},
                                        {.name = "v", .encoding = ENCODING_TEXT}};
+static const struct column keyed[] = {{.name = "id", .encoding = ENCODING_NUMBER},
+                                      {.name = "m", .encoding = ENCODING_NUMBER},
+                                      {.name = "v", .encoding = ENCODING_TEXT},
+                                      {.name = "big", .encoding = ENCODING_TEXT}};
 static const struct column wide[] = {{.name = "id", .encoding = ENCODING_NUMBER},
                                      {.name = "v", .encoding = ENCODING_TEXT},
                                      {.name = "w", .encoding = ENCODING_TEXT}};
-static const uint32_t first_column[1] = {0};
+static const uint32_t first_column[1] = {0}, second_column[1] = {1}, both_columns[2] = {1, 0};
 
-enum { NARROW, WIDE, EMPTY, PART_A, PART_B, OTHER, WHOLE, LOW, HIGH, RELATIONS };
+enum { NARROW, WIDE, EMPTY, PART_A, PART_B, OTHER, WHOLE, LOW, HIGH, BY_M, BY_ID, BY_BOTH, RELATIONS };
 
 static const struct {
 	const char *schema, *table;
 	const struct column *columns;
 	uint32_t count;
 } tables[RELATIONS] = {
-    [NARROW] = {"plans", "t", narrow, 2}, [WIDE] = {"plans", "t", wide, 3},
+    [NARROW] = {"plans", "t", narrow, 2},     [WIDE] = {"plans", "t", wide, 3},
     [EMPTY] = {"plans", "t", NULL, 0}, /* of a TRUNCATE */
-    [PART_A] = {"parts", "a", narrow, 2}, [PART_B] = {"parts", "b", narrow, 2},
-    [OTHER] = {"other", "t", narrow, 2},  [WHOLE] = {"plans", "whole", narrow, 2},
-    [LOW] = {"plans", "low", narrow, 2},  [HIGH] = {"plans", "high", narrow, 2},
+    [PART_A] = {"parts", "a", narrow, 2},     [PART_B] = {"parts", "b", narrow, 2},
+    [OTHER] = {"other", "t", narrow, 2},      [WHOLE] = {"plans", "whole", narrow, 2},
+    [LOW] = {"plans", "low", narrow, 2},      [HIGH] = {"plans", "high", narrow, 2},
+    [BY_M] = {"plans", "keyed", keyed, 4},    [BY_ID] = {"plans", "keyed", keyed, 4},
+    [BY_BOTH] = {"plans", "keyed", keyed, 4},
 };
 
 static struct collection collections[RELATIONS];
@@ -78,6 +84,9 @@ static void set_up(void)
 		                                 .key_columns = first_column,
 		                                 .typed = true};
 	}
+	relations[BY_M].key_columns = second_column;
+	relations[BY_BOTH].key_columns = both_columns;
+	relations[BY_BOTH].key_count = 2;
 	memory = arena_new();
 	connection = postgres_connect();
 	postgres_execute(connection, SCHEMA_SQL);
@@ -145,6 +154,16 @@ static void add(int relation, char operation, const char *row)
 	last->changes[last->change_count++] = change;
 }
 
+/* A change of the messages' key: `before` is the old row as the connector has it. */
+static void move(int relation, const char *before, const char *after)
+{
+	static const struct value new_key; /* what it is follows in the new row */
+
+	add(relation, 'd', before);
+	last->changes[last->change_count - 1]->other_key = &new_key;
+	add(relation, 'c', after);
+}
+
 static void apply_strictly(const struct transaction *transaction)
 {
 	expect_no_error(batch_apply_strictly(sender, connection, bindings, partitions, transaction, &counts));
@@ -166,7 +185,16 @@ static void apply(bool folded)
 			apply_strictly(next);
 			next = next->next;
 		} else {
-			expect_no_error(batch_apply_plan(sender, connection, plan, bindings, &counts));
+			struct error *error = batch_apply_plan(sender, connection, plan, bindings, &counts);
+
+			if (error != NULL) {
+				ck_assert_msg(error->class == ERROR_CONSTRAINT, "%s", error->message);
+				error_free(error);
+				postgres_execute(connection, "ROLLBACK; BEGIN");
+				counts = (struct batch_counts){0};
+				for (; covered > 0; covered--, next = next->next)
+					apply_strictly(next);
+			}
 		}
 		postgres_execute(connection, "COMMIT");
 		for (; covered > 0; covered--)
@@ -313,6 +341,98 @@ START_TEST(missing_rows_are_counted)
 }
 END_TEST
 
+/*
+ * Keys of the messages and replica identities of the source, with the events that Debezium 3.7 sent: columns that were
+ * not logged are NULL, or zero where they cannot be NULL.
+ */
+enum { DEFAULT, FULL, INDEX };
+static const struct {
+	int relation;
+	int identity;
+	const char *m;      /* its constraint */
+	const char *target; /* "I": it has the same replica identity */
+} identities[] = {
+    {BY_M, DEFAULT, "NOT NULL", ""},    {BY_M, DEFAULT, "", ""},         {BY_M, FULL, "NOT NULL", ""},
+    {BY_BOTH, DEFAULT, "NOT NULL", ""}, {BY_BOTH, FULL, "NOT NULL", ""}, {BY_M, INDEX, "NOT NULL", ""},
+    {BY_M, INDEX, "NOT NULL", "I"},     {BY_ID, INDEX, "NOT NULL", ""},  {BY_ID, INDEX, "NOT NULL", "I"},
+    {BY_ID, DEFAULT, "NOT NULL", ""},   {BY_ID, FULL, "NOT NULL", ""},
+};
+
+enum { IDENTITIES = sizeof(identities) / sizeof(identities[0]) };
+
+static const char *old_row(int way, const char *id, const char *m)
+{
+	if (identities[way].identity == FULL)
+		return arena_format(memory, "%s|%s|v|big", id, m);
+	if (identities[way].identity == INDEX)
+		return arena_format(memory, "0|%s||", m);
+	return arena_format(memory, "%s|%s||", id, identities[way].m[0] == '\0' ? "" : "0");
+}
+
+static bool key_changes(const struct relation *relation, const struct value *old, const struct value *new)
+{
+	for (uint32_t i = 0; i < relation->key_count; i++) {
+		const struct value *a = &old[relation->key_columns[i]], *b = &new[relation->key_columns[i]];
+
+		if (a->length != b->length || (a->length > 0 && memcmp(a->data, b->data, a->length) != 0))
+			return true;
+	}
+	return false;
+}
+
+/* UPDATE of the row (id, m) to (new_id, new_m), as the connector reports it. */
+static void update(int way, const char *id, const char *m, const char *new_id, const char *new_m)
+{
+	int relation = identities[way].relation, identity = identities[way].identity;
+	const char *before = old_row(way, id, m), *after = arena_format(memory, "%s|%s|w|~", new_id, new_m);
+	const struct value *old = image(&relations[relation], before), *new = image(&relations[relation], after);
+	bool logged = identity == FULL || (identity == INDEX ? strcmp(m, new_m) != 0 : strcmp(id, new_id) != 0);
+
+	if (logged && key_changes(&relations[relation], old, new)) {
+		move(relation, before, after);
+		return;
+	}
+	add(relation, 'u', after);
+	if (logged)
+		last->changes[last->change_count - 1]->before = old;
+}
+
+START_TEST(keys_and_replica_identities)
+{
+	int way = _i / 2, relation = identities[way].relation;
+	char *sql = arena_format(memory,
+	                         "CREATE TABLE plans.keyed (id int PRIMARY KEY, m int UNIQUE %s, v text, big text,"
+	                         " own text DEFAULT 'new'); %s",
+	                         identities[way].m,
+	                         *identities[way].target == '\0'
+	                             ? ""
+	                             : "ALTER TABLE plans.keyed REPLICA IDENTITY USING INDEX keyed_m_key");
+
+	postgres_execute(connection, sql);
+	begin();
+	for (int i = 1; i <= 6; i++)
+		add(relation, 'c', arena_format(memory, "%d|%d|v|big", i, 10 * i));
+	apply(_i % 2 == 1);
+	postgres_execute(connection, "UPDATE plans.keyed SET own = id || 'kept'");
+	begin();
+	update(way, "1", "10", "1", "10");
+	update(way, "2", "20", "2", "21");
+	update(way, "3", "30", "103", "30");
+	begin();
+	update(way, "4", "40", "104", "41");
+	begin();
+	add(relation, 'd', old_row(way, "5", "50"));
+	begin();
+	update(way, "2", "21", "102", "22");
+	add(relation, 'd', old_row(way, "104", "41"));
+	apply(_i % 2 == 1);
+	postgres_expect(connection,
+	                "SELECT string_agg(concat_ws(' ', id, m, v, big, own), ', ' ORDER BY m) FROM plans.keyed",
+	                "1 10 w big 1kept, 102 22 w big 2kept, 103 30 w big 3kept, 6 60 v big 6kept");
+	ck_assert_uint_eq(counts.deletes_missing, 0);
+}
+END_TEST
+
 /* What was in the cache before does not cut later transactions apart. */
 START_TEST(a_truncate_and_an_earlier_shape_do_not_stick)
 {
@@ -351,6 +471,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_partitioned_table_and_its_partitions, 0, 2);
 	tcase_add_loop_test(tests, a_row_that_is_deleted_and_inserted, 0, 2);
 	tcase_add_loop_test(tests, missing_rows_are_counted, 0, 2);
+	tcase_add_loop_test(tests, keys_and_replica_identities, 0, 2 * IDENTITIES);
 	tcase_add_test(tests, a_truncate_and_an_earlier_shape_do_not_stick);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
