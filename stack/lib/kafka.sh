@@ -2,6 +2,12 @@
 # One Kafka broker in KRaft mode, broker and controller in one process.
 # Environment: KAFKA_HEAP (512m), KAFKA_CONTROLLER_PORT (the broker's port + 1).
 
+# For a broker that gets recorded events: these keep their timestamps, which may be older than the retention, or in the future where
+# the clock is behind. Retention runs often, so that a message which it may delete is missing in each run and not in some.
+# shellcheck disable=SC2034
+KAFKA_FOR_RECORDED=(log.retention.ms=-1 log.message.timestamp.after.max.ms=9223372036854775807 log.initial.task.delay.ms=500
+  log.retention.check.interval.ms=500)
+
 # kafka_start DIR PORT [name=value…]: more settings go to the end of server.properties and win; a broker that runs with
 # others is restarted.
 kafka_start() {
