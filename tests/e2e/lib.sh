@@ -47,7 +47,7 @@ connector_start() {
     | del(.config["heartbeat.action.query"], .config["signal.data.collection"])' "$REPO_ROOT/connectors/postgres-connector.json" |
     jq "${1:-.}" >"$T/connector.json"
   connector_register "$CONNECT_URL" "$T/connector.json"
-  connector_wait_running "$CONNECT_URL" "$NAME" 90
+  connector_wait_running "$CONNECT_URL" "$NAME" $((60 * PATIENCE))
 }
 
 # The connector and its slot go, so that ten tests do not need ten of each.
@@ -127,9 +127,13 @@ pair_start() {
 
 # --- waiting --------------------------------------------------------------------------------------------------------
 
+# Waits end with the state that they wait for; the seconds only bound a wait that is hopeless. A machine that other programs keep busy
+# needs a multiple of them.
+PATIENCE=${E2E_PATIENCE:-5}
+
 # await SECONDS WHAT COMMAND…: the command must succeed in time, and the daemon, if it was alive, must stay so.
 await() {
-  local seconds=$1 what=$2 deadline=$((SECONDS + $1)) watched=
+  local seconds=$(($1 * PATIENCE)) what=$2 deadline=$((SECONDS + $1 * PATIENCE)) watched=
   shift 2
   ! daemon_alive || watched=1
   until "$@"; do
@@ -147,7 +151,7 @@ source_says() { [ "$(source_ask "$1" 2>/dev/null)" = "$2" ]; }
 
 # await_target SECONDS SQL ANSWER
 await_target() {
-  local deadline=$((SECONDS + $1)) sql=$2 want=$3
+  local deadline=$((SECONDS + $1 * PATIENCE)) sql=$2 want=$3
   until target_says "$sql" "$want"; do
     if [ "$SECONDS" -ge "$deadline" ] || { [ -e "$T/daemon/pid" ] && ! daemon_alive && ! target_says "$sql" "$want"; }; then
       daemon_alive || warn "the daemon is not running: $(daemon_error)"
