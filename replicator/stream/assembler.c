@@ -25,6 +25,9 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	assembler->options = *options;
 	assembler->partitions = partitions;
 	assembler->mark_partition = NO_PARTITION;
+	assembler->expected_mark_partition = NO_PARTITION;
+	assembler->absent_end = -1;
+	assembler->drained_end = -1;
 	assembler->word_open = start->accepted_id != 0;
 	assembler->new_slot = start->accept_new_slot;
 	assembler->watermark = start->last_commit_lsn;
@@ -253,8 +256,7 @@ struct error *assembler_push_mark(struct assembler *assembler, struct transactio
 		return NULL;
 	}
 	assembler_snapshot_saw_mark(assembler, mark);
-	if (!mark->end)
-		commit_history_forget_repeated(assembler->history, mark->tx_id);
+	commit_history_set_newest(assembler->history, mark->tx_id, mark->end ? mark->lsn : 0);
 	if (assembler->mark_count == assembler->mark_capacity) {
 		size_t capacity = assembler->mark_capacity == 0 ? 64 : assembler->mark_capacity * 2;
 		struct transaction_mark **ring = memory_alloc(capacity * sizeof(*ring));
@@ -388,6 +390,8 @@ bool assembler_needs(const struct assembler *assembler, uint32_t partition)
 {
 	const struct transaction_mark *end = assembler->current;
 
+	if (partition == assembler->mark_partition && assembler->lanes[partition].position < assembler->marks_known)
+		return true;
 	if (assembler->judging)
 		return false;
 	if (assembler->snapshot_open && assembler->snapshot_awaited)
@@ -490,12 +494,19 @@ void assembler_read_again(struct assembler *assembler, uint32_t partition, int64
 	assembler->lanes[partition].again_until = until;
 }
 
+void assembler_expect_marks(struct assembler *assembler, uint32_t partition)
+{
+	assembler->expected_mark_partition = partition;
+}
+
 uint32_t assembler_mark_partition(const struct assembler *assembler)
 {
 	uint32_t only = NO_PARTITION;
 
 	if (assembler->mark_partition != NO_PARTITION)
 		return assembler->mark_partition;
+	if (assembler->expected_mark_partition != NO_PARTITION)
+		return assembler->expected_mark_partition;
 	for (uint32_t i = 0; i < assembler->lane_count; i++) {
 		if (assembler->lanes[i].used && only != NO_PARTITION)
 			return NO_PARTITION;

@@ -114,6 +114,9 @@ struct transaction *assembler_progress(struct assembler *assembler);
  */
 void assembler_tick(struct assembler *assembler, int64_t marks_high);
 
+/* The partition is that of the transaction topic by its name; the first transaction boundary event decides. */
+void assembler_expect_marks(struct assembler *assembler, uint32_t partition);
+
 /* The partition of the transaction boundary events, or the only one that is read; UINT32_MAX: not known yet. */
 uint32_t assembler_mark_partition(const struct assembler *assembler);
 

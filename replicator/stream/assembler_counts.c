@@ -29,6 +29,8 @@ static bool lane_is_past(const struct assembler *assembler, uint32_t partition)
 {
 	const struct change *head = assembler_first_judged(assembler, partition);
 
+	if (assembler_head_is_later(assembler, partition))
+		return true;
 	return head != NULL && !is_snapshot_row(head) && head->tx_id != assembler->taking_tx_id &&
 	       head->previous_commit_lsn >= assembler->current->lsn;
 }

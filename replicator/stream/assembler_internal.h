@@ -49,6 +49,7 @@ struct assembler {
 	size_t mark_head;
 	size_t mark_count;
 	uint32_t mark_partition;
+	uint32_t expected_mark_partition; /* while none was read */
 
 	/* BEGINs without their END, popped from the ring: the connector started again. Until the next hand-over. */
 	struct orphan {
@@ -87,6 +88,11 @@ struct assembler {
 	struct commit_history *history;
 	bool judging; /* the END at the head is looked for in the transaction topic */
 	bool read_again_said;
+	/* Events at offsets below lane.covered_until were read before the marks below this offset were written. */
+	int64_t marks_known;
+	bool cover_wanted;
+	int64_t absent_end;  /* the offset of the END that the topic does not contain before; -1: none */
+	int64_t drained_end; /* the offset of the END before which the repeats are read and dropped; -1: none */
 
 	struct snapshot_identity snapshot;      /* the current one, or the last */
 	uint64_t snapshot_boundary;             /* commit LSN; transactions above it follow the snapshot */
@@ -126,6 +132,10 @@ bool assembler_looks_repeated(const struct assembler *assembler, const struct ch
 struct change *assembler_live_head(struct assembler *assembler, uint32_t partition);
 /* True: the head looks repeated, does not belong to the transaction at hand, and its END was not judged. */
 bool assembler_head_is_unjudged(const struct assembler *assembler, uint32_t partition);
+/* True: besides, events of the transaction at hand were taken before it, and it belongs to a later one. */
+bool assembler_head_is_later(const struct assembler *assembler, uint32_t partition);
+/* Asks how far the marks reach, when a decision about events that were read before depends on it. */
+void assembler_cover(struct assembler *assembler);
 /* The first event that is not such a one, or NULL. */
 const struct change *assembler_first_judged(const struct assembler *assembler, uint32_t partition);
 /* Drops unjudged events that precede those of the transaction at hand. */
@@ -133,6 +143,8 @@ void assembler_clear_way(struct assembler *assembler, uint32_t partition);
 /* Searches the transaction topic for the END of the unjudged event at the head, and drops the repeats. */
 void assembler_resolve_head(struct assembler *assembler, uint32_t partition);
 /* Of an END at or below W. */
+/* True: all repeats whose END is before this new END are read and dropped. */
+bool assembler_is_drained(struct assembler *assembler, const struct transaction_mark *end);
 enum end_answer assembler_judge_end(struct assembler *assembler, const struct transaction_mark *end);
 void assembler_dismiss_end(struct assembler *assembler, const struct transaction_mark *end);
 

@@ -15,8 +15,9 @@
  *   Events that look like repeats wait in their partitions until the END of their transaction is judged; the counts of a
  *   repeated END are not awaited, because the connector may send a part of the transaction. When that END was judged before
  *   the daemon started, or the connector never completed the repeat, no END comes. Then such events are dropped
- *     - when they precede events of the transaction at hand in their partition: the connector sends the END of a
- *       transaction before the events of the next one, so theirs was processed;
+ *     - when they precede all events of the transaction at hand in their partition: the connector sends the END of a
+ *       transaction before the events of the next one, so theirs was processed (behind the first event of the transaction
+ *       at hand they are of a later repeat);
  *     - when the transaction topic was processed up to where it ended seconds after they were read, or when they fill the
  *       memory, and it contains an END that fits.
  */
@@ -58,15 +59,65 @@ static void drop_head(struct assembler *assembler, uint32_t partition)
 	metric_add(METRIC_DUPLICATES, 1);
 }
 
+/*
+ * Whether the END of the event's transaction was judged, and not only that of another transaction with the same ID. In
+ * the partition of the marks the offsets say it. Else all marks must be known that were written before the event was read: a
+ * BEGIN of the other transaction would be among them.
+ */
+static bool is_judged(struct assembler *assembler, uint32_t partition, const struct change *change)
+{
+	const struct lane *lane = &assembler->lanes[partition];
+	struct repeated_commit commit;
+
+	if (!assembler->options.transactions || is_snapshot_row(change) || change->total_order == 0 ||
+	    is_at_hand(assembler, change))
+		return false;
+	commit = commit_history_repeated(assembler->history, change);
+	if (commit.offset < 0)
+		return false;
+	if (partition == assembler->mark_partition)
+		return change->offset < commit.offset;
+	if (commit.contested)
+		return false;
+	if (assembler->options.high_watermark == NULL)
+		return true;
+	if (change->offset >= lane->covered_until) {
+		assembler->cover_wanted = true;
+		return false;
+	}
+	return assembler->lanes[assembler->mark_partition].position >= assembler->marks_known;
+}
+
 struct change *assembler_live_head(struct assembler *assembler, uint32_t partition)
 {
 	struct lane *lane = &assembler->lanes[partition];
 	struct change *change;
 
-	while ((change = lane_head(lane)) != NULL && is_unjudged(assembler, change) &&
-	       commit_history_is_repeated(assembler->history, change))
+	while ((change = lane_head(lane)) != NULL && is_judged(assembler, partition, change))
 		drop_head(assembler, partition);
 	return change;
+}
+
+void assembler_cover(struct assembler *assembler)
+{
+	if (!assembler->cover_wanted || assembler->mark_partition == NO_PARTITION)
+		return;
+	assembler->cover_wanted = false;
+	assembler->marks_known =
+	    assembler->options.high_watermark(assembler->mark_partition, assembler->options.context);
+	for (size_t i = 0; i < assembler->lane_count; i++)
+		assembler->lanes[i].covered_until = assembler->lanes[i].position;
+	for (uint32_t i = 0; i < assembler->lane_count; i++)
+		if (assembler->lanes[i].used)
+			(void)assembler_live_head(assembler, i);
+}
+
+bool assembler_head_is_later(const struct assembler *assembler, uint32_t partition)
+{
+	const struct lane *lane = &assembler->lanes[partition];
+
+	return lane->taken_any && assembler_head_is_unjudged(assembler, partition) &&
+	       commit_history_repeated(assembler->history, lane_head(lane)).offset < 0;
 }
 
 bool assembler_head_is_unjudged(const struct assembler *assembler, uint32_t partition)
@@ -126,6 +177,8 @@ enum end_answer assembler_judge_end(struct assembler *assembler, const struct tr
 	uint64_t commit_lsn;
 	enum end_answer answer = END_FOUND;
 
+	if (end->offset == assembler->absent_end)
+		return END_ABSENT;
 	if (!was_read_before(assembler, end))
 		answer = look_up(assembler,
 		                 (struct end_query){.before = end->offset,
@@ -134,17 +187,52 @@ enum end_answer assembler_judge_end(struct assembler *assembler, const struct tr
 		                                    .highest_lsn = end->lsn},
 		                 &commit_lsn);
 	assembler->judging = answer == END_UNKNOWN;
+	if (answer == END_ABSENT)
+		assembler->absent_end = end->offset;
 	return answer;
 }
 
 void assembler_dismiss_end(struct assembler *assembler, const struct transaction_mark *end)
 {
-	commit_history_add_repeated(assembler->history, end->tx_id, end->lsn);
+	commit_history_add_repeated(assembler->history, end->tx_id, end->lsn, end->offset);
 	if (assembler->taking && assembler->taking_tx_id == end->tx_id) /* a large one, taken before its END was read */
 		assembler_forget_taken(assembler);
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used)
 			(void)assembler_live_head(assembler, i);
+	assembler_cover(assembler);
+}
+
+/* Before another history: after it nothing tells these repeats from its events. */
+
+static bool lane_is_drained(struct assembler *assembler, uint32_t partition)
+{
+	const struct lane *lane = &assembler->lanes[partition];
+	const struct change *head = assembler_live_head(assembler, partition);
+	struct repeated_commit commit;
+
+	if (head == NULL)
+		return lane->position >= lane->drain_until;
+	commit = commit_history_repeated(assembler->history, head);
+	return !is_unjudged(assembler, head) || partition == assembler->mark_partition || commit.offset < 0 ||
+	       commit.contested;
+}
+
+bool assembler_is_drained(struct assembler *assembler, const struct transaction_mark *end)
+{
+	bool drained = true;
+
+	if (assembler->options.high_watermark == NULL || assembler->quiet_ticks >= TICKS_UNTIL_RESOLVED)
+		return true;
+	for (uint32_t i = 0; i < assembler->lane_count && assembler->drained_end != end->offset; i++)
+		if (assembler->lanes[i].used)
+			assembler->lanes[i].drain_until =
+			    assembler->options.high_watermark(i, assembler->options.context);
+	assembler->drained_end = end->offset;
+	for (uint32_t i = 0; i < assembler->lane_count; i++)
+		if (assembler->lanes[i].used && !lane_is_drained(assembler, i))
+			drained = false;
+	return drained;
 }
 
 /* Events whose END does not come. */
@@ -175,7 +263,7 @@ void assembler_clear_way(struct assembler *assembler, uint32_t partition)
 	struct lane *lane = &assembler->lanes[partition];
 	const struct change *head = assembler_live_head(assembler, partition);
 
-	if (head == NULL || !is_unjudged(assembler, head))
+	if (head == NULL || !is_unjudged(assembler, head) || assembler_head_is_later(assembler, partition))
 		return;
 	if (!lane_has_event_at_hand(assembler, lane)) {
 		if (memory_is_short(assembler))
@@ -199,6 +287,15 @@ static int64_t next_mark_offset(const struct assembler *assembler)
 	return partition == NO_PARTITION ? -1 : assembler->lanes[partition].position;
 }
 
+static void drop_resolved(struct assembler *assembler, uint32_t partition, uint64_t tx_id, uint64_t commit_lsn)
+{
+	const struct change *head;
+
+	while ((head = lane_head(&assembler->lanes[partition])) != NULL && is_unjudged(assembler, head) &&
+	       head->tx_id == tx_id && head->lsn <= commit_lsn && head->previous_commit_lsn < commit_lsn)
+		drop_head(assembler, partition);
+}
+
 void assembler_resolve_head(struct assembler *assembler, uint32_t partition)
 {
 	struct lane *lane = &assembler->lanes[partition];
@@ -219,8 +316,7 @@ void assembler_resolve_head(struct assembler *assembler, uint32_t partition)
 	case END_FOUND:
 		log_info("events of transaction %llu are dismissed as repeats: its END is in the transaction topic",
 		         (unsigned long long)head->tx_id);
-		commit_history_add_repeated(assembler->history, head->tx_id, commit_lsn);
-		(void)assembler_live_head(assembler, partition);
+		drop_resolved(assembler, partition, head->tx_id, commit_lsn);
 		return;
 	case END_ABSENT:
 		lane->asked_offset = head->offset;

@@ -38,17 +38,22 @@ static struct error *history_error(const struct assembler *assembler, const stru
 	                 (unsigned long long)end->tx_id, lsn, watermark, (long long)end->offset);
 }
 
+static bool new_history_is_accepted(const struct assembler *assembler)
+{
+	return assembler->word_open && assembler->new_slot;
+}
+
 /* The commit LSNs begin anew with this END, if the operator accepted that. */
 static struct error *begin_new_history(struct assembler *assembler, const struct transaction_mark *end)
 {
 	char lsn[LSN_TEXT_SIZE];
 
-	if (!assembler->word_open || !assembler->new_slot)
+	if (!new_history_is_accepted(assembler))
 		return history_error(assembler, end);
 	lsn_format(end->lsn, lsn);
 	log_warning("accepted: another history of the source begins with transaction %llu at %s",
 	            (unsigned long long)end->tx_id, lsn);
-	assembler->watermark = 0;
+	assembler->watermark = end->lsn - 1; /* what is below still looks repeated */
 	for (size_t i = 0; i < assembler->lane_count; i++)
 		assembler->lanes[i].repeated_count = 0;
 	return NULL;
@@ -91,8 +96,23 @@ static void forget_orphans(struct assembler *assembler, uint64_t tx_id)
 	assembler->orphan_count = stay;
 }
 
+/* Positions that the dropped repeats moved go before the error: after the operator's acknowledgement they do not come again. */
+static struct transaction *positions_before_stop(struct assembler *assembler)
+{
+	struct transaction *transaction;
+
+	if (new_history_is_accepted(assembler))
+		return NULL;
+	transaction = transaction_new(TRANSACTION_PROGRESS);
+	assembler_add_positions(assembler, transaction);
+	if (transaction->position_count > 0)
+		return transaction;
+	transaction_free(transaction);
+	return NULL;
+}
+
 /* The END to work on: orphaned BEGINs and repeated ENDs go away here. *end NULL: it has not come yet. */
-static struct error *next_end(struct assembler *assembler, struct transaction_mark **end)
+static struct error *next_end(struct assembler *assembler, struct transaction_mark **end, struct transaction **progress)
 {
 	struct transaction_mark *mark;
 
@@ -115,6 +135,9 @@ static struct error *next_end(struct assembler *assembler, struct transaction_ma
 		case END_UNKNOWN:
 			return NULL;
 		case END_ABSENT:
+			if (!assembler_is_drained(assembler, behind) ||
+			    (*progress = positions_before_stop(assembler)) != NULL)
+				return NULL;
 			TRY(begin_new_history(assembler, behind));
 			break;
 		case END_FOUND:
@@ -230,7 +253,7 @@ static struct error *take_early(struct assembler *assembler)
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used)
 			TRY(assembler_take(assembler, i));
-	if (marks != NO_PARTITION && assembler->waiting_bytes >= assembler->options.spill_bytes)
+	if (marks != NO_PARTITION && much_waits && assembler->waiting_bytes >= assembler->options.spill_bytes)
 		assembler_resolve_head(assembler, marks); /* its END follows it in this partition */
 	return NULL;
 }
@@ -269,10 +292,13 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 	struct error *error;
 	bool complete;
 
+	assembler_cover(assembler);
 	if (assembler->current == NULL) {
 		struct transaction_mark *end;
 
-		TRY(next_end(assembler, &end));
+		TRY(next_end(assembler, &end, transaction));
+		if (*transaction != NULL)
+			return NULL;
 		if (end == NULL)
 			return await_end(assembler);
 		assembler_dismiss_unfinished(assembler, end);

@@ -10,15 +10,22 @@
 
 struct commit {
 	uint64_t tx_id;
-	uint64_t lsn; /* 0: the slot is free */
+	uint64_t lsn;            /* 0: the slot is free */
+	int64_t repeated_offset; /* of its repeated END; -1: none */
 	uint32_t next;
-	bool repeated;
+};
+
+struct newest {
+	uint64_t tx_id;
+	uint64_t lsn;
 };
 
 struct commit_history {
 	struct commit commits[CAPACITY];
 	uint32_t buckets[CAPACITY]; /* the first of each chain */
 	uint32_t oldest;
+	struct newest
+	    newest[CAPACITY]; /* by the same number as the buckets; a later transaction replaces another one */
 };
 
 struct commit_history *commit_history_new(void)
@@ -73,7 +80,7 @@ static struct commit *add(struct commit_history *history, uint64_t tx_id, uint64
 		return commit;
 	remove_oldest(history);
 	commit = &history->commits[history->oldest];
-	*commit = (struct commit){.tx_id = tx_id, .lsn = commit_lsn, .next = *first};
+	*commit = (struct commit){.tx_id = tx_id, .lsn = commit_lsn, .repeated_offset = -1, .next = *first};
 	*first = history->oldest;
 	history->oldest = (history->oldest + 1) & (CAPACITY - 1);
 	return commit;
@@ -84,16 +91,14 @@ void commit_history_add(struct commit_history *history, uint64_t tx_id, uint64_t
 	(void)add(history, tx_id, commit_lsn);
 }
 
-void commit_history_add_repeated(struct commit_history *history, uint64_t tx_id, uint64_t commit_lsn)
+void commit_history_add_repeated(struct commit_history *history, uint64_t tx_id, uint64_t commit_lsn, int64_t offset)
 {
-	add(history, tx_id, commit_lsn)->repeated = true;
+	add(history, tx_id, commit_lsn)->repeated_offset = offset;
 }
 
-void commit_history_forget_repeated(struct commit_history *history, uint64_t tx_id)
+void commit_history_set_newest(struct commit_history *history, uint64_t tx_id, uint64_t commit_lsn)
 {
-	for (uint32_t i = history->buckets[bucket_of(tx_id)]; i != NONE; i = history->commits[i].next)
-		if (history->commits[i].tx_id == tx_id)
-			history->commits[i].repeated = false;
+	history->newest[bucket_of(tx_id)] = (struct newest){tx_id, commit_lsn};
 }
 
 uint64_t commit_history_find(const struct commit_history *history, uint64_t tx_id, uint64_t lowest, uint64_t highest)
@@ -106,14 +111,21 @@ uint64_t commit_history_find(const struct commit_history *history, uint64_t tx_i
 /* An event precedes its commit, and so does the commit before it. */
 static bool fits(const struct commit *commit, const struct change *change)
 {
-	return commit->repeated && commit->tx_id == change->tx_id && change->lsn <= commit->lsn &&
+	return commit->repeated_offset >= 0 && commit->tx_id == change->tx_id && change->lsn <= commit->lsn &&
 	       change->previous_commit_lsn < commit->lsn;
 }
 
-bool commit_history_is_repeated(const struct commit_history *history, const struct change *change)
+struct repeated_commit commit_history_repeated(const struct commit_history *history, const struct change *change)
 {
-	for (uint32_t i = history->buckets[bucket_of(change->tx_id)]; i != NONE; i = history->commits[i].next)
-		if (fits(&history->commits[i], change))
-			return true;
-	return false;
+	const struct newest *newest = &history->newest[bucket_of(change->tx_id)];
+
+	for (uint32_t i = history->buckets[bucket_of(change->tx_id)]; i != NONE; i = history->commits[i].next) {
+		const struct commit *commit = &history->commits[i];
+
+		if (fits(commit, change))
+			return (struct repeated_commit){.offset = commit->repeated_offset,
+			                                .contested = newest->tx_id == change->tx_id &&
+			                                             newest->lsn != commit->lsn};
+	}
+	return (struct repeated_commit){.offset = -1};
 }

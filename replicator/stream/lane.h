@@ -44,9 +44,11 @@ struct lane {
 	size_t searched_count;
 	int64_t unjudged_offset; /* of the head that unjudged_ticks and asked_offset are about */
 	int unjudged_ticks;
-	int64_t resolve_at;   /* the transaction topic must be processed up to here first */
-	int64_t asked_offset; /* of the head whose END was searched without success; -1: none */
-	int64_t again_until;  /* assembler_read_again */
+	int64_t resolve_at;    /* the transaction topic must be processed up to here first */
+	int64_t asked_offset;  /* of the head whose END was searched without success; -1: none */
+	int64_t again_until;   /* assembler_read_again */
+	int64_t covered_until; /* assembler.marks_known */
+	int64_t drain_until;   /* assembler.drained_end */
 
 	const struct collection *last_collection; /* of the last change pushed: spares a look-up */
 };

@@ -277,6 +277,8 @@ static struct error *begin(struct source *source, const rd_kafka_topic_partition
 		partition->next_offset = elem->offset;
 		source->assigned_count++;
 		assembler_add_partition(source->assembler, number, elem->offset);
+		if (topic_is_transaction_topic(source->config, elem->topic))
+			assembler_expect_marks(source->assembler, number);
 		log_info("reading %s[%d] from offset %lld", elem->topic, (int)elem->partition, (long long)elem->offset);
 	}
 	return assign(source, found);

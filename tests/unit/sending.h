@@ -49,7 +49,8 @@ struct sent {
 	uint64_t tx;       /* 0: 7 */
 };
 
-static inline void sent(struct sent s)
+/* Written into the partition `place`, as the single-topic layout does. */
+static inline void sent_in(struct sent s, uint32_t place)
 {
 	const size_t bytes = sizeof(struct change) + 2 * sizeof(struct value) + 16;
 	struct change *change = slab_reserve(&writer, bytes);
@@ -60,8 +61,8 @@ static inline void sent(struct sent s)
 	snprintf(text, 16, "%d", s.id);
 	values[0] = values[1] = (struct value){.data = text, .length = (uint32_t)strlen(text), .kind = VALUE_NUMBER};
 	*change = (struct change){.relation = &relations[table],
-	                          .partition = s.partition,
-	                          .offset = offsets[s.partition]++,
+	                          .partition = place,
+	                          .offset = offsets[place]++,
 	                          .tx_id = s.tx == 0 ? 7 : s.tx,
 	                          .total_order = s.number,
 	                          .previous_commit_lsn = without_sequence  ? 0
@@ -75,6 +76,11 @@ static inline void sent(struct sent s)
 	change->other_key = s.op == 'm' ? values + 1 : NULL;
 	change->slab = slab_commit(&writer, bytes);
 	GOOD(assembler_push_change(assembler, change));
+}
+
+static inline void sent(struct sent s)
+{
+	sent_in(s, s.partition);
 }
 
 struct counts {
