@@ -726,6 +726,34 @@ START_TEST(repair_says_what_is_refused)
 }
 END_TEST
 
+/* The types of extensions are compared by their own equality, in whatever schema they are. */
+START_TEST(repair_by_keys_of_extensions)
+{
+	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
+	char *text;
+
+	make_databases();
+	run_both(
+	    "CREATE SCHEMA \"Ex t\"; CREATE EXTENSION citext SCHEMA \"Ex t\"; CREATE EXTENSION ltree SCHEMA \"Ex t\";"
+	    "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN mood_domain AS mood;"
+	    "CREATE TABLE w (k \"Ex t\".citext PRIMARY KEY, v int); CREATE TABLE l (k \"Ex t\".ltree PRIMARY KEY, v "
+	    "int);"
+	    "CREATE TABLE m (k mood_domain PRIMARY KEY, v int);"
+	    "INSERT INTO w SELECT 'Word' || g, g FROM generate_series(1, 20) g;"
+	    "INSERT INTO l SELECT ('a.b' || g)::\"Ex t\".ltree, g FROM generate_series(1, 20) g;"
+	    "INSERT INTO m VALUES ('a', 1), ('b', 2)");
+	run("check_target",
+	    "UPDATE w SET k = upper(k::text) WHERE v = 7; DELETE FROM w WHERE v = 8;"
+	    "INSERT INTO w VALUES ('extra', 1); UPDATE l SET v = -1 WHERE v = 9; UPDATE m SET v = 5 WHERE v = 1");
+	install_state("stopped");
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_msg(strstr(text, "public.l: repaired: 0 inserted, 1 updated, 0 deleted") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "public.m: repaired: 0 inserted, 1 updated, 0 deleted") != NULL, "%s", text);
+	free(text);
+	expect_target("SELECT string_agg(k::text, ' ' ORDER BY v) FROM public.w WHERE v IN (7, 8)", "Word7 Word8");
+}
+END_TEST
+
 /* The stream, late with its rows: it commits them when the repair waits for its lock. */
 static void *commit_late(void *argument)
 {
@@ -838,6 +866,7 @@ int main(void)
 	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
 	tcase_add_test(tests, repair_says_what_is_refused);
+	tcase_add_test(tests, repair_by_keys_of_extensions);
 	tcase_add_test(tests, repair_after_the_stream_did_it);
 	tcase_add_test(tests, repair_of_a_live_pair);
 	tcase_add_test(tests, grid_shows_what_a_terminal_would_eat);
