@@ -15,9 +15,7 @@
 
 #define PROGRAM "check_target"
 
-static const char SETTINGS[] =
-    "SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0;"
-    " SET jit = off; SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
+static const char SETTINGS[] = "SET lock_timeout = '10s'; SET jit = off; SET max_parallel_workers_per_gather = 0";
 
 struct error *session_connect(struct session *session, const char *dsn, const char *setting, size_t count)
 {

@@ -105,8 +105,16 @@ static char *first_line(const char *text, PGconn *handle)
 	return memory_copy_bytes(text, length);
 }
 
-static const char *remedy(enum error_class class)
+/* PgBouncer has no SQLSTATE of its own for it: 08P01 stands for whatever it refuses, an absent server too. */
+static bool is_from_pooler(const char *text)
 {
+	return strncmp(text, "unsupported startup parameter", 29) == 0;
+}
+
+static const char *remedy(enum error_class class, const char *text)
+{
+	if (is_from_pooler(text))
+		return "a connection pooler answered; let the DSN name host and port of PostgreSQL itself";
 	switch (class) {
 	case ERROR_AUTHENTICATION:
 		return "check user and password of the DSN, the role's rights and the server's pg_hba.conf";
@@ -127,7 +135,7 @@ struct error *pg_error_of_connect(PGconn *handle, const char *description)
 	char *line;
 
 	if (text != NULL) {
-		class = class_of_code(sqlstate);
+		class = is_from_pooler(text) ? ERROR_CONFIGURATION : class_of_code(sqlstate);
 	} else {
 		const char *reason = last_of(message, " failed: ");
 
@@ -140,7 +148,7 @@ struct error *pg_error_of_connect(PGconn *handle, const char *description)
 	line = first_line(text, handle);
 	error = error_new(class, "cannot connect to %s: %s%s%s%s; %s", description, line,
 	                  sqlstate[0] != '\0' ? " (SQLSTATE " : "", sqlstate, sqlstate[0] != '\0' ? ")" : "",
-	                  remedy(class));
+	                  remedy(class, text));
 	snprintf(error->sqlstate, sizeof(error->sqlstate), "%s", sqlstate);
 	free(line);
 	return error;

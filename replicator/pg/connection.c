@@ -15,16 +15,25 @@ static void log_notice(void *context, const PGresult *result)
 	log_debug("%s: notice: %s", connection->description, text != NULL ? text : "");
 }
 
-/* search_path comes last: nothing before it may depend on it. */
-static const char SESSION_SETTINGS[] = "SET client_encoding = 'UTF8';"
-                                       "SET DateStyle = 'ISO';"
-                                       "SET IntervalStyle = 'iso_8601';"
-                                       "SET TimeZone = 'UTC';"
-                                       "SET extra_float_digits = 3;"
-                                       "SET bytea_output = 'hex';"
-                                       "SET standard_conforming_strings = on;"
-                                       "SET row_security = off;"
-                                       "SET search_path = pg_catalog";
+/*
+ * A pooler answers the login itself, with a process id of its own, and may give each transaction to another server
+ * process: what is set here would reach other applications' sessions, and locks would stay with them. Nothing may be
+ * set before this was asked.
+ */
+static struct error *check_no_pooler(struct pg_connection *connection)
+{
+	int64_t pid = 0;
+
+	TRY(pg_query_integer(connection, "SELECT pg_catalog.pg_backend_pid()", 0, NULL, 0, &pid));
+	if (pid == PQbackendPID(connection->handle))
+		return NULL;
+	return error_new(
+	    ERROR_CONFIGURATION,
+	    "%s: a connection pooler is between this program and PostgreSQL (the login named process %d, the "
+	    "session has process %lld); every session here needs a server process of its own, also in the "
+	    "pooler's session mode: let the DSN name host and port of PostgreSQL itself",
+	    connection->description, PQbackendPID(connection->handle), (long long)pid);
+}
 
 struct error *pg_connect(const char *dsn, const char *application_name, struct pg_connection **connection)
 {
@@ -41,7 +50,9 @@ struct error *pg_connect(const char *dsn, const char *application_name, struct p
 	if (PQsetnonblocking(made->handle, 1) != 0)
 		error = pg_error_refused(made, "setting the connection non-blocking");
 	else
-		error = pg_execute(made, SESSION_SETTINGS);
+		error = check_no_pooler(made);
+	if (error == NULL)
+		error = pg_pin_settings(made);
 	if (error != NULL) {
 		pg_disconnect(made);
 		return error;

@@ -28,10 +28,9 @@ struct pg_result;
 
 /*
  * Connects (bounded by connect_timeout, 10 s unless the DSN says else; keepalives and tcp_user_timeout set unless the
- * DSN does) and sets what every session of ours has: client_encoding UTF8, DateStyle ISO, IntervalStyle iso_8601,
- * TimeZone UTC, extra_float_digits 3, bytea_output hex, search_path pg_catalog, standard_conforming_strings on,
- * row_security off (a policy that would hide rows is an error instead), application_name unless the DSN has one.
- * Several hosts in the DSN are tried in turn, each with the whole connect_timeout.
+ * DSN does) and sets what every session of ours has (session_settings.c), application_name unless the DSN has one.
+ * Several hosts in the DSN are tried in turn, each with the whole connect_timeout. ERROR_CONFIGURATION: a connection
+ * pooler answered; then nothing was set.
  */
 struct error *pg_connect(const char *dsn, const char *application_name, struct pg_connection **connection);
 void pg_disconnect(struct pg_connection *connection); /* NULL is allowed */

@@ -75,6 +75,11 @@ struct error *pg_error_refused(struct pg_connection *connection, const char *doi
 /* An error when the connection is broken or busy with a pipeline or COPY. */
 struct error *pg_require_idle(struct pg_connection *connection, const char *doing);
 
+/* session_settings.c */
+
+/* Sets what every session of ours has. The session must be known to be our own. */
+struct error *pg_pin_settings(struct pg_connection *connection);
+
 /* connect.c */
 
 /* Opens a connection, still blocking and without our session settings. */

@@ -12,7 +12,7 @@ struct error *session_set_up(struct pg_connection *connection, const struct conf
 {
 	char *sql =
 	    memory_format("SET synchronous_commit = %s; SET statement_timeout = %" PRId64
-	                  "; SET idle_in_transaction_session_timeout = '5min'; SET lc_monetary = 'C';"
+	                  "; SET idle_in_transaction_session_timeout = '5min';"
 	                  " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
 	                  " SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
 	                  config->target.synchronous_commit ? "on" : "off", config->target.statement_timeout_ms);

@@ -16,7 +16,7 @@ packages_wanted() {
   java_fits || java_package
   echo ca-certificates-java
   [ "${1:-}" != test ] || echo check
-  [ "${2:-}" != --all ] || echo clang-format clang libclang-rt-dev unzip xz-utils prometheus chromium openssl python3 python3-pip binutils postgresql-postgis nftables e2fsprogs
+  [ "${2:-}" != --all ] || echo clang-format clang libclang-rt-dev unzip xz-utils prometheus chromium openssl python3 python3-pip binutils postgresql-postgis pgbouncer nftables e2fsprogs
 }
 
 # Kafka's broker needs Java 17.

@@ -8,7 +8,7 @@
 OPS_PORT=${OPS_PORT:-22000}
 SOURCE_PORT=$OPS_PORT TARGET_PORT=$((OPS_PORT + 1)) KAFKA_PORT=$((OPS_PORT + 2)) CONNECT_PORT=$((OPS_PORT + 4))
 STATUS_PORT=$((OPS_PORT + 5)) KAFKA_TLS_PORT=$((OPS_PORT + 6)) PROMETHEUS_PORT=$((OPS_PORT + 7))
-DOOR_PORT=$((OPS_PORT + 8)) REGISTRY_PORT=$((OPS_PORT + 9))
+DOOR_PORT=$((OPS_PORT + 8)) REGISTRY_PORT=$((OPS_PORT + 9)) POOLER_PORT=$((OPS_PORT + 10))
 BROKER=127.0.0.1:$KAFKA_PORT
 CONNECT_URL=http://127.0.0.1:$CONNECT_PORT
 STATUS_URL=http://127.0.0.1:$STATUS_PORT
@@ -23,7 +23,7 @@ RUN=$(date +%s) # in rows, for a folder of servers that is used again
 
 TESTS='connector_refused connector_created connector_verbs target_role endpoints page run_control pause until_lsn dry_run
 topics peek status snapshot_pace retention target_stopped connector_supervised slot_growing lag_over_limit registry_down
-wrong_rights wait check table_resync schema_change table_add resync_generated rewritten gap postgres_tls kafka_tls connect_tls systemd alerts values_stay_out secrets hardening documented'
+wrong_rights wait check table_resync schema_change table_add resync_generated rewritten gap postgres_tls pooler kafka_tls connect_tls systemd alerts values_stay_out secrets hardening documented'
 
 servers_start() {
   authority_make
@@ -49,7 +49,7 @@ servers_stop() {
 
 helpers_stop() {
   local helper
-  for helper in prometheus door registry; do process_stop "$WORK/$helper" 10 || true; done
+  for helper in prometheus door registry pooler; do process_stop "$WORK/$helper" 10 || true; done
 }
 
 # An authority, a certificate for localhost by it, and another authority that signed nothing.

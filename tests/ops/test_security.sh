@@ -54,6 +54,70 @@ test_postgres_tls() {
   says 'password authentication failed for user "shop_writer"'
 }
 
+# pooler_start MODE: a real PgBouncer before both databases.
+pooler_start() {
+  local dir=$WORK/pooler
+  process_stop "$dir" 10 || true
+  mkdir -p "$dir"
+  printf '"%s" "%s"\n' shop_writer "$TARGET_SECRET" shop_reader "$SOURCE_SECRET" >"$dir/users"
+  cat >"$dir/pooler.ini" <<CONF
+[databases]
+shop = host=127.0.0.1 port=$SOURCE_PORT
+shop_copy = host=127.0.0.1 port=$TARGET_PORT
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $POOLER_PORT
+unix_socket_dir =
+auth_type = trust
+auth_file = $dir/users
+pool_mode = $1
+CONF
+  chmod 755 "$dir"
+  chmod 644 "$dir/users" "$dir/pooler.ini"
+  if [ "$EUID" -eq 0 ]; then process_spawn "$dir" "$(command -v pgbouncer)" -u "$PG_OS_USER" "$dir/pooler.ini"
+  else process_spawn "$dir" "$(command -v pgbouncer)" "$dir/pooler.ini"; fi
+  process_await "$dir" 20 PgBouncer pooled_psql -c 'SELECT 1'
+}
+
+pooled_psql() { psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$POOLER_PORT" -U shop_writer -d shop_copy "$@" >"$WORK/pooled"; }
+
+# The sessions that the pooler gives to other applications are as they were.
+pooled_sessions_are_clean() {
+  pooled_psql -At -c "SELECT current_setting('session_replication_role'), current_setting('IntervalStyle'),
+    current_setting('row_security'), current_setting('extra_float_digits'), current_setting('statement_timeout'),
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
+  grep -qx 'origin|postgres|on|1|0|0' "$WORK/pooled" || { cat "$WORK/pooled"; die 'a pooled session was changed'; }
+}
+
+# Every program refuses a pooler in any mode, on both sides, before it sets anything.
+test_pooler() {
+  local mode verb
+  configuration_with pooled_target -e "s|^target = .*|target = { dsn = \"host=127.0.0.1 port=$POOLER_PORT dbname=shop_copy user=shop_writer\"; };|"
+  configuration_with pooled_source -e "s|^source = .*|source = { dsn = \"host=127.0.0.1 port=$POOLER_PORT dbname=shop user=shop_reader\"; };|"
+  for mode in transaction session; do
+    pooler_start "$mode"
+    for verb in run status 'init target' 'quarantine list' 'quarantine retry' pause 'accept gap' 'schema public.customers'; do
+      # shellcheck disable=SC2086
+      refuses 3 "$REPLICATOR" $verb -c "$WORK/pooled_target.conf"
+      says 'a connection pooler is between this program and PostgreSQL'
+    done
+    refuses 3 "$REPLICATOR" check-config -c "$WORK/pooled_target.conf"
+    says 'let the DSN name host and port of PostgreSQL itself'
+    refuses 3 "$REPLICATOR" check-config -c "$WORK/pooled_source.conf"
+    says 'a connection pooler is between this program and PostgreSQL'
+    refuses 2 "$CHECK_TARGET" -c "$WORK/pooled_target.conf"
+    refuses 2 "$CHECK_TARGET" --repair -c "$WORK/pooled_source.conf"
+    says 'source.dsn: database shop at 127.0.0.1:'
+    refuses 3 "$REPLICATOR" table resync public.customers -c "$WORK/pooled_source.conf"
+    says 'a connection pooler is between this program and PostgreSQL'
+    pooled_sessions_are_clean
+    PGOPTIONS='-c DateStyle=German' refuses 3 "$REPLICATOR" status -c "$WORK/pooled_target.conf"
+    says 'unsupported startup parameter: options'
+    says 'a connection pooler answered'
+  done
+  process_stop "$WORK/pooler" 10
+}
+
 # Kafka over TLS with a password, as librdkafka's own properties: SCRAM. A library that cannot (before 2.6.1) says so, and PLAIN
 # carries the rows; then a newer one, put before it, must do SCRAM.
 test_kafka_tls() {

@@ -10,6 +10,7 @@
 #include "pg/connection.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,23 @@ static inline struct pg_connection *postgres_make_database(const char *name)
 	free(dsn);
 	free(sql);
 	return made;
+}
+
+/* The DSN as a role whose defaults our sessions must not depend on, in that database; the caller frees it. */
+static inline char *postgres_hostile_dsn(const char *database)
+{
+	struct pg_connection *connection = postgres_connect();
+	char sql[8192];
+	FILE *file = fopen("tests/hostile_role.sql", "r");
+	size_t length;
+
+	ck_assert_msg(file != NULL, "tests/hostile_role.sql: run the tests from the repository's root");
+	length = fread(sql, 1, sizeof(sql) - 1, file);
+	sql[length] = '\0';
+	ck_assert(length < sizeof(sql) - 1 && fclose(file) == 0);
+	postgres_execute(connection, sql);
+	pg_disconnect(connection);
+	return memory_format("%s user=hostile password=hostile dbname=%s", postgres_dsn(), database);
 }
 
 /* Waits until the server takes connections again. */

@@ -42,15 +42,15 @@ struct pair {
 	int64_t elapsed_us;
 };
 
-/* With the strings to both databases. */
+/* With the strings to both databases: defaults of a role must not change a value. */
 static const struct config *configured(void)
 {
 	static struct config config;
 
 	if (config.source.dsn == NULL) {
 		config = CONFIG;
-		config.source.dsn = memory_format("%s dbname=check_source", postgres_dsn());
-		config.target.dsn = memory_format("%s dbname=check_target", postgres_dsn());
+		config.source.dsn = postgres_hostile_dsn("check_source");
+		config.target.dsn = postgres_hostile_dsn("check_target");
 	}
 	return &config;
 }

@@ -32,26 +32,86 @@ static const char *dsn_with(const char *more)
 	return text_with("%s %s", postgres_dsn(), more);
 }
 
+static void expect_our_settings(struct pg_connection *connection)
+{
+	static const char *const expected[][2] = {
+	    {"client_encoding", "UTF8"},
+	    {"standard_conforming_strings", "on"},
+	    {"backslash_quote", "safe_encoding"},
+	    {"quote_all_identifiers", "off"},
+	    {"DateStyle", "ISO, MDY"},
+	    {"IntervalStyle", "iso_8601"},
+	    {"TimeZone", "UTC"},
+	    {"timezone_abbreviations", "Default"},
+	    {"extra_float_digits", "3"},
+	    {"bytea_output", "hex"},
+	    {"lc_monetary", "C"},
+	    {"array_nulls", "on"},
+	    {"xmloption", "content"},
+	    {"xmlbinary", "base64"},
+	    {"transform_null_equals", "off"},
+	    {"row_security", "off"},
+	    {"gin_fuzzy_search_limit", "0"},
+	    {"default_transaction_isolation", "read committed"},
+	    {"transaction_isolation", "read committed"},
+	    {"default_transaction_read_only", "off"},
+	    {"default_transaction_deferrable", "off"},
+	    {"check_function_bodies", "on"},
+	    {"exit_on_error", "off"},
+	    {"statement_timeout", "0"},
+	    {"lock_timeout", "0"},
+	    {"idle_in_transaction_session_timeout", "0"},
+	    {"idle_session_timeout", "0"},
+	    {"search_path", "pg_catalog, pg_temp"},
+	};
+
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		postgres_expect(connection, text_with("SHOW %s", expected[i][0]), expected[i][1]);
+	/* Not every version has these. */
+	postgres_expect(connection, "SELECT coalesce(current_setting('restrict_nonsystem_relation_kind', true), '')",
+	                "");
+	postgres_expect(connection, "SELECT coalesce(current_setting('transaction_timeout', true), '0')", "0");
+}
+
 START_TEST(session_has_our_settings)
 {
-	struct pg_connection *connection =
-	    postgres_connect_to(dsn_with("options='-c DateStyle=German -c TimeZone=Asia/Tokyo'"));
+	struct pg_connection *connection = postgres_connect_to(
+	    dsn_with("options='-c DateStyle=German -c TimeZone=Asia/Tokyo -c exit_on_error=on -c array_nulls=off'"));
 
-	postgres_expect(connection, "SHOW client_encoding", "UTF8");
-	postgres_expect(connection, "SELECT split_part(current_setting('DateStyle'), ',', 1)", "ISO");
-	postgres_expect(connection, "SHOW IntervalStyle", "iso_8601");
-	postgres_expect(connection, "SHOW TimeZone", "UTC");
-	postgres_expect(connection, "SHOW extra_float_digits", "3");
-	postgres_expect(connection, "SHOW bytea_output", "hex");
-	postgres_expect(connection, "SHOW search_path", "pg_catalog");
-	postgres_expect(connection, "SHOW standard_conforming_strings", "on");
-	postgres_expect(connection, "SHOW row_security", "off");
+	expect_our_settings(connection);
 	postgres_expect(connection, "SHOW application_name", "replicator unit test");
 	ck_assert_int_ge(pg_server_version(connection), 120000);
 	ck_assert_int_gt(pg_backend_pid(connection), 1);
 	ck_assert_ptr_nonnull(strstr(pg_description(connection), "database postgres at 127.0.0.1:"));
 	ck_assert(!pg_is_broken(connection));
 	pg_disconnect(connection);
+}
+END_TEST
+
+/* Defaults of the role, of the database, and a schema whose functions have the names of those of pg_catalog. */
+START_TEST(no_default_of_role_or_database_counts)
+{
+	struct pg_connection *connection = postgres_make_database("hostile");
+	char *dsn = postgres_hostile_dsn("hostile");
+
+	postgres_execute(
+	    connection,
+	    "CREATE SCHEMA hostile;"
+	    "CREATE FUNCTION hostile.pg_backend_pid() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+	    "CREATE FUNCTION hostile.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT NULL';"
+	    "CREATE FUNCTION hostile.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS 'SELECT $2';"
+	    "ALTER DATABASE hostile SET row_security = on; ALTER DATABASE hostile SET synchronize_seqscans = on;"
+	    "ALTER ROLE hostile IN DATABASE hostile SET xmloption = 'document'");
+	pg_disconnect(connection);
+	connection = postgres_connect_to(dsn);
+	expect_our_settings(connection);
+	postgres_expect(connection, "SHOW synchronize_seqscans", "off");
+	postgres_expect(connection, "SELECT '{NULL}'::text[] = ARRAY[NULL]", "t");
+	postgres_execute(connection, "BEGIN; SAVEPOINT s");
+	expect_error(pg_execute(connection, "SELECT 1 / 0"), ERROR_TARGET, "22012", "division by zero");
+	postgres_execute(connection, "ROLLBACK TO SAVEPOINT s; COMMIT");
+	pg_disconnect(connection);
+	free(dsn);
 }
 END_TEST
 
@@ -344,6 +404,7 @@ int main(void)
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, session_has_our_settings);
+	tcase_add_test(tests, no_default_of_role_or_database_counts);
 	tcase_add_test(tests, query_gives_rows_and_nulls);
 	tcase_add_test(tests, execute_runs_several_and_stops_at_the_first_error);
 	tcase_add_test(tests, errors_hold_no_values);
