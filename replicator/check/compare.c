@@ -28,6 +28,7 @@
 #include "base/signals.h"
 #include "check/rows.h"
 #include "check/watermark.h"
+#include "pg/catalog_version.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -350,6 +351,52 @@ static size_t judge_tables(const struct comparison *comparison, struct check_tab
 	return pending;
 }
 
+static bool is_judged(const struct check_table *table)
+{
+	return table->verdict != VERDICT_UNCHECKED && table->images[SIDE_TARGET] != NULL;
+}
+
+/* Mostly none has changed, which one question shows. */
+static struct error *any_changed(const struct check_tables *tables, enum side side, struct pg_connection *connection,
+                                 bool *changed)
+{
+	struct catalog_versions list = {0};
+	struct error *error;
+
+	for (size_t i = 0; i < tables->count; i++) {
+		const struct check_table *table = &tables->tables[i];
+
+		if (is_judged(table))
+			catalog_versions_add(&list, table->images[side]->schema, table->images[side]->name,
+			                     table->versions[side]);
+	}
+	error = catalog_versions_check(connection, &list, changed);
+	catalog_versions_free(&list);
+	return error;
+}
+
+/* A comparison of what a table was does not say what it is. */
+static struct error *judge_definitions(struct comparison *comparison, struct check_tables *tables, enum side side,
+                                       struct pg_connection *connection)
+{
+	bool changed;
+
+	TRY(any_changed(tables, side, connection, &changed));
+	for (size_t i = 0; changed && i < tables->count; i++) {
+		struct check_table *table = &tables->tables[i];
+		struct error *error = is_judged(table) ? check_table_require(table, side, connection) : NULL;
+
+		if (error == NULL)
+			continue;
+		if (error->class != ERROR_TARGET || pg_is_broken(connection))
+			return error;
+		table->verdict = VERDICT_UNCHECKED;
+		table->reason = arena_format(comparison->arena, "%s", error->message);
+		error_free(error);
+	}
+	return NULL;
+}
+
 struct error *compare_tables(struct comparison *comparison, struct check_tables *tables)
 {
 	int64_t wait_us = comparison->timeout_us < FIRST_WAIT_US ? comparison->timeout_us : FIRST_WAIT_US;
@@ -366,7 +413,9 @@ struct error *compare_tables(struct comparison *comparison, struct check_tables 
 		last = comparison->interrupted || clock_monotonic_us() >= deadline ||
 		       (comparison->stopped && comparison->in_snapshot); /* no more of it comes */
 		if (judge_tables(comparison, tables, last) == 0)
-			return NULL;
+			break;
 		wait_us = deadline - clock_monotonic_us();
 	}
+	TRY(judge_definitions(comparison, tables, SIDE_SOURCE, comparison->fence));
+	return judge_definitions(comparison, tables, SIDE_TARGET, comparison->watch);
 }

@@ -211,6 +211,11 @@ static struct error *try_batch(struct repair *repair, struct check_table *table,
 		error = read_source(repair, table, batch);
 	if (error == NULL)
 		error = read_target(repair, table, batch);
+	/* The target's table is locked; what was read of the source came before this. */
+	if (error == NULL)
+		error = check_table_require(table, SIDE_TARGET, repair->writer);
+	if (error == NULL)
+		error = check_table_require(table, SIDE_SOURCE, repair->comparison->fence);
 	if (error == NULL && !dry_run)
 		error = write_rows(repair, table, batch);
 	if (error == NULL)

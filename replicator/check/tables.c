@@ -10,6 +10,7 @@
 
 #include "check/shape.h"
 #include "pg/catalog.h"
+#include "pg/catalog_version.h"
 #include "pg/sql.h"
 
 #include <ctype.h>
@@ -22,6 +23,7 @@
 
 struct images {
 	const struct table_image **images;
+	const char **versions;
 	size_t count;
 };
 
@@ -32,8 +34,8 @@ static int compare_names(const char *schema, const char *name, const struct tabl
 	return order != 0 ? order : strcmp(name, image->name);
 }
 
-/* The images are sorted by schema and name, bytewise. */
-static const struct table_image *find_image(const struct images *images, const char *schema, const char *name)
+/* The images are sorted by schema and name, bytewise. The place in them, or their number. */
+static size_t find_image(const struct images *images, const char *schema, const char *name)
 {
 	size_t low = 0, high = images->count;
 
@@ -42,13 +44,13 @@ static const struct table_image *find_image(const struct images *images, const c
 		int order = compare_names(schema, name, images->images[middle]);
 
 		if (order == 0)
-			return images->images[middle];
+			return middle;
 		if (order < 0)
 			high = middle;
 		else
 			low = middle + 1;
 	}
-	return NULL;
+	return images->count;
 }
 
 const struct column_image *check_column_of(const struct table_image *image, const char *name)
@@ -273,12 +275,13 @@ struct choice {
 	struct buffer uncaptured;
 };
 
-static void choose_table(struct choice *choice, const struct table_image *source, const struct images *targets,
-                         struct check_tables *tables, struct arena *arena)
+static void choose_table(struct choice *choice, const struct images *sources, size_t number,
+                         const struct images *targets, struct check_tables *tables, struct arena *arena)
 {
+	const struct table_image *source = sources->images[number];
 	const struct table_rule *rule = config_table_rule(choice->config, source->schema, source->name);
-	const struct table_image *target;
 	struct table_name name;
+	size_t found;
 
 	if (rule->exclude || strcmp(source->schema, choice->config->target.schema) == 0)
 		return;
@@ -286,8 +289,8 @@ static void choose_table(struct choice *choice, const struct table_image *source
 	if (!check_pattern_matches(choice->patterns, choice->pattern_count, source->schema, source->name) &&
 	    !check_pattern_matches(choice->patterns, choice->pattern_count, name.schema, name.table))
 		return;
-	target = find_image(targets, name.schema, name.table);
-	if (target == NULL) {
+	found = find_image(targets, name.schema, name.table);
+	if (found == targets->count) {
 		append_topic(&choice->topic, choice->config->kafka.topic_prefix, source);
 		if (!is_topic(choice->topics, choice->topic.data)) {
 			if (is_published(choice->published, source))
@@ -297,7 +300,10 @@ static void choose_table(struct choice *choice, const struct table_image *source
 			return;
 		}
 	}
-	add_table(tables, source, target, rule, choice->config, arena);
+	add_table(tables, source, found < targets->count ? targets->images[found] : NULL, rule, choice->config, arena);
+	tables->tables[tables->count - 1].versions[SIDE_SOURCE] = sources->versions[number];
+	tables->tables[tables->count - 1].versions[SIDE_TARGET] =
+	    found < targets->count ? targets->versions[found] : NULL;
 }
 
 /* By its name on either side. */
@@ -326,6 +332,40 @@ static struct error *check_patterns(const struct choice *choice, const struct ch
 	return NULL;
 }
 
+/* In one snapshot, so that the versions are those of the images. */
+static struct error *read_images(struct pg_connection *connection, struct arena *arena, struct images *images)
+{
+	struct error *error;
+
+	TRY(pg_execute(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+	error = catalog_read_tables(connection, arena, &images->images, &images->count);
+	if (error == NULL)
+		error = catalog_read_versions(connection, images->images, images->count, arena, &images->versions);
+	if (error == NULL)
+		return pg_execute(connection, "COMMIT");
+	if (!pg_is_broken(connection))
+		error_free(pg_execute(connection, "ROLLBACK"));
+	return error;
+}
+
+struct error *check_table_require(const struct check_table *table, enum side side, struct pg_connection *connection)
+{
+	const struct table_image *image = table->images[side];
+	struct catalog_versions list = {0};
+	struct error *error;
+	bool changed;
+
+	catalog_versions_add(&list, image->schema, image->name, table->versions[side]);
+	error = catalog_versions_check(connection, &list, &changed);
+	catalog_versions_free(&list);
+	if (error != NULL || !changed)
+		return error;
+	return error_new(ERROR_TARGET,
+	                 "%s: the definition of table %s.%s or of one of its types was changed while it was compared; "
+	                 "compare it again",
+	                 pg_description(connection), image->schema, image->name);
+}
+
 struct error *check_tables_choose(struct pg_connection *source, struct pg_connection *target,
                                   const struct config *config, const char *const *patterns, size_t pattern_count,
                                   struct arena *arena, struct check_tables *tables)
@@ -335,13 +375,13 @@ struct error *check_tables_choose(struct pg_connection *source, struct pg_connec
 	struct pg_result *topics, *published;
 
 	*tables = (struct check_tables){0};
-	TRY(catalog_read_tables(source, arena, &sources.images, &sources.count));
-	TRY(catalog_read_tables(target, arena, &targets.images, &targets.count));
+	TRY(read_images(source, arena, &sources));
+	TRY(read_images(target, arena, &targets));
 	choice.topics = topics = read_topics(target, config);
 	choice.published = published = read_published(source);
 	tables->tables = arena_alloc(arena, (sources.count + 1) * sizeof(*tables->tables));
 	for (size_t i = 0; i < sources.count; i++)
-		choose_table(&choice, sources.images[i], &targets, tables, arena);
+		choose_table(&choice, &sources, i, &targets, tables, arena);
 	if (choice.uncaptured.length > 0)
 		tables->uncaptured = arena_copy(arena, choice.uncaptured.data, choice.uncaptured.length);
 	buffer_free(&choice.topic);

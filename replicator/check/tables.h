@@ -79,6 +79,7 @@ struct check_table {
 	const char *name;
 	const char *label;                   /* schema.name, for people */
 	const struct table_image *images[2]; /* by side; the target's is NULL when the table is missing there */
+	const char *versions[2];             /* of the images (pg/catalog_version.h) */
 	const struct table_rule *rule;
 	const char *source_value;           /* of the rule's source_column; NULL: it has none */
 	const struct check_column *columns; /* that both sides have and no rule leaves out, in the source's order */
@@ -124,6 +125,9 @@ struct error *check_tables_choose(struct pg_connection *source, struct pg_connec
                                   const struct config *config, const char *const *patterns, size_t pattern_count,
                                   struct arena *arena, struct check_tables *tables);
 void check_tables_release(struct check_tables *tables); /* the errors in it; the rest lies in the arena */
+
+/* ERROR_TARGET: the table is no longer what its image says. The connection is one to that side. */
+struct error *check_table_require(const struct check_table *table, enum side side, struct pg_connection *connection);
 
 /* True when no patterns are given or one matches. */
 bool check_pattern_matches(const char *const *patterns, size_t count, const char *schema, const char *name);

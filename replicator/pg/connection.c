@@ -80,6 +80,14 @@ void pg_disconnect(struct pg_connection *connection)
 	free(connection);
 }
 
+struct error *pg_forget_statements(struct pg_connection *connection)
+{
+	TRY(pg_execute(connection, "DEALLOCATE ALL"));
+	map_free(connection->statements, free_statement);
+	connection->statements = map_new();
+	return NULL;
+}
+
 bool pg_is_broken(const struct pg_connection *connection)
 {
 	return connection->broken || PQstatus(connection->handle) != CONNECTION_OK;

@@ -77,9 +77,16 @@ void pg_result_free(struct pg_result *result);                                  
 struct pg_statement;
 
 /*
- * The prepared statement of this connection for the text; prepared by its first send. Lives as long as the connection.
+ * The prepared statement of this connection for the text; prepared by its first send. Lives until
+ * pg_forget_statements, or as long as the connection.
  */
 struct pg_statement *pg_statement_of(struct pg_connection *connection, struct slice sql);
+
+/*
+ * Drops all prepared statements and frees them. The server keeps the OIDs of a statement's parameter types as long as
+ * it is prepared, whatever type has the name by now. The connection must be idle, its transaction not failed.
+ */
+struct error *pg_forget_statements(struct pg_connection *connection);
 
 struct error *pg_pipeline_begin(struct pg_connection *connection);
 /* Parameters are zero-terminated text, copied at once; NULL is SQL NULL. */

@@ -28,6 +28,7 @@
 #define WAIT_MS 200
 #define FIRST_RETRY_MS 100
 #define LONGEST_RETRY_MS 15000
+#define REBIND_MOST 2
 #define PROGRESS_US INT64_C(10000000) /* of a large transaction */
 
 struct error *applier_set_session(struct applier *applier)
@@ -321,9 +322,47 @@ static bool is_poison(const struct applier *applier, const struct transaction *t
 	       (error->class == ERROR_CONSTRAINT || error->class == ERROR_TARGET || error->class == ERROR_EVENT);
 }
 
-static struct error *apply_head(struct applier *applier, const struct transaction *head)
+/*
+ * After a failure of apply_strictly: rolls back, and takes new bindings where somebody changed a table or type that the
+ * transaction used. *changed: it may succeed now.
+ */
+static struct error *rebind_changed(struct applier *applier, bool *changed)
+{
+	TRY(applier_roll_back(applier));
+	TRY(binding_cache_check(applier->bindings, applier->connection, changed));
+	if (*changed)
+		return applier_set_session(applier);
+	binding_cache_begin(applier->bindings);
+	return NULL;
+}
+
+/* The bindings of a transaction with DDL look changed once it is rolled back: the number of attempts is bounded. */
+static struct error *apply_with_new_bindings(struct applier *applier, const struct transaction *head)
 {
 	struct error *error = apply_strictly(applier, head);
+
+	for (int attempt = 1; attempt <= REBIND_MOST; attempt++) {
+		struct error *failure;
+		bool changed = false;
+
+		if (error == NULL || pg_is_broken(applier->connection) ||
+		    (error->class != ERROR_CONSTRAINT && error->class != ERROR_TARGET && error->class != ERROR_EVENT))
+			return error;
+		failure = rebind_changed(applier, &changed);
+		if (failure != NULL || !changed) {
+			error_free(failure != NULL ? error : NULL);
+			return failure != NULL ? failure : error;
+		}
+		log_info("a transaction is applied again with the target's definitions of now: %s", error->message);
+		error_free(error);
+		error = apply_strictly(applier, head);
+	}
+	return error;
+}
+
+static struct error *apply_head(struct applier *applier, const struct transaction *head)
+{
+	struct error *error = apply_with_new_bindings(applier, head);
 	struct error *failure;
 
 	if (error == NULL || !is_poison(applier, head, error))

@@ -42,10 +42,26 @@ static void collect_update(struct applier *applier, const struct transaction *fi
 	update->positions = applier->positions;
 }
 
-static void note_fence(void *context, size_t number, uint64_t rows)
+/* The rows of the checkpoint, then the tables that are not what they were when they were read. */
+struct answers {
+	uint64_t fence;
+	uint64_t changed_tables;
+};
+
+static void note_answer(void *context, size_t number, uint64_t rows)
 {
-	(void)number;
-	*(uint64_t *)context = rows;
+	struct answers *answers = context;
+
+	if (number == 0)
+		answers->fence = rows;
+	else
+		answers->changed_tables = rows;
+}
+
+static struct error *send_end(struct applier *applier, const struct checkpoint_update *update)
+{
+	TRY(checkpoint_send(applier->connection, applier->config, applier->partitions, update));
+	return binding_cache_send_check(applier->bindings, applier->connection);
 }
 
 /* The answer to COMMIT came. */
@@ -92,28 +108,33 @@ struct error *applier_commit(struct applier *applier, const struct transaction *
 {
 	struct checkpoint_update update;
 	int64_t began_us;
-	uint64_t fence = 0;
+	struct answers answers = {0};
 	struct error *error;
 	struct error *finished;
 
 	TRY(finish_rows(applier, first, count));
 	collect_update(applier, first, count, &update);
 	TRY(pg_pipeline_begin(applier->connection));
-	error = checkpoint_send(applier->connection, applier->config, applier->partitions, &update);
-	finished = pg_pipeline_finish(applier->connection, note_fence, &fence, NULL);
+	error = send_end(applier, &update);
+	finished = pg_pipeline_finish(applier->connection, note_answer, &answers, NULL);
 	if (error != NULL)
 		error_free(finished);
 	else
 		error = finished;
 	TRY(error);
-	if (fence != 1)
-		return error_new(ERROR_FENCED, "another instance took the stream %s over; this one leaves",
+	if (answers.fence != 1)
+		return error_new(ERROR_FENCED,
+		                 "another instance took the stream %s over, or this session has another server process "
+		                 "than the one that claimed it; this instance ends",
 		                 applier->config->stream.name);
+	if (answers.changed_tables > 0)
+		return binding_cache_changed_error();
 	applier->commit_sent = true;
 	began_us = clock_monotonic_us();
 	TRY(pg_execute(applier->connection, "COMMIT"));
 	metric_observe(METRIC_COMMIT_SECONDS, clock_monotonic_us() - began_us);
 	note_confirmed(applier, &update);
+	binding_cache_begin(applier->bindings);
 	return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "event/adjusted_name.h"
 #include "pg/catalog.h"
+#include "pg/catalog_version.h"
 #include "target/binding_history.h"
 #include "target/binding_rules.h"
 #include "target/inference.h"
@@ -53,9 +54,65 @@ void binding_cache_forget(struct binding_cache *cache, bool replication_role)
 	arena_reset(cache->arena);
 }
 
-void binding_cache_refresh(struct binding_cache *cache)
+struct error *binding_cache_refresh(struct binding_cache *cache, struct pg_connection *connection)
 {
 	binding_cache_forget(cache, cache->replication_role);
+	return pg_forget_statements(connection);
+}
+
+void binding_cache_begin(struct binding_cache *cache)
+{
+	for (size_t i = 0; i < cache->binding_count; i++)
+		cache->bindings[i]->used = false;
+}
+
+static struct catalog_versions used_versions(const struct binding_cache *cache)
+{
+	struct catalog_versions list = {0};
+
+	for (size_t i = 0; i < cache->binding_count; i++) {
+		const struct binding *binding = cache->bindings[i];
+
+		if (binding->used)
+			catalog_versions_add(&list, binding->image->schema, binding->image->name, binding->version);
+	}
+	return list;
+}
+
+struct error *binding_cache_send_check(struct binding_cache *cache, struct pg_connection *connection)
+{
+	struct catalog_versions list = used_versions(cache);
+	struct error *error = NULL;
+
+	if (list.count > 0)
+		error = catalog_versions_send_check(connection, &list);
+	catalog_versions_free(&list);
+	return error;
+}
+
+struct error *binding_cache_check(struct binding_cache *cache, struct pg_connection *connection, bool *changed)
+{
+	struct catalog_versions list = used_versions(cache);
+	struct error *error = NULL;
+
+	*changed = false;
+	if (list.count > 0)
+		error = catalog_versions_check(connection, &list, changed);
+	catalog_versions_free(&list);
+	return error;
+}
+
+struct error *binding_cache_changed_error(void)
+{
+	return error_new(ERROR_CONSTRAINT, "a table or type of the target was changed since its definition was read");
+}
+
+struct error *binding_cache_require(struct binding_cache *cache, struct pg_connection *connection)
+{
+	bool changed;
+
+	TRY(binding_cache_check(cache, connection, &changed));
+	return changed ? binding_cache_changed_error() : NULL;
 }
 
 const struct config *binding_cache_config(const struct binding_cache *cache)
@@ -656,6 +713,23 @@ static void find_own_columns(struct binding *binding, struct arena *arena)
 	}
 }
 
+/* The version is read first: what changes after that is noticed before a commit. */
+static struct error *read_image(struct binding_cache *cache, struct pg_connection *connection,
+                                const struct table_name *name, struct binding *binding)
+{
+	const struct table_image *renamed = NULL;
+
+	TRY(catalog_read_version(connection, name->schema, name->table, cache->arena, &binding->version));
+	TRY(catalog_read_table(connection, name->schema, name->table, cache->arena, &binding->image));
+	if (binding->image != NULL || binding->rule->rename != NULL)
+		return NULL;
+	TRY(binding_find_renamed(connection, cache->config, name, cache->arena, &renamed));
+	if (renamed == NULL)
+		return NULL;
+	TRY(catalog_read_version(connection, renamed->schema, renamed->name, cache->arena, &binding->version));
+	return catalog_read_table(connection, renamed->schema, renamed->name, cache->arena, &binding->image);
+}
+
 static struct error *bind(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -664,9 +738,7 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	struct table_name name =
 	    config_target_table(config, binding->rule, relation->schema, relation->table, cache->arena);
 
-	TRY(catalog_read_table(connection, name.schema, name.table, cache->arena, &binding->image));
-	if (binding->image == NULL && binding->rule->rename == NULL)
-		TRY(binding_find_renamed(connection, config, &name, cache->arena, &binding->image));
+	TRY(read_image(cache, connection, &name, binding));
 	if (binding->image == NULL)
 		return error_new(
 		    ERROR_TARGET,
@@ -736,6 +808,7 @@ struct error *binding_find(struct binding_cache *cache, struct pg_connection *co
 
 	if (relation->number < cache->relation_count && cache->by_relation[relation->number] != NULL) {
 		*found = cache->by_relation[relation->number];
+		(*found)->used = (*found)->twin->used = true; /* a plan may take either */
 		return NULL;
 	}
 	binding = arena_alloc_zeroed(cache->arena, sizeof(*binding));
@@ -743,6 +816,7 @@ struct error *binding_find(struct binding_cache *cache, struct pg_connection *co
 	binding->rule = config_table_rule(cache->config, relation->schema, relation->table);
 	TRY(bind(cache, connection, binding));
 	remember(cache, binding);
+	binding->used = binding->twin->used = true;
 	*found = binding;
 	return NULL;
 }

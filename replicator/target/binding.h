@@ -74,6 +74,8 @@ struct binding {
 	struct binding **others;
 	bool identity;   /* the key is the target's REPLICA IDENTITY USING INDEX, and the source's, as far as we know */
 	bool chosen_key; /* the messages' key is not the target's primary key, whose columns they have */
+	const char *version; /* of the table when its image was read (pg/catalog_version.h) */
+	bool used;           /* in the current target transaction */
 };
 
 /* What goes into the column of a row whose values stand by the relation's columns. */
@@ -133,7 +135,24 @@ void binding_cache_free(struct binding_cache *cache);
  * All that was learned is forgotten: the target's catalog may have changed. `replication_role`: triggers do not fire.
  */
 void binding_cache_forget(struct binding_cache *cache, bool replication_role);
-void binding_cache_refresh(struct binding_cache *cache); /* the same, of a session that stays as it is */
+/*
+ * The same, of a session that stays as it is; its prepared statements are dropped. Between two statements of a
+ * transaction that has not failed, or outside of one.
+ */
+struct error *binding_cache_refresh(struct binding_cache *cache, struct pg_connection *connection);
+
+/*
+ * Anybody may change the target's tables and types at any time. These ask whether one of the tables that binding_find
+ * gave since binding_cache_begin is no longer what its image says. In the transaction that wrote them: then it must not
+ * be committed, because a value may have been read as another type.
+ */
+void binding_cache_begin(struct binding_cache *cache);
+struct error *binding_cache_check(struct binding_cache *cache, struct pg_connection *connection, bool *changed);
+/* ERROR_CONSTRAINT when one has changed. */
+struct error *binding_cache_require(struct binding_cache *cache, struct pg_connection *connection);
+/* Sends the question as one pipelined statement, unless no table was used. Its answer counts the changed tables. */
+struct error *binding_cache_send_check(struct binding_cache *cache, struct pg_connection *connection);
+struct error *binding_cache_changed_error(void);
 const struct config *binding_cache_config(const struct binding_cache *cache);
 
 /*

@@ -408,6 +408,8 @@ static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection
 	TRY(ddl_history_has(connection, ddl->config, row, &known));
 	if (known)
 		return NULL;
+	/* What this transaction wrote so far: afterwards the tables are what our own steps make of them. */
+	TRY(binding_cache_require(ddl->cache, connection));
 	if (change->operation != CHANGE_READ)
 		error = follow(ddl, connection, row, transaction, &report);
 	metric_add(METRIC_DDL_STEPS, report.executed);
@@ -418,8 +420,8 @@ static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection
 	if (error == NULL && strcmp(row->event, "rewrite") != 0)
 		error = ddl_history_add(connection, ddl->config, row, transaction, report.steps.data);
 	buffer_free(&report.steps);
-	if (report.executed > 0)
-		binding_cache_refresh(ddl->cache);
+	if (error == NULL && report.executed > 0)
+		error = binding_cache_refresh(ddl->cache, connection);
 	return error;
 }
 
@@ -557,7 +559,5 @@ struct error *ddl_finish(struct ddl *ddl, struct pg_connection *connection)
 		TRY(finish_round(ddl, connection, last, &left));
 		last = left == before;
 	}
-	if (ddl->put_off_count > 0)
-		binding_cache_refresh(ddl->cache);
-	return NULL;
+	return ddl->put_off_count > 0 ? binding_cache_refresh(ddl->cache, connection) : NULL;
 }

@@ -432,11 +432,12 @@ struct error *inference_follow(struct ddl *ddl, struct binding_cache *cache, str
 	struct error *error = NULL;
 
 	*changed = false;
-	if (relation->column_count > 0)
+	error = binding_cache_require(cache, connection); /* of what this transaction wrote so far */
+	if (error == NULL && relation->column_count > 0)
 		error = follow(&inference, &binding, ddl, transaction, changed);
 	arena_free(inference.arena);
-	if (*changed)
-		binding_cache_refresh(cache);
+	if (error == NULL && *changed)
+		error = binding_cache_refresh(cache, connection);
 	return error;
 }
 

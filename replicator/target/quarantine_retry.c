@@ -114,7 +114,11 @@ static struct error *retry_one(struct retry_run *run, int64_t id,
 	gone = pg_result_rows(result) == 0;
 	outcome.follows = !gone && pg_result_integer(result, 0, 1) != 0;
 	if (!gone && !outcome.follows) {
-		outcome.error = apply(run, pg_result_text(result, 0, 0));
+		outcome.error = binding_cache_refresh(run->bindings, run->connection);
+		if (outcome.error == NULL)
+			outcome.error = apply(run, pg_result_text(result, 0, 0));
+		if (outcome.error == NULL)
+			outcome.error = binding_cache_require(run->bindings, run->connection);
 		if (outcome.error == NULL)
 			outcome.error = set_state(run, id, "retried");
 		if (outcome.error == NULL)

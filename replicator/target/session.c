@@ -25,5 +25,5 @@ struct error *session_set_up(struct pg_connection *connection, const struct conf
 	if (may)
 		TRY(pg_execute(connection, "SET session_replication_role = replica"));
 	binding_cache_forget(bindings, may);
-	return NULL;
+	return pg_forget_statements(connection);
 }

@@ -708,6 +708,46 @@ START_TEST(repair_makes_the_pair_equal)
 }
 END_TEST
 
+/*
+ * Somebody changes a table after its definition was read: what was compared is not the table any more, and a repair with
+ * the old definition would write wrong values (through a type that has the name no more) and leave out columns.
+ */
+START_TEST(changed_definition_is_neither_equal_nor_repaired)
+{
+	static const char *const changes[][2] = {
+	    {"check_source", "ALTER TABLE a ADD more int DEFAULT 7"},
+	    {"check_target", "ALTER TABLE a ADD more int"},
+	    {"check_target", "CREATE DOMAIN new_price AS numeric(10,1); ALTER TABLE a ALTER n TYPE new_price;"
+	                     " ALTER DOMAIN price RENAME TO old_price; ALTER DOMAIN new_price RENAME TO price"},
+	};
+	struct pair pair;
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		make_databases();
+		run_both("CREATE DOMAIN price AS numeric(10,2); CREATE TABLE a (id int PRIMARY KEY, n price);"
+		         " CREATE TABLE b (id int PRIMARY KEY)");
+		run("check_source", "INSERT INTO a VALUES (1, 1.25)");
+		install_state("stopped");
+		expect_no_error(compare(&pair, 5000, NULL, 0));
+		expect_verdict(&pair, "public.a", VERDICT_DIFFERENT, NULL);
+		run(changes[i][0], changes[i][1]);
+		expect_no_error(repair_tables(&pair.comparison, &pair.tables, false));
+		ck_assert_int_eq(table_of(&pair, "public.a")->repair.left, 1);
+		ck_assert_ptr_nonnull(
+		    strstr(table_of(&pair, "public.a")->repair.problem, "was changed while it was compared"));
+		expect_target("SELECT count(*) FROM public.a", "0");
+		/* As if the comparison had begun before the change. */
+		for (size_t k = 0; k < pair.tables.count; k++)
+			pair.tables.tables[k].verdict = VERDICT_PENDING;
+		run("check_source", "DELETE FROM a");
+		expect_no_error(compare_tables(&pair.comparison, &pair.tables));
+		expect_verdict(&pair, "public.a", VERDICT_UNCHECKED, "was changed while it was compared");
+		expect_verdict(&pair, "public.b", VERDICT_IN_SYNC, NULL);
+		release(&pair);
+	}
+}
+END_TEST
+
 START_TEST(repair_says_what_is_refused)
 {
 	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
@@ -865,6 +905,7 @@ int main(void)
 	tcase_add_test(tests, stream_that_stands_still);
 	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
+	tcase_add_test(tests, changed_definition_is_neither_equal_nor_repaired);
 	tcase_add_test(tests, repair_says_what_is_refused);
 	tcase_add_test(tests, repair_by_keys_of_extensions);
 	tcase_add_test(tests, repair_after_the_stream_did_it);

@@ -203,7 +203,7 @@ static struct error *apply(const char *fields, const char *row, const char *snap
 	error = batch_apply_strictly(sender, connection, bindings, partitions, &transaction, &counts);
 	postgres_execute(connection, error == NULL ? "COMMIT" : "ROLLBACK");
 	if (error != NULL)
-		binding_cache_refresh(bindings);
+		expect_no_error(binding_cache_refresh(bindings, connection));
 	change_release(change);
 	free(payload);
 	free(message);
@@ -288,7 +288,7 @@ START_TEST(a_field_that_no_longer_comes_is_dropped_where_asked)
 	expect_no_error(apply(ID "," N16, "{\"id\":2,\"n\":1}", "false"));
 	expect_columns("id integer not null, n smallint, ours timestamp with time zone not null now()");
 	expect_no_error(apply(ID "," A "," N16, "{\"id\":3,\"a\":\"x\",\"n\":1}", "false"));
-	binding_cache_refresh(bindings);
+	expect_no_error(binding_cache_refresh(bindings, connection));
 	expect_no_error(apply(ID "," N16, "{\"id\":4,\"n\":1}", "false"));
 	expect_columns("id integer not null, n smallint, ours timestamp with time zone not null now(), a text");
 	expect_value("SELECT string_agg(id || coalesce(a, ''), ' ' ORDER BY id) FROM i.t", "1 2 3x 4");
@@ -325,7 +325,7 @@ START_TEST(a_snapshot_ahead_of_the_stream_does_not_drop)
 	config.ddl.missing_field = MISSING_DROP;
 	expect_no_error(apply(ID "," A "," N16, "{\"id\":1,\"a\":\"x\",\"n\":1}", "false"));
 	expect_no_error(apply(ID "," A "," N16 "," B, "{\"id\":2,\"a\":\"x\",\"n\":1,\"b\":5}", "incremental"));
-	binding_cache_refresh(bindings);
+	expect_no_error(binding_cache_refresh(bindings, connection));
 	expect_no_error(apply(ID "," A "," N16, "{\"id\":3,\"a\":\"x\",\"n\":1}", "false"));
 	expect_value("SELECT string_agg(id || ' ' || b, ', ' ORDER BY id) FROM i.t", "1 7, 2 5, 3 7");
 }
@@ -341,7 +341,7 @@ static void run_the_statement(struct error *error, const char *type)
 	ck_assert_msg(statement != NULL && strstr(statement, type) != NULL, "%s", error->message);
 	postgres_execute(connection, statement);
 	error_free(error);
-	binding_cache_refresh(bindings);
+	expect_no_error(binding_cache_refresh(bindings, connection));
 }
 
 START_TEST(plain_json_stops_with_the_statement)

@@ -488,7 +488,7 @@ static void expect_refusal(int relation, struct table_rule rule, const char *par
 
 	rule.match = "*";
 	rules[0] = rule;
-	binding_cache_refresh(bindings);
+	expect_no_error(binding_cache_refresh(bindings, connection));
 	begin();
 	add(relation, 'c', NULL, relation == USERS ? "1|a|b|c|5|d" : "1|DE|a");
 	expect_error(try_apply(false), ERROR_TARGET, NULL, part);
@@ -772,7 +772,7 @@ START_TEST(random_changes_under_a_filter)
 	srandom(seed + (unsigned)_i);
 	memset(model, 0, sizeof(model));
 	rules[1].delete_mode = _i < 2 ? DELETE_HARD : DELETE_SOFT;
-	binding_cache_refresh(bindings);
+	expect_no_error(binding_cache_refresh(bindings, connection));
 	for (int batch = 0; batch < 60; batch++) {
 		for (long transactions = 1 + random() % 4; transactions > 0; transactions--) {
 			begin();
