@@ -36,9 +36,11 @@ static char *instance_name(void)
 
 static struct error *fenced_error(const struct config *config, int64_t epoch)
 {
-	return error_new(ERROR_FENCED,
-	                 "stream %s was taken over by another instance (our epoch was %" PRId64 "); only one may run",
-	                 config->stream.name, epoch);
+	return error_new(
+	    ERROR_FENCED,
+	    "stream %s was taken over by another instance, or this session has another server process than "
+	    "the one that claimed the stream (our epoch was %" PRId64 "); only one may run",
+	    config->stream.name, epoch);
 }
 
 static uint64_t result_lsn(const struct pg_result *result, size_t row, size_t column)
@@ -238,6 +240,9 @@ struct error *checkpoint_reclaim(struct pg_connection *connection, const struct 
 	return read_checkpoint(connection, config, checkpoint);
 }
 
+/* A session that a pooler moved to another server process does not hold the stream's lock any more. */
+#define OUR_ROW " WHERE name = $1 AND epoch = $2::bigint AND holder_pid = pg_backend_pid()"
+
 /* $1 stream, $2 epoch, $3 LSN, $4 tx id, $5 µs, $6 cluster, $7 topics, $8 partitions, $9 offsets. */
 static const char SEND_SQL[] =
     "WITH fence AS ("
@@ -245,8 +250,7 @@ static const char SEND_SQL[] =
     " last_tx_id = coalesce($4::bigint, last_tx_id),"
     " source_commit_at = coalesce(timestamptz 'epoch' + $5::bigint * interval '1 microsecond', source_commit_at),"
     " cluster_id = coalesce($6::text, cluster_id),"
-    " applied_at = clock_timestamp(), heartbeat_at = clock_timestamp()"
-    " WHERE name = $1 AND epoch = $2::bigint RETURNING name"
+    " applied_at = clock_timestamp(), heartbeat_at = clock_timestamp()" OUR_ROW " RETURNING name"
     "), moved AS ("
     "INSERT INTO @offsets AS o (stream, topic, partition, next_offset)"
     " SELECT f.name, u.topic, u.partition, u.next_offset"
@@ -380,7 +384,6 @@ struct error *checkpoint_beat(struct pg_connection *connection, const struct con
 	const char *const parameters[2] = {config->stream.name, number.text};
 
 	return update_own_row(connection, config, epoch,
-	                      "UPDATE @stream SET heartbeat_at = clock_timestamp()"
-	                      " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
-	                      2, parameters);
+	                      "UPDATE @stream SET heartbeat_at = clock_timestamp()" OUR_ROW " RETURNING 1", 2,
+	                      parameters);
 }

@@ -3,8 +3,9 @@
  *
  * NOTES
  *   Liveness: the holder of a session advisory lock on the stream is the active instance (stream_lock.h). Safety: the
- *   epoch in the row of `stream` is the fence: each claim raises it, each commit of ours updates the row WHERE epoch =
- *   ours, and one row missing means that somebody else claimed the stream since (ERROR_FENCED; laws 2 and 8). A target
+ *   epoch in the row of `stream` is the fence: each claim raises it, each commit of ours updates the row WHERE epoch and
+ *   the backend's pid are ours, and one row missing means that somebody else claimed the stream since (ERROR_FENCED;
+ *   laws 2 and 8). A target
  *   may go back to before a claim (a promoted standby that was behind): so that the next claim there never gives an
  *   epoch that somebody believes to be his, epochs are not counted but taken from the server's clock, in microseconds.
  *

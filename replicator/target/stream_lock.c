@@ -4,7 +4,8 @@
  * NOTES
  *   The holder is looked up in pg_locks, not in the stream's row: an instance may be stopped between taking the lock
  *   and writing the row. What it does is told by pg_stat_activity: the times of its last statement and state, and the
- *   bytes of its COPY. Time is measured here, on the monotonic clock, from one change of these to the next.
+ *   bytes of its COPY. Time is measured here, on the monotonic clock, from one change of these to the next. With
+ *   track_activities off nothing of that is known, and the session is not ended: a working holder would look the same.
  */
 #include "target/stream_lock.h"
 
@@ -94,7 +95,7 @@ static struct error *look_at_holder(struct pg_connection *connection, const stru
 	*doing = NULL;
 	TRY(pg_query(connection,
 	             "SELECT concat_ws(' ', a.pid, a.query_start, a.state_change, c.bytes_processed)" HOLDER_SESSION
-	             " AND (a.state <> 'active' OR a.wait_event_type = 'Client')",
+	             " AND a.state <> 'disabled' AND (a.state <> 'active' OR a.wait_event_type = 'Client')",
 	             2, parameters, &result));
 	if (pg_result_rows(result) > 0)
 		*doing = memory_copy_text(pg_result_text(result, 0, 0));

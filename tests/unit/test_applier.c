@@ -179,6 +179,17 @@ START_TEST(replaced_instance_commits_nothing)
 }
 END_TEST
 
+/* The row names the server process that holds the stream's lock. */
+START_TEST(another_server_process_commits_nothing)
+{
+	offer_log(1, "1");
+	postgres_execute(side, "UPDATE applier_state.stream SET holder_pid = holder_pid + 1");
+	expect_error(run_all(), ERROR_FENCED, "", "another server process");
+	expect_value("SELECT count(*) FROM applier.log", "0");
+	expect_value("SELECT count(*) FROM applier_state.offsets", "0");
+}
+END_TEST
+
 START_TEST(swapped_unique_values_are_replayed_strictly)
 {
 	struct transaction *rows = transaction_of(1), *swap = transaction_of(2);
@@ -497,6 +508,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, applying_tear_down);
 	tcase_add_test(tests, rows_and_offsets_are_one_transaction);
 	tcase_add_test(tests, replaced_instance_commits_nothing);
+	tcase_add_test(tests, another_server_process_commits_nothing);
 	tcase_add_test(tests, swapped_unique_values_are_replayed_strictly);
 	tcase_add_test(tests, unchanged_value_stays);
 	tcase_add_test(tests, rows_of_a_child_are_left_alone);
