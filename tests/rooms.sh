@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # rooms.sh [ROOT] - checks the one-way rooms of replicator/: each folder includes headers only along the allowed arrows, each
-# library's header stays in its one room, and no function has more than 120 lines. Prints each breach as FILE:LINE.
+# library's header stays in its one room, and no function has more than 120 lines. Files of sql/ are ASCII. Prints each breach
+# as FILE:LINE.
 #
 #   base <- config <- event <- stream, schema <- pg <- target <- check, connect, ops <- cli, main
 set -euo pipefail
@@ -67,6 +68,11 @@ done < <(find . -name '*.c' -print0 | sort -z | xargs -0r awk '
   /^\}/ && start { if (FNR - start - 1 > 120)
                      printf "replicator/%s:%d: a function of %d lines; 120 are the most\n", substr(FILENAME, 3), start, FNR - start - 1
                    start = 0 }')
+
+# A database with another encoding than UTF8 may not know a character.
+while IFS=: read -r file line _; do
+  breach "sql/${file#./}:$line: a character that is not ASCII"
+done < <([ ! -d "$root/sql" ] || { cd "$root/sql" && LC_ALL=C grep -rnP --include='*.sql' '[^\x00-\x7F]' . || true; })
 
 if [ "$breaches" -gt 0 ]; then
   echo "rooms: $breaches breaches" >&2

@@ -35,6 +35,9 @@ expect "libconfig outside of config" 'belongs to config' main.c '#include <libco
 expect "jansson in the target" 'belongs to event' target/a.c '#include <jansson.h>'
 expect "a bare name" 'must be written from' base/a.c '#include "error.h"'
 expect "an unknown room" 'no room misc' misc/a.c '#include "base/error.h"'
+expect "ASCII in SQL" "" ../sql/target/a.sql '-- plain ...'
+expect "not ASCII in SQL" 'sql/target/a.sql:1: a character that is not ASCII' ../sql/target/a.sql '-- not …'
+rm -rf "$tree/sql"
 expect "120 lines" "" base/a.c "$(long_function 120)"
 expect "121 lines" 'base/a.c:2: a function of 121 lines' base/a.c "$(long_function 121)"
 

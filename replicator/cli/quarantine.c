@@ -39,7 +39,7 @@ static struct error *list(struct quarantine_command *command)
 
 	TRY(query(command,
 	          "q.id, q.state, to_char(q.set_aside_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce(q.tx_id::text, '-'),"
-	          " coalesce(q.commit_lsn::text, '-'), jsonb_array_length(q.events->'changes'),"
+	          " coalesce(q.commit_lsn::text, '-'), q.change_count,"
 	          " array_to_string(q.tables, ', '), q.error, coalesce(q.reason, '')",
 	          "true", &rows));
 	if (pg_result_rows(rows) == 0)

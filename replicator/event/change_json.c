@@ -163,7 +163,7 @@ struct error *change_json_write(struct change *const *changes, size_t count, con
 		good = json_array_append_new(list, change_json(changes[i], number, places)) == 0;
 	}
 	free(seen);
-	*text = good ? json_dumps(root, JSON_COMPACT) : NULL;
+	*text = good ? json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	json_decref(root);
 	return *text != NULL ? NULL : error_new(ERROR_EVENT, "a value of the transaction is no UTF-8 text");
 }

@@ -27,7 +27,7 @@ struct change_places {
 	void *context;
 };
 
-/* *json is one line of text, the caller's to free. ERROR_EVENT: a value is no UTF-8. */
+/* *json is one line of ASCII, which every server can store, the caller's to free. ERROR_EVENT: a value is no UTF-8. */
 struct error *change_json_write(struct change *const *changes, size_t count, const struct change_places *places,
                                 char **json);
 

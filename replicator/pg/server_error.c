@@ -97,7 +97,12 @@ static void append_data_exception(struct buffer *text, const char *sqlstate, con
 
 static void append_primary(struct buffer *text, const char *sqlstate, const char *primary)
 {
-	if (starts(sqlstate, "22") && strcmp(sqlstate, "22P04") != 0)
+	/* The server shows the bytes of the character, which belong to a value. */
+	if (strcmp(sqlstate, "22P05") == 0 && strstr(primary, " 0x") != NULL)
+		buffer_append_text(text,
+		                   "a text has a character that the encoding of the database cannot represent; use a "
+		                   "database with ENCODING 'UTF8', or correct or leave out the column");
+	else if (starts(sqlstate, "22") && strcmp(sqlstate, "22P04") != 0)
 		append_data_exception(text, sqlstate, primary);
 	else if (starts(sqlstate, "P0"))
 		buffer_append_text(text,

@@ -370,12 +370,15 @@ struct error *checkpoint_write_state(struct pg_connection *connection, const str
                                      const char *state, const char *error_text)
 {
 	struct number number = number_of(epoch);
-	const char *const parameters[4] = {config->stream.name, number.text, state, error_text};
+	char *storable = state_storable(error_text);
+	const char *const parameters[4] = {config->stream.name, number.text, state, storable};
+	struct error *error = update_own_row(connection, config, epoch,
+	                                     "UPDATE @stream SET state = $3, error = @storable_text($4::bytea),"
+	                                     " heartbeat_at = clock_timestamp()" OUR_ROW " RETURNING 1",
+	                                     4, parameters);
 
-	return update_own_row(connection, config, epoch,
-	                      "UPDATE @stream SET state = $3, error = $4, heartbeat_at = clock_timestamp()"
-	                      " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
-	                      4, parameters);
+	free(storable);
+	return error;
 }
 
 struct error *checkpoint_beat(struct pg_connection *connection, const struct config *config, int64_t epoch)

@@ -4,6 +4,7 @@
 #include "base/lsn.h"
 #include "target/state.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* NULL for null and for a column that the row does not have. */
@@ -107,6 +108,8 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 {
 	char lsn[LSN_TEXT_SIZE];
 	struct number tx_id = number_of((int64_t)transaction->tx_id);
+	char *command = state_storable(row->command), *storable_steps = state_storable(steps);
+	struct error *error;
 	const char *const parameters[11] = {
 	    config->stream.name,
 	    row->kind_name,
@@ -117,17 +120,20 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	    lsn,
 	    tx_id.text,
 	    row->image == NULL ? "null" : row->image,
-	    row->command,
-	    steps,
+	    command,
+	    storable_steps,
 	};
 
 	lsn_format(transaction->commit_lsn, lsn);
-	return state_query(
+	error = state_query(
 	    connection, config,
 	    "INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn,"
 	    " tx_id, image, command, steps) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"
-	    " $7::pg_lsn, $8::bigint, $9::jsonb, $10, $11::text[])",
+	    " $7::pg_lsn, $8::bigint, $9::jsonb, @storable_text($10::bytea), @storable_text($11::bytea)::text[])",
 	    11, parameters, NULL);
+	free(command);
+	free(storable_steps);
+	return error;
 }
 
 struct error *ddl_target_image(struct pg_connection *connection, const struct config *config, enum object_kind kind,

@@ -344,6 +344,9 @@ static struct error *insert(struct quarantine *quarantine, struct pg_connection 
 	struct number first_offset = number_of(first->offset), last_offset;
 	struct buffer keys = {0}, tables = {0};
 	int64_t last = first->offset;
+	struct number count = number_of((int64_t)transaction->change_count);
+	char *text =
+	    state_storable(reason != NULL ? reason->message : "it changes rows of transactions that wait here");
 	char lsn[LSN_TEXT_SIZE];
 	struct error *error;
 
@@ -362,16 +365,17 @@ static struct error *insert(struct quarantine *quarantine, struct pg_connection 
 	                                  last_offset.text,
 	                                  tables.data,
 	                                  reason != NULL ? reason->sqlstate : "",
-	                                  reason != NULL ? reason->message
-	                                                 : "it changes rows of transactions that wait here",
+	                                  text,
 	                                  events,
-	                                  keys.data};
+	                                  keys.data,
+	                                  count.text};
 	error = state_query(connection, quarantine->config,
 	                    "INSERT INTO @quarantine (stream, tx_id, commit_lsn, topic, partition, first_offset,"
-	                    " last_offset, tables, sqlstate, error, events, keys)"
+	                    " last_offset, tables, sqlstate, error, events, keys, change_count)"
 	                    " VALUES ($1, $2::bigint, $3::pg_lsn, $4, $5::int, $6::bigint, $7::bigint, $8::text[],"
-	                    " $9, $10, $11::jsonb, $12::text[])",
+	                    " $9, @storable_text($10::bytea), $11::json, $12::text[], $13::bigint)",
 	                    sizeof(parameters) / sizeof(parameters[0]), parameters, NULL);
+	free(text);
 	buffer_free(&keys);
 	buffer_free(&tables);
 	return error;

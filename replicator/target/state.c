@@ -15,6 +15,18 @@ struct number number_of(int64_t value)
 	return number;
 }
 
+char *state_storable(const char *text)
+{
+	struct buffer hex = {0};
+
+	if (text == NULL)
+		return NULL;
+	buffer_append_text(&hex, "\\x");
+	for (; *text != '\0'; text++)
+		buffer_append_format(&hex, "%02x", (unsigned char)*text);
+	return buffer_steal(&hex);
+}
+
 void state_append_sql(struct buffer *sql, const struct config *config, const char *text)
 {
 	for (const char *at; (at = strchr(text, '@')) != NULL; text = at + 1) {

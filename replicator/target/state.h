@@ -18,6 +18,12 @@ struct number number_of(int64_t value);
 
 void state_append_sql(struct buffer *sql, const struct config *config, const char *text);
 
+/*
+ * A text of ours may have characters that the target's encoding lacks, and then must not fail to be stored. This is the
+ * parameter for @storable_text($n::bytea); NULL for NULL. The caller frees it.
+ */
+char *state_storable(const char *text);
+
 /* pg_query of such a text. */
 struct error *state_query(struct pg_connection *connection, const struct config *config, const char *text,
                           size_t parameter_count, const char *const *parameters, struct pg_result **result);

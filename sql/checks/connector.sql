@@ -50,7 +50,7 @@ SELECT 'problem', format('slot %s has lost WAL that it needs (wal_status lost)',
        format('SELECT pg_drop_replication_slot(%L); the connector then makes a new snapshot', slot_name)
   FROM pg_replication_slots WHERE slot_name = $2 AND wal_status = 'lost'
 UNION ALL
-SELECT 'problem', format('there is no role %s', $1), format('CREATE ROLE %I LOGIN REPLICATION PASSWORD ''…''', $1)
+SELECT 'problem', format('there is no role %s', $1), format('CREATE ROLE %I LOGIN REPLICATION PASSWORD ''...''', $1)
  WHERE NOT EXISTS (SELECT FROM role)
 UNION ALL
 SELECT 'problem', format('role %s may not replicate', rolname), format('ALTER ROLE %I REPLICATION', rolname)
@@ -69,11 +69,11 @@ SELECT 'problem', format('publication %s is not there, and role %s may not make 
    AND NOT has_database_privilege(r.oid, current_database(), 'CREATE')
 UNION ALL
 SELECT 'problem', format('publication %s is not there, and publication.autocreate.mode is disabled', $3),
-       format('CREATE PUBLICATION %I FOR TABLE %s', $3, COALESCE((SELECT string_agg(name, ', ') FROM captured), '…'))
+       format('CREATE PUBLICATION %I FOR TABLE %s', $3, COALESCE((SELECT string_agg(name, ', ') FROM captured), '...'))
   FROM published p WHERE NOT p.exists AND $4 = 'disabled'
 UNION ALL
 SELECT 'problem', format('role %s does not own table %s, so it cannot add it to a publication', r.rolname, c.name),
-       format('as superuser CREATE PUBLICATION %I FOR TABLE … and set publication.autocreate.mode=disabled; '
+       format('as superuser CREATE PUBLICATION %I FOR TABLE ... and set publication.autocreate.mode=disabled; '
               'or make the owner a role that %I is a member of', $3, r.rolname)
   FROM role r, captured c, published p
  WHERE $4 = 'filtered' AND NOT p.exists AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
@@ -99,7 +99,7 @@ SELECT 'problem', format('%s in table.include.list matches no table', p.pattern)
 UNION ALL
 SELECT 'warning', format('table %s has generated columns and a column of the enum %s: at a label that was added or renamed while the '
                          'connector runs, it gives values to wrong columns', c.name, e.name),
-       'ALTER TYPE … ADD VALUE or RENAME VALUE, then `replicator connector restart`, before rows have the label (docs/ddl.md)'
+       'ALTER TYPE ... ADD VALUE or RENAME VALUE, then `replicator connector restart`, before rows have the label (docs/ddl.md)'
   FROM captured c
   CROSS JOIN LATERAL (SELECT DISTINCT format_type(t.oid, NULL) AS name
                         FROM pg_attribute a JOIN pg_type o ON o.oid = a.atttypid JOIN pg_type t ON t.oid IN (o.oid, o.typelem, o.typbasetype)

@@ -9,7 +9,37 @@ CREATE TABLE @schema@.schema_version (
     installed_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Where a stream stands, and who may move it. A commit of ours updates this row WHERE epoch = ours.
+-- The text as far as the server's encoding can represent it: other characters become question marks. For what the daemon
+-- says; a value is never stored so.
+CREATE FUNCTION @schema@.storable_text(utf8 bytea) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    shown text := '';
+    place int := 0;
+    size  int;
+BEGIN
+    BEGIN
+        RETURN convert_from(utf8, 'UTF8');
+    EXCEPTION WHEN untranslatable_character OR character_not_in_repertoire THEN
+        NULL;
+    END;
+    WHILE place < length(utf8) LOOP
+        size := CASE WHEN get_byte(utf8, place) < 192 THEN 1 WHEN get_byte(utf8, place) < 224 THEN 2
+                     WHEN get_byte(utf8, place) < 240 THEN 3 ELSE 4 END;
+        BEGIN
+            shown := shown || convert_from(substr(utf8, place + 1, size), 'UTF8');
+        EXCEPTION WHEN untranslatable_character OR character_not_in_repertoire THEN
+            shown := shown || '?';
+        END;
+        place := place + size;
+    END LOOP;
+    RETURN shown;
+END
+$function$;
+
+-- Where a stream stands, and who may move it. A commit of ours updates this row WHERE epoch and holder_pid are ours.
 CREATE TABLE @schema@.stream (
     name                 text PRIMARY KEY,
     epoch                bigint NOT NULL,                -- raised by each instance that takes the stream over
@@ -77,7 +107,8 @@ CREATE TABLE @schema@.quarantine (
     tables        text[] NOT NULL DEFAULT '{}',
     sqlstate      text NOT NULL DEFAULT '',
     error         text NOT NULL,
-    events        jsonb NOT NULL,
+    events        json NOT NULL,                         -- ASCII: its values may have characters that the server does not know
+    change_count  bigint NOT NULL,
     state         text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'retried', 'skipped')),
     set_aside_at  timestamptz NOT NULL DEFAULT now(),
     resolved_at   timestamptz

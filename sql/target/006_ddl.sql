@@ -2,7 +2,7 @@
 ALTER TABLE @schema@.schema_history
     ADD kind  text NOT NULL DEFAULT 'table',
     ADD tx_id bigint,
-    ADD steps text[] NOT NULL DEFAULT '{}';   -- as executed; `-- ignored: …` by a policy
+    ADD steps text[] NOT NULL DEFAULT '{}';   -- as executed; `-- ignored: ...` by a policy
 DROP INDEX @schema@.schema_history_relid;
 CREATE INDEX schema_history_object ON @schema@.schema_history (stream, kind, relid, id);
 CREATE INDEX schema_history_name ON @schema@.schema_history (stream, kind, schema_name, table_name, id);

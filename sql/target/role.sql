@@ -1,6 +1,6 @@
 -- The role of the daemon in the target, with the least rights that it needs. For psql, as a superuser, in the target database:
 --
---   REPLICATOR_PASSWORD=… psql -d TARGET -v role=replicator -v state=replicator -v schemas=public,commerce -f sql/target/role.sql
+--   REPLICATOR_PASSWORD=... psql -d TARGET -v role=replicator -v state=replicator -v schemas=public,commerce -f sql/target/role.sql
 --
 -- `state` is target.schema, `schemas` those of the replicated tables; each may be run again. The role can write rows of these
 -- tables and its own state tables, and nothing else: it owns no table, makes none, and reads no other schema. What it lacks:

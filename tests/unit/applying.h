@@ -21,7 +21,7 @@ static struct applier *applier;
 static uint32_t partition;
 static int64_t offset;
 
-/* `sql` makes the tables. Whatever a failed test left behind does not count. */
+/* In the database of target.dsn, by default the server's own. `sql` makes the tables. Whatever a failed test left behind does not count. */
 static inline void applying_set_up(struct config *config, const char *sql)
 {
 	struct checkpoint checkpoint;
@@ -29,12 +29,13 @@ static inline void applying_set_up(struct config *config, const char *sql)
 	                           " DROP SCHEMA IF EXISTS %s CASCADE",
 	                           config->target.schema);
 
-	side = postgres_connect();
+	if (config->target.dsn == NULL)
+		config->target.dsn = postgres_dsn();
+	side = postgres_connect_to(config->target.dsn);
 	postgres_execute(side, drop);
 	free(drop);
 	postgres_execute(side, sql);
 	expect_no_error(checkpoint_install_schema(side, config->target.schema));
-	config->target.dsn = postgres_dsn();
 	slab_writer_init(&writer, &account);
 	partitions = partition_list_new();
 	queue = transaction_queue_new(1000, 1 << 20);
