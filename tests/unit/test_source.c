@@ -333,12 +333,12 @@ START_TEST(test_a_new_transaction_below_the_watermark_stops)
 }
 END_TEST
 
-static void produce_in_one_topic(int n)
+static void produce_in_one_topic(int n, int padding)
 {
 	produce(ONE_TOPIC, NULL,
 	        "{\"status\":\"BEGIN\",\"id\":\"%d:%d\",\"event_count\":null,\"data_collections\":null,\"ts_ms\":1}", n,
 	        1000 * n);
-	produce_event(ONE_TOPIC, "users", n, 1, n, 1);
+	produce_event(ONE_TOPIC, "users", n, 1, n, padding);
 	produce(ONE_TOPIC, NULL,
 	        "{\"status\":\"END\",\"id\":\"%d:%d\",\"event_count\":1,\"data_collections\":[{\"data_collection\":"
 	        "\"public.users\",\"event_count\":1}],\"ts_ms\":1}",
@@ -351,17 +351,17 @@ START_TEST(test_repeats_in_one_topic)
 	config.kafka.topic_count = 1;
 	make_topic(ONE_TOPIC);
 	for (int n = 2; n <= 20; n++)
-		produce_in_one_topic(n);
+		produce_in_one_topic(n, 1);
 	produce_flush();
 	start.last_commit_lsn = 20900;
 	start.last_tx_id = 20;
 	remember(ONE_TOPIC, 3 * 19);
 	begin();
 	for (int n = 10; n <= 21; n++)
-		produce_in_one_topic(n);
+		produce_in_one_topic(n, 1);
 	produce_flush();
 	expect_transaction(21, 1);
-	produce_in_one_topic(1);
+	produce_in_one_topic(1, 1);
 	produce_flush();
 	expect_failure(ERROR_GAP, "accept new-slot");
 }
@@ -748,6 +748,49 @@ START_TEST(test_partitions_that_ran_ahead_are_held_back)
 }
 END_TEST
 
+/*
+ * A backlog of ten times the memory after the rows of a snapshot, nearly all of it in one partition: that is held back while
+ * the others are read up to the snapshot's end, which does not wait for it. In one topic nothing is read ahead.
+ */
+START_TEST(test_backlog_after_a_snapshot)
+{
+	const char *users = _i == 0 ? USERS : ONE_TOPIC;
+	bool ended = false;
+
+	config.memory_limit = AHEAD * AHEAD_BYTES / 10;
+	if (_i == 0)
+		make_topics();
+	else
+		make_topic(ONE_TOPIC);
+	topics[0] = ONE_TOPIC;
+	config.kafka.topic_count = _i == 0 ? 0 : 1;
+	produce_snapshot_row(users, "users", "first", 1);
+	produce_snapshot_row(_i == 0 ? ORDERS : ONE_TOPIC, "orders", "last", 1);
+	for (int n = 1; n <= AHEAD; n++) {
+		if (_i == 1) {
+			produce_in_one_topic(n, AHEAD_BYTES);
+			continue;
+		}
+		produce_begin(n);
+		produce_event(USERS, "users", n, 1, n, AHEAD_BYTES);
+		produce_end(n, 1, 0);
+	}
+	produce_flush();
+	begin();
+	while (!ended) {
+		struct transaction *transaction = next_transaction(WAIT_MS);
+
+		ck_assert_ptr_nonnull(transaction);
+		ck_assert_int_eq(transaction->kind, TRANSACTION_SNAPSHOT);
+		ended = transaction->snapshot_ends;
+		transaction_free(transaction);
+	}
+	for (int n = 1; n <= AHEAD; n++)
+		expect_transaction((uint64_t)n, 1);
+	ck_assert_ptr_null(outcome);
+}
+END_TEST
+
 START_TEST(test_transaction_larger_than_memory_goes_on)
 {
 	make_topics();
@@ -908,6 +951,7 @@ int main(void)
 	tcase_add_test(tests, test_refused_fetches_are_tried_again);
 	tcase_add_test(tests, test_lost_connections_are_noticed_by_the_kernel);
 	tcase_add_test(tests, test_partitions_that_ran_ahead_are_held_back);
+	tcase_add_loop_test(tests, test_backlog_after_a_snapshot, 0, 2);
 	tcase_add_test(tests, test_transaction_larger_than_memory_goes_on);
 	tcase_add_test(tests, test_unreachable_broker_is_waited_for);
 	tcase_add_test(tests, test_unknown_property);
