@@ -65,3 +65,66 @@ case_snapshot_upserts() {
   expect_rows items '1 2 3 4 5 6'
   expect_rows other '1 2'
 }
+
+# keep TOPIC: what `put` would send, in a file for each topic.
+keep() { cat >>"$T/kept.$1"; }
+
+# A backlog of ten times memory_limit after the rows of a snapshot. The last row is in `other`, which has few events.
+case_snapshot_backlog() {
+  local tx peak padding file others
+  configure 'memory_limit = "16MB";'
+  padding=$(printf 'x%.0s' {1..2000})
+  (
+    put() { keep "$1"; }
+    { snapshot_row items 500 1 first; snapshot_row items 500 2 true; } | put items
+    snapshot_row other 500 1 last | put other
+    for tx in {6..165}; do
+      [ "$tx" = 6 ] && export PREVIOUS=0 || unset PREVIOUS
+      mark_begin "$tx"
+      events items "$tx" $((tx * 500)) $((tx * 500 + 499)) "$padding" | put items
+      others=0
+      [ $((tx % 40)) -ne 0 ] || others=1
+      [ "$others" = 0 ] || events other "$tx" "$tx" "$tx" few 501 | put other
+      mark_end "$tx" items 500 other "$others"
+    done
+  )
+  for file in "$T"/kept.*; do put "${file##*.}" <"$file"; rm "$file"; done
+  daemon_start
+  await_target 60 'SELECT count(*) FROM items' 80002
+  peak=$(daemon_peak_mb)
+  echo "figure peak memory with a backlog of 160 MB after a snapshot: $peak MB"
+  [ "$peak" -le 112 ] || die "peak memory is $peak MB: more than memory_limit and 96 MB"
+  await_target 10 'SELECT count(*) FROM other' 5
+  [ "$(target_ask 'SELECT count(*) FROM replicator.snapshot_progress WHERE finished_at IS NOT NULL AND last_row')" = 1 ] || die 'the snapshot is not complete'
+}
+
+# Broken off, its partitions read unevenly, then streaming (no_data): it ends, incompletely. Streamed events that are
+# marked as rows of it, as after an interrupted blocking snapshot, stay in their transaction.
+case_snapshot_broken_off() {
+  { snapshot_row items 500 1 first; snapshot_row items 500 2 true; } | put items
+  daemon_start
+  await_target 30 'SELECT count(*) FROM items' 2
+  mark_begin 3
+  { PREVIOUS=1 events items 3 3 4; PREVIOUS=1 events items 3 2 2 changed 3 u; } | sed 's/"snapshot":"false"/"snapshot":"true"/' | put items
+  mark_end 3 items 3
+  await_target 30 'SELECT count(*) FROM items' 4
+  [ "$(target_ask 'SELECT note FROM items WHERE id = 2')" = changed ] || die 'the update is not applied'
+  [ "$(target_ask 'SELECT count(*) || chr(124) || count(finished_at) || chr(124) || bool_or(last_row) FROM replicator.snapshot_progress')" = '1|1|false' ] || die "the snapshot is not broken off: $(target_ask 'TABLE replicator.snapshot_progress')"
+}
+
+# A blocking snapshot interrupts the transaction of its signal, and its rows carry the identity of that event.
+case_snapshot_inside_transaction() {
+  transaction 3 1 2
+  daemon_start
+  await_target 30 'SELECT count(*) FROM items' 2
+  mark_begin 4
+  events items 4 3 3 | put items
+  blocking_row() { snapshot_row items 400000001 "$1" "$2" | sed 's/\[null,/[\\"399999999\\",/; s/"txId":[0-9]*/"txId":4/'; }
+  { blocking_row 1 first; blocking_row 2 true; } | put items
+  await_target 30 "SELECT count(*) FROM items WHERE note = 'snapshot 400000001'" 2
+  blocking_row 7 last | put items
+  await_target 30 'SELECT count(*) FROM replicator.snapshot_progress WHERE finished_at IS NOT NULL AND last_row' 1
+  events items 4 4 4 x 2 | put items
+  mark_end 4 items 2
+  await_target 30 'SELECT count(*) FROM items' 5
+}
