@@ -505,7 +505,7 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 	const struct relation *relation = binding->relation;
 	uint32_t *key = arena_alloc_zeroed(cache->arena, (relation->column_count + 2) * sizeof(*key));
 	enum key_of_place place;
-	bool whole, covered;
+	bool whole, covered, logged;
 
 	for (uint32_t i = 0; i < relation->key_count; i++)
 		for (uint32_t j = 0; j < binding->column_count; j++)
@@ -522,8 +522,10 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 		return NULL;
 	TRY(binding_read_key(connection, cache->config, relation, binding->image, &place));
 	/* The log's image of the table may come after its first rows, in the order of a snapshot. */
-	if (place == KEY_UNKNOWN && !covered && is_key_of_no_row(binding))
-		place = KEY_NONE;
+	if (place == KEY_UNKNOWN && !covered && is_key_of_no_row(binding)) {
+		TRY(binding_is_logged(connection, cache->config, relation, &logged));
+		place = logged ? KEY_UNKNOWN : KEY_NONE;
+	}
 	if (place == KEY_PRIMARY || (place == KEY_NONE && !covered))
 		covered = take_own_key(binding, place, key) || covered;
 	if (covered || (whole && take_primary_within(binding, cache->arena)))
