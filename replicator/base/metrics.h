@@ -29,8 +29,9 @@ enum metric_counter {
 	METRIC_LEFT_OUT_DELETE,
 	METRIC_LEFT_OUT_TRUNCATE,
 	METRIC_LEFT_OUT_MESSAGE,
-	METRIC_DUPLICATES, /* events that came again and were dropped */
-	METRIC_DDL_STEPS,  /* statements of schema changes executed in the target */
+	METRIC_SNAPSHOT_DISCARDED, /* snapshot rows without a key that the table may hold already */
+	METRIC_DUPLICATES,         /* events that came again and were dropped */
+	METRIC_DDL_STEPS,          /* statements of schema changes executed in the target */
 	METRIC_SPILLED_TRANSACTIONS,
 	METRIC_SPILLED_BYTES,
 	METRIC_REGISTRY_AWAY, /* a state: 1 while the schema registry is waited for */

@@ -104,6 +104,8 @@ static struct error *read_position(struct comparison *comparison)
 	TRY(pg_query(comparison->fence, sql, 0, NULL, &result));
 	if (!lsn_parse(pg_result_text(result, 0, 0), &comparison->source_lsn))
 		comparison->source_lsn = UINT64_MAX;
+	if (comparison->began_lsn == 0)
+		comparison->began_lsn = comparison->source_lsn;
 	pg_result_free(result);
 	return NULL;
 }
@@ -402,6 +404,7 @@ struct error *compare_tables(struct comparison *comparison, struct check_tables 
 	int64_t wait_us = comparison->timeout_us < FIRST_WAIT_US ? comparison->timeout_us : FIRST_WAIT_US;
 	int64_t deadline = 0;
 
+	comparison->began_lsn = 0;
 	for (;;) {
 		bool last;
 

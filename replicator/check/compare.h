@@ -28,6 +28,7 @@ struct comparison {
 	bool fenced;         /* the source took the fence; else its next commit is waited for */
 	bool interrupted;    /* a signal asked to leave */
 	uint64_t source_lsn; /* of the last look */
+	uint64_t began_lsn;  /* of the first look of compare_tables */
 };
 
 /* Opens the connections and reads what both servers have in common. `comparison` holds config and options. */

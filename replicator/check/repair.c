@@ -25,7 +25,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_MOST ((size_t)200)
+/*
+ * Rows of a transaction. Without a key each batch reads the whole table on both sides, so it takes more of them; the
+ * bytes of its rows are bounded as well.
+ */
+#define BATCH_KEYED ((size_t)1000)
+#define BATCH_UNKEYED ((size_t)20000)
+#define BATCH_BYTES ((int64_t)16 << 20)
+#define BATCH_LEAST ((size_t)50)
 #define TRIES_MOST 5
 
 struct repair {
@@ -37,14 +44,15 @@ struct repair {
 
 /* One batch: the rows, what the source has for them now, what the target has. */
 struct batch {
-	const struct check_row *rows[BATCH_MOST];
+	const struct check_row *const *rows;
 	size_t count;
 	struct pg_result *source; /* look, look, n, then the columns' texts */
-	struct row_look now[BATCH_MOST];
-	size_t source_row[BATCH_MOST];
-	struct row_look target[BATCH_MOST];
-	bool target_alive[BATCH_MOST];
-	bool by_insert; /* updates are a delete and an insert: unique values change places */
+	struct row_look *now;     /* this and the following: by the number of the row */
+	size_t *source_row;
+	struct row_look *target;
+	bool *target_alive;
+	struct repair_row *chosen; /* for one of the actions */
+	bool by_insert;            /* updates are a delete and an insert: unique values change places */
 };
 
 static struct error *lock_table(struct repair *repair, const struct check_table *table)
@@ -52,7 +60,8 @@ static struct error *lock_table(struct repair *repair, const struct check_table 
 	struct buffer sql = {0};
 	struct error *error;
 
-	buffer_append_text(&sql, "BEGIN; SET LOCAL lock_timeout = '2s'; SET CONSTRAINTS ALL DEFERRED;");
+	buffer_append_text(&sql,
+	                   "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL jit = off; SET CONSTRAINTS ALL DEFERRED;");
 	if (repair->replica)
 		buffer_append_text(&sql, "SET LOCAL session_replication_role = replica;");
 	buffer_append_text(&sql, "LOCK TABLE ");
@@ -175,7 +184,7 @@ static size_t select_rows(const struct check_table *table, const struct batch *b
 /* Deletes first, since they may free values of unique columns; then updates, then inserts. */
 static struct error *write_rows(struct repair *repair, const struct check_table *table, const struct batch *batch)
 {
-	struct repair_row rows[BATCH_MOST];
+	struct repair_row *rows = batch->chosen;
 	size_t count = select_rows(table, batch, ACTION_DELETE, rows);
 
 	TRY(repair_delete(repair->writer, &repair->names, table, rows, count));
@@ -204,9 +213,9 @@ static struct error *try_batch(struct repair *repair, struct check_table *table,
 
 	pg_result_free(batch->source);
 	batch->source = NULL;
-	memset(batch->now, 0, sizeof(batch->now));
-	memset(batch->target, 0, sizeof(batch->target));
-	memset(batch->target_alive, 0, sizeof(batch->target_alive));
+	memset(batch->now, 0, batch->count * sizeof(*batch->now));
+	memset(batch->target, 0, batch->count * sizeof(*batch->target));
+	memset(batch->target_alive, 0, batch->count * sizeof(*batch->target_alive));
 	if (error == NULL)
 		error = read_source(repair, table, batch);
 	if (error == NULL)
@@ -256,20 +265,26 @@ static struct error *repair_batch(struct repair *repair, struct check_table *tab
 static struct error *repair_run(struct repair *repair, struct check_table *table, const struct check_row *const *rows,
                                 size_t count, bool dry_run)
 {
-	struct batch *batch = memory_alloc(sizeof(*batch));
-	struct error *error;
+	struct batch batch = {.rows = rows,
+	                      .count = count,
+	                      .now = memory_alloc(count * sizeof(*batch.now)),
+	                      .source_row = memory_alloc(count * sizeof(*batch.source_row)),
+	                      .target = memory_alloc(count * sizeof(*batch.target)),
+	                      .target_alive = memory_alloc(count * sizeof(*batch.target_alive)),
+	                      .chosen = memory_alloc(count * sizeof(*batch.chosen))};
+	struct error *error = repair_batch(repair, table, &batch, dry_run);
 
-	batch->count = count;
-	memcpy(batch->rows, rows, count * sizeof(*rows));
-	error = repair_batch(repair, table, batch, dry_run);
-	free(batch);
+	free(batch.now);
+	free(batch.source_row);
+	free(batch.target);
+	free(batch.target_alive);
+	free(batch.chosen);
 	if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
 		return error;
 	if (count > 1) { /* one row that is refused shall not keep the others */
 		error_free(error);
-		for (size_t i = 0; i < count; i++)
-			TRY(repair_run(repair, table, rows + i, 1, dry_run));
-		return NULL;
+		TRY(repair_run(repair, table, rows, count / 2, dry_run));
+		return repair_run(repair, table, rows + count / 2, count - count / 2, dry_run);
 	}
 	table->repair.left++;
 	if (table->repair.problem == NULL)
@@ -278,21 +293,50 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 	return NULL;
 }
 
+/* By the average width of the table's rows at the source; what is stored out of line counts. */
+static struct error *choose_batch_size(struct repair *repair, const struct check_table *table, size_t *most)
+{
+	const char *const names[2] = {table->schema, table->name};
+	size_t limit = table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED;
+	int64_t rows = check_rows_of(table, SIDE_SOURCE), bytes, fitting;
+
+	*most = limit;
+	if (rows <= 0) /* no row of it is read */
+		return NULL;
+	TRY(pg_query_integer(
+	    repair->comparison->fence,
+	    "SELECT coalesce(sum(pg_table_size(p.oid)), 0)::bigint FROM pg_class c"
+	    " JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT q.oid FROM pg_class q WHERE"
+	    " q.oid = c.oid OR q.oid IN (SELECT relid FROM pg_partition_tree(c.oid))) p"
+	    " WHERE n.nspname = $1 AND c.relname = $2",
+	    2, names, 0, &bytes));
+	fitting = BATCH_BYTES / (bytes / rows + 1);
+	if (fitting < (int64_t)limit)
+		*most = fitting > (int64_t)BATCH_LEAST ? (size_t)fitting : BATCH_LEAST;
+	return NULL;
+}
+
 static struct error *repair_table(struct repair *repair, struct check_table *table, bool dry_run)
 {
-	const struct check_row *rows[BATCH_MOST];
-	size_t count = 0;
+	const struct check_row **rows;
+	struct error *error = NULL;
+	size_t most = 0, count = 0;
 
-	for (size_t i = 0; i < table->row_count && !signals_stop_requested(); i++) {
+	if (table->row_count == 0)
+		return NULL;
+	TRY(choose_batch_size(repair, table, &most));
+	rows = memory_alloc(most * sizeof(*rows));
+	for (size_t i = 0; error == NULL && i < table->row_count && !signals_stop_requested(); i++) {
 		if (table->rows[i].state == ROW_LASTING)
 			rows[count++] = &table->rows[i];
-		if (count < BATCH_MOST && i + 1 < table->row_count)
+		if (count < most && i + 1 < table->row_count)
 			continue;
 		if (count > 0)
-			TRY(repair_run(repair, table, rows, count, dry_run));
+			error = repair_run(repair, table, rows, count, dry_run);
 		count = 0;
 	}
-	return NULL;
+	free(rows);
+	return error;
 }
 
 struct error *repair_tables(struct comparison *comparison, struct check_tables *tables, bool dry_run)

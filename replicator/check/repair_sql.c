@@ -122,17 +122,24 @@ static void add_keys(struct parameters *parameters, const struct check_table *ta
 	}
 }
 
+static void add_times(struct parameters *parameters, const struct repair_row *rows, size_t count)
+{
+	struct buffer times = {0};
+
+	for (size_t i = 0; i < count; i++)
+		buffer_append_format(&times, "%c%" PRId64, i == 0 ? '{' : ',', rows[i].times);
+	add_parameter(parameters, &times);
+}
+
 /* Without a key: the hashes, and how often each. */
 static void add_hashes(struct parameters *parameters, const struct repair_row *rows, size_t count)
 {
-	struct buffer hashes = {0}, times = {0};
+	struct buffer hashes = {0};
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		buffer_append_format(&hashes, "%c%s", i == 0 ? '{' : ',', rows[i].row->key[0]);
-		buffer_append_format(&times, "%c%" PRId64, i == 0 ? '{' : ',', rows[i].times);
-	}
 	add_parameter(parameters, &hashes);
-	add_parameter(parameters, &times);
+	add_times(parameters, rows, count);
 }
 
 static void add_values(struct parameters *parameters, const struct check_table *table, const struct pg_result *source,
@@ -143,16 +150,15 @@ static void add_values(struct parameters *parameters, const struct check_table *
 
 		if (written(table, i) == NULL)
 			continue;
-		for (size_t r = 0; r < count; r++)
-			for (int64_t time = 0; time < rows[r].times; time++) {
-				const char *text = pg_result_text(source, rows[r].source_row, at);
+		for (size_t r = 0; r < count; r++) {
+			const char *text = pg_result_text(source, rows[r].source_row, at);
 
-				buffer_append_byte(&array, array.length == 0 ? '{' : ',');
-				if (pg_result_is_null(source, rows[r].source_row, at))
-					buffer_append_text(&array, "NULL");
-				else
-					sql_append_array_element(&array, text, strlen(text));
-			}
+			buffer_append_byte(&array, array.length == 0 ? '{' : ',');
+			if (pg_result_is_null(source, rows[r].source_row, at))
+				buffer_append_text(&array, "NULL");
+			else
+				sql_append_array_element(&array, text, strlen(text));
+		}
 		add_parameter(parameters, &array);
 		at++;
 	}
@@ -372,6 +378,10 @@ static struct error *insert_rows(struct pg_connection *target, const struct repa
 	buffer_append_format(&sql, ") OVERRIDING SYSTEM VALUE SELECT %s FROM ", values.data);
 	append_values(&sql, table, 1);
 	add_values(&parameters, table, source, rows, count);
+	if (table->key == NULL) { /* equal rows travel once */
+		add_times(&parameters, rows, count);
+		buffer_append_format(&sql, ", generate_series(1, ($%zu::bigint[])[v.n::int])", parameters.count);
+	}
 	error = run(target, &sql, &parameters);
 	buffer_free(&sql);
 	buffer_free(&values);

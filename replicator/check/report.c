@@ -186,11 +186,10 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 			        table->label, table->kept);
 		print_rows(report, table, arena, out);
 		print_suspects(report, table, arena, out);
-		if (table->rewritten)
+		if (table->unverified != NULL)
 			fprintf(out,
-			        "%s: a schema change at the source rewrote it without row events; `replicator table "
-			        "resync` (or --repair) fetches its rows\n",
-			        table->label);
+			        "%s: unverified (%s) until `replicator table resync %s`, or --repair, finds it equal\n",
+			        table->label, table->unverified, table->label);
 		print_repair(report, table, out);
 	}
 	if (tables->uncaptured != NULL)

@@ -35,7 +35,7 @@ struct resync {
 	const char *schema;
 	const char *table;
 	const char *name; /* schema.table */
-	bool keyed;       /* the connector takes no snapshot of a table without a primary key */
+	bool snapshot;    /* the connector takes none of a table without a primary key */
 	struct pg_connection *source;
 };
 
@@ -51,13 +51,15 @@ static struct error *check_table(struct resync *resync)
 	if (found == 0)
 		return error_new(ERROR_CONFIGURATION, "%s: there is no table %s", pg_description(resync->source),
 		                 resync->name);
+	if (!resync->snapshot)
+		return NULL;
 	TRY(pg_query_integer(
 	    resync->source,
 	    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	    "  JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE n.nspname = $1 AND c.relname = $2",
 	    2, names, 0, &found));
-	resync->keyed = found > 0;
-	if (!resync->keyed)
+	resync->snapshot = found > 0;
+	if (!resync->snapshot)
 		return NULL;
 	TRY(pg_query_integer(resync->source, "SELECT (to_regclass('replicator.signal') IS NOT NULL)::int", 0, NULL, 0,
 	                     &found));
@@ -133,11 +135,15 @@ static struct error *await_snapshot(struct resync *resync)
 	return NULL;
 }
 
-struct error *resync_table(const struct config *config, const char *schema, const char *table, int64_t timeout_us,
-                           FILE *out, enum exit_code *code)
+struct error *resync_table(const struct config *config, const char *schema, const char *table, bool compare_only,
+                           int64_t timeout_us, FILE *out, enum exit_code *code)
 {
 	char *name = memory_format("%s.%s", schema, table);
-	struct resync resync = {.config = config, .schema = schema, .table = table, .name = name};
+	struct resync resync = {.config = config,
+	                        .schema = schema,
+	                        .table = table,
+	                        .name = name,
+	                        .snapshot = !compare_only};
 	const char *patterns[1] = {name};
 	const struct verify_options options = {.patterns = patterns,
 	                                       .pattern_count = 1,
@@ -151,7 +157,7 @@ struct error *resync_table(const struct config *config, const char *schema, cons
 	*code = EXIT_UNCHECKED;
 	if (error == NULL)
 		error = check_table(&resync);
-	if (error == NULL && resync.keyed)
+	if (error == NULL && resync.snapshot)
 		error = await_snapshot(&resync);
 	if (error == NULL)
 		error = verify_pair(config, &options, out, code);

@@ -24,6 +24,13 @@ static struct error *select_marks(struct pg_connection *target, const struct con
 	return error;
 }
 
+static const char *copy_text(struct arena *arena, const struct pg_result *result, size_t column)
+{
+	const char *text = pg_result_text(result, 0, column);
+
+	return arena_copy(arena, text, strlen(text));
+}
+
 static struct error *read_table(struct pg_connection *target, const struct config *config, struct arena *arena,
                                 struct check_table *table)
 {
@@ -38,8 +45,12 @@ static struct error *read_table(struct pg_connection *target, const struct confi
 		table->suspects[i] = arena_copy(arena, key, strlen(key));
 	}
 	pg_result_free(result);
-	TRY(select_marks(target, config, table, "marked_at", "rewritten", &result));
-	table->rewritten = pg_result_rows(result) > 0;
+	TRY(select_marks(target, config, table, "reason, marked_at AT TIME ZONE 'UTC'", "unverified", &result));
+	table->unverified = table->marked_at = NULL;
+	if (pg_result_rows(result) > 0) {
+		table->unverified = copy_text(arena, result, 0);
+		table->marked_at = copy_text(arena, result, 1);
+	}
 	pg_result_free(result);
 	return NULL;
 }
@@ -61,18 +72,37 @@ struct error *suspects_read(struct pg_connection *target, const struct config *c
 	return NULL;
 }
 
-static struct error *clear(struct pg_connection *target, const struct config *config, const char *lsn,
-                           const struct check_table *table, const char *marks)
+static struct error *clear_suspects(struct pg_connection *target, const struct config *config, const char *lsn,
+                                    const struct check_table *table)
 {
 	const char *const parameters[4] = {config->stream.name, table->schema, table->name, lsn};
 	struct buffer sql = {0};
 	struct error *error;
 
 	buffer_append_text(&sql, "DELETE FROM ");
-	sql_append_qualified(&sql, config->target.schema, marks);
+	sql_append_qualified(&sql, config->target.schema, "suspect");
 	buffer_append_text(&sql,
 	                   " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND commit_lsn <= $4::pg_lsn");
 	error = pg_query(target, sql.data, 4, parameters, NULL);
+	buffer_free(&sql);
+	return error;
+}
+
+static struct error *clear_unverified(struct pg_connection *target, const struct config *config, const char *lsn,
+                                      const struct check_table *table)
+{
+	const char *const parameters[5] = {config->stream.name, table->schema, table->name, lsn, table->marked_at};
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "DELETE FROM ");
+	sql_append_qualified(&sql, config->target.schema, "unverified");
+	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND lsn <= $4::pg_lsn"
+	                         " AND marked_at AT TIME ZONE 'UTC' = $5::timestamp"
+	                         " AND coalesce((SELECT p.finished_at IS NOT NULL FROM ");
+	sql_append_qualified(&sql, config->target.schema, "snapshot_progress");
+	buffer_append_text(&sql, " p WHERE p.stream = $1 ORDER BY p.started_at DESC LIMIT 1), true)");
+	error = pg_query(target, sql.data, 5, parameters, NULL);
 	buffer_free(&sql);
 	return error;
 }
@@ -89,9 +119,9 @@ struct error *suspects_clear(struct pg_connection *target, const struct config *
 		if (table->verdict != VERDICT_IN_SYNC)
 			continue;
 		if (table->suspect_count > 0)
-			TRY(clear(target, config, passed, table, "suspect"));
-		if (table->rewritten)
-			TRY(clear(target, config, passed, table, "rewritten"));
+			TRY(clear_suspects(target, config, passed, table));
+		if (table->unverified != NULL)
+			TRY(clear_unverified(target, config, passed, table));
 	}
 	return NULL;
 }

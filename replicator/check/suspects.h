@@ -1,6 +1,12 @@
 /*
  * suspects.h - what the target's state notes as not known: rows whose values the connector lost (target/suspect.h), and
- * tables that a schema change rewrote at the source without row events (target/ddl.c). Thread: one.
+ * tables that may differ as a whole (target/unverified.h).
+ *
+ * NOTES
+ *   A comparison proves what was marked before it began, and nothing of what happened since. So the marks are read
+ *   before the comparison, and only these very marks are removed after it: one that was set again meanwhile stays.
+ *
+ * Thread: one.
  */
 #ifndef REPLICATOR_CHECK_SUSPECTS_H
 #define REPLICATOR_CHECK_SUSPECTS_H
@@ -8,13 +14,17 @@
 #include "check/compare.h"
 
 /*
- * Fills table->suspects and table->rewritten. Where the state cannot be read there are none. Errors: the connection is
+ * Fills table->suspects, table->unverified and table->marked_at. Where the state cannot be read there are none. Errors: the connection is
  * lost.
  */
 struct error *suspects_read(struct pg_connection *target, const struct config *config, struct arena *arena,
                             struct check_tables *tables);
 
-/* Of the tables that were found in sync: what was marked up to `lsn` is known again. */
+/*
+ * Removes the marks that suspects_read found, of the tables that were found in sync since: those that were set at or
+ * below `lsn`, the source's position at the first look. Tables stay unverified while a snapshot of the connector is
+ * open.
+ */
 struct error *suspects_clear(struct pg_connection *target, const struct config *config, uint64_t lsn,
                              const struct check_tables *tables);
 

@@ -97,8 +97,9 @@ struct check_table {
 	bool narrowed;         /* rows are all that differ; false: only buckets are known, or the list was cut */
 	const char **suspects; /* keys ("id=5") of rows that the stream marked: the connector lost their values */
 	size_t suspect_count;
-	bool rewritten; /* the source rewrote it without row events, and the stream marked it */
-	int64_t kept;   /* rows that a rule keeps in the target although the source deleted them */
+	/* Why the stream marked it as unverified, NULL: it did not; and when, as text, to know the mark again. */
+	const char *unverified, *marked_at;
+	int64_t kept; /* rows that a rule keeps in the target although the source deleted them */
 	enum verdict verdict;
 	const char *reason; /* in the arena, or NULL */
 	struct {

@@ -53,8 +53,8 @@ static struct error *read_snapshot(struct pg_connection *target, const struct co
 
 	buffer_append_text(&sql, "SELECT p.rows, (SELECT count(*) FROM ");
 	sql_append_qualified(&sql, config->target.schema, "captured_table");
-	buffer_append_text(&sql, " c WHERE c.stream = p.stream AND c.generation_tx_id = p.generation_tx_id"
-	                         " AND c.generation_lsn = p.generation_lsn) FROM (SELECT * FROM ");
+	buffer_append_text(&sql, " c WHERE c.stream = p.stream AND c.snapshot_tx_id = p.snapshot_tx_id"
+	                         " AND c.snapshot_lsn = p.snapshot_lsn) FROM (SELECT * FROM ");
 	sql_append_qualified(&sql, config->target.schema, "snapshot_progress");
 	buffer_append_text(&sql, " WHERE stream = $1 ORDER BY started_at DESC LIMIT 1) p WHERE p.finished_at IS NULL");
 	error = read_state(target, config, &sql, &result);

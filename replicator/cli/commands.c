@@ -56,14 +56,15 @@ const struct command commands[] = {
      "Mind Kafka's retention: what it removes meanwhile is missing.",
      command_pause},
     {"resume", "", "let a paused stream go on", NULL, command_resume},
-    {"table", "add|resync TABLE [--timeout SECONDS]",
+    {"table", "add TABLE | resync TABLE [--compare-only] [--timeout SECONDS]",
      "one table joins the stream, or is read anew, with the stream running",
      "add     captures TABLE (schema.table) of the source: makes it in the target, adds it to publication and include\n"
      "        list of the connector, which restarts, and has its rows read\n"
      "resync  asks the connector for an incremental snapshot of TABLE, then compares the table and repairs what still\n"
      "        differs: rows that the source does not have are removed\n"
+     "--compare-only  with resync: no snapshot; the comparison alone finds and repairs what differs\n"
      "--timeout SECONDS  how long the stream and the connector are waited for (60)\n"
-     "Exit codes as check_target's. Both need `init source`.",
+     "Exit codes as check_target's. Both need `init source`, except resync --compare-only.",
      command_table},
     {"wait", "--lsn LSN [--timeout SECONDS]", "wait until the target shows what the source had committed at LSN",
      "Read your writes: take the position at the source after the commit (SELECT pg_current_wal_insert_lsn()).\n"

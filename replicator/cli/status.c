@@ -28,14 +28,16 @@
 #define DAEMON_TIMEOUT_MS 1000
 #define WATCH_MS 2000
 #define WATCH_STEP_MS 100
+#define UNVERIFIED_SHOWN 10
 
 struct status {
-	struct pg_result *stream;    /* one row of the query below, or none: the stream has not run yet */
-	struct pg_result *offsets;   /* topic, partition, next_offset */
-	struct pg_result *snapshots; /* the newest first */
-	char *source_lsn;            /* of the source now, or NULL */
-	char *source_problem;        /* why not, or NULL */
-	json_t *daemon;              /* its own word (/status.json), where it is reached, or NULL */
+	struct pg_result *stream;     /* one row of the query below, or none: the stream has not run yet */
+	struct pg_result *offsets;    /* topic, partition, next_offset */
+	struct pg_result *snapshots;  /* the newest first */
+	struct pg_result *unverified; /* schema, table, reason, discarded rows */
+	char *source_lsn;             /* of the source now, or NULL */
+	char *source_problem;         /* why not, or NULL */
+	json_t *daemon;               /* its own word (/status.json), where it is reached, or NULL */
 };
 
 /* Columns of the stream's row, in the order of the query. */
@@ -57,7 +59,6 @@ enum {
 	PAUSED_AT,
 	PAUSED_BY,
 	SUSPECT_ROWS,
-	REWRITTEN, /* names, or NULL */
 };
 
 static struct error *query_state(struct pg_connection *connection, const struct config *config, const char *columns,
@@ -98,11 +99,7 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	                             " to_char(s.paused_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
 	                             " s.paused_by, (SELECT count(*) FROM ");
 	sql_append_qualified(&columns, config->target.schema, "suspect");
-	buffer_append_text(&columns, " u WHERE u.stream = s.name),"
-	                             " (SELECT string_agg(w.schema_name || '.' || w.table_name, ', ' ORDER BY "
-	                             "w.schema_name, w.table_name) FROM ");
-	sql_append_qualified(&columns, config->target.schema, "rewritten");
-	buffer_append_text(&columns, " w WHERE w.stream = s.name)");
+	buffer_append_text(&columns, " u WHERE u.stream = s.name)");
 	error = query_state(connection, config, columns.data, "stream", "s.name = $1", &status->stream);
 	buffer_free(&columns);
 	return error;
@@ -114,8 +111,10 @@ static struct error *read_target(struct pg_connection *connection, const struct 
 	TRY(read_stream(connection, config, status));
 	TRY(query_state(connection, config, "s.topic, s.partition, s.next_offset", "offsets",
 	                "s.stream = $1 ORDER BY s.topic, s.partition", &status->offsets));
+	TRY(query_state(connection, config, "s.schema_name, s.table_name, s.reason, s.discarded_rows", "unverified",
+	                "s.stream = $1 ORDER BY s.schema_name, s.table_name", &status->unverified));
 	return query_state(connection, config,
-	                   "s.generation_tx_id, s.generation_lsn, s.rows,"
+	                   "s.snapshot_tx_id, s.snapshot_lsn, s.rows,"
 	                   " to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
 	                   " to_char(s.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
 	                   "snapshot_progress", "s.stream = $1 ORDER BY s.started_at DESC LIMIT 5", &status->snapshots);
@@ -269,18 +268,61 @@ static void print_daemon(const struct status *status)
 		       (double)json_integer_value(json_object_get(slot, "retained_bytes")) / 1e6);
 }
 
-static void print_rewritten(const struct status *status)
+static bool is_excluded(const struct config *config, const struct status *status, size_t row)
+{
+	return config_table_rule(config, pg_result_text(status->unverified, row, 0),
+	                         pg_result_text(status->unverified, row, 1))
+	    ->exclude;
+}
+
+static size_t count_unverified(const struct config *config, const struct status *status)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < pg_result_rows(status->unverified); i++)
+		count += !is_excluded(config, status, i);
+	return count;
+}
+
+static void print_unverified_tables(const struct config *config, const struct status *status)
+{
+	size_t shown = 0, left = count_unverified(config, status);
+
+	for (size_t i = 0; left > 0 && shown < UNVERIFIED_SHOWN; i++) {
+		if (is_excluded(config, status, i))
+			continue;
+		printf("    %s.%s (%s", pg_result_text(status->unverified, i, 0),
+		       pg_result_text(status->unverified, i, 1), pg_result_text(status->unverified, i, 2));
+		if (pg_result_integer(status->unverified, i, 3) > 0)
+			printf("; %s snapshot rows without a key were discarded",
+			       pg_result_text(status->unverified, i, 3));
+		printf("): `replicator table resync %s.%s`\n", pg_result_text(status->unverified, i, 0),
+		       pg_result_text(status->unverified, i, 1));
+		shown++;
+		left--;
+	}
+	if (left > 0)
+		printf("    and %zu more (--json lists all)\n", left);
+}
+
+/* Tables that may differ from the source's, the command that settles each, and what the daemon does about them. */
+static void print_unverified(const struct config *config, const struct status *status)
 {
 	const json_t *resync = json_object_get(status->daemon, "resync");
 	const char *table = json_string_value(json_object_get(resync, "table"));
 	const char *problem = json_string_value(json_object_get(resync, "problem"));
+	size_t count = count_unverified(config, status);
 
-	printf("  rewritten     %s: not in sync until `replicator table resync`", stream_text(status, REWRITTEN));
+	if (count == 0)
+		return;
+	printf("  unverified    %zu table%s may differ from the source%s", count, count == 1 ? "" : "s",
+	       config->source.dsn == NULL ? "; set source.dsn, then run:" : "");
 	if (table != NULL)
 		printf("; the daemon resyncs %s now", table);
 	else if (problem != NULL)
 		printf("; the daemon tried: %s", problem);
 	putchar('\n');
+	print_unverified_tables(config, status);
 }
 
 static void print_offsets(const struct status *status)
@@ -331,8 +373,7 @@ static void print_text(const struct config *config, const struct status *status)
 	if (pg_result_integer(status->stream, 0, SUSPECT_ROWS) > 0)
 		printf("  suspect       %s rows whose values the connector lost: check_target --repair fetches them\n",
 		       stream_text(status, SUSPECT_ROWS));
-	if (!pg_result_is_null(status->stream, 0, REWRITTEN))
-		print_rewritten(status);
+	print_unverified(config, status);
 	if (!pg_result_is_null(status->stream, 0, INSTANCE))
 		printf("  instance      %s, epoch %s, last sign of life %s s ago\n", stream_text(status, INSTANCE),
 		       stream_text(status, EPOCH), stream_text(status, HEARTBEAT_AGE));
@@ -389,6 +430,25 @@ static json_t *snapshots_json(const struct status *status)
 	return list;
 }
 
+static json_t *unverified_json(const struct config *config, const struct status *status)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < pg_result_rows(status->unverified); i++) {
+		json_t *entry;
+
+		if (is_excluded(config, status, i))
+			continue;
+		entry = json_object();
+		json_object_set_new(entry, "schema", text_of(status->unverified, i, 0));
+		json_object_set_new(entry, "table", text_of(status->unverified, i, 1));
+		json_object_set_new(entry, "reason", text_of(status->unverified, i, 2));
+		json_object_set_new(entry, "discarded_rows", integer_of(status->unverified, i, 3));
+		json_array_append_new(list, entry);
+	}
+	return list;
+}
+
 static void add_lag_json(json_t *root, const struct status *status)
 {
 	int64_t bytes = lag_bytes(status);
@@ -419,7 +479,6 @@ static void add_stream_json(json_t *root, const struct status *status)
 	add_lag_json(root, status);
 	json_object_set_new(root, "quarantined", integer_of(status->stream, 0, QUARANTINED));
 	json_object_set_new(root, "suspect_rows", integer_of(status->stream, 0, SUSPECT_ROWS));
-	json_object_set_new(root, "rewritten_tables", text_of(status->stream, 0, REWRITTEN));
 	json_object_set_new(root, "instance", text_of(status->stream, 0, INSTANCE));
 	json_object_set_new(root, "epoch", integer_of(status->stream, 0, EPOCH));
 	json_object_set_new(root, "heartbeat_age_seconds", number_of(status->stream, 0, HEARTBEAT_AGE));
@@ -436,6 +495,7 @@ static void print_json(const struct config *config, const struct status *status)
 	else
 		add_stream_json(root, status);
 	json_object_set_new(root, "snapshots", snapshots_json(status));
+	json_object_set_new(root, "unverified", unverified_json(config, status));
 	json_object_set_new(root, "offsets", offsets_json(status));
 	json_object_set_new(root, "daemon", status->daemon == NULL ? json_null() : json_incref(status->daemon));
 	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
@@ -466,6 +526,7 @@ static int show_status(const struct config *config, bool json)
 	pg_result_free(status.stream);
 	pg_result_free(status.offsets);
 	pg_result_free(status.snapshots);
+	pg_result_free(status.unverified);
 	free(status.source_lsn);
 	free(status.source_problem);
 	json_decref(status.daemon);

@@ -28,8 +28,8 @@ static bool split_name(char *name, struct table_request *request)
 static struct error *table_resync(const struct table_request *request, int *code)
 {
 	enum exit_code verdict = EXIT_UNCHECKED;
-	struct error *error =
-	    resync_table(request->config, request->schema, request->table, request->timeout_us, stdout, &verdict);
+	struct error *error = resync_table(request->config, request->schema, request->table, request->compare_only,
+	                                   request->timeout_us, stdout, &verdict);
 
 	*code = (int)verdict;
 	return error;
@@ -62,9 +62,11 @@ static int run_verb(const struct table_verb *verb, struct table_request *request
 int command_table(const struct invocation *invocation)
 {
 	const char *table = NULL, *timeout = "60";
-	const struct command_option options[] = {{"--timeout", NULL, &timeout}, {0}};
-	struct invocation rest = *invocation;
 	struct table_request request = {0};
+	const struct command_option options[] = {{"--timeout", NULL, &timeout},
+	                                         {"--compare-only", &request.compare_only, NULL},
+	                                         {0}};
+	struct invocation rest = *invocation;
 	const struct table_verb *verb = NULL;
 	struct config *config;
 	char *name;
@@ -81,9 +83,11 @@ int command_table(const struct invocation *invocation)
 	rest.argument_count--;
 	if (!command_parse(&rest, options, &table))
 		return EXIT_UNCHECKED;
-	if (table == NULL || !command_parse_timeout(timeout, &request.timeout_us)) {
+	if (table == NULL || !command_parse_timeout(timeout, &request.timeout_us) ||
+	    (request.compare_only && verb->run != table_resync)) {
 		command_usage_error(invocation->command,
-		                    "table %s takes the name of a table, and --timeout in whole seconds", verb->name);
+		                    "table %s takes the name of a table, and --timeout in whole seconds%s", verb->name,
+		                    verb->run == table_resync ? "; or --compare-only" : "");
 		return EXIT_UNCHECKED;
 	}
 	config = command_load_config(invocation);

@@ -8,6 +8,7 @@ struct table_request {
 	const struct config *config;
 	const char *schema;
 	const char *table;
+	bool compare_only;  /* of a resync: without a snapshot by the connector */
 	int64_t timeout_us; /* of waiting: for the stream, for the connector */
 };
 

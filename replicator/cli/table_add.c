@@ -320,8 +320,8 @@ struct error *table_add(const struct table_request *request, int *code)
 	json_decref(add.settings);
 	pg_disconnect(add.source);
 	if (error == NULL)
-		error = resync_table(request->config, request->schema, request->table, request->timeout_us, stdout,
-		                     &verdict);
+		error = resync_table(request->config, request->schema, request->table, false, request->timeout_us,
+		                     stdout, &verdict);
 	*code = (int)verdict;
 	buffer_free(&name);
 	return error;

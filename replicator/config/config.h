@@ -25,7 +25,6 @@ enum transactions_mode {
 	TRANSACTIONS_ON, /* provide.transaction.metadata: whole source transactions */
 	TRANSACTIONS_OFF /* events of one txId in one partition stay together; atomicity over tables is not promised */
 };
-enum resnapshot_mode { RESNAPSHOT_REPLACE, RESNAPSHOT_UPSERT };
 enum delete_mode { DELETE_HARD, DELETE_SOFT, DELETE_IGNORE };
 enum truncate_mode { TRUNCATE_APPLY, TRUNCATE_SOFT, TRUNCATE_IGNORE };
 enum on_error_mode { ON_ERROR_STOP, ON_ERROR_QUARANTINE };
@@ -101,7 +100,6 @@ struct config {
 	struct {
 		const char *name; /* of the stream in the target's state tables; also Kafka's group.id for lag tools */
 		enum transactions_mode transactions;
-		enum resnapshot_mode resnapshot;
 		enum on_error_mode on_error;
 		enum messages_mode messages;
 		int64_t holder_timeout_ms;

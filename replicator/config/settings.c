@@ -19,9 +19,6 @@
 static const struct setting_choice transactions_choices[] = {{"on", TRANSACTIONS_ON},
                                                              {"off", TRANSACTIONS_OFF},
                                                              {NULL, 0}};
-static const struct setting_choice resnapshot_choices[] = {{"replace", RESNAPSHOT_REPLACE},
-                                                           {"upsert", RESNAPSHOT_UPSERT},
-                                                           {NULL, 0}};
 static const struct setting_choice on_error_choices[] = {{"stop", ON_ERROR_STOP},
                                                          {"quarantine", ON_ERROR_QUARANTINE},
                                                          {NULL, 0}};
@@ -116,13 +113,6 @@ const struct setting settings[] = {
                     "provide.transaction.metadata=true. off: only consecutive events of one transaction in one\n"
                     "partition stay together; a reader of the target can then see parts of a transaction. What a\n"
                     "restarted connector sends again is applied again: tables without a key have such rows twice."},
-    {.key = "resnapshot",
-     .type = SETTING_CHOICE,
-     FIELD(stream.resnapshot),
-     .initial = "replace",
-     .choices = resnapshot_choices,
-     .description = "What a new snapshot of the connector does with rows of the target that it does not contain.\n"
-                    "replace: they are removed when it ends. upsert: they stay."},
     {.key = "on_error",
      .type = SETTING_CHOICE,
      FIELD(stream.on_error),
@@ -471,9 +461,9 @@ const struct setting settings[] = {
      FIELD(supervision.resync),
      .initial = "true",
      .description =
-         "Whether a table whose rows a schema change rewrote at the source without row events (docs/ddl.md) is\n"
-         "resynced by itself, as by `replicator table resync`: one at a time, again when that fails. It takes\n"
-         "source.dsn. false: the table is not in sync until you do it."},
+         "Whether the daemon resyncs unverified tables (docs/operations.md) automatically, as `replicator table\n"
+         "resync` does: one at a time, and again after a pause when that fails. It takes source.dsn. false: such a\n"
+         "table may differ from the source until you run the command."},
 
     {.key = "masking.salt_file",
      .type = SETTING_TEXT,

@@ -105,6 +105,7 @@ struct change {
 	uint32_t bytes;               /* of memory that this change holds, for accounting */
 	uint8_t operation;            /* enum change_operation */
 	uint8_t snapshot;             /* enum snapshot_mark */
+	bool discarded;               /* a snapshot row that must not be written (target/snapshot.h) */
 };
 
 struct collection_count {

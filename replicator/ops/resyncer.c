@@ -20,6 +20,7 @@
 /* A table that is marked. */
 struct candidate {
 	char name[TABLE_NAME_SIZE];
+	enum unverified_reason reason;
 	int64_t not_before_us;
 	struct retry retry;
 	bool marked; /* still, at this look */
@@ -160,7 +161,7 @@ static void look_at_process(struct resyncer *resyncer, int64_t now_us)
 	end_process(resyncer);
 }
 
-static struct error *read_marks(struct resyncer *resyncer, struct rewritten *marks)
+static struct error *read_marks(struct resyncer *resyncer, struct unverified *marks)
 {
 	if (resyncer->target != NULL && pg_is_broken(resyncer->target)) {
 		pg_disconnect(resyncer->target);
@@ -168,28 +169,29 @@ static struct error *read_marks(struct resyncer *resyncer, struct rewritten *mar
 	}
 	if (resyncer->target == NULL)
 		TRY(pg_connect(resyncer->config->target.dsn, "replicator supervision", &resyncer->target));
-	return rewritten_read(resyncer->target, resyncer->config, marks);
+	return unverified_read(resyncer->target, resyncer->config, marks);
 }
 
 /* The candidates are the marked tables, with what is known of them. */
-static void update_candidates(struct resyncer *resyncer, const struct rewritten *marks)
+static void update_candidates(struct resyncer *resyncer, const struct unverified *marks)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < resyncer->candidate_count; i++)
 		resyncer->candidates[i].marked = false;
 	for (size_t i = 0; i < marks->count; i++) {
-		struct candidate *candidate = find_candidate(resyncer, marks->names[i]);
+		struct candidate *candidate = find_candidate(resyncer, marks->tables[i].name);
 
 		if (candidate == NULL) {
 			resyncer->candidates =
 			    memory_grow(resyncer->candidates, resyncer->candidate_count + 1, sizeof(*candidate));
 			candidate = &resyncer->candidates[resyncer->candidate_count++];
 			*candidate = (struct candidate){0};
-			memcpy(candidate->name, marks->names[i], sizeof(candidate->name));
+			memcpy(candidate->name, marks->tables[i].name, sizeof(candidate->name));
 			retry_init(&candidate->retry, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
 		}
 		candidate->marked = true;
+		candidate->reason = marks->tables[i].reason;
 	}
 	for (size_t i = 0; i < resyncer->candidate_count; i++)
 		if (resyncer->candidates[i].marked)
@@ -212,10 +214,26 @@ static const struct candidate *choose(const struct resyncer *resyncer, int64_t n
 	return chosen;
 }
 
-static void begin(struct resyncer *resyncer, const char *table, int64_t now_us)
+static const char *const reasons[] = {
+    [UNVERIFIED_REWRITTEN] = "a schema change rewrote it without row events",
+    [UNVERIFIED_SNAPSHOT] = "a snapshot does not show which rows the source no longer has",
+    [UNVERIFIED_MISSING_ROW] = "a change found no row",
+};
+
+/* The values of a rewritten table come with an incremental snapshot; else most rows are equal, and a comparison will do. */
+static void begin(struct resyncer *resyncer, const struct candidate *candidate, int64_t now_us)
 {
-	const char *const arguments[] = {"replicator",           "table",     "resync",         table, "-c",
-	                                 resyncer->config->file, "--timeout", STREAM_TIMEOUT_S, NULL};
+	const char *table = candidate->name;
+	const char *const arguments[] = {"replicator",
+	                                 "table",
+	                                 "resync",
+	                                 table,
+	                                 "-c",
+	                                 resyncer->config->file,
+	                                 "--timeout",
+	                                 STREAM_TIMEOUT_S,
+	                                 candidate->reason == UNVERIFIED_REWRITTEN ? NULL : "--compare-only",
+	                                 NULL};
 	struct error *error = process_start(arguments, &resyncer->process);
 
 	if (error != NULL) {
@@ -229,11 +247,11 @@ static void begin(struct resyncer *resyncer, const char *table, int64_t now_us)
 	resyncer->state.runs++;
 	memcpy(resyncer->table, table, sizeof(resyncer->table));
 	memcpy(resyncer->state.table, table, sizeof(resyncer->state.table));
-	log_info("table %s was rewritten at the source without row events: its resync begins", table);
+	log_info("table %s is unverified (%s): its resync begins", table, reasons[candidate->reason]);
 }
 
 /* The next table, when its time has come. */
-static void look_at_marks(struct resyncer *resyncer, const struct rewritten *marks, int64_t now_us)
+static void look_at_marks(struct resyncer *resyncer, const struct unverified *marks, int64_t now_us)
 {
 	const struct candidate *next;
 
@@ -242,18 +260,18 @@ static void look_at_marks(struct resyncer *resyncer, const struct rewritten *mar
 	resyncer->state.tables = (unsigned)marks->count;
 	if (marks->count == 0)
 		set_problem(resyncer, "");
-	if (!resyncer->config->supervision.resync || marks->paused || resyncer->process != NULL)
+	if (!resyncer->config->supervision.resync || marks->paused || marks->snapshot_open || resyncer->process != NULL)
 		return;
 	next = choose(resyncer, now_us);
 	if (next != NULL && resyncer->config->source.dsn == NULL)
-		set_problem(resyncer, "source.dsn is not set: the rows cannot be read again");
+		set_problem(resyncer, "source.dsn is not set: the daemon cannot compare the table with the source");
 	else if (next != NULL)
-		begin(resyncer, next->name, now_us);
+		begin(resyncer, next, now_us);
 }
 
 void resyncer_look(struct resyncer *resyncer, bool active, int64_t now_us, struct resync_state *state)
 {
-	struct rewritten marks = {0};
+	struct unverified marks = {0};
 	struct error *error;
 
 	if (!active) {
@@ -268,8 +286,8 @@ void resyncer_look(struct resyncer *resyncer, bool active, int64_t now_us, struc
 	else
 		resyncer->state.known = false;
 	if (error != NULL)
-		log_debug("the target does not tell which tables were rewritten: %s", error->message);
+		log_debug("could not read which tables are unverified: %s", error->message);
 	error_free(error);
-	rewritten_free(&marks);
+	unverified_free(&marks);
 	*state = resyncer->state;
 }

@@ -1,10 +1,10 @@
 /*
- * resyncer.h - tables that were rewritten at the source without row events are resynced without being asked for: part
- * of the supervision (watch.h).
+ * resyncer.h - resyncs the tables that are unverified (target/unverified.h) automatically: part of the supervision
+ * (watch.h).
  *
  * NOTES
- *   Each marked table gets its `replicator table resync`, in a process of its own, one at a time, while this instance
- *   is the active one and the stream is not paused. What fails is tried again after some seconds, then twice as
+ *   Each of them gets its `replicator table resync`, in a process of its own, one at a time, while this instance is the
+ *   active one, the stream is not paused and no snapshot of the connector is open. What fails is tried again after some seconds, then twice as
  *   long, up to an hour: each try reads the table at the source. The process ends with the daemon, and when another
  *   instance takes over.
  *
@@ -14,11 +14,11 @@
 #define REPLICATOR_OPS_RESYNCER_H
 
 #include "config/config.h"
-#include "target/rewritten.h"
+#include "target/unverified.h"
 
 struct resync_state {
 	bool known;                  /* the target answered */
-	unsigned tables;             /* that are marked */
+	unsigned tables;             /* that are unverified */
 	char table[TABLE_NAME_SIZE]; /* the one that is being resynced, or "" */
 	uint64_t runs;               /* begun since the start */
 	uint64_t failures;

@@ -60,9 +60,8 @@ static void print_stream(const struct ops_view *view, struct buffer *text)
 	one(text, PREFIX "batches_total", "counter", "Target transactions committed.", (double)applier->batches);
 	one(text, PREFIX "strict_batches_total", "counter", "Transactions replayed change by change.",
 	    (double)applier->strict_batches);
-	one(text, PREFIX "deletes_missing_total", "counter",
-	    "Deletes, and updates of tables without a key, of rows that were not there.",
-	    (double)applier->deletes_missing);
+	one(text, PREFIX "rows_missing_total", "counter", "Updates and deletes that found no row in the target.",
+	    (double)applier->rows_missing);
 	one(text, PREFIX "ignored_total", "counter", "Changes left out by a rule of the user.",
 	    (double)applier->ignored);
 	one(text, PREFIX "quarantined_total", "counter", "Transactions set aside since the start.",
@@ -104,8 +103,8 @@ static void print_watch(const struct ops_view *view, struct buffer *text)
 		    (double)watch->connector.restarts);
 	}
 	if (watch->resync.known) {
-		one(text, PREFIX "rewritten_tables", "gauge",
-		    "Tables that were rewritten at the source without row events and are not in sync.",
+		one(text, PREFIX "unverified_tables", "gauge",
+		    "Tables of which a comparison has not yet shown that they equal the source's.",
 		    watch->resync.tables);
 		one(text, PREFIX "resync_running", "gauge", "1 while such a table is resynced.",
 		    watch->resync.table[0] != '\0');

@@ -25,6 +25,7 @@
 #define FIRST_PAUSE_US INT64_C(5000000)
 #define LONGEST_PAUSE_US INT64_C(300000000)
 #define FORGIVEN_AFTER_US INT64_C(900000000)
+#define RESYNC_STEP_MS 250
 
 struct watch {
 	const struct config *config;
@@ -266,7 +267,7 @@ static void look_at_retention(struct watch *watch, int64_t now)
 	error_free(error);
 }
 
-static void look_at_rewritten(struct watch *watch, int64_t now)
+static void look_at_unverified(struct watch *watch, int64_t now)
 {
 	bool active;
 
@@ -276,15 +277,22 @@ static void look_at_rewritten(struct watch *watch, int64_t now)
 	resyncer_look(watch->resyncer, active, now, &watch->next.resync);
 }
 
-/* True: time for another look. False: stop. */
-static bool wait_for_next(struct watch *watch)
+static void publish(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->state = watch->next;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+/* False: stop. */
+static bool wait_ms(struct watch *watch, int64_t ms)
 {
 	struct timespec until;
 	bool stop;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += watch->config->supervision.interval_ms / 1000;
-	until.tv_nsec += watch->config->supervision.interval_ms % 1000 * 1000000;
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
@@ -295,6 +303,29 @@ static bool wait_for_next(struct watch *watch)
 	stop = watch->stop;
 	pthread_mutex_unlock(&watch->lock);
 	return !stop;
+}
+
+/*
+ * True: time for another look. False: stop. After a snapshot many tables may be unverified: while one is resynced the
+ * next one does not wait for the interval.
+ */
+static bool wait_for_next(struct watch *watch)
+{
+	int64_t left_ms = watch->config->supervision.interval_ms;
+
+	while (left_ms > 0) {
+		int64_t step_ms =
+		    watch->next.resync.table[0] != '\0' && left_ms > RESYNC_STEP_MS ? RESYNC_STEP_MS : left_ms;
+
+		if (!wait_ms(watch, step_ms))
+			return false;
+		left_ms -= step_ms;
+		if (left_ms > 0) {
+			look_at_unverified(watch, clock_monotonic_us());
+			publish(watch);
+		}
+	}
+	return true;
 }
 
 static void *watch_main(void *argument)
@@ -308,11 +339,9 @@ static void *watch_main(void *argument)
 		look_at_slot(watch);
 		look_at_sizes(watch);
 		look_at_retention(watch, now);
-		look_at_rewritten(watch, now);
+		look_at_unverified(watch, now);
 		watch->next.looked_us = now;
-		pthread_mutex_lock(&watch->lock);
-		watch->state = watch->next;
-		pthread_mutex_unlock(&watch->lock);
+		publish(watch);
 	} while (wait_for_next(watch));
 	pg_disconnect(watch->source);
 	resyncer_free(watch->resyncer);

@@ -1,6 +1,6 @@
 /*
  * watch.h - supervision: looks at the connector and its slot from time to time, restarts what failed of the connector,
- * and has tables resynced that were rewritten at the source.
+ * and has unverified tables resynced.
  *
  * NOTES
  *   The daemon does its work without knowing of the connector; whether events still come is another question, and this
@@ -14,7 +14,7 @@
  *   hour in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the
  *   source.
  *
- *   Tables that were rewritten without row events are resynced (resyncer.h), by the active instance.
+ *   The active instance has unverified tables resynced (resyncer.h), one after the other.
  *
  * Thread: a thread of its own; watch_read from any.
  */

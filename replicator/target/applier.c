@@ -33,7 +33,7 @@
 
 struct error *applier_set_session(struct applier *applier)
 {
-	generation_forget(applier->generation);
+	snapshot_forget(applier->snapshot);
 	return session_set_up(applier->connection, applier->config, applier->bindings);
 }
 
@@ -57,7 +57,8 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 	applier->partitions = partitions;
 	applier->queue = queue;
 	applier->bindings = binding_cache_new(config);
-	applier->generation = generation_new(config);
+	applier->snapshot = snapshot_new(config);
+	applier->missing = missing_new(config);
 	applier->plan = plan_new();
 	applier->sender = row_sender_new();
 	applier->quarantine = quarantine_new(config);
@@ -81,7 +82,8 @@ void applier_free(struct applier *applier)
 	quarantine_free(applier->quarantine);
 	row_sender_free(applier->sender);
 	plan_free(applier->plan);
-	generation_free(applier->generation);
+	missing_free(applier->missing);
+	snapshot_free(applier->snapshot);
 	binding_cache_free(applier->bindings);
 	pg_disconnect(applier->connection);
 	free(applier->positions);
@@ -109,7 +111,7 @@ struct applier_state applier_state(const struct applier *applier)
 	    .batches = atomic_load(&applier->state.batches),
 	    .strict_batches = atomic_load(&applier->state.strict_batches),
 	    .retries = atomic_load(&applier->state.retries),
-	    .deletes_missing = atomic_load(&applier->state.deletes_missing),
+	    .rows_missing = atomic_load(&applier->state.rows_missing),
 	    .ignored = atomic_load(&applier->state.ignored),
 	    .quarantined = atomic_load(&applier->state.quarantined),
 	    .last_commit_lsn = atomic_load(&applier->state.last_commit_lsn),
@@ -118,6 +120,11 @@ struct applier_state applier_state(const struct applier *applier)
 	    .troubled = atomic_load(&applier->state.troubled),
 	    .paused = atomic_load(&applier->state.paused),
 	};
+}
+
+static bool has_snapshot(const struct transaction *transaction)
+{
+	return transaction->snapshot.lsn != 0 || transaction->snapshot.tx_id != 0;
 }
 
 /* The checkpoint counts the rows of each snapshot: a batch holds rows of one, and ends where that snapshot ends. */
@@ -129,7 +136,7 @@ static size_t same_snapshot_run(const struct transaction *first, size_t count)
 		run++;
 		if (first->snapshot_ends)
 			break;
-		if (first->next != NULL && first->snapshot.lsn != 0 && first->next->snapshot.lsn != 0 &&
+		if (first->next != NULL && has_snapshot(first) && has_snapshot(first->next) &&
 		    (first->next->snapshot.lsn != first->snapshot.lsn ||
 		     first->next->snapshot.tx_id != first->snapshot.tx_id))
 			break;
@@ -179,7 +186,7 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 		if (error == NULL && count > 0)
 			error = apply_piece(applier, piece, strictly, ddl, parking, counts);
 		if (error == NULL)
-			error = generation_note(applier->generation, applier->connection, applier->bindings, piece);
+			error = snapshot_note(applier->snapshot, applier->connection, piece);
 		transaction_free(piece);
 		TRY(error);
 		if (count == 0)
@@ -192,7 +199,7 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 /* A transaction that lies in a file: piece by piece, committed as one. */
 static struct error *apply_large(struct applier *applier, const struct transaction *large, bool strictly)
 {
-	struct batch_counts counts = {0};
+	struct batch_counts counts = {.missing = applier->missing};
 	struct parking *parking;
 	struct error *error;
 	struct ddl *ddl;
@@ -209,14 +216,24 @@ static struct error *apply_large(struct applier *applier, const struct transacti
 	return NULL;
 }
 
+/* Before the rows are written: what snapshot rows among them mean for their tables. */
+static struct error *prepare(struct applier *applier, const struct transaction *first, size_t count,
+                             struct batch_counts *counts, bool *changed)
+{
+	return snapshot_prepare(applier->snapshot, applier->connection, applier->bindings, first, count,
+	                        &counts->discarded, changed);
+}
+
 static struct error *apply_strictly(struct applier *applier, const struct transaction *transaction)
 {
-	struct batch_counts counts = {0};
+	struct batch_counts counts = {.missing = applier->missing};
+	bool changed;
 
 	atomic_fetch_add(&applier->state.strict_batches, 1);
 	if (transaction->spill != NULL)
 		return apply_large(applier, transaction, true);
 	TRY(applier_begin(applier));
+	TRY(prepare(applier, transaction, 1, &counts, &changed));
 	TRY(batch_apply_strictly(applier->sender, applier->connection, applier->bindings, applier->partitions,
 	                         transaction, &counts));
 	TRY(applier_commit(applier, transaction, 1));
@@ -248,11 +265,22 @@ static struct transaction *join(struct transaction *first, struct transaction *r
 	return first;
 }
 
+/* Plans the first `run` transactions alone. */
+static struct error *plan_run(struct applier *applier, struct transaction *first, size_t run, size_t *covered)
+{
+	struct transaction *rest = cut_behind(first, run);
+	struct error *error = plan_build(applier->plan, applier->bindings, applier->connection, first, covered);
+
+	join(first, rest);
+	return error;
+}
+
 /* As many as can go set-wise; *applied 0: the first must go strictly. */
 static struct error *apply_planned(struct applier *applier, struct transaction *first, size_t *applied)
 {
-	struct batch_counts counts = {0};
+	struct batch_counts counts = {.missing = applier->missing};
 	size_t covered;
+	bool changed;
 	size_t run;
 
 	*applied = 0;
@@ -263,17 +291,16 @@ static struct error *apply_planned(struct applier *applier, struct transaction *
 	}
 	TRY(plan_build(applier->plan, applier->bindings, applier->connection, first, &covered));
 	run = same_snapshot_run(first, covered);
-	if (run < covered) {
-		struct transaction *rest = cut_behind(first, run); /* plan just these */
-		struct error *error =
-		    plan_build(applier->plan, applier->bindings, applier->connection, first, &covered);
-
-		join(first, rest);
-		TRY(error);
-	}
+	if (run < covered)
+		TRY(plan_run(applier, first, run, &covered));
 	if (covered == 0)
 		return NULL;
 	TRY(applier_begin(applier));
+	TRY(prepare(applier, first, covered, &counts, &changed));
+	if (changed)
+		TRY(plan_run(applier, first, covered, &covered));
+	if (covered == 0)
+		return applier_roll_back(applier);
 	TRY(batch_apply_plan(applier->sender, applier->connection, applier->plan, applier->bindings, &counts));
 	TRY(applier_commit(applier, first, covered));
 	applier_count(applier, first, covered, &counts);
@@ -288,7 +315,9 @@ static struct error *set_aside(struct applier *applier, const struct transaction
                                const struct error *reason)
 {
 	struct batch_counts counts = {0};
+	bool changed;
 
+	TRY(prepare(applier, transaction, 1, &counts, &changed));
 	TRY(quarantine_put(applier->quarantine, applier->connection, applier->bindings, applier->partitions,
 	                   transaction, reason));
 	TRY(applier_commit(applier, transaction, 1));

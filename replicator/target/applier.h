@@ -50,9 +50,9 @@ struct applier_state {
 	uint64_t batches;
 	uint64_t strict_batches; /* replayed change by change */
 	uint64_t retries;
-	uint64_t deletes_missing; /* deletes of rows that were not there */
-	uint64_t ignored;         /* changes left out by a rule of the user */
-	uint64_t quarantined;     /* transactions set aside */
+	uint64_t rows_missing; /* updates and deletes that found no row */
+	uint64_t ignored;      /* changes left out by a rule of the user */
+	uint64_t quarantined;  /* transactions set aside */
 	uint64_t last_commit_lsn;
 	int64_t last_source_us;    /* when the source committed the last applied transaction; 0 unknown */
 	int64_t pending_source_us; /* likewise the oldest one that is being applied; 0: none is */

@@ -23,7 +23,7 @@ static void collect_update(struct applier *applier, const struct transaction *fi
 			update->last_tx_id = first->tx_id;
 			update->source_us = first->source_us;
 		}
-		if (first->snapshot.lsn != 0 && !first->snapshot_late) {
+		if (!first->snapshot_late && (first->snapshot.lsn != 0 || first->snapshot.tx_id != 0)) {
 			update->snapshot = first->snapshot;
 			update->snapshot_open = !first->snapshot_ends;
 			update->snapshot_last_row = update->snapshot_last_row || first->snapshot_last_row;
@@ -87,15 +87,34 @@ static void note_confirmed(struct applier *applier, const struct checkpoint_upda
 	}
 }
 
-/* What goes with the rows: the tables of snapshots, what a snapshot did not contain, the operator's word. */
+/* Position at the source of what the transactions contain. */
+static uint64_t last_lsn(const struct transaction *first, size_t count)
+{
+	uint64_t lsn = 0;
+
+	for (; count > 0; count--, first = first->next) {
+		const struct change *last =
+		    first->changes != NULL && first->change_count > 0 ? first->changes[first->change_count - 1] : NULL;
+
+		if (first->commit_lsn > lsn)
+			lsn = first->commit_lsn;
+		if (last != NULL && last->lsn > lsn)
+			lsn = last->lsn;
+	}
+	return lsn;
+}
+
+/* What is written with the rows: tables that the stream wrote, unverified tables, the use of the acceptance. */
 static struct error *finish_rows(struct applier *applier, const struct transaction *first, size_t count)
 {
 	bool accepted = false;
 
+	TRY(missing_finish(applier->missing, applier->connection, last_lsn(first, count)));
+
 	for (; count > 0; count--, first = first->next) {
-		TRY(generation_note(applier->generation, applier->connection, applier->bindings, first));
-		if (first->snapshot_ends)
-			TRY(generation_sweep(applier->generation, applier->connection, &first->snapshot));
+		TRY(snapshot_note(applier->snapshot, applier->connection, first));
+		if (first->snapshot_ends && first->snapshot_complete)
+			TRY(snapshot_complete(applier->snapshot, applier->connection, &first->snapshot));
 		accepted = accepted || first->accepted;
 	}
 	if (!accepted || applier->accepted_id == 0)
@@ -141,7 +160,7 @@ struct error *applier_commit(struct applier *applier, const struct transaction *
 struct error *applier_roll_back(struct applier *applier)
 {
 	applier->commit_sent = false;
-	generation_forget(applier->generation);
+	snapshot_forget(applier->snapshot);
 	return pg_execute(applier->connection, "ROLLBACK");
 }
 
@@ -153,8 +172,9 @@ void applier_count(struct applier *applier, const struct transaction *first, siz
 	int64_t source_us = 0;
 
 	atomic_fetch_add(&applier->state.batches, 1);
-	atomic_fetch_add(&applier->state.deletes_missing, counts->deletes_missing);
+	atomic_fetch_add(&applier->state.rows_missing, counts->rows_missing);
 	atomic_fetch_add(&applier->state.ignored, counts->ignored);
+	metric_add(METRIC_SNAPSHOT_DISCARDED, counts->discarded);
 	for (size_t i = 0; i < count; i++, first = first->next) {
 		rows += first->change_count;
 		if (first->kind != TRANSACTION_STREAMED)
@@ -179,5 +199,6 @@ void applier_count(struct applier *applier, const struct transaction *first, siz
 
 struct error *applier_begin(struct applier *applier)
 {
+	missing_begin(applier->missing);
 	return pg_execute(applier->connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
 }

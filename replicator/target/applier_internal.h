@@ -15,8 +15,9 @@
 #include "target/applier.h"
 #include "target/batch.h"
 #include "target/checkpoint.h"
-#include "target/generation.h"
+#include "target/missing.h"
 #include "target/quarantine.h"
+#include "target/snapshot.h"
 
 #include <stdatomic.h>
 
@@ -29,7 +30,8 @@ struct applier {
 	struct plan *plan;
 	struct row_sender *sender;
 	struct quarantine *quarantine;
-	struct generation *generation;
+	struct snapshot *snapshot;
+	struct missing *missing;
 	int64_t epoch;
 	int64_t accepted_id; /* of the operator's word at the start; 0: none */
 	char *cluster_id;
@@ -43,7 +45,7 @@ struct applier {
 	int64_t last_look_us; /* at the operator's word */
 	struct retry retry;
 	struct {
-		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, deletes_missing, ignored,
+		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, rows_missing, ignored,
 		    quarantined, last_commit_lsn;
 		atomic_int_fast64_t last_source_us, pending_source_us;
 		atomic_bool troubled, paused;

@@ -49,10 +49,13 @@ static void take_answer(void *context, size_t number, uint64_t rows)
 
 	if (rows == expected->rows)
 		return;
-	if (expected->demand == EXACTLY || rows > expected->rows)
+	if (expected->demand == EXACTLY || rows > expected->rows) {
 		run->broken = expected->binding;
-	else if (expected->demand == MISSING_COUNTED && !expected->binding->filters) /* it was outside of the filter */
-		run->counts->deletes_missing += expected->rows - rows;
+	} else if (expected->demand == MISSING_COUNTED &&
+	           !expected->binding->filters) { /* it was outside of the filter */
+		run->counts->rows_missing += expected->rows - rows;
+		missing_note(run->counts->missing, expected->binding, true, expected->rows - rows);
+	}
 }
 
 static struct error *finish_run(struct run *run, struct pg_connection *connection, struct error *sent)

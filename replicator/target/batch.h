@@ -6,13 +6,16 @@
 #define REPLICATOR_TARGET_BATCH_H
 
 #include "stream/partition.h"
+#include "target/missing.h"
 #include "target/parking.h"
 #include "target/plan.h"
 #include "target/rows.h"
 
 struct batch_counts {
-	uint64_t deletes_missing;
+	uint64_t rows_missing; /* updates and deletes that found no row */
 	uint64_t ignored;
+	uint64_t discarded;      /* snapshot rows that were not written (snapshot.h) */
+	struct missing *missing; /* where they are noted, or NULL */
 };
 
 /* ERROR_CONSTRAINT when the server did not do what was planned: roll back and replay strictly. */

@@ -62,7 +62,6 @@ struct binding {
 	const char *deleted_at;
 	unsigned rank;       /* tables that it refers to have lower ones */
 	unsigned copy_pause; /* batches for which inserts go by upsert: a COPY met a row that was there */
-	bool missing_noted;  /* of a table without a key: the log has that a row was not found */
 	uint32_t number;     /* 0, 1, 2…: an index for arrays of the users */
 	/*
 	 * The first binding of the cache that writes each row as this one does: partitions, or tables of several schemas,

@@ -57,11 +57,11 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	struct pg_result *result = NULL;
 
 	TRY(state_query(connection, config,
-	                "SELECT s.cluster_id, s.last_commit_lsn, s.last_tx_id, p.generation_tx_id, p.generation_lsn,"
-	                "       (p.generation_tx_id IS NOT NULL AND p.finished_at IS NULL)::int, p.last_row::int"
+	                "SELECT s.cluster_id, s.last_commit_lsn, s.last_tx_id, p.snapshot_tx_id, p.snapshot_lsn,"
+	                "       (p.snapshot_tx_id IS NOT NULL AND p.finished_at IS NULL)::int, p.last_row::int"
 	                "  FROM @stream s LEFT JOIN LATERAL"
 	                "       (SELECT * FROM @snapshot_progress p WHERE p.stream = s.name"
-	                "         ORDER BY p.started_at DESC, p.generation_lsn DESC LIMIT 1) p ON true"
+	                "         ORDER BY p.started_at DESC, p.snapshot_lsn DESC LIMIT 1) p ON true"
 	                " WHERE s.name = $1",
 	                1, parameters, &result));
 	if (pg_result_rows(result) == 0) {
@@ -258,14 +258,14 @@ static const char SEND_SQL[] =
     " ON CONFLICT (stream, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"
     ")";
 
-/* $10, $11 generation, $12 rows, $13 open, $14 last row. */
+/* $10, $11 snapshot, $12 rows, $13 open, $14 last row. */
 static const char SEND_SNAPSHOT_SQL[] =
-    ", generation AS ("
-    "INSERT INTO @snapshot_progress AS p (stream, generation_tx_id, generation_lsn, rows, started_at, finished_at,"
+    ", progress AS ("
+    "INSERT INTO @snapshot_progress AS p (stream, snapshot_tx_id, snapshot_lsn, rows, started_at, finished_at,"
     " last_row)"
     " SELECT f.name, $10::bigint, $11::pg_lsn, $12::bigint, clock_timestamp(),"
     " CASE WHEN $13::boolean THEN NULL ELSE clock_timestamp() END, $14::boolean FROM fence f"
-    " ON CONFLICT (stream, generation_tx_id, generation_lsn) DO UPDATE SET rows = p.rows + excluded.rows,"
+    " ON CONFLICT (stream, snapshot_tx_id, snapshot_lsn) DO UPDATE SET rows = p.rows + excluded.rows,"
     " finished_at = coalesce(p.finished_at, excluded.finished_at), last_row = p.last_row OR excluded.last_row"
     ")";
 
@@ -321,14 +321,14 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 {
 	struct number epoch = number_of(update->epoch), tx_id = number_of((int64_t)update->last_tx_id);
 	struct number source_us = number_of(update->source_us), rows = number_of((int64_t)update->snapshot_rows);
-	struct number generation_tx_id = number_of((int64_t)update->snapshot.tx_id);
-	char lsn[LSN_TEXT_SIZE], generation_lsn[LSN_TEXT_SIZE];
+	struct number snapshot_tx_id = number_of((int64_t)update->snapshot.tx_id);
+	char lsn[LSN_TEXT_SIZE], snapshot_lsn[LSN_TEXT_SIZE];
 	struct buffer arrays[3] = {{0}, {0}, {0}};
 	bool snapshot = has_snapshot(update);
 	struct error *error;
 
 	lsn_format(update->last_commit_lsn, lsn);
-	lsn_format(update->snapshot.lsn, generation_lsn);
+	lsn_format(update->snapshot.lsn, snapshot_lsn);
 	append_positions(partitions, update, arrays);
 	const char *const parameters[14] = {
 	    config->stream.name,
@@ -340,8 +340,8 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	    arrays[0].data,
 	    arrays[1].data,
 	    arrays[2].data,
-	    generation_tx_id.text,
-	    generation_lsn,
+	    snapshot_tx_id.text,
+	    snapshot_lsn,
 	    rows.text,
 	    update->snapshot_open ? "t" : "f",
 	    update->snapshot_last_row ? "t" : "f",

@@ -2,7 +2,9 @@
 #include "target/ddl_log.h"
 
 #include "base/lsn.h"
+#include "base/memory.h"
 #include "target/state.h"
+#include "target/unverified.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,29 +149,37 @@ struct error *ddl_target_image(struct pg_connection *connection, const struct co
 struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct config *config,
                                  const struct ddl_row *row, const struct transaction *transaction)
 {
-	char lsn[LSN_TEXT_SIZE];
-	const char *const parameters[4] = {config->stream.name, row->name.schema, row->name.name, lsn};
+	return unverified_mark(connection, config, row->name.schema, row->name.name, UNVERIFIED_REWRITTEN,
+	                       transaction->commit_lsn, 0, NULL);
+}
 
-	lsn_format(transaction->commit_lsn, lsn);
-	return state_query(connection, config,
-	                   "INSERT INTO @rewritten (stream, schema_name, table_name, commit_lsn)"
-	                   " VALUES ($1, $2, $3, $4::pg_lsn) ON CONFLICT (stream, schema_name, table_name)"
-	                   " DO UPDATE SET commit_lsn = excluded.commit_lsn, marked_at = now()",
-	                   4, parameters, NULL);
+/* The row of one table of the state that belongs to the source's table `from`. */
+static struct error *move_row(struct pg_connection *connection, const struct config *config, const char *state_table,
+                              const struct object_name *from, const struct object_name *to)
+{
+	const char *const parameters[5] = {config->stream.name, from->schema, from->name,
+	                                   to == NULL ? NULL : to->schema, to == NULL ? NULL : to->name};
+	char *sql = to == NULL
+	                ? memory_format("DELETE FROM @%s WHERE stream = $1 AND schema_name = $2 AND table_name = $3",
+	                                state_table)
+	                : memory_format("UPDATE @%s SET schema_name = $4, table_name = $5"
+	                                " WHERE stream = $1 AND schema_name = $2 AND table_name = $3",
+	                                state_table);
+	struct error *error = state_query(connection, config, sql, to == NULL ? 3 : 5, parameters, NULL);
+
+	free(sql);
+	return error;
 }
 
 struct error *ddl_mark_move(struct pg_connection *connection, const struct config *config,
                             const struct object_name *from, const struct object_name *to)
 {
-	const char *const parameters[5] = {config->stream.name, from->schema, from->name,
-	                                   to == NULL ? NULL : to->schema, to == NULL ? NULL : to->name};
+	static const char *const state_tables[] = {"unverified", "captured_table"};
 
-	if (to == NULL)
-		return state_query(connection, config,
-		                   "DELETE FROM @rewritten WHERE stream = $1 AND schema_name = $2 AND table_name = $3",
-		                   3, parameters, NULL);
-	return state_query(connection, config,
-	                   "UPDATE @rewritten SET schema_name = $4, table_name = $5"
-	                   " WHERE stream = $1 AND schema_name = $2 AND table_name = $3",
-	                   5, parameters, NULL);
+	for (size_t i = 0; i < sizeof(state_tables) / sizeof(state_tables[0]); i++) {
+		if (to != NULL) /* of a table that had the new name before */
+			TRY(move_row(connection, config, state_tables[i], to, NULL));
+		TRY(move_row(connection, config, state_tables[i], from, to));
+	}
+	return NULL;
 }

@@ -44,7 +44,7 @@ struct error *ddl_target_image(struct pg_connection *connection, const struct co
 struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct config *config,
                                  const struct ddl_row *row, const struct transaction *transaction);
 
-/* The mark goes along with the table's name. `to` NULL: the table is gone, and its mark with it. */
+/* What is known of the table under its name moves to the new name. `to` NULL: the table was dropped. */
 struct error *ddl_mark_move(struct pg_connection *connection, const struct config *config,
                             const struct object_name *from, const struct object_name *to);
 

@@ -61,6 +61,7 @@ static struct error *move_later(const struct strict *strict, struct binding *bin
 	TRY(strict_remove_row(strict, binding, old, old->before, &found));
 	if (from.values != NULL)
 		return parking_put(strict, binding, new->after, &from);
+	strict_note_missing(strict, binding, old->before);
 	TRY(parking_end_key(strict, binding, new->after));
 	return strict_write_admitted(strict, binding, new, false);
 }

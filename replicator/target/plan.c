@@ -352,7 +352,7 @@ static struct error *may_fold(struct binding_cache *cache, struct pg_connection 
 		const struct change *change = transaction->changes[i];
 		struct binding *binding;
 
-		if (change->operation == CHANGE_MESSAGE)
+		if (change->operation == CHANGE_MESSAGE || change->discarded)
 			continue;
 		if (change->operation == CHANGE_TRUNCATE || change->other_key != NULL || ddl_is_log(change->relation)) {
 			*may = false;
@@ -395,6 +395,8 @@ static bool fold_transaction(struct plan *plan, struct binding_cache *cache, str
 			add_message(plan, change);
 			continue;
 		}
+		if (change->discarded)
+			continue;
 		error = find_binding(cache, connection, change->relation, &binding);
 		if (error != NULL || !fold_change(plan, binding, change)) {
 			error_free(

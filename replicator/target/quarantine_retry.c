@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "event/change_json.h"
 #include "target/batch.h"
+#include "target/snapshot.h"
 #include "target/session.h"
 #include "target/state.h"
 
@@ -23,6 +24,8 @@ struct retry_run {
 	struct binding_cache *bindings;
 	struct row_sender *sender;
 	struct partition_list *partitions;
+	struct snapshot *snapshot;
+	struct missing *missing;
 	struct slab_account account;
 	struct slab_writer writer;
 };
@@ -50,6 +53,7 @@ static struct error *read_transaction(struct retry_run *run, const char *events,
 
 	TRY(change_json_read(events, &places, arena, &run->writer, &changes, &count));
 	*transaction = transaction_new(TRANSACTION_STREAMED);
+	(*transaction)->snapshot_late = true; /* snapshot rows, should it hold any, are older than the target */
 	for (size_t i = 0; i < count; i++)
 		transaction_add_change(*transaction, changes[i]);
 	return NULL;
@@ -57,14 +61,22 @@ static struct error *read_transaction(struct retry_run *run, const char *events,
 
 static struct error *apply(struct retry_run *run, const char *events)
 {
-	struct batch_counts counts = {0};
+	struct batch_counts counts = {.missing = run->missing};
 	struct transaction *transaction = NULL;
+	bool changed;
 	struct arena *arena = arena_new();
 	struct error *error = read_transaction(run, events, arena, &transaction);
 
+	missing_begin(run->missing);
+	snapshot_forget(run->snapshot);
+	if (error == NULL)
+		error = snapshot_prepare(run->snapshot, run->connection, run->bindings, transaction, 1,
+		                         &counts.discarded, &changed);
 	if (error == NULL)
 		error = batch_apply_strictly(run->sender, run->connection, run->bindings, run->partitions, transaction,
 		                             &counts);
+	if (error == NULL)
+		error = missing_finish(run->missing, run->connection, 0);
 	transaction_free(transaction);
 	arena_free(arena);
 	return error;
@@ -173,6 +185,8 @@ struct error *quarantine_retry(struct pg_connection *connection, const struct co
 	                        .config = config,
 	                        .bindings = binding_cache_new(config),
 	                        .sender = row_sender_new(),
+	                        .snapshot = snapshot_new(config),
+	                        .missing = missing_new(config),
 	                        .partitions = partition_list_new()};
 	struct error *error;
 
@@ -180,6 +194,8 @@ struct error *quarantine_retry(struct pg_connection *connection, const struct co
 	error = retry_all(&run, id, tell, context);
 	slab_writer_close(&run.writer);
 	partition_list_free(run.partitions);
+	missing_free(run.missing);
+	snapshot_free(run.snapshot);
 	row_sender_free(run.sender);
 	binding_cache_free(run.bindings);
 	return error;

@@ -1,5 +1,4 @@
 /* strict.c - change by change, in the source's order; a row's key changes are a file of their own, key_change.c. */
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "pg/sql.h"
@@ -66,6 +65,15 @@ void strict_count_ignored(const struct strict *strict, enum metric_counter rule)
 	metric_add(rule, 1);
 }
 
+/* An update or delete of that row found none. */
+void strict_note_missing(const struct strict *strict, const struct binding *binding, const struct value *values)
+{
+	if (binding->filters) /* a row outside of the filter is not in the target */
+		return;
+	strict->counts->rows_missing++;
+	missing_note(strict->counts->missing, binding, values != NULL && binding_has_key(binding, values), 1);
+}
+
 /*
  * False: the row left the filter and is only marked as deleted; what it holds is from before. Without a filter, or
  * where deletes are hard, a row that is there is alive.
@@ -122,6 +130,9 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 		return NULL;
 	if (!whole)
 		return row_is_missing(binding);
+	/* Not a parked row; nor where the key is the target's own, under which the row may have had another one. */
+	if (change != NULL && change->operation == CHANGE_UPDATE && !insert && alive && !binding->own_key)
+		strict_note_missing(strict, binding, values);
 	return strict_send(strict, binding, copy ? STATEMENT_INSERT_COPY : STATEMENT_INSERT, NULL, &row, &rows);
 }
 
@@ -225,21 +236,6 @@ struct error *strict_write_admitted(const struct strict *strict, struct binding 
 
 /* The other changes. */
 
-/* Of a table without a key: always counted, and logged once for each binding (law 4). */
-static void note_missing(const struct strict *strict, struct binding *binding, const char *what)
-{
-	if (binding->filters)
-		return;
-	strict->counts->deletes_missing++;
-	if (binding->missing_noted)
-		return;
-	binding->missing_noted = true;
-	log_warning("table %s.%s: %s met no row with these values; the table has no key, so its rows are found by all "
-	            "of their values: compare the table (check_target --table %s.%s)",
-	            binding->image->schema, binding->image->name, what, binding->relation->schema,
-	            binding->relation->table);
-}
-
 static struct error *apply_delete(const struct strict *strict, struct binding *binding, const struct change *change)
 {
 	bool found;
@@ -255,10 +251,8 @@ static struct error *apply_delete(const struct strict *strict, struct binding *b
 		return NULL;
 	}
 	TRY(strict_remove_row(strict, binding, change, change->before, &found));
-	if (!found && !binding_has_key(binding, change->before))
-		note_missing(strict, binding, "a delete");
-	else
-		strict->counts->deletes_missing += found || binding->filters ? 0 : 1;
+	if (!found)
+		strict_note_missing(strict, binding, change->before);
 	return parking_give(strict, binding, change->before);
 }
 
@@ -316,7 +310,7 @@ static struct error *update_one(const struct strict *strict, struct binding *bin
 		found = rows > 0;
 	}
 	if (!found)
-		note_missing(strict, binding, "an update");
+		strict_note_missing(strict, binding, change->before);
 	return updated ? NULL : strict_write_admitted(strict, binding, &filled, true);
 }
 
@@ -428,6 +422,8 @@ static struct error *apply_all(const struct strict *strict, struct binding_cache
 		struct error *error;
 
 		next = i + 1;
+		if (change->discarded)
+			continue;
 		if (change->operation == CHANGE_MESSAGE) {
 			TRY(messages_write(strict->connection, binding_cache_config(cache), &change, 1,
 			                   &strict->counts->ignored));

@@ -27,6 +27,7 @@ struct error *strict_send(const struct strict *strict, struct binding *binding, 
                           const bool *mask, const struct row_image *row, uint64_t *rows);
 struct error *strict_no_text(const struct binding *binding); /* the filter's column cannot be read */
 void strict_count_ignored(const struct strict *strict, enum metric_counter rule);
+void strict_note_missing(const struct strict *strict, const struct binding *binding, const struct value *values);
 /* `stored`: a row whose own columns this one takes along (stored_row.text), or NULL. */
 struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                const struct value *values, const char *stored, bool insert);

@@ -69,14 +69,14 @@ CREATE TABLE @schema@.offsets (
 
 -- One row for each snapshot of the connector; its rows carry one transaction id and LSN.
 CREATE TABLE @schema@.snapshot_progress (
-    stream           text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
-    generation_tx_id bigint NOT NULL,
-    generation_lsn   pg_lsn NOT NULL,
-    rows             bigint NOT NULL DEFAULT 0,
-    started_at       timestamptz NOT NULL,
-    finished_at      timestamptz,                        -- NULL: its end was not applied yet
-    last_row         boolean NOT NULL DEFAULT false,     -- the row marked "last" was applied
-    PRIMARY KEY (stream, generation_tx_id, generation_lsn)
+    stream         text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    snapshot_tx_id bigint NOT NULL,
+    snapshot_lsn   pg_lsn NOT NULL,
+    rows           bigint NOT NULL DEFAULT 0,
+    started_at     timestamptz NOT NULL,
+    finished_at    timestamptz,                          -- NULL: it is open, more rows may come
+    last_row       boolean NOT NULL DEFAULT false,       -- the row marked "last" was applied
+    PRIMARY KEY (stream, snapshot_tx_id, snapshot_lsn)
 ) WITH (fillfactor = 50);
 
 -- The images of tables that DDL made, in the order of their commits.

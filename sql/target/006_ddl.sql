@@ -7,13 +7,17 @@ DROP INDEX @schema@.schema_history_relid;
 CREATE INDEX schema_history_object ON @schema@.schema_history (stream, kind, relid, id);
 CREATE INDEX schema_history_name ON @schema@.schema_history (stream, kind, schema_name, table_name, id);
 
--- Tables whose rows the source rewrote without row events (a volatile default, USING) and that were too large for its
--- trigger to send again: their old rows are not in sync until they are resynced.
-CREATE TABLE @schema@.rewritten (
-    stream      text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
-    schema_name text NOT NULL,
-    table_name  text NOT NULL,
-    commit_lsn  pg_lsn NOT NULL,
-    marked_at   timestamptz NOT NULL DEFAULT now(),
+-- Tables of which it is not known that they equal the source's: a comparison with the source settles each (check/suspects.c).
+CREATE TABLE @schema@.unverified (
+    stream         text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    schema_name    text NOT NULL,
+    table_name     text NOT NULL,
+    reason         text NOT NULL CHECK (reason IN (
+                       'rewritten',                      -- a schema change rewrote its rows without row events
+                       'snapshot',                       -- it held rows when a snapshot of it began, or had none in a snapshot
+                       'missing row')),                  -- a change of a table without a key found no row
+    lsn            pg_lsn NOT NULL,                      -- at the source, of what led to the mark
+    marked_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    discarded_rows bigint NOT NULL DEFAULT 0,            -- snapshot rows without a key that were not written
     PRIMARY KEY (stream, schema_name, table_name)
 );

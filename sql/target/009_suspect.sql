@@ -36,7 +36,8 @@ SELECT s.name,
        s.heartbeat_at,
        s.paused_at,
        s.paused_by,
-       (SELECT count(*) FROM @schema@.suspect u WHERE u.stream = s.name) AS suspect_rows
+       (SELECT count(*) FROM @schema@.suspect u WHERE u.stream = s.name) AS suspect_rows,
+       (SELECT count(*) FROM @schema@.unverified v WHERE v.stream = s.name) AS unverified_tables
   FROM @schema@.stream s
   LEFT JOIN LATERAL (SELECT rows, started_at, finished_at
                        FROM @schema@.snapshot_progress p

@@ -65,7 +65,7 @@ walk_serve() {
 # walk_repair STREAM: tables of which rows were rewritten without events, as docs/ddl.md says.
 walk_repair() {
   local table
-  target_ask "$1" "SELECT schema_name || '.' || table_name FROM replicator.rewritten ORDER BY 1" >"$WORK/marked"
+  target_ask "$1" "SELECT schema_name || '.' || table_name FROM replicator.unverified ORDER BY 1" >"$WORK/marked"
   while read -r table; do
     walk_marked=$((walk_marked + 1))
     "$CHECK_TARGET" -c "$WORK/$1/replicator.conf" --repair --table "$table" >"$WORK/$1/repair.log" 2>&1 ||

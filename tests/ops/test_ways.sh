@@ -105,14 +105,14 @@ test_rewritten() {
   fault 'a schema change rewrites a table without events; the source refuses the resync'
   source_sql -c 'ALTER TABLE parcels ADD COLUMN code uuid DEFAULT gen_random_uuid()'
   shows log 'schema change: ALTER TABLE rewrote the rows of table public.parcels at the source' \
-    'table public.parcels was rewritten at the source without row events: its resync begins' \
+    'table public.parcels is unverified (a schema change rewrote it without row events): its resync begins' \
     'table public.parcels: its resync ended with exit code 3: '
-  shows status 'rewritten     public.parcels: not in sync until `replicator table resync`' 'the daemon tried: '
-  shows page '1 tables, not in sync; '
-  shows metrics 'replicator_rewritten_tables 1' 'replicator_resyncs_failed_total '
-  alarm ReplicatorRewritten
+  shows status 'unverified    1 table may differ from the source' 'public.parcels (rewritten): `replicator table resync public.parcels`' 'the daemon tried: '
+  shows page '1 tables may differ from the source; '
+  shows metrics 'replicator_unverified_tables 1' 'replicator_resyncs_failed_total '
+  alarm ReplicatorUnverified
   source_sql -c 'ALTER TABLE replicator.signal_away RENAME TO signal'
-  await 90 'the mark gone' target_says 'SELECT count(*) FROM replicator.rewritten' 0
+  await 90 'the mark gone' target_says 'SELECT count(*) FROM replicator.unverified' 0
   await 30 'the end of the resync' view_has log 'table public.parcels is resynced, in'
   await 10 'the end on the page' status_is '.resync.tables' 0
   await 10 'no process' status_is '.resync.table' null
@@ -125,7 +125,7 @@ test_rewritten() {
   daemon_stop
   never pgrep -f "table resync public.parcels -c $WORK/" >/dev/null
   daemon_start
-  await 120 'the mark gone' target_says 'SELECT count(*) FROM replicator.rewritten' 0
+  await 120 'the mark gone' target_says 'SELECT count(*) FROM replicator.unverified' 0
   check --table public.parcels >"$WORK/said"
 }
 

@@ -7,6 +7,7 @@
 #include "check/grid.h"
 #include "check/repair.h"
 #include "check/report.h"
+#include "check/suspects.h"
 #include "check/verify.h"
 #include "postgres.h"
 #include "target/checkpoint.h"
@@ -554,9 +555,9 @@ START_TEST(snapshot_that_is_being_read)
 	run_state(
 	    "INSERT INTO replicator.snapshot_progress VALUES"
 	    " ('replicator', 5, '0/5', 7, now() - interval '1 h', NULL), ('replicator', 9, '0/9', 42, now(), NULL);"
-	    "INSERT INTO replicator.captured_table (stream, schema_name, table_name, generation_tx_id,"
-	    " generation_lsn, began_xid, had_rows) VALUES ('replicator', 'public', 'live', 9, '0/9', '1', false),"
-	    " ('replicator', 'public', 'hot', 5, '0/5', '1', false)");
+	    "INSERT INTO replicator.captured_table (stream, schema_name, table_name, snapshot_tx_id, snapshot_lsn) "
+	    "VALUES"
+	    " ('replicator', 'public', 'live', 9, '0/9'), ('replicator', 'public', 'hot', 5, '0/5')");
 	expect_no_error(compare(&pair, 2000, NULL, 0));
 	expect_verdict(&pair, "public.late", VERDICT_UNCHECKED, "a snapshot of the connector is being read");
 	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_UNCHECKED);
@@ -577,7 +578,7 @@ START_TEST(snapshot_that_is_being_read)
 	release(&pair);
 
 	/* Its end decides. What was broken off before it has none. */
-	run_state("UPDATE replicator.snapshot_progress SET finished_at = now() WHERE generation_tx_id = 9");
+	run_state("UPDATE replicator.snapshot_progress SET finished_at = now() WHERE snapshot_tx_id = 9");
 	expect_no_error(compare(&pair, 60000, NULL, 0));
 	expect_verdict(&pair, "public.late", VERDICT_DIFFERENT, NULL);
 	ck_assert_int_eq(report_exit_code(&pair.report), EXIT_DIFFERENT);
@@ -658,6 +659,44 @@ static void make_faulty_pair(void)
 	install_state("stopped");
 }
 
+/* A comparison proves what was marked before it began, and nothing while rows of a snapshot may follow. */
+START_TEST(a_mark_that_is_set_during_the_comparison_stays)
+{
+	const char *const patterns[] = {"public.swap"};
+	struct arena *arena = arena_new();
+	struct pg_connection *source, *target;
+	struct check_tables tables;
+
+	make_faulty_pair();
+	source = connect_database("check_source");
+	target = connect_database("check_target");
+	postgres_execute(
+	    target, "INSERT INTO replicator.unverified VALUES ('replicator', 'public', 'swap', 'snapshot', '0/5')");
+	expect_no_error(check_tables_choose(source, target, configured(), patterns, 1, arena, &tables));
+	expect_no_error(suspects_read(target, configured(), arena, &tables));
+	ck_assert_str_eq(tables.tables[0].unverified, "snapshot");
+	tables.tables[0].verdict = VERDICT_DIFFERENT;
+	expect_no_error(suspects_clear(target, configured(), 5, &tables));
+	expect_target("SELECT count(*) FROM replicator.unverified", "1");
+	tables.tables[0].verdict = VERDICT_IN_SYNC;
+	expect_no_error(suspects_clear(target, configured(), 4, &tables)); /* the source has not come so far */
+	expect_target("SELECT count(*) FROM replicator.unverified", "1");
+	postgres_execute(target,
+	                 "INSERT INTO replicator.snapshot_progress VALUES ('replicator', 9, '0/9', 1, now(), NULL)");
+	expect_no_error(suspects_clear(target, configured(), 5, &tables));
+	expect_target("SELECT count(*) FROM replicator.unverified", "1");
+	postgres_execute(target, "UPDATE replicator.snapshot_progress SET finished_at = now()");
+	if (_i == 1)
+		postgres_execute(target, "UPDATE replicator.unverified SET marked_at = clock_timestamp()");
+	expect_no_error(suspects_clear(target, configured(), 5, &tables));
+	expect_target("SELECT count(*) FROM replicator.unverified", _i == 1 ? "1" : "0");
+	check_tables_release(&tables);
+	pg_disconnect(source);
+	pg_disconnect(target);
+	arena_free(arena);
+}
+END_TEST
+
 START_TEST(repair_makes_the_pair_equal)
 {
 	struct verify_options options = {.jobs = 2,
@@ -688,16 +727,18 @@ START_TEST(repair_makes_the_pair_equal)
 	options.dry_run = options.repair = false;
 	run("check_target", "INSERT INTO replicator.suspect VALUES ('replicator', 'public', 'swap', 'id=1', 7, '0/1'),"
 	                    " ('replicator', 'public', 'swap', 'id=2', 7, 'FFFFFFFF/1')");
-	run("check_target", "INSERT INTO replicator.rewritten VALUES ('replicator', 'public', 'swap', '0/1')");
+	run("check_target",
+	    "INSERT INTO replicator.unverified VALUES ('replicator', 'public', 'swap', 'rewritten', '0/1')");
 	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
 	ck_assert_ptr_nonnull(strstr(text, "  suspect id=1\n  suspect id=2\n"));
-	ck_assert_ptr_nonnull(strstr(text, "public.swap: a schema change at the source rewrote it"));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "public.swap: unverified (rewritten) until `replicator table resync public.swap`"));
 	free(text);
 	options.repair = true;
 	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
 	/* The stream has not shown yet what belongs to the other mark. */
 	expect_target("SELECT string_agg(key, ' ') FROM replicator.suspect", "id=2");
-	expect_target("SELECT count(*) FROM replicator.rewritten", "0");
+	expect_target("SELECT count(*) FROM replicator.unverified", "0");
 	ck_assert_ptr_nonnull(strstr(text, "public.types: repaired: 150 inserted, 3 updated, 1 deleted"));
 	free(text);
 	expect_target("SELECT count(*) FROM public.soft WHERE is_deleted AND id = 20 AND synced_at IS NOT NULL", "1");
@@ -904,6 +945,7 @@ int main(void)
 	tcase_add_test(tests, fault_is_found_in_a_live_pair);
 	tcase_add_test(tests, stream_that_stands_still);
 	tcase_add_test(tests, snapshot_that_is_being_read);
+	tcase_add_loop_test(tests, a_mark_that_is_set_during_the_comparison_stays, 0, 2);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
 	tcase_add_test(tests, changed_definition_is_neither_equal_nor_repaired);
 	tcase_add_test(tests, repair_says_what_is_refused);

@@ -75,7 +75,6 @@ START_TEST(test_defaults)
 	ck_assert_str_eq(config->file, path);
 	ck_assert_str_eq(config->stream.name, "replicator");
 	ck_assert_int_eq(config->stream.transactions, TRANSACTIONS_ON);
-	ck_assert_int_eq(config->stream.resnapshot, RESNAPSHOT_REPLACE);
 	ck_assert_int_eq(config->stream.on_error, ON_ERROR_STOP);
 	ck_assert_ptr_null(config->source.dsn);
 	ck_assert_str_eq(config->target.dsn, "dbname=t");
@@ -134,7 +133,7 @@ END_TEST
 START_TEST(test_every_kind_of_value)
 {
 	struct config *config = load_good(
-	    "memory_limit = \"1 GB\"; spill_dir = \"/tmp\"; transactions = \"off\"; resnapshot = \"upsert\";\n"
+	    "memory_limit = \"1 GB\"; spill_dir = \"/tmp\"; transactions = \"off\";\n"
 	    "on_error = \"quarantine\"; stream = { name = \"s\"; }; source = { dsn = \"postgresql:///s\"; };\n"
 	    "target = { dsn = \"d\"; synchronous_commit = true; batch_rows = 5; batch_bytes = 1048576;\n"
 	    "  statement_timeout = \"2min\"; synced_at = \"\"; };\n"
@@ -148,7 +147,6 @@ START_TEST(test_every_kind_of_value)
 	ck_assert_int_eq(config->memory_limit, 1 << 30);
 	ck_assert_str_eq(config->spill_dir, "/tmp");
 	ck_assert_int_eq(config->stream.transactions, TRANSACTIONS_OFF);
-	ck_assert_int_eq(config->stream.resnapshot, RESNAPSHOT_UPSERT);
 	ck_assert_int_eq(config->stream.on_error, ON_ERROR_QUARANTINE);
 	ck_assert_str_eq(config->stream.name, "s");
 	ck_assert_str_eq(config->source.dsn, "postgresql:///s");

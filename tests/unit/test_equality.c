@@ -252,7 +252,7 @@ static void apply_strictly(const struct transaction *transaction)
 	error = batch_apply_strictly(sender, connection, bindings, partitions, transaction, &counts);
 	ck_assert_msg(error == NULL, "%s: %s", label, error == NULL ? "" : error->message);
 	postgres_execute(connection, "COMMIT");
-	ck_assert_msg(counts.deletes_missing == 0, "%s: a row to delete was missing", label);
+	ck_assert_msg(counts.rows_missing == 0, "%s: a row to delete was missing", label);
 }
 
 /* As the applier does. */
@@ -667,7 +667,7 @@ static uint64_t apply_bag(const struct transaction *transaction)
 	error = batch_apply_strictly(sender, connection, bindings, partitions, transaction, &counts);
 	ck_assert_msg(error == NULL, "%s: %s", label, error == NULL ? "" : error->message);
 	postgres_execute(connection, "COMMIT");
-	return counts.deletes_missing;
+	return counts.rows_missing;
 }
 
 static void expect_bag(const char *expected)

@@ -1,0 +1,100 @@
+/* unverified.c - see the header. */
+#include "target/unverified.h"
+
+#include "base/lsn.h"
+#include "base/memory.h"
+#include "target/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const reason_names[] = {
+    [UNVERIFIED_REWRITTEN] = "rewritten",
+    [UNVERIFIED_SNAPSHOT] = "snapshot",
+    [UNVERIFIED_MISSING_ROW] = "missing row",
+};
+
+static enum unverified_reason parse_reason(const char *name)
+{
+	if (strcmp(name, reason_names[UNVERIFIED_REWRITTEN]) == 0)
+		return UNVERIFIED_REWRITTEN;
+	return strcmp(name, reason_names[UNVERIFIED_SNAPSHOT]) == 0 ? UNVERIFIED_SNAPSHOT : UNVERIFIED_MISSING_ROW;
+}
+
+struct error *unverified_read(struct pg_connection *connection, const struct config *config,
+                              struct unverified *unverified)
+{
+	const char *const parameters[1] = {config->stream.name};
+	struct pg_result *result = NULL;
+
+	*unverified = (struct unverified){0};
+	TRY(state_query(connection, config,
+	                "SELECT u.schema_name, u.table_name, u.reason, (s.paused_at IS NOT NULL)::int,"
+	                " coalesce((SELECT p.finished_at IS NULL FROM @snapshot_progress p WHERE p.stream = s.name"
+	                " ORDER BY p.started_at DESC LIMIT 1), false)::int"
+	                " FROM @unverified u JOIN @stream s ON s.name = u.stream WHERE u.stream = $1 ORDER BY 1, 2",
+	                1, parameters, &result));
+	unverified->tables = memory_alloc((pg_result_rows(result) + 1) * sizeof(*unverified->tables));
+	for (size_t i = 0; i < pg_result_rows(result); i++) {
+		const char *schema = pg_result_text(result, i, 0);
+		const char *table = pg_result_text(result, i, 1);
+		struct unverified_table *entry = &unverified->tables[unverified->count];
+
+		unverified->paused = pg_result_integer(result, i, 3) != 0;
+		unverified->snapshot_open = pg_result_integer(result, i, 4) != 0;
+		if (config_table_rule(config, schema, table)->exclude)
+			continue;
+		snprintf(entry->name, sizeof(entry->name), "%s.%s", schema, table);
+		entry->reason = parse_reason(pg_result_text(result, i, 2));
+		unverified->count++;
+	}
+	pg_result_free(result);
+	return NULL;
+}
+
+void unverified_free(struct unverified *unverified)
+{
+	free(unverified->tables);
+	*unverified = (struct unverified){0};
+}
+
+struct error *unverified_mark(struct pg_connection *connection, const struct config *config, const char *schema,
+                              const char *table, enum unverified_reason reason, uint64_t lsn, uint64_t discarded,
+                              bool *was_marked)
+{
+	struct number rows = number_of((int64_t)discarded);
+	char position[LSN_TEXT_SIZE];
+	const char *const parameters[6] = {config->stream.name,  schema,   table,
+	                                   reason_names[reason], position, rows.text};
+	struct pg_result *result = NULL;
+
+	lsn_format(lsn, position);
+	TRY(state_query(
+	    connection, config,
+	    "WITH before AS (SELECT FROM @unverified WHERE stream = $1 AND schema_name = $2 AND table_name = $3),"
+	    " mark AS (INSERT INTO @unverified AS u (stream, schema_name, table_name, reason, lsn, discarded_rows)"
+	    " VALUES ($1, $2, $3, $4, $5::pg_lsn, $6::bigint) ON CONFLICT (stream, schema_name, table_name) DO UPDATE"
+	    " SET reason = excluded.reason, lsn = excluded.lsn, marked_at = excluded.marked_at,"
+	    " discarded_rows = u.discarded_rows + excluded.discarded_rows)"
+	    " SELECT EXISTS (SELECT FROM before)::int",
+	    6, parameters, &result));
+	if (was_marked != NULL)
+		*was_marked = pg_result_integer(result, 0, 0) != 0;
+	pg_result_free(result);
+	return NULL;
+}
+
+struct error *unverified_has(struct pg_connection *connection, const struct config *config, const char *schema,
+                             const char *table, bool *has)
+{
+	const char *const parameters[3] = {config->stream.name, schema, table};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config,
+	                "SELECT FROM @unverified WHERE stream = $1 AND schema_name = $2 AND table_name = $3", 3,
+	                parameters, &result));
+	*has = pg_result_rows(result) > 0;
+	pg_result_free(result);
+	return NULL;
+}
