@@ -22,7 +22,10 @@ static void check_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message,
 
 	(void)kafka;
 	(void)context;
-	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset == recorded) {
+	/* Without an offset: the broker has the message already, and the answer to the first attempt was lost. Were it at another place, the
+	 * message after it would be, too. */
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+	    (message->offset == recorded || message->offset == RD_KAFKA_OFFSET_INVALID)) {
 		delivered++;
 		return;
 	}
