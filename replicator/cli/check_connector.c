@@ -1,6 +1,6 @@
 /*
- * check_connector.c - what the running connector's settings lose (connect/lossless.h), and which tables its lists leave
- * out (connect/capture_list.h).
+ * check_connector.c - what the running connector's settings lose (connect/lossless.h), whether it names its topics as the
+ * stream expects (connect/topic_names.h), and which tables its lists leave out (connect/capture_list.h).
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "cli/preflight.h"
 #include "connect/capture_list.h"
 #include "connect/lossless.h"
+#include "connect/topic_names.h"
 
 #define ANSWER_MS 10000
 #define MOST_NAMES 10
@@ -84,6 +85,7 @@ static void check_lists(struct preflight *preflight, const json_t *settings)
 static void judge_settings(struct preflight *preflight, const json_t *settings)
 {
 	lossless_check(settings, preflight->config, take_finding, preflight);
+	topic_names_check(settings, preflight->config, take_finding, preflight);
 	check_lists(preflight, settings);
 }
 

@@ -1,6 +1,7 @@
 /* test_lossless.c - what is said of a connector's settings. */
 #include "connect/definition.h"
 #include "connect/lossless.h"
+#include "connect/topic_names.h"
 
 #include "base/buffer.h"
 
@@ -45,6 +46,45 @@ static struct config ours(void)
 	                                            BINARY_MODE_BYTES, HSTORE_MODE_JSON};
 	return config;
 }
+
+static void check_names(const char *connector, const struct config *config)
+{
+	json_t *json = json_loads(connector, 0, NULL);
+
+	ck_assert_ptr_nonnull(json);
+	buffer_reset(&told);
+	buffer_append_text(&told, "");
+	problems = 0;
+	topic_names_check(json, config, take, NULL);
+	json_decref(json);
+}
+
+START_TEST(names_of_topics_that_the_stream_does_not_read)
+{
+	struct config config = ours();
+
+	config.kafka.topic_prefix = "shop";
+	check_names("{\"topic.prefix\":\"shop\",\"transforms\":\"a\",\"transforms.a.type\":"
+	            "\"io.debezium.transforms.ExtractNewRecordState\"}",
+	            &config);
+	ck_assert_str_eq(told.data, "");
+	check_names("{\"topic.prefix\":\"other\"}", &config);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(strstr(told.data, "topic.prefix=other"));
+	check_names("{\"topic.prefix\":\"shop\",\"topic.delimiter\":\"_\"}", &config);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(strstr(told.data, "topic.delimiter=_"));
+	check_names("{\"topic.prefix\":\"shop\",\"topic.naming.strategy\":\"com.example.Names\",\"transforms.r.type\":"
+	            "\"org.apache.kafka.connect.transforms.RegexRouter\"}",
+	            &config);
+	ck_assert_int_eq(problems, 0);
+	ck_assert_ptr_nonnull(strstr(told.data, "topic.naming.strategy=com.example.Names"));
+	ck_assert_ptr_nonnull(strstr(told.data, "transforms.r (org.apache.kafka.connect.transforms.RegexRouter)"));
+	config.kafka.topic_count = 1; /* they are named */
+	check_names("{\"topic.prefix\":\"shop\",\"topic.delimiter\":\"_\"}", &config);
+	ck_assert_str_eq(told.data, "");
+}
+END_TEST
 
 START_TEST(test_best_settings_are_silent)
 {
@@ -151,6 +191,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(cases, test_best_settings_are_silent);
+	tcase_add_test(cases, names_of_topics_that_the_stream_does_not_read);
 	tcase_add_test(cases, test_defaults_lose);
 	tcase_add_test(cases, test_null_is_not_the_default);
 	tcase_add_test(cases, test_generated_connector_is_lossless);

@@ -1,0 +1,123 @@
+/* topic_names.c - see topic_names.h */
+#include "connect/topic_names.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+
+/* These give the names PREFIX.schema.table; they differ in the characters that they replace. */
+static const char *const strategies[] = {
+    "io.debezium.schema.SchemaTopicNamingStrategy",
+    "io.debezium.schema.SchemaUnicodeTopicNamingStrategy",
+    NULL,
+};
+
+/* Transforms that send events to other topics. */
+static const char *const routers[] = {
+    "org.apache.kafka.connect.transforms.RegexRouter", "org.apache.kafka.connect.transforms.TimestampRouter",
+    "io.debezium.transforms.ByLogicalTableRouter",     "io.debezium.transforms.ContentBasedRouter",
+    "io.debezium.transforms.outbox.EventRouter",       NULL,
+};
+
+static const char *value_of(const json_t *connector, const char *name, const char *fallback)
+{
+	const char *value = json_string_value(json_object_get(connector, name));
+
+	return value != NULL ? value : fallback;
+}
+
+static bool is_among(const char *value, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strcmp(*words, value) == 0)
+			return true;
+	return false;
+}
+
+static void check_prefix(const json_t *connector, const struct config *config, struct buffer *text)
+{
+	const char *prefix = value_of(connector, "topic.prefix", "");
+
+	if (config->kafka.topic_prefix != NULL && strcmp(prefix, config->kafka.topic_prefix) != 0)
+		buffer_append_format(text,
+		                     "the connector has topic.prefix=%s, but this stream reads the topics of "
+		                     "kafka.topic_prefix = \"%s\"; set both alike",
+		                     prefix, config->kafka.topic_prefix);
+}
+
+static void check_delimiter(const json_t *connector, const struct config *config, struct buffer *text)
+{
+	const char *delimiter = value_of(connector, "topic.delimiter", ".");
+
+	if (strcmp(delimiter, ".") != 0)
+		buffer_append_format(
+		    text,
+		    "the connector has topic.delimiter=%s: no topic of it begins with \"%s.\", so this "
+		    "stream reads none of them; remove the setting, or name the topics in kafka.topics and "
+		    "kafka.transaction_topic",
+		    delimiter, config->kafka.topic_prefix != NULL ? config->kafka.topic_prefix : "");
+}
+
+static void check_strategy(const json_t *connector, const struct config *config, struct buffer *text)
+{
+	const char *strategy = value_of(connector, "topic.naming.strategy", strategies[0]);
+
+	if (!is_among(strategy, strategies))
+		buffer_append_format(
+		    text,
+		    "the connector has topic.naming.strategy=%s, which may give topics names that do not "
+		    "begin with \"%s.\"; events in such topics are not read. Remove the setting, or name the "
+		    "topics in kafka.topics",
+		    strategy, config->kafka.topic_prefix != NULL ? config->kafka.topic_prefix : "");
+}
+
+/* "transforms.NAME.type": "CLASS" */
+static bool routes(const char *key, const json_t *value)
+{
+	size_t length = strlen(key);
+
+	return strncmp(key, "transforms.", 11) == 0 && length > 16 && strcmp(key + length - 5, ".type") == 0 &&
+	       json_is_string(value) && is_among(json_string_value(value), routers);
+}
+
+static void check_routers(const json_t *connector, struct buffer *text)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)connector, key, value)
+	{
+		if (routes(key, value))
+			buffer_append_format(text, "%s%.*s (%s)", text->length > 0 ? ", " : "",
+			                     (int)(strlen(key) - strlen(".type")), key, json_string_value(value));
+	}
+	if (text->length > 0)
+		buffer_append_text(text,
+		                   ": the connector's transforms send events to other topics, and kafka.topics is "
+		                   "not set; name these topics there, the transaction topic included");
+}
+
+void topic_names_check(const json_t *connector, const struct config *config,
+                       void (*tell)(void *context, bool problem, const char *text), void *context)
+{
+	struct buffer prefix = {0}, delimiter = {0}, strategy = {0}, transforms = {0};
+
+	if (config->kafka.topic_count > 0)
+		return; /* whoever names the topics knows what they are called */
+	check_prefix(connector, config, &prefix);
+	check_delimiter(connector, config, &delimiter);
+	check_strategy(connector, config, &strategy);
+	check_routers(connector, &transforms);
+	if (prefix.length > 0)
+		tell(context, true, prefix.data);
+	if (delimiter.length > 0)
+		tell(context, true, delimiter.data);
+	if (strategy.length > 0)
+		tell(context, false, strategy.data);
+	if (transforms.length > 0)
+		tell(context, false, transforms.data);
+	buffer_free(&prefix);
+	buffer_free(&delimiter);
+	buffer_free(&strategy);
+	buffer_free(&transforms);
+}
