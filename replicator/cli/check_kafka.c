@@ -36,7 +36,14 @@ static void check_topics(struct preflight *preflight)
 {
 	const struct config *config = preflight->config;
 
-	if (preflight->probe.topic_count == 0)
+	if (preflight->probe.topic_count == 0 && preflight->probe.alike != NULL)
+		preflight_problem(
+		    preflight,
+		    "none of the %zu topics there belongs to the stream, but %s begin with its prefix: if these "
+		    "are the connector's, its topic.delimiter, its topic.naming.strategy or a transform gives "
+		    "them other names; name them in kafka.topics",
+		    preflight->probe.topics_in_cluster, preflight->probe.alike);
+	else if (preflight->probe.topic_count == 0)
 		preflight_warning(preflight,
 		                  "none of the %zu topics there belongs to the stream (%s); start the connector, or "
 		                  "correct kafka.topic_prefix or kafka.topics",

@@ -266,7 +266,8 @@ static struct error *prepare(struct dry_run *run)
 	TRY(checkpoint_read(run->target, run->config, &run->start));
 	TRY(catalog_may_set_replication_role(run->target, &may));
 	binding_cache_forget(run->bindings, may);
-	TRY(source_new(run->config, &run->start, run->partitions, run->queue, &run->source));
+	TRY(source_new(run->config, &run->start, run->partitions, run->queue, (struct source_meanwhile){0},
+	               &run->source));
 	source_keep_quiet(run->source);
 	return NULL;
 }

@@ -228,12 +228,20 @@ static struct transaction_queue *make_queue(const struct config *config)
 	return transaction_queue_new((size_t)config->target.batch_rows * 4, (size_t)bytes);
 }
 
+static struct error *show_life(void *context)
+{
+	return applier_show_life(context);
+}
+
 static struct error *prepare(struct daemon *daemon)
 {
+	struct source_meanwhile meanwhile = {show_life, NULL};
+
 	daemon->partitions = partition_list_new();
 	daemon->queue = make_queue(daemon->config);
 	TRY(claim_stream(daemon));
-	TRY(source_new(daemon->config, &daemon->start, daemon->partitions, daemon->queue, &daemon->source));
+	meanwhile.context = daemon->applier;
+	TRY(source_new(daemon->config, &daemon->start, daemon->partitions, daemon->queue, meanwhile, &daemon->source));
 	applier_set_cluster_id(daemon->applier, source_cluster_id(daemon->source));
 	if (daemon->until_lsn != 0)
 		applier_set_until_lsn(daemon->applier, daemon->until_lsn);
@@ -467,18 +475,13 @@ static struct error *run_stream(struct daemon *daemon)
 	return error;
 }
 
-/* What heals is begun anew. True: `error` was said and freed. */
-static bool begins_anew(struct error *error, struct retry *retry)
+/* After an error that heals: without the stream's lock, so that a standby instance may work meanwhile. */
+static void wait_for_next_life(const struct error *error, struct retry *retry)
 {
-	int wait_ms;
+	int wait_ms = retry_next_ms(retry);
 
-	if (error == NULL || error->class != ERROR_TRANSIENT || signals_stop_requested())
-		return false;
-	wait_ms = retry_next_ms(retry);
 	log_warning("%s; the stream begins anew in %.1f s", error->message, wait_ms / 1000.0);
-	error_free(error);
 	wait_interruptibly(wait_ms);
-	return true;
 }
 
 static int run_daemon(struct config *config, uint64_t until_lsn)
@@ -496,7 +499,7 @@ static int run_daemon(struct config *config, uint64_t until_lsn)
 		struct daemon daemon = {.config = config, .window = &window, .until_lsn = until_lsn};
 
 		error = run_stream(&daemon);
-		if (!begins_anew(error, &retry)) {
+		if (error == NULL || error->class != ERROR_TRANSIENT || signals_stop_requested()) {
 			code = log_outcome(&daemon, error);
 			error_free(error);
 			release(&daemon);
@@ -504,6 +507,8 @@ static int run_daemon(struct config *config, uint64_t until_lsn)
 			return code;
 		}
 		release(&daemon);
+		wait_for_next_life(error, &retry);
+		error_free(error);
 	}
 }
 

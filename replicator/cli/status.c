@@ -239,6 +239,39 @@ static void print_snapshot_tables(const struct status *status)
 	}
 }
 
+/* What the daemon's consumer waits for: the next transaction is not whole, or a partition cannot be read. */
+static void print_waiting(const struct status *status)
+{
+	const char *what = json_string_value(json_object_get(status->daemon, "waiting_for"));
+	double seconds = json_number_value(json_object_get(status->daemon, "waiting_seconds"));
+
+	if (what == NULL)
+		return;
+	fputs("  waiting       ", stdout);
+	if (seconds > 0)
+		printf("since %.0f s ", seconds);
+	printf("for %s\n", what);
+}
+
+/* What is known of a connector that sends nothing. */
+static void print_silence(const struct status *status)
+{
+	const json_t *interval = json_object_get(status->daemon, "heartbeat_interval_seconds");
+	const json_t *heartbeat = json_object_get(status->daemon, "source_heartbeat_seconds");
+	double seconds = json_number_value(json_object_get(status->daemon, "silent_seconds"));
+
+	if (seconds <= 0)
+		return;
+	printf("  silent        no event came for %.0f s", seconds);
+	if (json_is_number(interval))
+		printf("; the connector is configured to send a heartbeat every %.0f s", json_number_value(interval));
+	if (json_is_number(heartbeat))
+		printf("; the heartbeat row at the source last changed %.0f s ago", json_number_value(heartbeat));
+	if (status->source_lsn != NULL)
+		printf("; the source's WAL is at %s", status->source_lsn);
+	puts(". The connector's log may name a record that it retries");
+}
+
 /* What only the daemon knows: whether it keeps up, and what its supervision saw of connector and slot. */
 static void print_daemon(const struct status *status)
 {
@@ -253,6 +286,8 @@ static void print_daemon(const struct status *status)
 	       not_ready == NULL ? "ready" : not_ready,
 	       json_number_value(json_object_get(status->daemon, "lag_seconds")),
 	       json_integer_value(json_object_get(status->daemon, "lag_transactions")));
+	print_waiting(status);
+	print_silence(status);
 	if (json_is_object(connector))
 		printf("  connector     %s: %s%s%s\n", json_string_value(json_object_get(connector, "name")),
 		       json_string_value(json_object_get(connector, "state")), reason != NULL ? ": " : "",

@@ -169,6 +169,7 @@ struct config {
 		int64_t interval_ms;      /* 0: no supervision */
 		int64_t restart_attempts; /* of a failed connector, in a row */
 		int64_t slot_limit;       /* bytes of WAL; 0: none */
+		int64_t silence_ms;       /* without an event that must come; 0: any */
 		bool resync;              /* tables that were rewritten at the source without row events */
 	} supervision;
 	struct {

@@ -456,6 +456,15 @@ const struct setting settings[] = {
      .least = 0,
      .most = INT64_MAX,
      .description = "A warning is due when the slot keeps more WAL than this on the source. 0: none."},
+    {.key = "supervision.silence",
+     .type = SETTING_DURATION,
+     FIELD(supervision.silence_ms),
+     .initial = "1min",
+     .least = 0,
+     .most = INT32_MAX,
+     .description = "After this time without an event, although the connector sends heartbeats or a transaction is not "
+                    "whole, the\n"
+                    "stream is reported as silent (status, /readyz, replicator_silent_seconds). 0: never."},
     {.key = "supervision.resync",
      .type = SETTING_BOOLEAN,
      FIELD(supervision.resync),

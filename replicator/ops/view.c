@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 
 #define RECENTLY_US 10000000
+#define HEARTBEATS_MISSED 3
 
 /* When the source committed the oldest that waits, as well as we know; 0: nothing does. */
 static int64_t oldest_waiting_us(const struct ops_view *view)
@@ -30,6 +31,43 @@ double ops_lag_seconds(const struct ops_view *view)
 	return behind_us > 0 ? (double)behind_us / 1e6 : 0;
 }
 
+/* What must have come by now; NULL: nothing. */
+static const char *missing_event(const struct ops_view *view)
+{
+	const struct watch_state *watch = &view->watch;
+	bool runs = watch->connector.state[0] == '\0' || watch->connector.running_since_us != 0;
+
+	if (view->source.misnamed_topics)
+		return "the connector's topics do not have the expected names (`replicator status`)";
+	if (view->source.waiting_since_us != 0)
+		return "the next transaction is not whole, and no more events come (`replicator status`)";
+	if (runs && (watch->connector.heartbeat_ms > 0 || watch->heartbeat_us != 0))
+		return "no events come, not even the connector's heartbeats";
+	return NULL;
+}
+
+double ops_silent_seconds(const struct ops_view *view, const char **why)
+{
+	int64_t since_us = view->source.last_event_us, silent_us;
+	int64_t limit_us = view->config->supervision.silence_ms * 1000;
+	int64_t heartbeat_us = view->watch.connector.heartbeat_ms * 1000;
+	const char *reason = missing_event(view);
+
+	if (view->source.misnamed_topics && view->source.waiting_since_us != 0)
+		since_us = view->source.waiting_since_us; /* some events may come */
+	else if (view->watch.connector.running_since_us > since_us)
+		since_us = view->watch.connector.running_since_us;
+	silent_us = clock_monotonic_us() - since_us;
+	if (limit_us > 0 && limit_us < HEARTBEATS_MISSED * heartbeat_us)
+		limit_us = HEARTBEATS_MISSED * heartbeat_us;
+	if (view->state != OPS_RUNNING || !view->source.connected || view->source.lag_messages > 0 ||
+	    view->queue_rows > 0 || limit_us == 0 || silent_us < limit_us)
+		reason = NULL;
+	if (why != NULL)
+		*why = reason;
+	return reason == NULL ? 0 : (double)silent_us / 1e6;
+}
+
 bool ops_is_ready(const struct ops_view *view, const char **why)
 {
 	if (view->state != OPS_RUNNING)
@@ -40,13 +78,38 @@ bool ops_is_ready(const struct ops_view *view, const char **why)
 		*why = "the schema registry does not answer";
 	else if (!view->source.connected)
 		*why = "Kafka does not answer";
+	else if (view->source.missing_partitions > 0)
+		*why = "a topic or partition of the stream cannot be read (`replicator status` names it)";
 	else if (view->applier.troubled)
 		*why = "the target does not take what waits";
+	else if (ops_silent_seconds(view, why) > 0)
+		return false;
 	else if (ops_lag_seconds(view) * 1000 > (double)view->config->status.ready_lag_ms)
 		*why = "the lag is above status.ready_lag";
 	else
 		*why = NULL;
 	return *why == NULL;
+}
+
+double ops_last_event_seconds(const struct ops_view *view)
+{
+	int64_t last_us = view->source.last_event_us;
+
+	return last_us == 0 ? -1 : (double)(clock_monotonic_us() - last_us) / 1e6;
+}
+
+double ops_heartbeat_seconds(const struct ops_view *view)
+{
+	int64_t changed_us = view->watch.heartbeat_us;
+
+	return changed_us == 0 ? -1 : (double)(clock_monotonic_us() - changed_us) / 1e6;
+}
+
+double ops_waiting_seconds(const struct ops_view *view)
+{
+	int64_t since_us = view->source.waiting_since_us;
+
+	return since_us == 0 ? 0 : (double)(clock_monotonic_us() - since_us) / 1e6;
 }
 
 int64_t ops_lag_bytes(const struct ops_view *view)

@@ -39,6 +39,16 @@ double ops_lag_seconds(const struct ops_view *view);
 /* Running, connected, and the lag is under the limit: *why says what is wrong otherwise (static text). */
 bool ops_is_ready(const struct ops_view *view, const char **why);
 
+double ops_last_event_seconds(
+    const struct ops_view *view); /* since the last message was read, or since the start; -1: not known */
+double ops_heartbeat_seconds(const struct ops_view *view); /* since the source's heartbeat row changed; -1: not known */
+double ops_waiting_seconds(const struct ops_view *view);   /* of the next transaction for its events; 0: it does not */
+/*
+ * Since when no event came although one must: the next transaction is not whole, the connector sends heartbeats, or its
+ * topics have other names. 0: that is not so, or not for supervision.silence, or nothing proves it. *why: which of these
+ * (static text); may be NULL.
+ */
+double ops_silent_seconds(const struct ops_view *view, const char **why);
 int64_t ops_lag_bytes(const struct ops_view *view);         /* of the source's WAL; -1: not known */
 uint64_t ops_lag_transactions(const struct ops_view *view); /* read and waiting, and those not read yet, about */
 

@@ -92,6 +92,16 @@ json_t *ops_json(const struct ops_view *view)
 	                                 (json_int_t)applier->strict_batches, "retries", (json_int_t)applier->retries,
 	                                 "ignored", (json_int_t)applier->ignored, "kafka_connected",
 	                                 view->source.connected, "queue_rows", (json_int_t)view->queue_rows));
+	json_object_set_new(root, "waiting_for", text_or_null(view->source.waiting_for));
+	json_object_set_new(root, "waiting_seconds", json_real(ops_waiting_seconds(view)));
+	json_object_set_new(root, "silent_seconds", json_real(ops_silent_seconds(view, NULL)));
+	json_object_set_new(root, "last_event_seconds", real_or_null(ops_last_event_seconds(view)));
+	json_object_set_new(root, "heartbeat_interval_seconds",
+	                    view->watch.connector.heartbeat_ms == 0
+	                        ? json_null()
+	                        : json_real((double)view->watch.connector.heartbeat_ms / 1000));
+	json_object_set_new(root, "source_heartbeat_seconds", real_or_null(ops_heartbeat_seconds(view)));
+	json_object_set_new(root, "partitions_missing", json_integer(view->source.missing_partitions));
 	json_object_set_new(root, "connector", connector_json(&view->watch, view->config));
 	json_object_set_new(root, "slot", slot_json(&view->watch, view->config));
 	json_object_set_new(root, "resync", resync_json(&view->watch));

@@ -72,6 +72,18 @@ static void print_stream(const struct ops_view *view, struct buffer *text)
 	    source->connected);
 	one(text, PREFIX "partitions_held", "gauge", "Partitions not read for a while, for memory's sake.",
 	    source->held_partitions);
+	one(text, PREFIX "partitions_missing", "gauge",
+	    "Partitions that cannot be read: without a leader, not in the cluster, or not allowed.",
+	    source->missing_partitions);
+	one(text, PREFIX "waiting_seconds", "gauge",
+	    "Since when the next transaction waits for events; 0: it does not, or not for long.",
+	    ops_waiting_seconds(view));
+	one(text, PREFIX "silent_seconds", "gauge",
+	    "Since when no event came although one must (a heartbeat, the rest of a transaction); 0: none is missing.",
+	    ops_silent_seconds(view, NULL));
+	if (source->last_event_us != 0)
+		one(text, PREFIX "last_event_seconds", "gauge", "Since the last message was read, or since the start.",
+		    ops_last_event_seconds(view));
 	one(text, PREFIX "memory_waiting_bytes", "gauge", "Events that wait for their transaction to be whole.",
 	    (double)source->waiting_bytes);
 	one(text, PREFIX "memory_limit_bytes", "gauge", "memory_limit.", (double)view->config->memory_limit);

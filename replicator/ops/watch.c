@@ -22,6 +22,7 @@
 #define KAFKA_TIMEOUT_MS 5000
 #define RETENTION_PAUSE_US INT64_C(600000000)
 #define FAILED_RETENTION_PAUSE_US INT64_C(60000000)
+#define CONFIGURATION_PAUSE_US INT64_C(60000000)
 #define FIRST_PAUSE_US INT64_C(5000000)
 #define LONGEST_PAUSE_US INT64_C(300000000)
 #define FORGIVEN_AFTER_US INT64_C(900000000)
@@ -44,6 +45,8 @@ struct watch {
 	int64_t failed_at_us; /* the last time that it was seen so */
 	bool slot_warned;
 	int64_t next_retention_us;
+	int64_t next_configuration_us;
+	int64_t heartbeats; /* updates of the source's heartbeat row; -1: not known */
 };
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -115,6 +118,47 @@ static void restart_failed(struct watch *watch, int64_t now)
 	error_free(error);
 }
 
+static int64_t number_in(const json_t *settings, const char *name)
+{
+	const char *text = json_string_value(json_object_get(settings, name));
+
+	return text == NULL ? 0 : strtoll(text, NULL, 10);
+}
+
+/* Whether the connector's heartbeats come as events: those without a query go to a topic of their own. */
+static void look_at_configuration(struct watch *watch, int64_t now)
+{
+	json_t *settings = NULL;
+	struct error *error;
+	const char *query;
+
+	if (now < watch->next_configuration_us)
+		return;
+	watch->next_configuration_us = now + CONFIGURATION_PAUSE_US;
+	error = connector_call(watch->config, "GET", watch->config->connect.connector, "/config", NULL, &settings);
+	if (error != NULL) {
+		log_debug("the connector's configuration is not known: %s", error->message);
+		error_free(error);
+		return;
+	}
+	query = json_string_value(json_object_get(settings, "heartbeat.action.query"));
+	watch->next.connector.heartbeat_ms =
+	    query != NULL && *query != '\0' ? number_in(settings, "heartbeat.interval.ms") : 0;
+	json_decref(settings);
+}
+
+static void note_running(struct watch *watch, int64_t now)
+{
+	struct watch_state *state = &watch->next;
+
+	if (strcmp(state->connector.state, "RUNNING") != 0)
+		state->connector.running_since_us = 0;
+	else if (state->connector.running_since_us == 0)
+		state->connector.running_since_us = now;
+	if (state->connector.running_since_us != 0)
+		look_at_configuration(watch, now);
+}
+
 static void look_at_connector(struct watch *watch, int64_t now)
 {
 	struct watch_state *state = &watch->next;
@@ -138,6 +182,7 @@ static void look_at_connector(struct watch *watch, int64_t now)
 	error_free(error);
 	connector_status_free(&status);
 	say_connector(watch);
+	note_running(watch, now);
 	if (strcmp(state->connector.state, "FAILED") == 0) {
 		restart_failed(watch, now);
 	} else if (now - watch->failed_at_us > FORGIVEN_AFTER_US) {
@@ -211,6 +256,37 @@ static void look_at_slot(struct watch *watch)
 	state->slot.unconfirmed_bytes = pg_result_integer(result, 0, 5);
 	pg_result_free(result);
 	say_slot(watch);
+}
+
+/*
+ * How often the row was updated that the connector's heartbeats update; -1: there is none. Taken from the statistics: a
+ * table of the connector's role is not read with our rights (law 12).
+ */
+static struct error *ask_heartbeats(struct watch *watch, int64_t *count)
+{
+	const char *const parameters[1] = {config_source_schema};
+
+	TRY(connect_source(watch));
+	return pg_query_integer(
+	    watch->source, "SELECT n_tup_upd FROM pg_stat_all_tables WHERE schemaname = $1 AND relname = 'heartbeat'",
+	    1, parameters, -1, count);
+}
+
+static void look_at_heartbeat(struct watch *watch, int64_t now)
+{
+	struct watch_state *state = &watch->next;
+	int64_t count = -1;
+	struct error *error;
+
+	if (watch->config->source.dsn == NULL || !state->slot.known)
+		return;
+	error = ask_heartbeats(watch, &count);
+	if (error != NULL)
+		log_debug("the heartbeats at the source are not known: %s", error->message);
+	error_free(error);
+	if (count >= 0 && watch->heartbeats >= 0 && count != watch->heartbeats)
+		state->heartbeat_us = now;
+	watch->heartbeats = count >= 0 ? count : watch->heartbeats;
 }
 
 /* Tables of which snapshot rows came, and the source was not asked for their size since. */
@@ -337,6 +413,7 @@ static void *watch_main(void *argument)
 
 		look_at_connector(watch, now);
 		look_at_slot(watch);
+		look_at_heartbeat(watch, now);
 		look_at_sizes(watch);
 		look_at_retention(watch, now);
 		look_at_unverified(watch, now);
@@ -360,6 +437,7 @@ struct watch *watch_start(const struct config *config)
 	watch->config = config;
 	watch->resyncer = resyncer_new(config);
 	watch->state.retention_ms = watch->next.retention_ms = -1;
+	watch->heartbeats = -1;
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -7,6 +7,11 @@
  *   thread asks it: Connect for the states of connector and tasks, the source for the WAL that the slot keeps. Either
  *   may be unset or away; that is a finding, not an error.
  *
+ *   A connector may run and send nothing (it retries one record without end, or writes to topics that nobody reads). What
+ *   proves it are heartbeats: a connector with heartbeat.interval.ms and heartbeat.action.query (its configuration at
+ *   Connect says so, or the heartbeat row at the source moves) changes a captured row in each interval. ops_silent_seconds
+ *   compares that with what was read. Without heartbeats a source may be quiet, and nothing is concluded.
+ *
  *   While a snapshot is read, the source's statistics tell how many rows its tables have (base/metrics.h keeps them),
  *   and now and then Kafka is asked how long it keeps the topics.
  *
@@ -34,9 +39,11 @@ struct watch_state {
 		char reason[400]; /* of FAILED, or why Connect is not reached */
 		unsigned tasks;
 		unsigned tasks_failed;
-		uint64_t restarts; /* asked for by us */
-		unsigned attempts; /* in a row */
-		bool gave_up;      /* the cap is reached */
+		uint64_t restarts;        /* asked for by us */
+		unsigned attempts;        /* in a row */
+		bool gave_up;             /* the cap is reached */
+		int64_t running_since_us; /* monotonic; 0: it does not run, or is not known */
+		int64_t heartbeat_ms;     /* its heartbeats are events of the stream, so often; 0: none, or not known */
 	} connector;
 	struct {
 		bool known; /* the source answered */
@@ -48,6 +55,7 @@ struct watch_state {
 		uint64_t source_lsn;
 		char problem[400]; /* "" or why not known */
 	} slot;
+	int64_t heartbeat_us; /* monotonic, when the heartbeat row at the source was seen to change; 0: it was not */
 	struct resync_state resync;
 	int64_t retention_ms; /* the shortest of the stream's topics; -1: for ever, or not known */
 };

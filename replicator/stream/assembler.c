@@ -133,7 +133,7 @@ static void collection_add_topic(struct assembler *assembler, struct collection_
 			collection_add_lane(state, i);
 }
 
-void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset)
+static struct lane *make_lane(struct assembler *assembler, uint32_t partition)
 {
 	if (partition >= assembler->lane_count) {
 		size_t count = (size_t)partition + 1;
@@ -143,10 +143,20 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
 		       (count - assembler->lane_count) * sizeof(*assembler->lanes));
 		assembler->lane_count = count;
 	}
-	assembler->lanes[partition].used = true;
-	assembler->lanes[partition].position = next_offset;
-	assembler->lanes[partition].reported = -1;
-	assembler->lanes[partition].asked_offset = -1;
+	return &assembler->lanes[partition];
+}
+
+void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset)
+{
+	struct lane *lane = make_lane(assembler, partition);
+
+	lane->used = true;
+	lane->gone = false;
+	lane->position = next_offset;
+	lane->reported = -1;
+	lane->asked_offset = -1;
+	lane->end_unknown = true;
+	lane->barrier_known = false;
 	assembler->ends_until = 0; /* it was not among those asked */
 	assembler_touch(assembler, partition);
 	for (size_t i = 0; i < assembler->collection_count; i++) {
@@ -156,6 +166,36 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
 			if (same_topic(assembler, state->lanes[j], partition))
 				collection_add_lane(state, partition);
 	}
+}
+
+void assembler_drop_partition(struct assembler *assembler, uint32_t partition)
+{
+	struct lane *lane = make_lane(assembler, partition);
+
+	if (!lane->used)
+		lane->reported = -1;
+	lane->used = true;
+	lane->gone = true;
+	assembler_touch(assembler, partition);
+}
+
+bool assembler_snapshot_is_open(const struct assembler *assembler)
+{
+	return assembler->snapshot_open || assembler->snapshot_rows_waiting > 0;
+}
+
+bool assembler_partition_is_drained(const struct assembler *assembler, uint32_t partition)
+{
+	const struct lane *lane = &assembler->lanes[partition];
+
+	return lane->gone && lane->count == 0 && !lane->taken_any && lane->reported == 0;
+}
+
+bool assembler_ask_end(const struct assembler *assembler, uint32_t partition, int64_t *end)
+{
+	*end = assembler->lanes[partition].position;
+	return assembler->lanes[partition].gone || assembler->options.high_watermark == NULL ||
+	       assembler->options.high_watermark(partition, end, assembler->options.context);
 }
 
 struct collection_state *assembler_collection(struct assembler *assembler, const struct collection *collection)
@@ -283,15 +323,15 @@ void assembler_push_nothing(struct assembler *assembler, uint32_t partition, int
 
 static int64_t next_offset_of(const struct assembler *assembler, uint32_t partition)
 {
-	int64_t next = lane_next_offset(&assembler->lanes[partition]);
+	const struct lane *lane = &assembler->lanes[partition];
+	int64_t next = lane_next_offset(lane);
+	bool marks = partition == assembler->mark_partition;
 
-	if (partition != assembler->mark_partition)
-		return next;
-	if (assembler->mark_count > 0 && assembler_mark(assembler, 0)->offset < next)
+	if (marks && assembler->mark_count > 0 && assembler_mark(assembler, 0)->offset < next)
 		next = assembler_mark(assembler, 0)->offset;
-	if (assembler->orphan_count > 0 && assembler->orphans[0].offset < next)
+	if (marks && assembler->orphan_count > 0 && assembler->orphans[0].offset < next)
 		next = assembler->orphans[0].offset;
-	return next;
+	return lane->gone && next == lane->position ? 0 : next;
 }
 
 /* Everything is past the accepted gap; with a new slot, its first transaction is in. */
@@ -300,7 +340,8 @@ static bool word_is_used(const struct assembler *assembler, const struct transac
 	if (assembler->new_slot && transaction->kind != TRANSACTION_STREAMED)
 		return false;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
-		if (assembler->lanes[i].used && next_offset_of(assembler, i) < assembler->lanes[i].gap_until)
+		if (assembler->lanes[i].used && !assembler->lanes[i].gone &&
+		    next_offset_of(assembler, i) < assembler->lanes[i].gap_until)
 			return false;
 	return true;
 }
@@ -390,6 +431,8 @@ bool assembler_needs(const struct assembler *assembler, uint32_t partition)
 {
 	const struct transaction_mark *end = assembler->current;
 
+	if (assembler->lanes[partition].gone)
+		return false;
 	if (partition == assembler->mark_partition && assembler->lanes[partition].position < assembler->marks_known)
 		return true;
 	if (assembler->judging)

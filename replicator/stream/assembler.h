@@ -48,11 +48,12 @@ struct assembler_options {
 	 */
 	bool (*excluded)(const struct collection *collection, void *context);
 	/*
-	 * The offset after the last record of a partition right now; asked when a snapshot is over, for each partition
-	 * that has not passed it, so that no transaction overtakes snapshot rows of other partitions. May be NULL: not
-	 * waited for.
+	 * The offset after the last record of a partition, as it is during the call. Asked for each partition when the
+	 * last row of a snapshot was read, so that no transaction overtakes snapshot rows of other partitions, and after
+	 * the END of a transaction whose counts may be too low. False: it is not known yet, because the partition has
+	 * no leader or its broker does not answer; the assembler asks again. May be NULL: the ends are not waited for.
 	 */
-	int64_t (*high_watermark)(uint32_t partition, void *context);
+	bool (*high_watermark)(uint32_t partition, int64_t *high, void *context);
 	/*
 	 * Answers a question about the transaction topic; *commit_lsn is set with END_FOUND. It must not block for long.
 	 * May be NULL: then only the transactions that this assembler handled are known.
@@ -77,6 +78,15 @@ void assembler_free(struct assembler *assembler);
 
 /* The partition will be read from `next_offset` on. Call before its first event. */
 void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset);
+
+/*
+ * The partition no longer exists, and everything that it held was pushed. What waits of it is still handed over; its
+ * position becomes 0 then, so that a topic that is created again with its name is read from its beginning.
+ */
+void assembler_drop_partition(struct assembler *assembler, uint32_t partition);
+bool assembler_snapshot_is_open(const struct assembler *assembler); /* its last row was not handed over yet */
+/* Whether the position 0 of a dropped partition was handed over: only then it may be added again. */
+bool assembler_partition_is_drained(const struct assembler *assembler, uint32_t partition);
 
 /*
  * The operator accepted that events of the partition below `high` are gone. Call for all partitions at once, with their

@@ -68,9 +68,20 @@ static bool gap_explains(const struct assembler *assembler)
 	if (assembler->lanes[assembler->mark_partition].gap_until <= assembler->current->offset)
 		return false;
 	for (size_t i = 0; i < assembler->lane_count; i++)
-		if (assembler->lanes[i].used && assembler->lanes[i].position < assembler->lanes[i].gap_until)
+		if (assembler->lanes[i].used && !assembler->lanes[i].gone &&
+		    assembler->lanes[i].position < assembler->lanes[i].gap_until)
 			return false;
 	return true;
+}
+
+static struct error *deleted_error(const struct assembler *assembler, const struct collection_state *state)
+{
+	return error_new(ERROR_GAP,
+	                 "transaction %llu: END announces %llu events of %s, %llu were read, and the topic of the "
+	                 "others was deleted; run `replicator table resync %s`, or `replicator accept gap` to continue "
+	                 "without these events",
+	                 (unsigned long long)assembler->taking_tx_id, (unsigned long long)state->needed,
+	                 state->collection->name, (unsigned long long)state->got, state->collection->name);
 }
 
 static struct error *lost_end_error(const struct assembler *assembler, const struct change *change)
@@ -106,13 +117,16 @@ static struct error *handle_stale(struct assembler *assembler, uint32_t partitio
 
 static struct error *check_can_be_met(struct assembler *assembler, struct collection_state *state)
 {
-	size_t past = 0;
+	size_t past = 0, gone = 0;
 
 	for (size_t i = 0; i < state->lane_count; i++) {
 		assembler_clear_way(assembler, state->lanes[i]);
 		TRY(handle_stale(assembler, state->lanes[i]));
 		TRY(assembler_take(assembler, state->lanes[i]));
-		past += lane_is_past(assembler, state->lanes[i]) ? 1 : 0;
+		if (assembler->lanes[state->lanes[i]].gone)
+			gone++;
+		else
+			past += lane_is_past(assembler, state->lanes[i]) ? 1 : 0;
 	}
 	if (state->got >= state->needed)
 		return NULL;
@@ -123,6 +137,8 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 		state->needed = state->got;
 		return NULL;
 	}
+	if (gone > 0 && past + gone == state->lane_count)
+		return deleted_error(assembler, state);
 	if (state->lane_count > 0 && past == state->lane_count)
 		return count_error(assembler, state, "its partitions go on with later transactions");
 	if (state->lane_count == 0 && assembler->quiet_ticks >= QUIET_TICKS_TO_STOP)
@@ -132,16 +148,24 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 
 /* The partitions' ends. */
 
-/* What was asked once serves all ENDs that were read by then: reading a backlog costs few questions. */
+/*
+ * What was asked once serves all ENDs that were read by then: reading a backlog costs few questions. A partition that
+ * continues with a later transaction is not asked. One without an answer (it has no leader) is asked again.
+ */
 static void ask_ends(struct assembler *assembler)
 {
+	bool all = !assembler->ends_asked && assembler->current->offset >= assembler->ends_until;
+
 	assembler->ends_asked = true;
-	if (assembler->current->offset < assembler->ends_until)
-		return;
-	for (uint32_t i = 0; i < assembler->lane_count; i++)
-		if (assembler->lanes[i].used && assembler->options.high_watermark != NULL)
-			assembler->lanes[i].end = assembler->options.high_watermark(i, assembler->options.context);
-	assembler->ends_until = assembler->lanes[assembler->mark_partition].position;
+	if (all)
+		assembler->ends_until = assembler->lanes[assembler->mark_partition].position;
+	for (uint32_t i = 0; i < assembler->lane_count; i++) {
+		struct lane *lane = &assembler->lanes[i];
+
+		lane->end_unknown = lane->used && (all || lane->end_unknown);
+		if (lane->end_unknown && i != assembler->mark_partition && !lane_is_past(assembler, i))
+			lane->end_unknown = !assembler_ask_end(assembler, i, &lane->end);
+	}
 }
 
 /* An incremental snapshot's row that belongs behind the transaction at hand says as much as a later transaction. */
@@ -150,7 +174,8 @@ static bool lane_is_settled(const struct assembler *assembler, uint32_t partitio
 	const struct lane *lane = &assembler->lanes[partition];
 	const struct change *head = lane_head(lane);
 
-	if (!lane->used || partition == assembler->mark_partition || lane->position >= lane->end)
+	if (!lane->used || lane->gone || partition == assembler->mark_partition ||
+	    (!lane->end_unknown && lane->position >= lane->end))
 		return true; /* the marks' own partition is read up to END */
 	return lane_is_past(assembler, partition) ||
 	       (head != NULL && is_snapshot_row(head) && head->previous_commit_lsn >= assembler->current->lsn);
@@ -163,8 +188,7 @@ bool assembler_awaits(const struct assembler *assembler, uint32_t partition)
 
 static struct error *settle(struct assembler *assembler, bool *settled)
 {
-	if (!assembler->ends_asked)
-		ask_ends(assembler);
+	ask_ends(assembler);
 	for (uint32_t i = 0; i < assembler->lane_count; i++) {
 		if (!assembler->lanes[i].used)
 			continue;

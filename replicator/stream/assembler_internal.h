@@ -123,6 +123,8 @@ struct collection_state *assembler_collection(struct assembler *assembler, const
 struct error *assembler_change_error(const struct assembler *assembler, const struct change *change, const char *what);
 void assembler_touch(struct assembler *assembler, uint32_t partition);
 void assembler_pop(struct assembler *assembler, struct lane *lane); /* the head, which the caller has */
+/* The end of the partition as it is now; false: not known yet. */
+bool assembler_ask_end(const struct assembler *assembler, uint32_t partition, int64_t *end);
 void assembler_add_positions(struct assembler *assembler, struct transaction *transaction);
 
 /* assembler_repeats.c */

@@ -100,11 +100,13 @@ struct change *assembler_live_head(struct assembler *assembler, uint32_t partiti
 
 void assembler_cover(struct assembler *assembler)
 {
-	if (!assembler->cover_wanted || assembler->mark_partition == NO_PARTITION)
-		return;
+	int64_t end;
+
+	if (!assembler->cover_wanted || assembler->mark_partition == NO_PARTITION ||
+	    !assembler_ask_end(assembler, assembler->mark_partition, &end))
+		return; /* not known yet: asked again */
 	assembler->cover_wanted = false;
-	assembler->marks_known =
-	    assembler->options.high_watermark(assembler->mark_partition, assembler->options.context);
+	assembler->marks_known = end;
 	for (size_t i = 0; i < assembler->lane_count; i++)
 		assembler->lanes[i].covered_until = assembler->lanes[i].position;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
@@ -220,14 +222,15 @@ static bool lane_is_drained(struct assembler *assembler, uint32_t partition)
 
 bool assembler_is_drained(struct assembler *assembler, const struct transaction_mark *end)
 {
-	bool drained = true;
+	bool drained = true, known = true;
 
 	if (assembler->options.high_watermark == NULL || assembler->quiet_ticks >= TICKS_UNTIL_RESOLVED)
 		return true;
 	for (uint32_t i = 0; i < assembler->lane_count && assembler->drained_end != end->offset; i++)
 		if (assembler->lanes[i].used)
-			assembler->lanes[i].drain_until =
-			    assembler->options.high_watermark(i, assembler->options.context);
+			known = assembler_ask_end(assembler, i, &assembler->lanes[i].drain_until) && known;
+	if (!known)
+		return false; /* asked again */
 	assembler->drained_end = end->offset;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used && !lane_is_drained(assembler, i))

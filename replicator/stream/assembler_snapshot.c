@@ -170,7 +170,7 @@ static bool has_passed(const struct lane *lane)
 	if (!lane->used)
 		return true;
 	return lane->own_rows == 0 &&
-	       (lane->snapshot_passed || (lane->barrier_known && lane->position >= lane->barrier));
+	       (lane->gone || lane->snapshot_passed || (lane->barrier_known && lane->position >= lane->barrier));
 }
 
 static void ask_barriers(struct assembler *assembler)
@@ -180,10 +180,7 @@ static void ask_barriers(struct assembler *assembler)
 
 		if (!lane->used || lane->snapshot_passed || lane->barrier_known)
 			continue;
-		lane->barrier_known = true;
-		lane->barrier = assembler->options.high_watermark == NULL
-		                    ? 0
-		                    : assembler->options.high_watermark(i, assembler->options.context);
+		lane->barrier_known = assembler_ask_end(assembler, i, &lane->barrier);
 	}
 }
 
@@ -430,11 +427,11 @@ void assembler_dismiss_unfinished(struct assembler *assembler, const struct tran
 /* All that was written to the partition of the marks is read, and handed over. */
 static bool no_mark_is_left(const struct assembler *assembler)
 {
-	const struct assembler_options *options = &assembler->options;
 	uint32_t partition = assembler->mark_partition;
+	int64_t end;
 
-	return assembler->mark_count == 0 && partition != NO_PARTITION && options->high_watermark != NULL &&
-	       assembler->lanes[partition].position >= options->high_watermark(partition, options->context);
+	return assembler->mark_count == 0 && partition != NO_PARTITION && assembler->options.high_watermark != NULL &&
+	       assembler_ask_end(assembler, partition, &end) && assembler->lanes[partition].position >= end;
 }
 
 void assembler_dismiss_without_begin(struct assembler *assembler)

@@ -16,6 +16,7 @@ struct lane {
 	int64_t position;  /* the offset behind the last one pushed */
 	int64_t reported;  /* next_offset as last handed over */
 	int64_t gap_until; /* events below may be gone, and the operator accepted that; 0: none */
+	bool gone;         /* the partition no longer exists: nothing more comes */
 
 	struct change **ring; /* capacity is a power of two */
 	size_t capacity;
@@ -36,7 +37,8 @@ struct lane {
 	int64_t taken_first_offset; /* the lowest offset taken; valid while taken_any, like those below */
 	uint64_t last_lsn;          /* of the last one taken */
 	uint64_t last_number;       /* its total_order */
-	int64_t end; /* behind what was written when it was asked for last (assembler_counts.c); 0: not yet */
+	int64_t end;      /* behind what was written when it was asked for last (assembler_counts.c); 0: not yet */
+	bool end_unknown; /* it was not asked for since, or could not be */
 
 	/* Of the events at the head that look like repeats (assembler_repeats.c). */
 	size_t repeated_count;   /* so many are known to; then perhaps more */

@@ -27,6 +27,7 @@ static void take_topics(const struct source *source, const struct rd_kafka_metad
 		    .transaction_topic = topic_is_transaction_topic(source->config, topic->topic),
 		};
 	}
+	probe->alike = topic_filter_alike(source->filter, metadata);
 	qsort(probe->topics, probe->topic_count, sizeof(*probe->topics), compare_topics);
 }
 
@@ -100,5 +101,6 @@ void probe_free(struct probe *probe)
 	}
 	free(probe->topics);
 	free(probe->cluster_id);
+	free(probe->alike);
 	*probe = (struct probe){0};
 }

@@ -34,6 +34,7 @@ struct probe {
 	struct probe_topic *topics; /* those that the stream would read, by name */
 	size_t topic_count;
 	size_t topics_in_cluster;
+	char *alike; /* names that begin with the prefix, though the stream does not read them; NULL: none */
 };
 
 /*

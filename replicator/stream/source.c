@@ -60,23 +60,15 @@ static bool is_excluded(const struct collection *collection, void *context)
 	return excluded;
 }
 
-static int64_t high_watermark(uint32_t partition, void *context)
+static bool high_watermark(uint32_t number, int64_t *high, void *context)
 {
 	struct source *source = context;
+	const struct source_partition *partition = source_partition(source, number);
 
-	while (!source->high_asked && !source_leaving(source)) {
-		struct error *error = source_ask_high_watermarks(source, STARTING_TIMEOUT_MS);
-
-		if (error == NULL) {
-			health_good(source);
-			source->high_asked = true;
-			break;
-		}
-		health_lost(source, error->message);
-		error_free(error);
-		clock_sleep_ms(ROOM_WAIT_MS);
-	}
-	return source->high_asked ? source_partition(source, partition)->high : INT64_MAX;
+	if (partition->high_round != source->round)
+		source_ask_high_watermarks(source, RUNNING_TIMEOUT_MS);
+	*high = partition->high;
+	return partition->high_round == source->round;
 }
 
 static enum end_answer find_end(const struct end_query *query, uint64_t *commit_lsn, void *context)
@@ -118,7 +110,7 @@ static struct error *check_cluster(struct source *source)
  * Waits for a broker, for ever: until one answers, a login is refused, or a signal asks us to leave. In short steps: an
  * answer that comes while rd_kafka_clusterid is about to wait is overlooked by it.
  */
-static struct error *connect_cluster(struct source *source)
+static struct error *connect_cluster(struct source *source, struct source_meanwhile meanwhile)
 {
 	int64_t began = clock_monotonic_us();
 	char *id;
@@ -132,6 +124,8 @@ static struct error *connect_cluster(struct source *source)
 			source->failure = NULL;
 			return error;
 		}
+		if (meanwhile.call != NULL)
+			TRY(meanwhile.call(meanwhile.context));
 		if (signals_stop_requested())
 			return error_new(ERROR_INTERRUPTED, "asked to stop while waiting for Kafka at %s",
 			                 source->config->kafka.brokers);
@@ -166,16 +160,19 @@ static void make_assembler(struct source *source)
 }
 
 struct error *source_new(const struct config *config, const struct checkpoint *start, struct partition_list *partitions,
-                         struct transaction_queue *queue, struct source **result)
+                         struct transaction_queue *queue, struct source_meanwhile meanwhile, struct source **result)
 {
 	struct source *source = memory_alloc(sizeof(*source));
 	struct error *error;
 
 	source->config = config;
+	source->last_hand_over_us = clock_monotonic_us();
 	source->start = start;
 	source->names = partitions;
 	source->queue = queue;
 	atomic_init(&source->lag, -1);
+	source->wait = source_wait_new();
+	atomic_store(&source->last_event_us, clock_monotonic_us());
 	make_assembler(source);
 	error = topic_filter_new(config, &source->filter);
 	if (error == NULL)
@@ -183,14 +180,35 @@ struct error *source_new(const struct config *config, const struct checkpoint *s
 	if (error == NULL) {
 		source->messages = rd_kafka_queue_get_consumer(source->kafka);
 		error = source->messages == NULL ? error_new(ERROR_SYSTEM, "Kafka's client gives no queue to read from")
-		                                 : connect_cluster(source);
+		                                 : connect_cluster(source, meanwhile);
 	}
 	if (error != NULL) {
 		source_free(source);
 		return error;
 	}
+	source_expect_stored(source);
 	*result = source;
 	return NULL;
+}
+
+static void *destroy(void *kafka)
+{
+	rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	return NULL;
+}
+
+/*
+ * librdkafka (2.0.2) never ends its thread for a broker that led a partition whose topic was deleted. Nobody waits for
+ * that: its threads call nothing of ours that needs the source, and they end with the process.
+ */
+static void destroy_aside(rd_kafka_t *kafka)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, destroy, kafka) == 0)
+		pthread_detach(thread);
+	else
+		log_warning("no thread for the end of Kafka's client: it goes on until the process ends");
 }
 
 static void free_consumer(struct source *source)
@@ -198,7 +216,9 @@ static void free_consumer(struct source *source)
 	if (source->messages != NULL)
 		rd_kafka_queue_destroy(source->messages);
 	source_free_committer(source);
-	if (source->kafka != NULL)
+	if (source->kafka != NULL && source_any_deleted(source))
+		destroy_aside(source->kafka);
+	else if (source->kafka != NULL)
 		rd_kafka_destroy_flags(source->kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
@@ -208,6 +228,7 @@ void source_free(struct source *source)
 		return;
 	source_search_free(source);
 	free_consumer(source);
+	source_wait_free(source->wait);
 	transaction_free(source->pending);
 	assembler_free(source->assembler);
 	decoder_free(source->decoder);
@@ -218,6 +239,7 @@ void source_free(struct source *source)
 	}
 	free(source->partitions);
 	free(source->cluster_id);
+	free(source->alike);
 	free(source->sasl_username);
 	free(source->sasl_password);
 	error_free(source->failure);
@@ -244,8 +266,7 @@ void source_stop(struct source *source)
 struct source_state source_state(const struct source *source)
 {
 	int64_t since_us = atomic_load(&source->caught_up_us);
-
-	return (struct source_state){
+	struct source_state state = {
 	    .messages = atomic_load(&source->messages_read),
 	    .bytes = atomic_load(&source->bytes_read),
 	    .transactions = atomic_load(&source->transactions),
@@ -255,7 +276,11 @@ struct source_state source_state(const struct source *source)
 	    .caught_up_us = since_us == 0 ? 0 : clock_wall_us() - (clock_monotonic_us() - since_us),
 	    .held_partitions = atomic_load(&source->held_count),
 	    .connected = atomic_load(&source->connected),
+	    .last_event_us = atomic_load(&source->last_event_us),
 	};
+
+	source_wait_read(source->wait, &state);
+	return state;
 }
 
 /* Hand-over. */
@@ -282,7 +307,7 @@ static struct error *hand_over(struct source *source)
 
 	for (;;) {
 		if (source->pending == NULL) {
-			source->high_asked = false;
+			source->round++;
 			TRY(assembler_next(source->assembler, &source->pending));
 		}
 		if (source->pending == NULL || !offer_pending(source))
@@ -411,6 +436,7 @@ static struct error *tick(struct source *source, int64_t now)
 	measure_lag(source);
 	rest_writers(source);
 	tick_assembler(source);
+	source_wait_tell(source, now);
 	if (source->pending == NULL && now - source->last_hand_over_us >= TICK_INTERVAL_US)
 		source->pending = assembler_progress(source->assembler);
 	if (now >= source->next_group_us) {
@@ -461,8 +487,15 @@ static struct error *await_topics(struct source *source)
 			break;
 		if (source->disconnected_since_us == 0 && !source->no_topics_said) {
 			source->no_topics_said = true;
-			log_info("Kafka has no topic %s yet; waiting for the connector to make it",
-			         topic_filter_text(source->filter));
+			if (source->alike == NULL)
+				log_info("Kafka has no topic %s yet; waiting for the connector to make it",
+				         topic_filter_text(source->filter));
+			else
+				log_warning("Kafka has no topic %s, but %s: if these are the connector's, its "
+				            "topic.delimiter, its "
+				            "topic.naming.strategy or a transform gives them other names; name them in "
+				            "kafka.topics",
+				            topic_filter_text(source->filter), source->alike);
 		}
 		TRY(serve(source));
 		clock_sleep_ms(200);

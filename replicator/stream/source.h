@@ -23,6 +23,8 @@
 
 struct source;
 
+#define WAIT_TEXT_SIZE 512
+
 struct source_state {
 	uint64_t messages;
 	uint64_t bytes;           /* of keys and values */
@@ -33,14 +35,27 @@ struct source_state {
 	int64_t caught_up_us;     /* when Kafka last held nothing that was not read, since 1970; 0: not yet */
 	uint32_t held_partitions; /* not read for a while: they ran ahead and memory is short */
 	bool connected;           /* the last contact with a broker succeeded */
+
+	char waiting_for[WAIT_TEXT_SIZE]; /* what keeps the next transaction from being whole; "": nothing */
+	int64_t waiting_since_us;         /* monotonic; 0: no transaction waits */
+	int64_t last_event_us;            /* monotonic, when the last message was read, or of the start */
+	bool misnamed_topics;             /* topics of the stream do not exist, though its connector writes */
+	uint32_t missing_partitions;      /* cannot be read: no leader, not in the cluster, not allowed */
+};
+
+/* What is to be done while source_new waits for a broker, several times a second; an error of it ends the wait. */
+struct source_meanwhile {
+	struct error *(*call)(void *context); /* may be NULL */
+	void *context;
 };
 
 /*
  * Connects: waits for a broker as long as it takes (ERROR_INTERRUPTED on a stop request). `config`, `start` and
- * `partitions` must outlive the source. Errors: ERROR_CONFIGURATION, ERROR_AUTHENTICATION, ERROR_GAP (another cluster).
+ * `partitions` must outlive the source. Errors: ERROR_CONFIGURATION, ERROR_AUTHENTICATION, ERROR_GAP (another cluster),
+ * those of `meanwhile`.
  */
 struct error *source_new(const struct config *config, const struct checkpoint *start, struct partition_list *partitions,
-                         struct transaction_queue *queue, struct source **source);
+                         struct transaction_queue *queue, struct source_meanwhile meanwhile, struct source **source);
 void source_free(struct source *source);
 
 /* What is read is not shown under the group's name, for a reader that applies nothing. Before source_run. */

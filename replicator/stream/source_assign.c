@@ -23,6 +23,7 @@
 
 #include <stdlib.h>
 
+#define ASK_AGAIN_US 500000
 #define EARLIEST (-2)
 #define LATEST (-1)
 
@@ -37,6 +38,7 @@ struct source_partition *source_partition(struct source *source, uint32_t number
 			source->partitions[i]->handed_over = -1;
 			source->partitions[i]->published = -1;
 			source->partitions[i]->high = -1;
+			source->partitions[i]->leader = -1;
 			slab_writer_init(&source->partitions[i]->writer, &source->partitions[i]->account);
 		}
 		source->partition_count = count;
@@ -71,32 +73,79 @@ static struct error *ask_offsets(struct source *source, rd_kafka_topic_partition
 	return error_new(ERROR_TRANSIENT, "asking for the offsets of the partitions: %s", rd_kafka_err2str(code));
 }
 
-struct error *source_ask_high_watermarks(struct source *source, int timeout_ms)
+/* The partitions that one broker leads: another one that does not answer must not keep their answers from us. */
+static rd_kafka_topic_partition_list_t *partitions_of(struct source *source, int32_t leader)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)source->assigned_count);
-	struct error *error = NULL;
 
 	for (uint32_t i = 0; i < source->partition_count; i++) {
+		struct source_partition *partition = source->partitions[i];
 		const struct partition_name *name = partition_list_get(source->names, i);
 
-		if (source->partitions[i]->assigned)
-			rd_kafka_topic_partition_list_add(list, name->topic, name->id);
+		if (!partition->assigned || partition->leader != leader)
+			continue;
+		partition->tried_round = source->round;
+		rd_kafka_topic_partition_list_add(list, name->topic, name->id)->offset = LATEST;
 	}
 	rd_kafka_topic_partition_list_sort(list, NULL, NULL);
-	if (list->cnt > 0)
-		error = ask_offsets(source, list, LATEST, timeout_ms);
-	for (int i = 0; i < list->cnt && error == NULL; i++)
-		source_partition(source,
-		                 partition_list_add(source->names, list->elems[i].topic, list->elems[i].partition))
-		    ->high = list->elems[i].offset;
+	return list;
+}
+
+/* True: each of them has an answer. */
+static bool ask_broker(struct source *source, int32_t leader, int timeout_ms, bool *any)
+{
+	rd_kafka_topic_partition_list_t *list = partitions_of(source, leader);
+	rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(source->kafka, list, timeout_ms);
+	bool all = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	if (!all)
+		log_debug("Kafka, high watermarks of broker %d: %s", (int)leader, rd_kafka_err2str(code));
+	for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+		const rd_kafka_topic_partition_t *elem = &list->elems[i];
+		struct source_partition *partition =
+		    source_partition(source, partition_list_add(source->names, elem->topic, elem->partition));
+
+		if (elem->err != RD_KAFKA_RESP_ERR_NO_ERROR || elem->offset < 0) {
+			log_debug("Kafka, high watermark of %s[%d]: %s", elem->topic, (int)elem->partition,
+			          rd_kafka_err2str(elem->err));
+			all = false;
+			continue;
+		}
+		partition->high = elem->offset;
+		partition->high_round = source->round;
+		*any = true;
+	}
 	rd_kafka_topic_partition_list_destroy(list);
-	return error;
+	return all;
+}
+
+void source_ask_high_watermarks(struct source *source, int timeout_ms)
+{
+	bool all = true, any = false;
+
+	if (source->asked_round == source->round || clock_monotonic_us() < source->next_ask_us)
+		return;
+	source->asked_round = source->round;
+	for (uint32_t i = 0; i < source->partition_count; i++) {
+		const struct source_partition *partition = source->partitions[i];
+
+		if (partition->assigned && partition->leader < 0)
+			all = false;
+		else if (partition->assigned && partition->tried_round != source->round)
+			all = ask_broker(source, partition->leader, timeout_ms, &any) && all;
+	}
+	if (any)
+		health_good(source);
+	source->next_ask_us = 0;
+	if (all)
+		return;
+	source->next_ask_us = clock_monotonic_us() + ASK_AGAIN_US;
+	source->next_discovery_us = 1; /* who leads them now? */
 }
 
 /* Start offsets. */
 
-/* The operator's word stands for it: say what is done without. */
-static bool accepted(const struct source *source, struct error *error)
+bool source_accepts(const struct source *source, struct error *error)
 {
 	if (!source->start->accept_gap)
 		return false;
@@ -113,10 +162,13 @@ static const struct checkpoint_offset *stored_offset(const struct checkpoint *st
 	return NULL;
 }
 
-#define WAYS_OUT                                                                                                       \
-	"run `replicator table resync TABLE` for the tables of this topic, or `replicator accept gap` to go on "       \
-	"without "                                                                                                     \
-	"these events"
+int64_t source_stored_offset(const struct source *source, uint32_t number)
+{
+	const struct partition_name *name = partition_list_get(source->names, number);
+	const struct checkpoint_offset *stored = stored_offset(source->start, name->topic, name->id);
+
+	return source->other_cluster || stored == NULL ? 0 : stored->next_offset;
+}
 
 static struct error *gap(const char *topic, int32_t id, int64_t next_offset, int64_t low, int64_t high)
 {
@@ -162,12 +214,15 @@ static struct error *start_offset(struct source *source, const char *topic, int3
 	const struct checkpoint_offset *stored = source->other_cluster ? NULL : stored_offset(source->start, topic, id);
 	struct error *error = NULL;
 
+	if (source_partition(source, partition_list_add(source->names, topic, id))->dropped)
+		stored = NULL; /* another topic had that name */
+
 	*offset = stored != NULL ? stored->next_offset : low;
 	if (*offset < low || *offset > high)
 		error = gap(topic, id, *offset, low, high);
 	else if (stored == NULL && low > 0 && source->start->exists)
 		error = gap(topic, id, 0, low, high);
-	if (error != NULL && accepted(source, error)) {
+	if (error != NULL && source_accepts(source, error)) {
 		*offset = low; /* what was applied before comes again, and is dismissed */
 		return NULL;
 	}
@@ -266,14 +321,41 @@ static struct error *assign(struct source *source, const rd_kafka_topic_partitio
 	return error;
 }
 
+static struct error *end_lingering(struct source *source, const rd_kafka_topic_partition_list_t *found)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_error_t *refusal = NULL;
+	struct error *error = NULL;
+
+	for (int i = 0; i < found->cnt; i++) {
+		uint32_t number = partition_list_add(source->names, found->elems[i].topic, found->elems[i].partition);
+		struct source_partition *partition = source_partition(source, number);
+
+		if (partition->lingers)
+			rd_kafka_topic_partition_list_add(list, found->elems[i].topic, found->elems[i].partition);
+		partition->lingers = false;
+	}
+	if (list->cnt > 0)
+		refusal = rd_kafka_incremental_unassign(source->kafka, list);
+	if (refusal != NULL) {
+		error = error_new(ERROR_SYSTEM, "Kafka's client refuses to give up partitions: %s",
+		                  rd_kafka_error_string(refusal));
+		rd_kafka_error_destroy(refusal);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
 static struct error *begin(struct source *source, const rd_kafka_topic_partition_list_t *found)
 {
+	TRY(end_lingering(source, found));
 	for (int i = 0; i < found->cnt; i++) {
 		const rd_kafka_topic_partition_t *elem = &found->elems[i];
 		uint32_t number = partition_list_add(source->names, elem->topic, elem->partition);
 		struct source_partition *partition = source_partition(source, number);
 
 		partition->assigned = true;
+		partition->expected = partition->dropped = partition->at_end = false;
 		partition->next_offset = elem->offset;
 		source->assigned_count++;
 		assembler_add_partition(source->assembler, number, elem->offset);
@@ -331,6 +413,8 @@ struct error *source_discover(struct source *source, int timeout_ms)
 	rd_kafka_topic_partition_list_t *found = rd_kafka_topic_partition_list_new(16);
 	struct error *error = source_find_partitions(source, timeout_ms, found);
 
+	if (error == NULL)
+		error = source_judge_absent(source, timeout_ms);
 	if (error == NULL && found->cnt > 0)
 		error = check_and_begin(source, found, timeout_ms);
 	rd_kafka_topic_partition_list_destroy(found);
@@ -367,9 +451,26 @@ static void hold(struct source *source, const rd_kafka_topic_partition_list_t *l
 		uint32_t number = partition_list_add(source->names, list->elems[i].topic, list->elems[i].partition);
 
 		source_partition(source, number)->held = true;
+		source_partition(source, number)->at_end = false;
 	}
 	source->held_count += (uint32_t)list->cnt;
 	log_debug("%d partitions are held back", list->cnt);
+}
+
+/*
+ * It stays in librdkafka's assignment, and nobody listens to it, until the topic is created again. Its end could not be
+ * waited for now: librdkafka does not end what has no broker.
+ */
+void source_stop_reading(struct source *source, uint32_t number)
+{
+	struct source_partition *partition = source->partitions[number];
+
+	partition->lingers = !partition->held;
+	if (partition->held)
+		source->held_count--;
+	partition->held = false;
+	partition->assigned = false;
+	source->assigned_count--;
 }
 
 /* The partitions that hold more than half of their share and that the head does not wait for; never all of them. */

@@ -174,11 +174,19 @@ static bool record_is_unreadable(rd_kafka_resp_err_t code)
 	}
 }
 
+/* The topic was deleted, which was said; perhaps another has its name now, which is not read yet. */
+static bool concerns_dropped(struct source *source, const char *topic, int32_t id)
+{
+	return source_partition(source, partition_list_add(source->names, topic, id))->dropped;
+}
+
 struct error *health_message_error(struct source *source, const rd_kafka_message_t *message)
 {
 	const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : NULL;
 	const char *text = rd_kafka_message_errstr(message);
 
+	if (topic != NULL && concerns_dropped(source, topic, message->partition))
+		return NULL;
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && topic != NULL)
 		return source_gap_error(source, topic, message->partition, message->offset);
 	if (record_is_unreadable(message->err) && topic != NULL)
@@ -188,6 +196,8 @@ struct error *health_message_error(struct source *source, const rd_kafka_message
 		return error_new(ERROR_AUTHENTICATION,
 		                 "Kafka does not allow this user to read topic %s (%s); grant READ and DESCRIBE on it",
 		                 topic != NULL ? topic : "?", text);
+	if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && source->next_discovery_us != 0)
+		source->next_discovery_us = 1; /* was it deleted? source_missing.c finds out */
 	if (concerns_group_only(message->err))
 		log_debug("Kafka, group %s: %s", source->config->stream.name, text);
 	else if (repeat_allowed(&source->trouble, clock_monotonic_us()))

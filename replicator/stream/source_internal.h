@@ -6,6 +6,8 @@
  *   source_config.c  librdkafka's properties
  *   source_health.c  what librdkafka reports: logged, healed or turned into an error
  *   source_topics.c  which topics are read; the cluster's metadata
+ *   source_missing.c partitions without a leader, deleted topics
+ *   source_wait.c    what the consumer waits for, for the status
  *   source_assign.c  start offsets, gaps, assigning and holding back partitions
  *   source_search.c  searches the transaction topic backwards
  *   source_group.c   offsets published under the group's name, for lag tools
@@ -17,6 +19,7 @@
 #ifndef REPLICATOR_STREAM_SOURCE_INTERNAL_H
 #define REPLICATOR_STREAM_SOURCE_INTERNAL_H
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/slab.h"
 #include "event/decoder.h"
@@ -24,20 +27,40 @@
 #include "stream/source.h"
 
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 /* How long a blocking question to the cluster may take: the loop stands still meanwhile. */
 enum { STARTING_TIMEOUT_MS = 5000, RUNNING_TIMEOUT_MS = 1000 };
 
+enum partition_trouble {
+	PARTITION_GOOD,
+	PARTITION_WITHOUT_LEADER,
+	PARTITION_ABSENT, /* from the cluster's metadata */
+	PARTITION_DENIED, /* the user may not see the topic */
+};
+
 struct source_partition {
-	bool assigned;       /* is read, or held back */
-	bool held;           /* taken from librdkafka's assignment for a while; read on at next_offset */
-	bool stuck;          /* at an event that cannot be taken: source->poison */
+	bool assigned; /* is read, or held back */
+	bool held;     /* taken from librdkafka's assignment for a while; read on at next_offset */
+	bool stuck;    /* at an event that cannot be taken: source->poison */
+	bool expected; /* not read yet, but transactions wait for it: it has a stored offset, or no leader */
+	bool dropped;  /* its topic was deleted; it is not read, unless the topic is created again */
+	bool lingers;  /* dropped, but still in librdkafka's assignment */
+	bool at_end;   /* the last fetch found nothing after next_offset */
+	bool seen;     /* in the last metadata */
+	bool trouble_said;
+	unsigned absences; /* from the metadata, in a row */
+	enum partition_trouble trouble;
+	int64_t trouble_us;  /* since when */
+	int32_t leader;      /* as of the last metadata; -1: none */
 	int64_t next_offset; /* of the next message to take: what lies below is stale */
 	int64_t handed_over; /* what the last transaction said about the partition; -1 nothing yet */
 	int64_t published;   /* to the group */
 	int64_t high;        /* high watermark as last seen; -1 unknown */
-	int64_t ticked;      /* next_offset at the last tick */
+	uint64_t high_round; /* of the loop, in which it was asked for */
+	uint64_t tried_round;
+	int64_t ticked; /* next_offset at the last tick */
 	struct slab_account account;
 	struct slab_writer writer;
 };
@@ -52,6 +75,7 @@ struct repeat_limit {
 
 struct topic_filter;
 struct end_search;
+struct source_wait;
 
 struct source {
 	const struct config *config;
@@ -91,16 +115,22 @@ struct source {
 	char last_reason[256];         /* of librdkafka, for a connection that failed */
 	struct repeat_limit trouble;
 	struct repeat_limit waiting;
+	struct source_wait *wait;
 	bool had_data; /* a message came: rights and passwords were right once */
 	bool over_limit_said;
 	bool no_topics_said;
+	char *alike;                  /* while no topic is read: topic_filter_alike */
 	bool lacks_transaction_topic; /* it belongs to the stream, but is not there yet */
-	bool high_asked;              /* the high watermarks are of this round of the loop */
+	uint64_t round;               /* answers to questions of one round belong together; from 1 on */
+	uint64_t asked_round;         /* in which the high watermarks were asked for */
+	int64_t next_ask_us;          /* not all of them were answered: the next question */
 	bool group_asked;
 	bool keeps_quiet;    /* nothing is written under the group's name */
 	int32_t some_broker; /* that was there lately; -1: none is known */
 
 	int64_t last_read_us;
+	uint64_t records_read; /* messages_read when last_event_us was noted */
+	int64_t last_empty_us; /* when nothing more was in librdkafka's queue */
 	int64_t last_silence_us;
 	int64_t last_hand_over_us;
 	int64_t next_tick_us;
@@ -120,6 +150,7 @@ struct source {
 	atomic_int_fast64_t lag;
 	atomic_int_fast64_t lag_marks;
 	atomic_int_fast64_t caught_up_us; /* monotonic */
+	atomic_int_fast64_t last_event_us;
 	atomic_bool connected;
 };
 
@@ -154,6 +185,8 @@ struct error *health_message_error(struct source *source, const rd_kafka_message
 struct error *topic_filter_new(const struct config *config, struct topic_filter **filter);
 void topic_filter_free(struct topic_filter *filter);
 bool topic_filter_matches(const struct topic_filter *filter, const char *topic);
+/* Up to three topics that begin with the prefix and do not match: other names of the stream's? NULL: none; free it. */
+char *topic_filter_alike(const struct topic_filter *filter, const struct rd_kafka_metadata *metadata);
 const char *topic_filter_text(const struct topic_filter *filter); /* for messages */
 bool topic_filter_wants_transaction_topic(const struct topic_filter *filter);
 bool topic_is_transaction_topic(const struct config *config, const char *topic);
@@ -161,12 +194,40 @@ bool topic_is_transaction_topic(const struct config *config, const char *topic);
 /* Adds the partitions that are not read yet to `found`. Errors: ERROR_TRANSIENT; ERROR_CONFIGURATION. */
 struct error *source_find_partitions(struct source *source, int timeout_ms, rd_kafka_topic_partition_list_t *found);
 
+/* source_missing.c */
+void source_expect_stored(struct source *source);
+/* The partition is waited for though it cannot be read yet. */
+void source_expect(struct source *source, uint32_t number, int64_t next_offset);
+void source_note_metadata(struct source *source, const struct rd_kafka_metadata *metadata); /* of all topics */
+/* Of those that the metadata lacks: who is deleted is dropped. ERROR_GAP: it was not read to its end. */
+struct error *source_judge_absent(struct source *source, int timeout_ms);
+bool source_any_deleted(const struct source *source); /* a topic that was read does not exist */
+/* The partitions that cannot be read for some seconds, for the log and the status. How many they are. */
+uint32_t source_describe_missing(struct source *source, struct buffer *text);
+
+/* source_wait.c */
+struct source_wait *source_wait_new(void);
+void source_wait_free(struct source_wait *wait);                             /* NULL is allowed */
+void source_wait_tell(struct source *source, int64_t now);                   /* notes what the consumer waits for */
+void source_wait_read(struct source_wait *wait, struct source_state *state); /* any thread */
+
 /* source_assign.c */
+#define WAYS_OUT                                                                                                       \
+	"run `replicator table resync TABLE` for the tables of this topic, or `replicator accept gap` to go on "       \
+	"without "                                                                                                     \
+	"these events"
+/* True: the operator accepted gaps for this start; the error is logged as a warning and freed. */
+bool source_accepts(const struct source *source, struct error *error);
+int64_t source_stored_offset(const struct source *source, uint32_t number); /* of the checkpoint; 0: none */
+void source_stop_reading(struct source *source, uint32_t number);           /* of a topic that was deleted */
 /* Looks for partitions that are not read yet, checks them and begins to read them. */
 struct error *source_discover(struct source *source, int timeout_ms);
 struct source_partition *source_partition(struct source *source, uint32_t number); /* made when new */
-/* Asks for the high watermarks of all partitions at once. */
-struct error *source_ask_high_watermarks(struct source *source, int timeout_ms);
+/*
+ * Asks for the high watermarks of all partitions that have a leader, once in a round. Who answers has high_round of
+ * this round; the others are asked again in a later one.
+ */
+void source_ask_high_watermarks(struct source *source, int timeout_ms);
 struct error *source_gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset);
 struct error *source_balance(struct source *source); /* holds partitions back, or lets them go, by the memory in use */
 size_t source_memory_in_use(const struct source *source);

@@ -111,6 +111,7 @@ static struct error *take_record(struct source *source, rd_kafka_message_t *mess
 	if (error != NULL)
 		return poisoned(source, partition, error);
 	partition->next_offset = message->offset + 1;
+	partition->at_end = false;
 	atomic_fetch_add_explicit(&source->messages_read, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&source->bytes_read, message->len + message->key_len, memory_order_relaxed);
 	return NULL;
@@ -128,6 +129,7 @@ static void take_end(struct source *source, const rd_kafka_message_t *message)
 		partition->next_offset = message->offset;
 		assembler_push_nothing(source->assembler, number, message->offset - 1);
 	}
+	partition->at_end = message->offset == partition->next_offset;
 	if (message->offset > partition->high)
 		partition->high = message->offset;
 }
@@ -184,8 +186,10 @@ struct error *source_read_round(struct source *source)
 	while (error == NULL && count < ROUND_MESSAGES && bytes < ROUND_BYTES) {
 		rd_kafka_message_t *message = rd_kafka_consume_queue(source->messages, count == 0 ? wait_ms : 0);
 
-		if (message == NULL)
+		if (message == NULL) {
+			source->last_empty_us = clock_monotonic_us();
 			break;
+		}
 		bytes += message->len;
 		error = take_message(source, message);
 		rd_kafka_message_destroy(message);
@@ -193,6 +197,10 @@ struct error *source_read_round(struct source *source)
 	}
 	if (count > 0)
 		source->last_read_us = clock_monotonic_us();
+	if (source->records_read != atomic_load_explicit(&source->messages_read, memory_order_relaxed)) {
+		source->records_read = atomic_load_explicit(&source->messages_read, memory_order_relaxed);
+		atomic_store(&source->last_event_us, source->last_read_us);
+	}
 	source->read_since_wake += bytes;
 	if (rd_kafka_version() < FETCH_QUEUE_BACKOFF_VERSION && source->read_since_wake >= WAKE_BYTES) {
 		source->read_since_wake = 0;

@@ -9,6 +9,8 @@
 #include <regex.h>
 #include <stdlib.h>
 
+#define MOST_ALIKE 3
+
 struct topic_pattern {
 	bool is_regex;
 	regex_t regex;
@@ -108,6 +110,23 @@ bool topic_filter_matches(const struct topic_filter *filter, const char *topic)
 	return false;
 }
 
+char *topic_filter_alike(const struct topic_filter *filter, const struct rd_kafka_metadata *metadata)
+{
+	struct buffer text = {0};
+	size_t count = 0;
+
+	for (int i = 0; i < metadata->topic_cnt && filter->prefix != NULL && filter->prefix[0] != '\0'; i++) {
+		const char *topic = metadata->topics[i].topic;
+		const char *rest = topic + strlen(filter->prefix);
+
+		/* shop_public_users, but not shop2.public.users or shop_eu.public.users of other streams */
+		if (strncmp(topic, filter->prefix, strlen(filter->prefix)) == 0 && (*rest == '_' || *rest == '-') &&
+		    strchr(rest, '.') == NULL && !topic_filter_matches(filter, topic) && count++ < MOST_ALIKE)
+			buffer_append_format(&text, "%s%s", count > 1 ? ", " : "", topic);
+	}
+	return count == 0 ? NULL : buffer_steal(&text);
+}
+
 bool topic_filter_wants_transaction_topic(const struct topic_filter *filter)
 {
 	struct buffer name = {0};
@@ -134,9 +153,20 @@ bool topic_is_transaction_topic(const struct config *config, const char *topic)
 	       strcmp(topic + prefix_length, ".transaction") == 0;
 }
 
-static bool is_read_already(struct source *source, const char *topic, int32_t id)
+/*
+ * What was read of a deleted topic goes to the target before another of its name is read: its offsets begin at 0. A
+ * partition without a leader cannot be read yet, but transactions wait for it.
+ */
+static bool can_be_read(struct source *source, const char *topic, const struct rd_kafka_metadata_partition *found)
 {
-	return source_partition(source, partition_list_add(source->names, topic, id))->assigned;
+	uint32_t number = partition_list_add(source->names, topic, found->id);
+	const struct source_partition *partition = source_partition(source, number);
+
+	if (partition->assigned || (partition->dropped && !assembler_partition_is_drained(source->assembler, number)))
+		return false;
+	if (found->leader < 0 && !partition->dropped)
+		source_expect(source, number, source_stored_offset(source, number));
+	return found->leader >= 0;
 }
 
 static struct error *add_topic(struct source *source, const struct rd_kafka_metadata_topic *topic,
@@ -154,7 +184,7 @@ static struct error *add_topic(struct source *source, const struct rd_kafka_meta
 		    "make it with one partition",
 		    topic->topic, topic->partition_cnt);
 	for (int i = 0; i < topic->partition_cnt; i++)
-		if (!is_read_already(source, topic->topic, topic->partitions[i].id)) {
+		if (can_be_read(source, topic->topic, &topic->partitions[i])) {
 			rd_kafka_topic_partition_list_add(found, topic->topic, topic->partitions[i].id);
 			source->some_broker = topic->partitions[i].leader;
 		}
@@ -171,6 +201,7 @@ struct error *source_find_partitions(struct source *source, int timeout_ms, rd_k
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return error_new(ERROR_TRANSIENT, "asking for the topics: %s", rd_kafka_err2str(code));
+	source_note_metadata(source, metadata);
 	for (int i = 0; i < metadata->topic_cnt && error == NULL; i++) {
 		const char *topic = metadata->topics[i].topic;
 
@@ -180,6 +211,9 @@ struct error *source_find_partitions(struct source *source, int timeout_ms, rd_k
 		error = add_topic(source, &metadata->topics[i], found);
 	}
 	source->lacks_transaction_topic = lacks;
+	free(source->alike);
+	source->alike =
+	    source->assigned_count == 0 && found->cnt == 0 ? topic_filter_alike(source->filter, metadata) : NULL;
 	rd_kafka_metadata_destroy(metadata);
 	return error;
 }

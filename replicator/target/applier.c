@@ -338,7 +338,7 @@ static struct error *follow(struct applier *applier, const struct transaction *h
 
 	TRY(applier_begin(applier));
 	TRY(quarantine_lock(applier->quarantine, applier->connection));
-	TRY(quarantine_clear_run(applier->quarantine, head, &clear));
+	TRY(quarantine_clear_run(applier->quarantine, applier->connection, head, &clear));
 	*followed = clear == 0;
 	return *followed ? set_aside(applier, head, NULL) : applier_roll_back(applier);
 }
@@ -454,7 +454,7 @@ static struct error *step_past_quarantine(struct applier *applier, struct transa
 	bool followed = false;
 	size_t clear;
 
-	TRY(quarantine_clear_run(applier->quarantine, *pending, &clear));
+	TRY(quarantine_clear_run(applier->quarantine, applier->connection, *pending, &clear));
 	if (clear == 0) {
 		TRY(follow(applier, *pending, &followed));
 		if (followed) {

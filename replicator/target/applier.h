@@ -41,6 +41,9 @@ void applier_set_until_lsn(struct applier *applier, uint64_t lsn); /* stop behin
  */
 struct error *applier_run(struct applier *applier);
 
+/* Gives a sign of life when it is time: for whoever waits for something else between applier_new and applier_run. */
+struct error *applier_show_life(struct applier *applier);
+
 /* Writes how the stream ended (NULL: in good order) into its row. After applier_run, by the thread that joined it. */
 void applier_write_end(struct applier *applier, const struct error *outcome);
 

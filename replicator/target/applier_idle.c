@@ -32,16 +32,24 @@ static struct error *obey(struct applier *applier, bool paused)
 	return applier_say_state(applier);
 }
 
+/* While nothing is committed others must see that we live, and we that the stream is still ours. */
+struct error *applier_show_life(struct applier *applier)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (now_us - applier->last_sign_us < (int64_t)HEARTBEAT_MS * 1000)
+		return NULL;
+	TRY(checkpoint_beat(applier->connection, applier->config, applier->epoch));
+	applier->last_sign_us = now_us;
+	return NULL;
+}
+
 static struct error *look(struct applier *applier)
 {
 	int64_t now_us = clock_monotonic_us();
 	bool paused;
 
-	/* While nothing is committed others must see that we live, and we that the stream is still ours. */
-	if (now_us - applier->last_sign_us >= (int64_t)HEARTBEAT_MS * 1000) {
-		TRY(checkpoint_beat(applier->connection, applier->config, applier->epoch));
-		applier->last_sign_us = now_us;
-	}
+	TRY(applier_show_life(applier));
 	if (applier->last_look_us != 0 && now_us - applier->last_look_us < LOOK_US)
 		return NULL;
 	applier->last_look_us = now_us;

@@ -4,9 +4,11 @@
 #include "target/plan.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "target/binding_old_row.h"
 #include "target/ddl.h"
+#include "target/stream_lock.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -343,15 +345,25 @@ static struct error *find_binding(struct binding_cache *cache, struct pg_connect
 	return NULL;
 }
 
+/* A single transaction may have millions of changes, if memory_limit is high. */
+static bool is_time_to_show_life(size_t number)
+{
+	return number % 65536 == 65535;
+}
+
 /* Whether every change of the transaction can be folded, looked at before the plan is touched. */
 static struct error *may_fold(struct binding_cache *cache, struct pg_connection *connection, struct plan *plan,
                               const struct transaction *transaction, bool *may)
 {
+	int64_t shown_us = clock_monotonic_us();
+
 	*may = transaction->spill == NULL;
 	for (size_t i = 0; i < transaction->change_count && *may; i++) {
 		const struct change *change = transaction->changes[i];
 		struct binding *binding;
 
+		if (is_time_to_show_life(i))
+			TRY(stream_lock_keep(connection, &shown_us));
 		if (change->operation == CHANGE_MESSAGE || change->discarded)
 			continue;
 		if (change->operation == CHANGE_TRUNCATE || change->other_key != NULL || ddl_is_log(change->relation)) {
@@ -386,10 +398,12 @@ static void add_message(struct plan *plan, const struct change *message)
 static bool fold_transaction(struct plan *plan, struct binding_cache *cache, struct pg_connection *connection,
                              const struct transaction *transaction)
 {
+	int64_t shown_us = clock_monotonic_us();
+
 	for (size_t i = 0; i < transaction->change_count; i++) {
 		const struct change *change = transaction->changes[i];
 		struct binding *binding;
-		struct error *error;
+		struct error *error = NULL;
 
 		if (change->operation == CHANGE_MESSAGE) {
 			add_message(plan, change);
@@ -397,7 +411,10 @@ static bool fold_transaction(struct plan *plan, struct binding_cache *cache, str
 		}
 		if (change->discarded)
 			continue;
-		error = find_binding(cache, connection, change->relation, &binding);
+		if (is_time_to_show_life(i))
+			error = stream_lock_keep(connection, &shown_us);
+		if (error == NULL)
+			error = find_binding(cache, connection, change->relation, &binding);
 		if (error != NULL || !fold_change(plan, binding, change)) {
 			error_free(
 			    error); /* may_fold bound all of them: this one says the same again when it goes strictly */

@@ -23,6 +23,7 @@
 #include "target/binding_old_row.h"
 #include "target/rules.h"
 #include "target/state.h"
+#include "target/stream_lock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -180,15 +181,21 @@ static bool any_touches(const struct quarantine *quarantine, const struct transa
 }
 
 /* A large transaction lies in a file. */
-static struct error *spill_touches(const struct quarantine *quarantine, const struct transaction *large, bool *any)
+static struct error *spill_touches(const struct quarantine *quarantine, struct pg_connection *connection,
+                                   const struct transaction *large, bool *any)
 {
+	int64_t shown_us = 0;
 	uint64_t next = 0;
 
 	for (*any = false; !*any;) {
-		struct transaction *piece = transaction_new(TRANSACTION_STREAMED);
-		struct error *error = spill_read(large->spill, &next, PIECE_ROWS, PIECE_BYTES, piece);
-		bool ended = piece->change_count == 0;
+		struct transaction *piece;
+		struct error *error;
+		bool ended;
 
+		TRY(stream_lock_keep(connection, &shown_us));
+		piece = transaction_new(TRANSACTION_STREAMED);
+		error = spill_read(large->spill, &next, PIECE_ROWS, PIECE_BYTES, piece);
+		ended = piece->change_count == 0;
 		*any = error == NULL && any_touches(quarantine, piece);
 		transaction_free(piece);
 		TRY(error);
@@ -198,13 +205,14 @@ static struct error *spill_touches(const struct quarantine *quarantine, const st
 	return NULL;
 }
 
-struct error *quarantine_clear_run(const struct quarantine *quarantine, const struct transaction *first, size_t *run)
+struct error *quarantine_clear_run(const struct quarantine *quarantine, struct pg_connection *connection,
+                                   const struct transaction *first, size_t *run)
 {
 	for (*run = 0; map_count(quarantine->keys) > 0 && first != NULL; (*run)++, first = first->next) {
 		bool any = false;
 
 		if (first->spill != NULL)
-			TRY(spill_touches(quarantine, first, &any));
+			TRY(spill_touches(quarantine, connection, first, &any));
 		else
 			any = any_touches(quarantine, first);
 		if (any)

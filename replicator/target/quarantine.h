@@ -29,8 +29,12 @@ void quarantine_free(struct quarantine *quarantine); /* NULL is allowed */
 /* Reads the keys of what waits anew. */
 struct error *quarantine_load(struct quarantine *quarantine, struct pg_connection *connection);
 
-/* How many transactions from `first` on touch nothing that waits; SIZE_MAX: all. Errors: of a spill file. */
-struct error *quarantine_clear_run(const struct quarantine *quarantine, const struct transaction *first, size_t *run);
+/*
+ * How many transactions from `first` on touch nothing that waits; SIZE_MAX: all. A spill file takes long to read: the
+ * connection, which holds the stream's lock, shows meanwhile that we are alive. Errors: of a spill file, of the connection.
+ */
+struct error *quarantine_clear_run(const struct quarantine *quarantine, struct pg_connection *connection,
+                                   const struct transaction *first, size_t *run);
 
 /* In the caller's transaction: until its end nobody else puts, retries or skips; what waits is read anew. */
 struct error *quarantine_lock(struct quarantine *quarantine, struct pg_connection *connection);

@@ -167,6 +167,16 @@ static struct error *await(struct pg_connection *connection, const struct config
 	}
 }
 
+struct error *stream_lock_keep(struct pg_connection *connection, int64_t *last_us)
+{
+	int64_t now = clock_monotonic_us();
+
+	if (*last_us != 0 && now - *last_us < (int64_t)HEARTBEAT_MS * 1000)
+		return NULL;
+	*last_us = now;
+	return pg_execute(connection, "SELECT /* still at work */");
+}
+
 /* A wait inside the server could not be left: the lock is asked for in short turns. */
 struct error *stream_lock_await(struct pg_connection *connection, const struct config *config,
                                 struct error *(*meanwhile)(struct pg_connection *, const struct config *, int64_t),

@@ -27,4 +27,11 @@ struct error *stream_lock_await(struct pg_connection *connection, const struct c
                                 struct error *(*meanwhile)(struct pg_connection *, const struct config *, int64_t),
                                 int64_t epoch);
 
+/*
+ * For long work without statements, by whoever holds the lock: sends an empty statement when none was sent by this
+ * function for HEARTBEAT_MS, so that no standby instance ends the session. *last_us: when that was; 0: not yet. Not
+ * inside a pipeline or a COPY. Errors: of the connection.
+ */
+struct error *stream_lock_keep(struct pg_connection *connection, int64_t *last_us);
+
 #endif

@@ -15,7 +15,7 @@ static struct partition_list *names;
 static struct assembler *assembler;
 static struct assembler_options options;
 static int64_t offsets[PARTITIONS];
-static int64_t high[PARTITIONS]; /* 0: as far as was pushed */
+static int64_t high[PARTITIONS]; /* 0: as far as was pushed; -1: not known */
 static int asked;                /* for high watermarks */
 
 /* The ENDs of the transaction topic, as a search would find them. */
@@ -33,11 +33,12 @@ static int searches;
 		ck_assert_msg(good_ == NULL, "%s", good_ == NULL ? "" : good_->message);                               \
 	} while (0)
 
-static inline int64_t high_watermark(uint32_t partition, void *context)
+static inline bool high_watermark(uint32_t partition, int64_t *end, void *context)
 {
 	(void)context;
 	asked++;
-	return high[partition] != 0 ? high[partition] : offsets[partition];
+	*end = high[partition] != 0 ? high[partition] : offsets[partition];
+	return high[partition] >= 0;
 }
 
 static inline enum end_answer find_end(const struct end_query *query, uint64_t *commit_lsn, void *context);

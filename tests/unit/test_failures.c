@@ -273,11 +273,12 @@ static bool is_excluded(const struct collection *collection, void *context)
 	return strcmp(collection->name, "commerce.products") == 0;
 }
 
-static int64_t end_of_corpus(uint32_t partition, void *context)
+static bool end_of_corpus(uint32_t partition, int64_t *high, void *context)
 {
 	(void)partition;
 	(void)context;
-	return (int64_t)corpus->count;
+	*high = (int64_t)corpus->count;
+	return true;
 }
 
 struct feed {

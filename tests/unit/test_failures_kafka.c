@@ -337,7 +337,7 @@ static struct error *run(const char *when, meanwhile go_on)
 	fault.calls = 0;
 	fault.failed = false;
 	fault.counting = true;
-	reader.outcome = source_new(&config, &start, names, queue, &reader.source);
+	reader.outcome = source_new(&config, &start, names, queue, (struct source_meanwhile){0}, &reader.source);
 	if (reader.outcome == NULL) {
 		ck_assert_int_eq(pthread_create(&thread, NULL, run_source, &reader), 0);
 		if (go_on != NULL)

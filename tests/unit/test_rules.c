@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "event/change_json.h"
 #include "postgres.h"
+#include "stream/alignment.h"
+#include "stream/spill.h"
 #include "target/batch.h"
 #include "target/checkpoint.h"
 #include "target/explain.h"
@@ -846,7 +848,7 @@ START_TEST(the_quarantine_keeps_masked_values)
 	expect_no_error(quarantine_put(quarantine, connection, bindings, partitions, first, reason));
 	postgres_execute(connection, "COMMIT");
 	expect_no_error(quarantine_load(quarantine, connection));
-	expect_no_error(quarantine_clear_run(quarantine, first, &run));
+	expect_no_error(quarantine_clear_run(quarantine, connection, first, &run));
 	ck_assert_uint_eq(run, 0);
 	expect_value("SELECT count(*) || '/' || count(*) FILTER (WHERE q::text ~ 'a@b|12345|plain|hidden') FROM"
 	             " rules_state.quarantine q",
@@ -856,6 +858,71 @@ START_TEST(the_quarantine_keeps_masked_values)
 	    "SELECT concat_ws('|', mail = encode(sha256(convert_to('peppera@b.c', 'UTF8')), 'hex'), phone, note, age)"
 	    " FROM rules.people",
 	    "t|it's masked|41");
+	error_free(reason);
+	quarantine_free(quarantine);
+	first = last = NULL;
+}
+END_TEST
+
+static void nothing(void *context)
+{
+	(void)context;
+}
+
+static void count_nothing(uint32_t collection, void *context)
+{
+	(void)collection;
+	(void)context;
+}
+
+/* A transaction in a file, of one change. */
+static struct transaction *large_transaction(void)
+{
+	struct alignment alignment = {.restart = nothing, .count = count_nothing};
+	struct transaction *large = transaction_new(TRANSACTION_STREAMED);
+	struct slab_account account = {0};
+	struct slab_writer writer;
+	struct change *change;
+
+	slab_writer_init(&writer, &account);
+	change = slab_reserve(&writer, sizeof(*change));
+	*change = (struct change){.relation = &relations[USERS],
+	                          .operation = CHANGE_TRUNCATE,
+	                          .lsn = 1,
+	                          .total_order = 1,
+	                          .bytes = sizeof(*change)};
+	change->slab = slab_commit(&writer, sizeof(*change));
+	expect_no_error(spill_open("/tmp", 1 << 20, &large->spill));
+	expect_no_error(spill_add(large->spill, change));
+	expect_no_error(spill_align(large->spill, &alignment));
+	spill_seal(large->spill);
+	slab_writer_close(&writer);
+	return large;
+}
+
+/* A standby instance ends the session of one that sends no statement for long; reading a spill file takes long. */
+START_TEST(reading_a_spill_file_shows_life)
+{
+	struct quarantine *quarantine = quarantine_new(&config);
+	struct error *reason = error_new(ERROR_TARGET, "refused");
+	struct pg_connection *other = postgres_connect();
+	struct transaction *large = large_transaction();
+	char *pid = postgres_value(connection, "SELECT pg_backend_pid()");
+	char *sql = memory_format("SELECT query FROM pg_stat_activity WHERE pid = %s", pid);
+	size_t run;
+
+	begin();
+	add(USERS, 'c', NULL, "1|a@b.c|12345|plain|41|hidden");
+	postgres_execute(connection, "BEGIN");
+	expect_no_error(quarantine_put(quarantine, connection, bindings, partitions, first, reason));
+	expect_no_error(quarantine_clear_run(quarantine, connection, large, &run));
+	ck_assert_uint_eq(run, 0);
+	postgres_expect(other, sql, "SELECT /* still at work */");
+	postgres_execute(connection, "ROLLBACK");
+	pg_disconnect(other);
+	transaction_free(large);
+	free(pid);
+	free(sql);
 	error_free(reason);
 	quarantine_free(quarantine);
 	first = last = NULL;
@@ -886,6 +953,7 @@ int main(void)
 	tcase_add_test(tests, the_quarantine_keeps_masked_values);
 	tcase_add_test(tests, a_snapshot_removes_nothing);
 	tcase_add_test(tests, a_snapshot_of_nothing_but_an_identity);
+	tcase_add_test(tests, reading_a_spill_file_shows_life);
 	tcase_add_loop_test(tests, logical_messages, 0, 2);
 	tcase_add_test(tests, what_is_explained);
 	tcase_add_loop_test(tests, what_is_kept_is_masked, 0, 2);

@@ -28,6 +28,7 @@ static struct source *source;
 static pthread_t thread;
 static bool running;
 static struct error *outcome;
+static struct source_meanwhile meanwhile;
 
 static void setup(void)
 {
@@ -50,6 +51,7 @@ static void setup(void)
 	source = NULL;
 	running = false;
 	outcome = NULL;
+	meanwhile = (struct source_meanwhile){0};
 }
 
 static void stop(void)
@@ -99,7 +101,7 @@ static void *run(void *argument)
 
 static void begin(void)
 {
-	struct error *error = source_new(&config, &start, names, queue, &source);
+	struct error *error = source_new(&config, &start, names, queue, meanwhile, &source);
 
 	ck_assert_msg(error == NULL, "%s", error == NULL ? "" : error->message);
 	ck_assert_int_eq(pthread_create(&thread, NULL, run, source), 0);
@@ -156,11 +158,154 @@ static void expect_failure(enum error_class class, const char *part)
 
 static void expect_refusal(enum error_class class, const char *part)
 {
-	outcome = source_new(&config, &start, names, queue, &source);
+	outcome = source_new(&config, &start, names, queue, meanwhile, &source);
 	ck_assert_ptr_nonnull(outcome);
 	ck_assert_str_eq(error_class_name(outcome->class), error_class_name(class));
 	ck_assert_msg(strstr(outcome->message, part) != NULL, "`%s` is not in: %s", part, outcome->message);
 }
+
+static struct error *count_to_three(void *context)
+{
+	int *calls = context;
+
+	return ++*calls < 3 ? NULL : error_new(ERROR_FENCED, "counted to three");
+}
+
+/* Whoever waits for a broker holds the stream's lock: it must be able to show that it is alive, and learn that it lost it. */
+static struct transaction *await_progress_to(const char *topic, int64_t next_offset)
+{
+	int64_t deadline = clock_monotonic_us() + WAIT_MS * INT64_C(1000);
+
+	while (clock_monotonic_us() < deadline) {
+		struct transaction *transaction = transaction_queue_take(queue, 1, 1, 100);
+
+		for (size_t i = 0; transaction != NULL && i < transaction->position_count; i++)
+			if (transaction->positions[i].next_offset == next_offset &&
+			    strcmp(partition_list_get(names, transaction->positions[i].partition)->topic, topic) == 0)
+				return transaction;
+		transaction_free(transaction);
+	}
+	return NULL;
+}
+
+/* A key change waits for the ends of all partitions; one that does not exist any more has no end. */
+START_TEST(a_deleted_topic_is_not_waited_for)
+{
+	struct transaction *progress;
+
+	begin_with_one();
+	rd_kafka_mock_topic_set_error(cluster, ORDERS, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	produce_key_change(2, 1, 2);
+	produce_flush();
+	expect_transaction(2, 2);
+	progress = await_progress_to(ORDERS, 0);
+	ck_assert_ptr_nonnull(progress); /* a topic that is created again is read from its beginning */
+	transaction_free(progress);
+	ck_assert_uint_eq(source_state(source).missing_partitions, 0);
+}
+END_TEST
+
+/* Its events will never come: what the END announces tells it. */
+START_TEST(events_lost_with_their_topic_are_a_gap)
+{
+	begin_with_one();
+	rd_kafka_mock_topic_set_error(cluster, ORDERS, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	produce_begin(2);
+	produce_event(USERS, "users", 2, 1, 2, 0);
+	produce_end(2, 1, 1);
+	produce_flush();
+	expect_failure(ERROR_GAP,
+	               "END announces 1 events of public.orders, 0 were read, and the topic of the others was deleted");
+}
+END_TEST
+
+/* Without metadata nothing would tell. */
+START_TEST(without_transactions_a_deleted_topic_is_a_gap)
+{
+	config.stream.transactions = TRANSACTIONS_OFF;
+	make_topic(ORDERS);
+	make_topic(USERS);
+	produce_event(ORDERS, "orders", 1, 1, 1, 0);
+	produce_flush();
+	begin();
+	expect_transaction(1, 1);
+	rd_kafka_mock_topic_set_error(cluster, ORDERS, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	expect_failure(ERROR_GAP, "the topic does not exist any more, and events after offset 0 may have been in it");
+}
+END_TEST
+
+/* Deleted while the daemon did not run. */
+START_TEST(a_stored_topic_that_does_not_exist_is_a_gap)
+{
+	make_topic(MARKS);
+	make_topic(USERS);
+	produce_begin(1);
+	produce_flush();
+	remember(ORDERS, 7);
+	rd_kafka_mock_topic_set_error(cluster, ORDERS, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	begin();
+	expect_failure(ERROR_GAP, ORDERS "[0]: the topic does not exist any more, and events after offset 6");
+}
+END_TEST
+
+static void await_missing(uint32_t count)
+{
+	int64_t deadline = clock_monotonic_us() + WAIT_MS * INT64_C(1000);
+
+	while (source_state(source).missing_partitions != count && clock_monotonic_us() < deadline)
+		clock_sleep_ms(50);
+	ck_assert_uint_eq(source_state(source).missing_partitions, count);
+}
+
+/* It is said what is waited for; the other partitions are read; and it goes on when there is a leader again. */
+START_TEST(a_partition_without_a_leader_is_waited_for)
+{
+	begin_with_one();
+	rd_kafka_mock_partition_set_leader(cluster, ORDERS, 0, -1);
+	produce_begin(2);
+	produce_event(USERS, "users", 2, 1, 2, 0);
+	produce_end(2, 1, 0);
+	produce_flush();
+	expect_transaction(2, 1);
+	await_missing(1);
+	ck_assert_ptr_nonnull(strstr(source_state(source).waiting_for, ORDERS "[0] has no leader since "));
+	produce_key_change(3, 2, 3);
+	produce_flush();
+	ck_assert_ptr_null(next_transaction(2000));
+	rd_kafka_mock_partition_set_leader(cluster, ORDERS, 0, 1);
+	expect_transaction(3, 2);
+	await_missing(0);
+}
+END_TEST
+
+/* A daemon that starts meanwhile reads the others, and does not forget the one. */
+START_TEST(a_partition_without_a_leader_at_the_start_is_waited_for)
+{
+	make_topics();
+	rd_kafka_mock_partition_set_leader(cluster, ORDERS, 0, -1);
+	produce_begin(1);
+	produce_event(USERS, "users", 1, 1, 1, 0);
+	produce_end(1, 1, 0);
+	produce_key_change(2, 1, 2);
+	produce_flush();
+	begin();
+	expect_transaction(1, 1);
+	ck_assert_ptr_null(next_transaction(2000));
+	rd_kafka_mock_partition_set_leader(cluster, ORDERS, 0, 1);
+	expect_transaction(2, 2);
+}
+END_TEST
+
+START_TEST(waiting_for_a_broker_leaves_time_for_signs_of_life)
+{
+	int calls = 0;
+
+	config.kafka.brokers = "127.0.0.1:1";
+	meanwhile = (struct source_meanwhile){count_to_three, &calls};
+	expect_refusal(ERROR_FENCED, "counted to three");
+	ck_assert_int_eq(calls, 3);
+}
+END_TEST
 
 START_TEST(test_whole_transactions_in_order)
 {
@@ -922,6 +1067,13 @@ int main(void)
 	log_configure(getenv("TEST_LOG") != NULL ? LOG_DEBUG : LOG_ERROR + 1, false);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, a_deleted_topic_is_not_waited_for);
+	tcase_add_test(tests, events_lost_with_their_topic_are_a_gap);
+	tcase_add_test(tests, without_transactions_a_deleted_topic_is_a_gap);
+	tcase_add_test(tests, a_stored_topic_that_does_not_exist_is_a_gap);
+	tcase_add_test(tests, a_partition_without_a_leader_is_waited_for);
+	tcase_add_test(tests, a_partition_without_a_leader_at_the_start_is_waited_for);
+	tcase_add_test(tests, waiting_for_a_broker_leaves_time_for_signs_of_life);
 	tcase_add_test(tests, test_whole_transactions_in_order);
 	tcase_add_test(tests, test_lone_transaction_goes_through);
 	tcase_add_test(tests, test_positions_follow);
