@@ -24,11 +24,11 @@ static int record(const struct config *config, const char *word)
 	if (error == NULL)
 		error = acceptance_record(connection, config, word);
 	if (error == NULL)
-		printf(
-		    "recorded for stream %s: the next start goes on %s; afterwards compare both sides (check_target)\n",
-		    config->stream.name,
-		    strcmp(word, "gap") == 0 ? "without the events that are gone"
-		                             : "with the commit LSNs of the source as it is now");
+		printf("recorded for stream %s: the next start continues %s; its tables are unverified then, until a "
+		       "comparison with the source\n",
+		       config->stream.name,
+		       strcmp(word, "gap") == 0 ? "without the events that are gone"
+		                                : "with the commit LSNs of the source as it is now");
 	pg_disconnect(connection);
 	return error == NULL ? EXIT_OK : command_fail(error);
 }

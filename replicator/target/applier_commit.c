@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "target/acceptance.h"
 #include "target/applier_internal.h"
+#include "target/unverified.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,23 +105,32 @@ static uint64_t last_lsn(const struct transaction *first, size_t count)
 	return lsn;
 }
 
+/* The stream is past what the operator accepted: what is missing, only a comparison shows. */
+static struct error *finish_acceptance(struct applier *applier, const struct transaction *passing)
+{
+	uint64_t lsn = passing->commit_lsn;
+
+	if (lsn == 0)
+		lsn = atomic_load(&applier->state.last_commit_lsn);
+	log_info("the stream is past what was accepted; its tables are unverified until a comparison with the source");
+	TRY(unverified_mark_all(applier->connection, applier->config, lsn));
+	return acceptance_use(applier->connection, applier->config, applier->accepted_id);
+}
+
 /* What is written with the rows: tables that the stream wrote, unverified tables, the use of the acceptance. */
 static struct error *finish_rows(struct applier *applier, const struct transaction *first, size_t count)
 {
-	bool accepted = false;
+	const struct transaction *passing = NULL;
 
 	TRY(missing_finish(applier->missing, applier->connection, last_lsn(first, count)));
-
 	for (; count > 0; count--, first = first->next) {
 		TRY(snapshot_note(applier->snapshot, applier->connection, first));
 		if (first->snapshot_ends && first->snapshot_complete)
 			TRY(snapshot_complete(applier->snapshot, applier->connection, &first->snapshot));
-		accepted = accepted || first->accepted;
+		if (first->accepted)
+			passing = first;
 	}
-	if (!accepted || applier->accepted_id == 0)
-		return NULL;
-	log_info("the stream is past what was accepted");
-	return acceptance_use(applier->connection, applier->config, applier->accepted_id);
+	return passing == NULL || applier->accepted_id == 0 ? NULL : finish_acceptance(applier, passing);
 }
 
 struct error *applier_commit(struct applier *applier, const struct transaction *first, size_t count)

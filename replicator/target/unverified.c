@@ -13,13 +13,16 @@ static const char *const reason_names[] = {
     [UNVERIFIED_REWRITTEN] = "rewritten",
     [UNVERIFIED_SNAPSHOT] = "snapshot",
     [UNVERIFIED_MISSING_ROW] = "missing row",
+    [UNVERIFIED_ACCEPTED] = "accepted",
 };
 
 static enum unverified_reason parse_reason(const char *name)
 {
-	if (strcmp(name, reason_names[UNVERIFIED_REWRITTEN]) == 0)
-		return UNVERIFIED_REWRITTEN;
-	return strcmp(name, reason_names[UNVERIFIED_SNAPSHOT]) == 0 ? UNVERIFIED_SNAPSHOT : UNVERIFIED_MISSING_ROW;
+	enum unverified_reason reason = UNVERIFIED_REWRITTEN;
+
+	while (reason < UNVERIFIED_ACCEPTED && strcmp(name, reason_names[reason]) != 0)
+		reason++;
+	return reason;
 }
 
 struct error *unverified_read(struct pg_connection *connection, const struct config *config,
@@ -83,6 +86,22 @@ struct error *unverified_mark(struct pg_connection *connection, const struct con
 		*was_marked = pg_result_integer(result, 0, 0) != 0;
 	pg_result_free(result);
 	return NULL;
+}
+
+struct error *unverified_mark_all(struct pg_connection *connection, const struct config *config, uint64_t lsn)
+{
+	char position[LSN_TEXT_SIZE];
+	const char *const parameters[3] = {config->stream.name, reason_names[UNVERIFIED_ACCEPTED], position};
+
+	lsn_format(lsn, position);
+	return state_query(connection, config,
+	                   "INSERT INTO @unverified AS u (stream, schema_name, table_name, reason, lsn)"
+	                   " SELECT $1, t.schema_name, t.table_name, $2, $3::pg_lsn FROM ("
+	                   "  SELECT schema_name, table_name FROM @captured_table WHERE stream = $1"
+	                   "  UNION SELECT schema_name, table_name FROM @unverified WHERE stream = $1) t"
+	                   " ON CONFLICT (stream, schema_name, table_name) DO UPDATE"
+	                   " SET lsn = excluded.lsn, marked_at = excluded.marked_at",
+	                   3, parameters, NULL);
 }
 
 struct error *unverified_has(struct pg_connection *connection, const struct config *config, const char *schema,

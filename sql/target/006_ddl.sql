@@ -15,7 +15,8 @@ CREATE TABLE @schema@.unverified (
     reason         text NOT NULL CHECK (reason IN (
                        'rewritten',                      -- a schema change rewrote its rows without row events
                        'snapshot',                       -- it held rows when a snapshot of it began, or had none in a snapshot
-                       'missing row')),                  -- a change of a table without a key found no row
+                       'missing row',                    -- a change of a table without a key found no row
+                       'accepted')),                     -- an operator accepted missing events or another history
     lsn            pg_lsn NOT NULL,                      -- at the source, of what led to the mark
     marked_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     discarded_rows bigint NOT NULL DEFAULT 0,            -- snapshot rows without a key that were not written

@@ -393,6 +393,33 @@ START_TEST(a_replayed_batch_decides_again)
 }
 END_TEST
 
+/* The LSNs of the new history are lower than those of an older mark. */
+START_TEST(what_was_accepted_leaves_all_tables_unverified)
+{
+	struct transaction *changes = streamed(5);
+	struct checkpoint checkpoint;
+
+	add(changes, KEYED, CHANGE_INSERT, "1", "a");
+	add(changes, BAG, CHANGE_INSERT, "1", "a");
+	offer(changes);
+	expect_no_error(run());
+	postgres_execute(side, "INSERT INTO snapshot_state.unverified (stream, schema_name, table_name, reason, lsn)"
+	                       " VALUES ('s', 'snap', 'half', 'rewritten', '5/0');"
+	                       " INSERT INTO snapshot_state.acceptance (stream, word) VALUES ('s', 'new-slot')");
+	applier_free(applier);
+	expect_no_error(applier_new(&config, partitions, queue, &applier, &checkpoint));
+	checkpoint_free(&checkpoint);
+	changes = streamed(2);
+	add(changes, KEYED, CHANGE_INSERT, "2", "b");
+	changes->accepted = true;
+	offer(changes);
+	expect_no_error(run());
+	expect_value(MARKS_SQL, "bag accepted, half rewritten, keyed accepted");
+	expect_value("SELECT string_agg(DISTINCT lsn::text, ' ') FROM snapshot_state.unverified", "0/C8");
+	expect_value("SELECT count(*) FROM snapshot_state.acceptance WHERE used_at IS NULL", "0");
+}
+END_TEST
+
 /* --- updates and deletes that find no row -------------------------------------------------------------------------- */
 
 START_TEST(a_missing_row_of_a_table_without_a_key)
@@ -480,6 +507,7 @@ int main(void)
 	tcase_add_test(tests, a_mark_is_rolled_back_with_its_rows);
 	tcase_add_test(tests, a_replayed_batch_decides_again);
 	tcase_add_loop_test(tests, a_missing_row_of_a_table_without_a_key, 0, 2);
+	tcase_add_test(tests, what_was_accepted_leaves_all_tables_unverified);
 	tcase_add_test(tests, a_missing_row_of_an_unverified_table);
 	tcase_add_test(tests, a_missing_row_of_a_table_with_a_key);
 	suite_add_tcase(suite, tests);
