@@ -62,6 +62,8 @@ plan_make() {
   [ "$PLAN_DISKS" = 0 ] || PLAN_ACTIONS+=' target_full:6 spill_full:6'
   [ "$PLAN_CLOCK" = 0 ] || PLAN_ACTIONS+=' clock_jump:10'
   [ "$PLAN_FRAGILE" = 0 ] || PLAN_ACTIONS+=' task_failure:8'
+  random 3; PLAN_RESNAPSHOTS=$(some_have "$DRAWN" snapshot_incremental snapshot_blocking snapshot_broken_off snapshot_again emptied_before_snapshot topic_deleted)
+  [ "$PLAN_RESNAPSHOTS" = 0 ] || PLAN_ACTIONS+=" $RESNAPSHOT_ACTIONS"
   ACTION_AT=() ACTION_NAME=() ACTION_NUMBER=() ACTION_PAIRED=()
   random 4; count=$((6 + DRAWN))
   for ((i = 0; i < count; i++)); do
@@ -74,7 +76,7 @@ plan_make() {
 
 plan_print() {
   local i
-  note "instances $PLAN_INSTANCES, synchronous_commit $PLAN_SYNCHRONOUS, partitions $PLAN_PARTITIONS, single stream $PLAN_SINGLE, batch_rows $PLAN_BATCH_ROWS, standby $PLAN_STANDBY, small disks $PLAN_DISKS, clock $PLAN_CLOCK, task without retries $PLAN_FRAGILE, $PLAN_RATE transactions a second by $PLAN_CLIENTS clients"
+  note "instances $PLAN_INSTANCES, synchronous_commit $PLAN_SYNCHRONOUS, partitions $PLAN_PARTITIONS, single stream $PLAN_SINGLE, batch_rows $PLAN_BATCH_ROWS, standby $PLAN_STANDBY, small disks $PLAN_DISKS, clock $PLAN_CLOCK, task without retries $PLAN_FRAGILE, snapshots $PLAN_RESNAPSHOTS, $PLAN_RATE transactions a second by $PLAN_CLIENTS clients"
   for ((i = 0; i < ${#ACTION_NAME[@]}; i++)); do
     note "$(printf '%6d ms %s (%d)%s' "${ACTION_AT[i]}" "${ACTION_NAME[i]}" "${ACTION_NUMBER[i]}" "$([ "${ACTION_PAIRED[i]}" -eq 0 ] && echo ' and at once')")"
   done

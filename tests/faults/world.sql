@@ -10,4 +10,6 @@ CREATE TABLE line (ord_id bigint NOT NULL REFERENCES ord ON DELETE CASCADE, no i
 CREATE TABLE seat (id int PRIMARY KEY, code int NOT NULL UNIQUE);
 CREATE TABLE doc (id int PRIMARY KEY, n int NOT NULL, body text);
 CREATE TABLE keyed (id bigint PRIMARY KEY, v text);
+CREATE TABLE loose (n bigint, body text);
+ALTER TABLE loose REPLICA IDENTITY FULL;
 CREATE TABLE wide (id bigint PRIMARY KEY, pad text NOT NULL, k int NOT NULL);
