@@ -21,6 +21,8 @@
 
 /* Seconds without progress before an END whose collection has no topic stops the stream. */
 #define QUIET_TICKS_TO_STOP 60
+/* Seconds in which a deleted topic may turn out to have been created again, with the events that an END announces. */
+#define GONE_TICKS_TO_STOP 5
 
 /* Counts that are not met. */
 
@@ -137,8 +139,10 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 		state->needed = state->got;
 		return NULL;
 	}
-	if (gone > 0 && past + gone == state->lane_count)
-		return deleted_error(assembler, state);
+	if (gone > 0 && past + gone == state->lane_count) {
+		assembler->awaits_gone = true;
+		return assembler->gone_ticks >= GONE_TICKS_TO_STOP ? deleted_error(assembler, state) : NULL;
+	}
 	if (state->lane_count > 0 && past == state->lane_count)
 		return count_error(assembler, state, "its partitions go on with later transactions");
 	if (state->lane_count == 0 && assembler->quiet_ticks >= QUIET_TICKS_TO_STOP)

@@ -77,8 +77,10 @@ struct assembler {
 	bool aligned; /* since the last one was taken */
 	/* It is whole when all partitions are read as far as they reached at its END (assembler_counts.c). */
 	bool settle;
-	bool ends_asked;    /* lane.end serves its END */
-	int64_t ends_until; /* lane.end serves ENDs below this offset */
+	bool awaits_gone;    /* its END announces events of partitions that no longer exist */
+	unsigned gone_ticks; /* since then */
+	bool ends_asked;     /* lane.end serves its END */
+	int64_t ends_until;  /* lane.end serves ENDs below this offset */
 
 	bool word_open; /* the operator's word is not used up */
 	bool new_slot;

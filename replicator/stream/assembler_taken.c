@@ -235,6 +235,8 @@ static void begin_anew(struct assembler *assembler)
 	assembler->aligned = false;
 	assembler->settle = false;
 	assembler->ends_asked = false;
+	assembler->awaits_gone = false;
+	assembler->gone_ticks = 0;
 	assembler->current = NULL;
 }
 
