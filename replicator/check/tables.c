@@ -175,9 +175,11 @@ static void init_side(struct check_side *side, size_t bucket_count, struct arena
 	side->buckets = arena_alloc_zeroed(arena, bucket_count * sizeof(*side->buckets));
 }
 
+/* `other`: a table of the source whose rows cannot be told from its rows in the target, or NULL. */
 static void add_table(struct check_tables *tables, const struct table_image *source, const struct table_image *target,
-                      const struct table_rule *rule, const struct config *config, struct arena *arena)
+                      const struct table_image *other, const struct config *config, struct arena *arena)
 {
+	const struct table_rule *rule = config_table_rule(config, source->schema, source->name);
 	struct check_table *table = &tables->tables[tables->count++];
 
 	*table = (struct check_table){.schema = source->schema, .name = source->name, .rule = rule};
@@ -187,6 +189,14 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 	if (target == NULL) {
 		table->verdict = VERDICT_DIFFERENT;
 		table->reason = "the stream reads this table's topic and the target has no such table";
+		return;
+	}
+	if (other != NULL) {
+		table->verdict = VERDICT_UNCHECKED;
+		table->reason = arena_format(arena,
+		                             "its rows and those of %s.%s are in one table of the target, and no "
+		                             "source_column tells them apart",
+		                             other->schema, other->name);
 		return;
 	}
 	if (rule->source_column != NULL)
@@ -275,6 +285,20 @@ struct choice {
 	struct buffer uncaptured;
 };
 
+static const struct table_image *find_mixed(const struct config *config, const struct images *sources, size_t number,
+                                            struct arena *arena)
+{
+	const struct table_name name = {sources->images[number]->schema, sources->images[number]->name};
+
+	for (size_t i = 0; config_any_rename(config) && i < sources->count; i++) {
+		const struct table_name other = {sources->images[i]->schema, sources->images[i]->name};
+
+		if (i != number && config_tables_mix(config, &name, &other, arena))
+			return sources->images[i];
+	}
+	return NULL;
+}
+
 static void choose_table(struct choice *choice, const struct images *sources, size_t number,
                          const struct images *targets, struct check_tables *tables, struct arena *arena)
 {
@@ -300,7 +324,8 @@ static void choose_table(struct choice *choice, const struct images *sources, si
 			return;
 		}
 	}
-	add_table(tables, source, found < targets->count ? targets->images[found] : NULL, rule, choice->config, arena);
+	add_table(tables, source, found < targets->count ? targets->images[found] : NULL,
+	          find_mixed(choice->config, sources, number, arena), choice->config, arena);
 	tables->tables[tables->count - 1].versions[SIDE_SOURCE] = sources->versions[number];
 	tables->tables[tables->count - 1].versions[SIDE_TARGET] =
 	    found < targets->count ? targets->versions[found] : NULL;

@@ -83,17 +83,12 @@ static void check_shared(struct preflight *preflight, const struct table_image *
 	const struct config *config = preflight->config;
 	const struct table_rule *rule_a = config_table_rule(config, a->schema, a->name);
 	const struct table_rule *rule_b = config_table_rule(config, b->schema, b->name);
-	struct table_name name_a = config_target_table(config, rule_a, a->schema, a->name, preflight->arena);
-	struct table_name name_b = config_target_table(config, rule_b, b->schema, b->name, preflight->arena);
+	const struct table_name names[2] = {{a->schema, a->name}, {b->schema, b->name}};
+	struct table_name name_b;
 
-	if (rule_a->exclude || rule_b->exclude || strcmp(name_a.schema, name_b.schema) != 0 ||
-	    strcmp(name_a.table, name_b.table) != 0)
+	if (!config_tables_mix(config, &names[0], &names[1], preflight->arena))
 		return;
-	if (rule_a->source_column != NULL && rule_b->source_column != NULL &&
-	    strcmp(rule_a->source_column, rule_b->source_column) == 0 &&
-	    strcmp(config_source_value(config, rule_a, a->schema, a->name, preflight->arena),
-	           config_source_value(config, rule_b, b->schema, b->name, preflight->arena)) != 0)
-		return;
+	name_b = config_target_table(config, rule_b, b->schema, b->name, preflight->arena);
 	preflight_problem(
 	    preflight,
 	    "%s: tables: %s and %s of the source both go into %s, and nothing tells their rows apart; give both "
@@ -103,14 +98,6 @@ static void check_shared(struct preflight *preflight, const struct table_image *
 	    preflight_name(preflight, name_b.schema, name_b.table));
 }
 
-static bool any_rename(const struct config *config)
-{
-	for (size_t i = 0; i < config->table_count; i++)
-		if (config->tables[i].rename != NULL)
-			return true;
-	return false;
-}
-
 void check_rules(struct preflight *preflight)
 {
 	const struct table_set *source = &preflight->source_tables;
@@ -118,7 +105,7 @@ void check_rules(struct preflight *preflight)
 	if (preflight->source == NULL && preflight->target == NULL)
 		return;
 	check_matches(preflight);
-	for (size_t i = 0; any_rename(preflight->config) && i < source->count; i++)
+	for (size_t i = 0; config_any_rename(preflight->config) && i < source->count; i++)
 		for (size_t j = 0; j < i; j++)
 			check_shared(preflight, source->images[j], source->images[i]);
 }

@@ -232,6 +232,14 @@ struct table_name config_target_table(const struct config *config, const struct 
 const char *config_source_value(const struct config *config, const struct table_rule *rule, const char *schema,
                                 const char *table, struct arena *arena);
 
+/*
+ * Two tables of the source whose rows go into one table of the target, where no source_column tells them apart. Scratch
+ * memory is in `arena`.
+ */
+bool config_tables_mix(const struct config *config, const struct table_name *a, const struct table_name *b,
+                       struct arena *arena);
+bool config_any_rename(const struct config *config); /* without one the rows of two tables never mix */
+
 /* The rule of a column; never NULL (the last resort has every default). */
 const struct column_rule *config_column_rule(const struct table_rule *rule, const char *column);
 

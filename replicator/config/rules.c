@@ -134,3 +134,28 @@ bool config_filter_admits(const struct row_filter *filter, const char *data, siz
 		return is_listed(filter->in, filter->in_count, data, length);
 	return !is_listed(filter->not_in, filter->not_in_count, data, length);
 }
+
+bool config_tables_mix(const struct config *config, const struct table_name *a, const struct table_name *b,
+                       struct arena *arena)
+{
+	const struct table_rule *rule_a = config_table_rule(config, a->schema, a->table);
+	const struct table_rule *rule_b = config_table_rule(config, b->schema, b->table);
+	struct table_name name_a = config_target_table(config, rule_a, a->schema, a->table, arena);
+	struct table_name name_b = config_target_table(config, rule_b, b->schema, b->table, arena);
+
+	if (rule_a->exclude || rule_b->exclude || strcmp(name_a.schema, name_b.schema) != 0 ||
+	    strcmp(name_a.table, name_b.table) != 0)
+		return false;
+	return rule_a->source_column == NULL || rule_b->source_column == NULL ||
+	       strcmp(rule_a->source_column, rule_b->source_column) != 0 ||
+	       strcmp(config_source_value(config, rule_a, a->schema, a->table, arena),
+	              config_source_value(config, rule_b, b->schema, b->table, arena)) == 0;
+}
+
+bool config_any_rename(const struct config *config)
+{
+	for (size_t i = 0; i < config->table_count; i++)
+		if (config->tables[i].rename != NULL)
+			return true;
+	return false;
+}

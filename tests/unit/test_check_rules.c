@@ -32,6 +32,7 @@ static const struct table_rule rules[] = {
     {.match = "public.orders",
      .delete_mode = DELETE_SOFT,
      .filter = {.column = "open", .in = (const char *const[]){"true"}, .in_count = 1}},
+    {.match = "mix_*.lines", .rename = "all.lines"},
     {.match = "*", .exclude = true},
 };
 static struct config config = {
@@ -243,6 +244,26 @@ START_TEST(faults_are_found_and_repaired)
 }
 END_TEST
 
+/* Without a source_column the rows of one table look like surplus rows of the other: a repair would remove them. */
+START_TEST(rows_of_two_tables_in_one)
+{
+	struct pair pair;
+
+	install_state();
+	run("rules_source", "CREATE SCHEMA mix_a; CREATE TABLE mix_a.lines (id int PRIMARY KEY, n int);"
+	                    "CREATE SCHEMA mix_b; CREATE TABLE mix_b.lines (id int PRIMARY KEY, n int);"
+	                    "INSERT INTO mix_a.lines VALUES (1, 1); INSERT INTO mix_b.lines VALUES (2, 2)");
+	run("rules_target", "CREATE TABLE \"all\".lines (id int PRIMARY KEY, n int);"
+	                    "INSERT INTO \"all\".lines VALUES (1, 1), (2, 2)");
+	compare(&pair);
+	ck_assert_int_eq(table_of(&pair, "mix_a.lines")->verdict, VERDICT_UNCHECKED);
+	ck_assert(strstr(table_of(&pair, "mix_b.lines")->reason, "mix_a.lines") != NULL);
+	expect_no_error(repair_tables(&pair.comparison, &pair.tables, false));
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM \"all\".lines", "1 2");
+	release(&pair);
+}
+END_TEST
+
 START_TEST(shapes_under_rules)
 {
 	struct pair pair;
@@ -272,6 +293,7 @@ int main(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, a_pair_in_sync_under_rules);
 	tcase_add_test(tests, faults_are_found_and_repaired);
+	tcase_add_test(tests, rows_of_two_tables_in_one);
 	tcase_add_test(tests, shapes_under_rules);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
