@@ -16,6 +16,9 @@ CONF
   await 10 'lag in WAL' status_is '.lag_bytes >= 0' true
   status_asks /healthz >"$WORK/said"
   prints 'GET /healthz' alive
+  # The connector's second snapshot leaves the table unverified; the comparison writes to the source, too.
+  await 60 'no unverified table' target_says 'SELECT count(*) FROM replicator.unverified' 0
+  await 10 'no lag' status_is '.lag_seconds == 0 and .lag_transactions == 0' true
   await 10 ready ready_is 200
   status_asks /readyz >"$WORK/said"
   prints 'GET /readyz' ready
