@@ -4,6 +4,10 @@
 #
 # Rows of a snapshot become visible in pieces, and the daemon marks the tables as unverified meanwhile: the reader does not
 # judge what it sees then (seed.sh).
+#
+# Drawn only with FAULTS_SNAPSHOTS=1 or by name, because one fault is open (seed 960057350): unique values of two rows that
+# changed places while nobody captured them. A row of the next snapshot is refused (23505, exit code 5), since the other row
+# still has the value, and the stream stands still before the comparison that would settle the table.
 
 RESNAPSHOT_ACTIONS='snapshot_incremental:6 snapshot_blocking:6 snapshot_broken_off:6 snapshot_again:5 emptied_before_snapshot:5 topic_deleted:4'
 RESNAPSHOT_TABLES=(wide keyed doc loose)
