@@ -20,6 +20,8 @@ rd_kafka_mock_cluster_t *mock_kafka_start(int brokers)
 	snprintf(text, sizeof(text), "%d", brokers);
 	rd_kafka_conf_set(conf, "test.mock.num.brokers", text, text, sizeof(text));
 	rd_kafka_conf_set(conf, "linger.ms", "1", text, sizeof(text));
+	/* A request that is sent again while a leader moves must not overtake the one after it. */
+	rd_kafka_conf_set(conf, "max.in.flight", "1", text, sizeof(text));
 	rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
 	producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
 	ck_assert_msg(producer != NULL, "%s", text);
