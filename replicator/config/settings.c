@@ -87,7 +87,7 @@ const struct setting settings[] = {
      .least = (int64_t)16 << 20,
      .most = (int64_t)1 << 50,
      .description = "How much memory the events may take that were read and not yet applied, together with the queue\n"
-                    "of librdkafka. The process needs up to 96 MB more, and about four times its size for a row\n"
+                    "of librdkafka. The process needs up to 96 MB more, and several times its size for a row\n"
                     "larger than that. A source transaction with more than a quarter of it goes to a file in\n"
                     "spill_dir and is applied from there, still as one."},
     {.key = "spill_dir",
