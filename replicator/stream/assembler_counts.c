@@ -117,14 +117,22 @@ static struct error *handle_stale(struct assembler *assembler, uint32_t partitio
 	return NULL;
 }
 
+/* All that the partition has for the current transaction. Repeats that stand between its parts go. */
+static struct error *take_reachable(struct assembler *assembler, uint32_t partition)
+{
+	do {
+		TRY(handle_stale(assembler, partition));
+		TRY(assembler_take(assembler, partition));
+	} while (assembler_clear_way(assembler, partition));
+	return NULL;
+}
+
 static struct error *check_can_be_met(struct assembler *assembler, struct collection_state *state)
 {
 	size_t past = 0, gone = 0;
 
 	for (size_t i = 0; i < state->lane_count; i++) {
-		assembler_clear_way(assembler, state->lanes[i]);
-		TRY(handle_stale(assembler, state->lanes[i]));
-		TRY(assembler_take(assembler, state->lanes[i]));
+		TRY(take_reachable(assembler, state->lanes[i]));
 		if (assembler->lanes[state->lanes[i]].gone)
 			gone++;
 		else
@@ -196,9 +204,7 @@ static struct error *settle(struct assembler *assembler, bool *settled)
 	for (uint32_t i = 0; i < assembler->lane_count; i++) {
 		if (!assembler->lanes[i].used)
 			continue;
-		assembler_clear_way(assembler, i);
-		TRY(handle_stale(assembler, i));
-		TRY(assembler_take(assembler, i));
+		TRY(take_reachable(assembler, i));
 		*settled = *settled && lane_is_settled(assembler, i);
 	}
 	return NULL;

@@ -142,8 +142,8 @@ bool assembler_head_is_later(const struct assembler *assembler, uint32_t partiti
 void assembler_cover(struct assembler *assembler);
 /* The first event that is not such a one, or NULL. */
 const struct change *assembler_first_judged(const struct assembler *assembler, uint32_t partition);
-/* Drops unjudged events that precede those of the transaction at hand. */
-void assembler_clear_way(struct assembler *assembler, uint32_t partition);
+/* Drops unjudged events that precede those of the current transaction. True: something was dropped. */
+bool assembler_clear_way(struct assembler *assembler, uint32_t partition);
 /* Searches the transaction topic for the END of the unjudged event at the head, and drops the repeats. */
 void assembler_resolve_head(struct assembler *assembler, uint32_t partition);
 /* Of an END at or below W. */

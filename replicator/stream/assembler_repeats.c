@@ -261,22 +261,23 @@ static bool memory_is_short(const struct assembler *assembler)
 	return assembler->options.spill_bytes > 0 && assembler->waiting_bytes >= assembler->options.spill_bytes;
 }
 
-void assembler_clear_way(struct assembler *assembler, uint32_t partition)
+bool assembler_clear_way(struct assembler *assembler, uint32_t partition)
 {
 	struct lane *lane = &assembler->lanes[partition];
 	const struct change *head = assembler_live_head(assembler, partition);
 
 	if (head == NULL || !is_unjudged(assembler, head) || assembler_head_is_later(assembler, partition))
-		return;
+		return false;
 	if (!lane_has_event_at_hand(assembler, lane)) {
 		if (memory_is_short(assembler))
 			assembler_resolve_head(assembler, partition);
-		return;
+		return lane_head(lane) != head;
 	}
 	log_info("events of transaction %llu are dismissed as repeats: transaction %llu follows them",
 	         (unsigned long long)head->tx_id, (unsigned long long)assembler->taking_tx_id);
 	while (assembler_head_is_unjudged(assembler, partition))
 		drop_head(assembler, partition);
+	return true;
 }
 
 /* Of the transaction topic, the offset of the first event that was not processed; -1: it was not read yet. */
@@ -333,8 +334,8 @@ static void tick_lane(struct assembler *assembler, uint32_t partition, int64_t m
 
 	if (head == NULL || !is_unjudged(assembler, head))
 		return;
-	if (lane->unjudged_offset != head->offset || lane->unjudged_ticks == 0) {
-		lane->unjudged_offset = head->offset;
+	if (head->offset >= lane->unjudged_until) {
+		lane->unjudged_until = lane->position;
 		lane->unjudged_ticks = 0;
 		lane->resolve_at = -1;
 	}

@@ -44,7 +44,7 @@ struct lane {
 	size_t repeated_count;   /* so many are known to; then perhaps more */
 	uint64_t searched_tx_id; /* the first searched_count events do not belong to this transaction */
 	size_t searched_count;
-	int64_t unjudged_offset; /* of the head that unjudged_ticks and asked_offset are about */
+	int64_t unjudged_until; /* events below it were read before unjudged_ticks began */
 	int unjudged_ticks;
 	int64_t resolve_at;    /* the transaction topic must be processed up to here first */
 	int64_t asked_offset;  /* of the head whose END was searched without success; -1: none */

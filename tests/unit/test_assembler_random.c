@@ -362,7 +362,7 @@ static void run_seed(unsigned seed)
 	failed_over = false;
 	options.spill_bytes = below(3) == 0 ? 2000 : 0;
 	start_daemon();
-	for (int rounds = 0; quiet < 60; rounds++) {
+	for (int rounds = 0; quiet < 100; rounds++) {
 		for (uint32_t i = 0; i < PARTITIONS; i++)
 			high[i] = written(i);
 		if (read_some())

@@ -183,6 +183,36 @@ START_TEST(an_accepted_history_begins_after_the_repeats)
 }
 END_TEST
 
+/*
+ * The restart comes inside the first transaction of the new history: in the partition a repeat stands before the first part
+ * of that transaction and another one before the rest, and the next transaction is there, too. The END of the first
+ * repeat was judged before the daemon started.
+ */
+START_TEST(a_repeat_between_the_parts_of_the_first_of_a_new_history)
+{
+	topic_has(35, 350, -2);
+	topic_has(36, 360, -1);
+	start.accept_new_slot = true;
+	start.accepted_id = 1;
+	begin();
+	row(WIDE, 35, 8, 341, 1, 340);
+	row(WIDE, 60, 2, 381, 1, 370);
+	row(WIDE, 36, 9, 351, 1, 350);
+	row(WIDE, 60, 2, 381, 1, 370);
+	row(WIDE, 60, 3, 382, 2, 370);
+	row(WIDE, 61, 4, 391, 1, 390);
+	begins(60, 371);
+	begins(36, 351);
+	end(36, 360, 1);
+	begins(60, 371);
+	end(60, 390, 2);
+	expect_rows(60, "2 3");
+	begins(61, 391);
+	end(61, 399, 1);
+	expect_rows(61, "4");
+}
+END_TEST
+
 /* Repeats. */
 
 START_TEST(a_repeat_is_found_in_the_topic)
@@ -506,6 +536,7 @@ int main(void)
 	tcase_add_test(tests, its_events_wait_for_its_end);
 	tcase_add_test(tests, a_transaction_id_used_again_is_no_proof);
 	tcase_add_test(tests, an_accepted_history_begins_after_the_repeats);
+	tcase_add_test(tests, a_repeat_between_the_parts_of_the_first_of_a_new_history);
 	tcase_add_test(tests, a_repeat_is_found_in_the_topic);
 	tcase_add_test(tests, a_repeat_of_this_process_needs_no_search);
 	tcase_add_test(tests, events_of_a_judged_repeat_go_at_once);
