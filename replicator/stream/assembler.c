@@ -31,6 +31,7 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	assembler->word_open = start->accepted_id != 0;
 	assembler->new_slot = start->accept_new_slot;
 	assembler->watermark = start->last_commit_lsn;
+	assembler->message_lsn = start->last_message_lsn;
 	assembler->history = commit_history_new();
 	if (start->last_commit_lsn != 0)
 		commit_history_add(assembler->history, start->last_tx_id, start->last_commit_lsn);
@@ -360,6 +361,7 @@ void assembler_add_positions(struct assembler *assembler, struct transaction *tr
 		transaction_add_position(transaction, partition, next);
 	}
 	assembler->dirty_count = 0;
+	transaction->message_lsn = assembler->message_lsn;
 	if (assembler->word_open && word_is_used(assembler, transaction)) {
 		assembler->word_open = false;
 		transaction->accepted = true;

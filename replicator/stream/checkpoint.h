@@ -20,6 +20,7 @@ struct checkpoint {
 	char *cluster_id;         /* of the Kafka cluster that the offsets belong to; "" unknown */
 	uint64_t last_commit_lsn; /* W: the commit LSN of the last applied transaction; 0 none */
 	uint64_t last_tx_id;
+	uint64_t last_message_lsn;         /* of the last logical message outside any transaction; 0 none */
 	struct snapshot_identity snapshot; /* of the last snapshot seen */
 	bool snapshot_open;                /* its end was not applied yet */
 	bool snapshot_last_row;            /* its last row was applied */

@@ -44,8 +44,9 @@ struct transaction {
 	size_t event_bytes;  /* of the events in `changes`: they are in slabs, which the source counts */
 	struct position *positions;
 	size_t position_count;
-	bool accepted;     /* it brings the stream past what the operator accepted: the word is used up */
-	bool more_follows; /* a piece of a large one, not its last */
+	uint64_t message_lsn; /* of the last logical message outside any transaction that was read; 0: none */
+	bool accepted;        /* it brings the stream past what the operator accepted: the word is used up */
+	bool more_follows;    /* a piece of a large one, not its last */
 
 	/*
 	 * Of TRANSACTION_SNAPSHOT. Rows of an incremental snapshot have no identity. The end of a snapshot is a

@@ -24,6 +24,8 @@ static void collect_update(struct applier *applier, const struct transaction *fi
 			update->last_tx_id = first->tx_id;
 			update->source_us = first->source_us;
 		}
+		if (first->message_lsn != 0)
+			update->last_message_lsn = first->message_lsn;
 		if (!first->snapshot_late && (first->snapshot.lsn != 0 || first->snapshot.tx_id != 0)) {
 			update->snapshot = first->snapshot;
 			update->snapshot_open = !first->snapshot_ends;

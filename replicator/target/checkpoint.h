@@ -59,6 +59,7 @@ struct checkpoint_update {
 	int64_t epoch;
 	uint64_t last_commit_lsn;
 	uint64_t last_tx_id;
+	uint64_t last_message_lsn;
 	int64_t source_us;      /* commit time at the source of the last transaction; 0 unknown */
 	const char *cluster_id; /* NULL leaves it */
 	struct snapshot_identity snapshot;

@@ -41,7 +41,7 @@ static bool without_sequence; /* source.sequence[0] is null */
 
 struct sent {
 	uint32_t partition;
-	char op; /* 'm': the first half of a key change, 'n' its second */
+	char op; /* 'm': the first half of a key change, 'n' its second; 'x': a logical message */
 	int id;
 	uint64_t lsn;
 	uint64_t number;
@@ -70,7 +70,10 @@ static inline void sent_in(struct sent s, uint32_t place)
 	                                                                   : s.previous,
 	                          .lsn = s.lsn,
 	                          .bytes = (uint32_t)bytes};
-	change->operation = s.op == 'm' ? CHANGE_DELETE : s.op == 'n' ? CHANGE_INSERT : (uint8_t)s.op;
+	change->operation = s.op == 'm'   ? CHANGE_DELETE
+	                    : s.op == 'n' ? CHANGE_INSERT
+	                    : s.op == 'x' ? CHANGE_MESSAGE
+	                                  : (uint8_t)s.op;
 	change->before = change->operation == CHANGE_DELETE ? values : NULL;
 	change->after = change->operation == CHANGE_DELETE || s.op == 't' ? NULL : values;
 	change->other_key = s.op == 'm' ? values + 1 : NULL;

@@ -400,6 +400,27 @@ START_TEST(dropped_events_are_told)
 }
 END_TEST
 
+/* sequence[0] of the next transaction is its LSN, also when the daemon starts again in between. */
+START_TEST(a_message_outside_any_transaction_is_remembered)
+{
+	struct transaction *progress;
+	struct checkpoint stored = {.exists = true, .last_commit_lsn = 100, .last_tx_id = 6};
+
+	sent((struct sent){.partition = KEYLESS, .op = 'x', .id = 1, .lsn = 105});
+	expect_nothing();
+	progress = assembler_progress(assembler);
+	ck_assert_ptr_nonnull(progress);
+	ck_assert_uint_eq(progress->message_lsn, 105);
+	stored.last_message_lsn = progress->message_lsn;
+	transaction_free(progress);
+	assembling_begin(&stored);
+	begins(7, 106);
+	sent((struct sent){WIDE, 'c', 1, 107, 1, 105, 7});
+	mark(true, 7, 110, (struct counts){.wide = 1});
+	expect_rows(7, "1");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("assembler_restarts");
@@ -425,6 +446,7 @@ int main(void)
 	tcase_add_test(tests, dropped_events_are_told);
 	tcase_add_test(tests, a_backlog_asks_once);
 	tcase_add_test(tests, a_truncate_waits_for_all_partitions);
+	tcase_add_test(tests, a_message_outside_any_transaction_is_remembered);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

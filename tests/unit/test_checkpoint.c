@@ -163,6 +163,7 @@ START_TEST(first_start_then_commit_then_next_start)
 	struct checkpoint_update update = {
 	    .last_commit_lsn = 0x16B374D848,
 	    .last_tx_id = 4294967295,
+	    .last_message_lsn = 0x16B374D900,
 	    .source_us = INT64_C(1769860800123456),
 	    .cluster_id = "abc",
 	    .positions = positions,
@@ -194,6 +195,7 @@ START_TEST(first_start_then_commit_then_next_start)
 	ck_assert_str_eq(checkpoint.cluster_id, "abc");
 	ck_assert_uint_eq(checkpoint.last_commit_lsn, 0x16B374D848);
 	ck_assert_uint_eq(checkpoint.last_tx_id, 4294967295);
+	ck_assert_uint_eq(checkpoint.last_message_lsn, 0x16B374D900);
 	ck_assert_uint_eq(checkpoint.snapshot.tx_id, 0);
 	ck_assert_uint_eq(checkpoint.snapshot.lsn, 0);
 	ck_assert(!checkpoint.snapshot_open);
