@@ -371,8 +371,9 @@ static bool chunk_is_full(const struct transaction *chunk, size_t rows, size_t b
 {
 	const struct change *last = chunk->change_count > 0 ? chunk->changes[chunk->change_count - 1] : NULL;
 	bool first_half = last != NULL && last->operation == CHANGE_DELETE && last->other_key != NULL;
+	bool truncates = last != NULL && last->operation == CHANGE_TRUNCATE;
 
-	return last != NULL && !first_half && (chunk->change_count >= rows || chunk->bytes >= bytes);
+	return last != NULL && !first_half && !truncates && (chunk->change_count >= rows || chunk->bytes >= bytes);
 }
 
 struct error *spill_read(struct spill *spill, uint64_t *next, size_t rows, size_t bytes, struct transaction *chunk)

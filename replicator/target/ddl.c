@@ -8,6 +8,7 @@
 #include "schema/difference.h"
 #include "target/ddl_log.h"
 #include "target/ddl_rules.h"
+#include "target/mixed.h"
 #include "target/rules.h"
 
 #include <inttypes.h>
@@ -303,6 +304,26 @@ static struct step *drop_steps(const struct ddl *ddl, const struct ddl_row *row)
 	return rule->delete_mode == DELETE_HARD ? step : NULL;
 }
 
+static struct error *drop(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                          struct report *report)
+{
+	const struct table_name name = {row->name.schema, row->name.name};
+	struct table_name *others = NULL;
+	size_t count = 0;
+
+	if (row->kind == OBJECT_TABLE)
+		TRY(mixed_tables(connection, ddl->config, &name, ddl->arena, &others, &count));
+	if (count == 0)
+		return run_steps(ddl, connection, drop_steps(ddl, row), report);
+	log_warning(
+	    "schema change: DROP TABLE %s.%s is left out: the target's table holds rows of %s.%s as well, and no "
+	    "source_column tells which of them go; remove those that should go by hand, or give the tables a "
+	    "source_column in `tables`",
+	    name.schema, name.table, others[0].schema, others[0].table);
+	note(report, "-- left out, the target's table holds rows of another one: ", "DROP TABLE");
+	return NULL;
+}
+
 /* Round by round: what a round made is part of what the next one finds. */
 static struct error *follow_difference(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
                                        struct difference *difference, struct report *report)
@@ -385,7 +406,7 @@ static struct error *follow(struct ddl *ddl, struct pg_connection *connection, c
 			return NULL;
 		if (row->kind == OBJECT_TABLE)
 			TRY(ddl_mark_move(connection, ddl->config, &row->name, NULL));
-		return run_steps(ddl, connection, drop_steps(ddl, row), report);
+		return drop(ddl, connection, row, report);
 	}
 	if (strcmp(row->event, "image") == 0)
 		return follow_image(ddl, connection, row, report);

@@ -6,6 +6,7 @@
 #include "target/ddl.h"
 #include "target/inference.h"
 #include "target/messages.h"
+#include "target/mixed.h"
 #include "target/rules.h"
 #include "target/strict_internal.h"
 
@@ -333,7 +334,7 @@ static struct error *apply_update(const struct strict *strict, struct binding *b
 	return update_one(strict, binding, change);
 }
 
-static struct error *apply_truncate(const struct strict *strict, const struct binding *binding)
+static struct error *apply_truncate(const struct strict *strict, const struct binding *binding, size_t number)
 {
 	struct buffer sql = {0};
 	struct error *error;
@@ -342,6 +343,7 @@ static struct error *apply_truncate(const struct strict *strict, const struct bi
 		strict_count_ignored(strict, METRIC_LEFT_OUT_TRUNCATE);
 		return NULL;
 	}
+	TRY(mixed_check_truncate(strict->connection, strict->config, strict->transaction, number, strict->arena));
 	statement_build_truncate(&sql, binding);
 	error = pg_execute(strict->connection, sql.data);
 	buffer_free(&sql);
@@ -362,7 +364,7 @@ static struct error *apply_change(const struct strict *strict, struct binding *b
 	if (change->operation == CHANGE_DELETE)
 		return apply_delete(strict, binding, change);
 	if (change->operation == CHANGE_TRUNCATE)
-		return apply_truncate(strict, binding);
+		return apply_truncate(strict, binding, number);
 	if (change->after == NULL)
 		return error_new(ERROR_EVENT, "the event has no new row (`after`)");
 	TRY(parking_end_key(strict, binding, change->after));

@@ -17,13 +17,14 @@ static const struct column_rule columns[] = {
 static const struct table_rule rules[] = {
     {.match = "public.users", .rename = "crm.people", .columns = columns, .column_count = 5},
     {.match = "shop_*.items", .rename = "public.items", .source_column = "shop", .source_value = "{schema}"},
+    {.match = "mixed_*.rows", .rename = "public.mixed"},
 };
 static struct config config = {.stream.name = "s",
                                .target.schema = "replicator",
                                .ddl.lock_timeout_ms = 1000,
                                .masking.salt = "salt",
                                .tables = rules,
-                               .table_count = 2};
+                               .table_count = 3};
 static void set_up(void)
 {
 	following_set_up("ddl_rules", &config);
@@ -107,6 +108,21 @@ START_TEST(a_table_that_sources_share)
 }
 END_TEST
 
+/* Nobody can say which rows go when one of them is dropped; with the last one all go. */
+START_TEST(tables_that_share_one_without_a_source_column)
+{
+	follow("CREATE SCHEMA mixed_a; CREATE SCHEMA mixed_b; CREATE TABLE mixed_a.rows (id int PRIMARY KEY);"
+	       " CREATE TABLE mixed_b.rows (id int PRIMARY KEY)");
+	postgres_execute(target, "INSERT INTO public.mixed VALUES (1), (2);"
+	                         "INSERT INTO replicator.captured_table (stream, schema_name, table_name)"
+	                         " VALUES ('s', 'mixed_a', 'rows'), ('s', 'mixed_b', 'rows')");
+	follow("DROP TABLE mixed_a.rows");
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM public.mixed", "1 2");
+	follow("DROP TABLE mixed_b.rows");
+	expect_value("SELECT (to_regclass('public.mixed') IS NULL)::text", "true");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ddl_rules");
@@ -119,6 +135,7 @@ int main(void)
 	tcase_add_test(tests, a_table_with_other_names);
 	tcase_add_test(tests, renames_that_would_show_what_is_hidden);
 	tcase_add_test(tests, a_table_that_sources_share);
+	tcase_add_test(tests, tables_that_share_one_without_a_source_column);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

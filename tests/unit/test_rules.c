@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USERS, ORDERS, BAG, SHOP_A, SHOP_B, ONLY_KEY, NUMBERED, ADJUSTED, RELATIONS };
+enum { USERS, ORDERS, BAG, SHOP_A, SHOP_B, ONLY_KEY, NUMBERED, ADJUSTED, MIXED_A, MIXED_B, RELATIONS };
 
 static const char SCHEMA_SQL[] =
     "SET client_min_messages = warning; DROP SCHEMA IF EXISTS rules CASCADE; CREATE SCHEMA rules;"
@@ -30,6 +30,7 @@ static const char SCHEMA_SQL[] =
     "CREATE TABLE rules.bag (id int, country text, body text);"
     "CREATE TABLE rules.items (id int, country text, body text, shop text, PRIMARY KEY (shop, id));"
     "CREATE TABLE rules.only_key (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);"
+    "CREATE TABLE rules.mixed (id int PRIMARY KEY, country text, body text);"
     "CREATE TABLE rules.adjusted (id int PRIMARY KEY, mail text);"
     "CREATE TABLE rules.numbered (id text PRIMARY KEY, number int GENERATED ALWAYS AS IDENTITY);";
 
@@ -55,6 +56,7 @@ static struct table_rule rules[] = {
      .columns = adjusted_columns,
      .column_count = 2,
      .filter = {.column = "the-kind", .in = in_list, .in_count = 2}},
+    {.match = "mixed_*.rows", .rename = "rules.mixed"},
     {.match = "source.*", .rename = "rules.{table}"},
 };
 static struct config config = {.file = "test.conf",
@@ -62,7 +64,7 @@ static struct config config = {.file = "test.conf",
                                .target = {.schema = "rules_state", .is_deleted = "is_deleted", .deleted_at = ""},
                                .masking = {.salt = "pepper"},
                                .tables = rules,
-                               .table_count = 6};
+                               .table_count = 7};
 
 static const struct column columns_of_users[] = {
     {.name = "id", .encoding = ENCODING_NUMBER},  {.name = "email", .encoding = ENCODING_TEXT},
@@ -116,6 +118,8 @@ static void set_up(void)
 	make_relation(ONLY_KEY, "source", "only_key", columns_of_orders, 1, true);
 	make_relation(NUMBERED, "source", "numbered", columns_of_numbered, 2, true);
 	make_relation(ADJUSTED, "source", "adjusted", columns_of_adjusted, 3, true);
+	make_relation(MIXED_A, "mixed_a", "rows", columns_of_orders, 3, true);
+	make_relation(MIXED_B, "mixed_b", "rows", columns_of_orders, 3, true);
 	relations[ADJUSTED].adjusted = true;
 	rules[1].delete_mode = DELETE_HARD;
 	memory = arena_new();
@@ -410,6 +414,38 @@ START_TEST(two_sources_share_a_table)
 	add(SHOP_A, 't', NULL, NULL);
 	apply(_i == 1);
 	expect_value(ITEMS_SQL, "shop_b3y");
+}
+END_TEST
+
+/* Whose rows go nobody can say, unless all go (partitions that are renamed to one table). */
+START_TEST(a_truncate_of_one_of_two_tables_in_one_stops)
+{
+	struct error *error;
+
+	begin();
+	add(MIXED_A, 'c', NULL, "1|DE|x");
+	add(MIXED_B, 'c', NULL, "2|DE|y");
+	apply(_i == 1);
+	postgres_execute(connection,
+	                 "INSERT INTO rules_state.captured_table (stream, schema_name, table_name)"
+	                 " VALUES ('s', 'mixed_a', 'rows'), ('s', 'mixed_b', 'rows'), ('s', 'source', 'bag')");
+	begin();
+	add(MIXED_A, 't', NULL, NULL);
+	add(MIXED_A, 'c', NULL, "3|DE|z");
+	add(MIXED_B, 't', NULL, NULL);
+	error = try_apply(_i == 1);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_msg(strstr(error->message, "TRUNCATE of mixed_a.rows: table rules.mixed of the target holds rows of "
+	                                     "mixed_b.rows as well") != NULL,
+	              "%s", error->message);
+	error_free(error);
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM rules.mixed", "1 2");
+	begin();
+	add(MIXED_A, 't', NULL, NULL);
+	add(MIXED_B, 't', NULL, NULL);
+	add(MIXED_B, 'c', NULL, "4|DE|z");
+	apply(_i == 1);
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM rules.mixed", "4");
 }
 END_TEST
 
@@ -945,6 +981,7 @@ int main(void)
 	tcase_add_loop_test(tests, soft_deletes_under_a_filter, 0, 2);
 	tcase_add_loop_test(tests, the_filter_of_a_table_without_a_key, 0, 2);
 	tcase_add_loop_test(tests, two_sources_share_a_table, 0, 2);
+	tcase_add_loop_test(tests, a_truncate_of_one_of_two_tables_in_one_stops, 0, 2);
 	tcase_add_test(tests, a_shared_table_is_folded);
 	tcase_add_loop_test(tests, nothing_but_an_identity, 0, 2);
 	tcase_add_loop_test(tests, a_key_and_an_identity, 0, 2);
