@@ -384,6 +384,8 @@ void metrics_print(struct buffer *text)
 	} singles[] = {
 	    {METRIC_SNAPSHOT_DISCARDED, "replicator_snapshot_rows_discarded_total",
 	     "Snapshot rows without a key that were not written, since the table may hold them already."},
+	    {METRIC_CHANGES_REFUSED, "replicator_changes_refused_total",
+	     "Changes of unverified tables that the target refused because of other rows, and that were discarded."},
 	    {METRIC_DUPLICATES, "replicator_duplicates_total", "Events that came again and were dropped."},
 	    {METRIC_DDL_STEPS, "replicator_ddl_steps_total", "Statements of schema changes executed in the target."},
 	    {METRIC_SPILLED_TRANSACTIONS, "replicator_spilled_transactions_total",

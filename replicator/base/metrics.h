@@ -30,6 +30,7 @@ enum metric_counter {
 	METRIC_LEFT_OUT_TRUNCATE,
 	METRIC_LEFT_OUT_MESSAGE,
 	METRIC_SNAPSHOT_DISCARDED, /* snapshot rows without a key that the table may hold already */
+	METRIC_CHANGES_REFUSED,    /* changes of unverified tables that other rows refused, and that were discarded */
 	METRIC_DUPLICATES,         /* events that came again and were dropped */
 	METRIC_DDL_STEPS,          /* statements of schema changes executed in the target */
 	METRIC_SPILLED_TRANSACTIONS,

@@ -34,7 +34,7 @@ struct status {
 	struct pg_result *stream;     /* one row of the query below, or none: the stream has not run yet */
 	struct pg_result *offsets;    /* topic, partition, next_offset */
 	struct pg_result *snapshots;  /* the newest first */
-	struct pg_result *unverified; /* schema, table, reason, discarded rows */
+	struct pg_result *unverified; /* schema, table, reason, discarded rows, refused changes */
 	char *source_lsn;             /* of the source now, or NULL */
 	char *source_problem;         /* why not, or NULL */
 	json_t *daemon;               /* its own word (/status.json), where it is reached, or NULL */
@@ -111,7 +111,8 @@ static struct error *read_target(struct pg_connection *connection, const struct 
 	TRY(read_stream(connection, config, status));
 	TRY(query_state(connection, config, "s.topic, s.partition, s.next_offset", "offsets",
 	                "s.stream = $1 ORDER BY s.topic, s.partition", &status->offsets));
-	TRY(query_state(connection, config, "s.schema_name, s.table_name, s.reason, s.discarded_rows", "unverified",
+	TRY(query_state(connection, config,
+	                "s.schema_name, s.table_name, s.reason, s.discarded_rows, s.refused_changes", "unverified",
 	                "s.stream = $1 ORDER BY s.schema_name, s.table_name", &status->unverified));
 	return query_state(connection, config,
 	                   "s.snapshot_tx_id, s.snapshot_lsn, s.rows,"
@@ -331,6 +332,9 @@ static void print_unverified_tables(const struct config *config, const struct st
 		if (pg_result_integer(status->unverified, i, 3) > 0)
 			printf("; %s snapshot rows without a key were discarded",
 			       pg_result_text(status->unverified, i, 3));
+		if (pg_result_integer(status->unverified, i, 4) > 0)
+			printf("; %s changes that the target refused because of other rows were discarded",
+			       pg_result_text(status->unverified, i, 4));
 		printf("): `replicator table resync %s.%s`\n", pg_result_text(status->unverified, i, 0),
 		       pg_result_text(status->unverified, i, 1));
 		shown++;
@@ -479,6 +483,7 @@ static json_t *unverified_json(const struct config *config, const struct status 
 		json_object_set_new(entry, "table", text_of(status->unverified, i, 1));
 		json_object_set_new(entry, "reason", text_of(status->unverified, i, 2));
 		json_object_set_new(entry, "discarded_rows", integer_of(status->unverified, i, 3));
+		json_object_set_new(entry, "refused_changes", integer_of(status->unverified, i, 4));
 		json_array_append_new(list, entry);
 	}
 	return list;

@@ -59,6 +59,7 @@ struct error *applier_new(const struct config *config, struct partition_list *pa
 	applier->bindings = binding_cache_new(config);
 	applier->snapshot = snapshot_new(config);
 	applier->missing = missing_new(config);
+	applier->refusals = refusals_new(config);
 	applier->plan = plan_new();
 	applier->sender = row_sender_new();
 	applier->quarantine = quarantine_new(config);
@@ -83,6 +84,7 @@ void applier_free(struct applier *applier)
 	row_sender_free(applier->sender);
 	plan_free(applier->plan);
 	missing_free(applier->missing);
+	refusals_free(applier->refusals);
 	snapshot_free(applier->snapshot);
 	binding_cache_free(applier->bindings);
 	pg_disconnect(applier->connection);
@@ -196,10 +198,19 @@ static struct error *apply_pieces(struct applier *applier, const struct transact
 	}
 }
 
-/* A transaction that lies in a file: piece by piece, committed as one. */
-static struct error *apply_large(struct applier *applier, const struct transaction *large, bool strictly)
+/* How a transaction is applied: AS_PLANNED set-wise, else change by change; TOLERANTLY under the rules of refusals.h. */
+enum manner { AS_PLANNED, STRICTLY, TOLERANTLY };
+
+static struct batch_counts new_counts(struct applier *applier, enum manner manner)
 {
-	struct batch_counts counts = {.missing = applier->missing};
+	return (struct batch_counts){.missing = applier->missing,
+	                             .refusals = manner == TOLERANTLY ? applier->refusals : NULL};
+}
+
+/* A transaction that lies in a file: piece by piece, committed as one. */
+static struct error *apply_large(struct applier *applier, const struct transaction *large, enum manner manner)
+{
+	struct batch_counts counts = new_counts(applier, manner);
 	struct parking *parking;
 	struct error *error;
 	struct ddl *ddl;
@@ -207,7 +218,7 @@ static struct error *apply_large(struct applier *applier, const struct transacti
 	TRY(applier_begin(applier));
 	ddl = ddl_new(applier->bindings);
 	parking = parking_new();
-	error = apply_pieces(applier, large, strictly, ddl, parking, &counts);
+	error = apply_pieces(applier, large, manner != AS_PLANNED, ddl, parking, &counts);
 	parking_free(parking);
 	ddl_free(ddl);
 	TRY(error);
@@ -224,14 +235,14 @@ static struct error *prepare(struct applier *applier, const struct transaction *
 	                        &counts->discarded, changed);
 }
 
-static struct error *apply_strictly(struct applier *applier, const struct transaction *transaction)
+static struct error *apply_strictly(struct applier *applier, const struct transaction *transaction, enum manner manner)
 {
-	struct batch_counts counts = {.missing = applier->missing};
+	struct batch_counts counts = new_counts(applier, manner);
 	bool changed;
 
 	atomic_fetch_add(&applier->state.strict_batches, 1);
 	if (transaction->spill != NULL)
-		return apply_large(applier, transaction, true);
+		return apply_large(applier, transaction, manner);
 	TRY(applier_begin(applier));
 	TRY(prepare(applier, transaction, 1, &counts, &changed));
 	TRY(batch_apply_strictly(applier->sender, applier->connection, applier->bindings, applier->partitions,
@@ -285,7 +296,7 @@ static struct error *apply_planned(struct applier *applier, struct transaction *
 
 	*applied = 0;
 	if (first->spill != NULL) {
-		TRY(apply_large(applier, first, false));
+		TRY(apply_large(applier, first, AS_PLANNED));
 		*applied = 1;
 		return NULL;
 	}
@@ -366,9 +377,10 @@ static struct error *rebind_changed(struct applier *applier, bool *changed)
 }
 
 /* The bindings of a transaction with DDL look changed once it is rolled back: the number of attempts is bounded. */
-static struct error *apply_with_new_bindings(struct applier *applier, const struct transaction *head)
+static struct error *apply_with_new_bindings(struct applier *applier, const struct transaction *head,
+                                             enum manner manner)
 {
-	struct error *error = apply_strictly(applier, head);
+	struct error *error = apply_strictly(applier, head, manner);
 
 	for (int attempt = 1; attempt <= REBIND_MOST; attempt++) {
 		struct error *failure;
@@ -384,15 +396,27 @@ static struct error *apply_with_new_bindings(struct applier *applier, const stru
 		}
 		log_info("a transaction is applied again with the target's definitions of now: %s", error->message);
 		error_free(error);
-		error = apply_strictly(applier, head);
+		error = apply_strictly(applier, head, manner);
 	}
 	return error;
 }
 
+/* What rows of unverified tables refuse is discarded; on other tables the error stays. */
+static struct error *apply_tolerantly(struct applier *applier, const struct transaction *head, struct error *reason)
+{
+	log_debug("a transaction is applied again, without what unverified tables refuse: %s", reason->message);
+	error_free(reason);
+	TRY(applier_roll_back(applier));
+	return apply_with_new_bindings(applier, head, TOLERANTLY);
+}
+
 static struct error *apply_head(struct applier *applier, const struct transaction *head)
 {
-	struct error *error = apply_with_new_bindings(applier, head);
+	struct error *error = apply_with_new_bindings(applier, head, STRICTLY);
 	struct error *failure;
+
+	if (refusals_explain(error) && !pg_is_broken(applier->connection))
+		error = apply_tolerantly(applier, head, error);
 
 	if (error == NULL || !is_poison(applier, head, error))
 		return error;

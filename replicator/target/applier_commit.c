@@ -125,6 +125,7 @@ static struct error *finish_rows(struct applier *applier, const struct transacti
 	const struct transaction *passing = NULL;
 
 	TRY(missing_finish(applier->missing, applier->connection, last_lsn(first, count)));
+	TRY(refusals_finish(applier->refusals, applier->connection, last_lsn(first, count)));
 	for (; count > 0; count--, first = first->next) {
 		TRY(snapshot_note(applier->snapshot, applier->connection, first));
 		if (first->snapshot_ends && first->snapshot_complete)
@@ -187,6 +188,7 @@ void applier_count(struct applier *applier, const struct transaction *first, siz
 	atomic_fetch_add(&applier->state.rows_missing, counts->rows_missing);
 	atomic_fetch_add(&applier->state.ignored, counts->ignored);
 	metric_add(METRIC_SNAPSHOT_DISCARDED, counts->discarded);
+	metric_add(METRIC_CHANGES_REFUSED, counts->refused);
 	for (size_t i = 0; i < count; i++, first = first->next) {
 		rows += first->change_count;
 		if (first->kind != TRANSACTION_STREAMED)
@@ -212,5 +214,6 @@ void applier_count(struct applier *applier, const struct transaction *first, siz
 struct error *applier_begin(struct applier *applier)
 {
 	missing_begin(applier->missing);
+	refusals_begin(applier->refusals);
 	return pg_execute(applier->connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED");
 }

@@ -17,6 +17,7 @@
 #include "target/checkpoint.h"
 #include "target/missing.h"
 #include "target/quarantine.h"
+#include "target/refusals.h"
 #include "target/snapshot.h"
 
 #include <stdatomic.h>
@@ -32,6 +33,7 @@ struct applier {
 	struct quarantine *quarantine;
 	struct snapshot *snapshot;
 	struct missing *missing;
+	struct refusals *refusals;
 	int64_t epoch;
 	int64_t accepted_id; /* of the operator's word at the start; 0: none */
 	char *cluster_id;

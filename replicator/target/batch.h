@@ -9,13 +9,16 @@
 #include "target/missing.h"
 #include "target/parking.h"
 #include "target/plan.h"
+#include "target/refusals.h"
 #include "target/rows.h"
 
 struct batch_counts {
 	uint64_t rows_missing; /* updates and deletes that found no row */
 	uint64_t ignored;
-	uint64_t discarded;      /* snapshot rows that were not written (snapshot.h) */
-	struct missing *missing; /* where they are noted, or NULL */
+	uint64_t discarded;        /* snapshot rows that were not written (snapshot.h) */
+	uint64_t refused;          /* changes of unverified tables that were refused, and discarded (refusals.h) */
+	struct missing *missing;   /* where they are noted, or NULL */
+	struct refusals *refusals; /* likewise; NULL: a change that is refused is an error */
 };
 
 /* ERROR_CONSTRAINT when the server did not do what was planned: roll back and replay strictly. */

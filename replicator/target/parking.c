@@ -16,6 +16,7 @@
 #include "target/strict_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define WAS_PLACEHOLDER 0x80
 
@@ -39,6 +40,25 @@ void parking_free(struct parking *parking)
 		return;
 	free(parking->tables);
 	free(parking);
+}
+
+struct parking *parking_copy(const struct parking *parking)
+{
+	struct parking *copy = parking_new();
+
+	parking_restore(copy, parking);
+	return copy;
+}
+
+void parking_restore(struct parking *parking, const struct parking *copy)
+{
+	free(parking->tables);
+	*parking = *copy;
+	parking->tables = NULL;
+	if (copy->table_count == 0)
+		return;
+	parking->tables = memory_grow(NULL, copy->table_count, sizeof(*parking->tables));
+	memcpy(parking->tables, copy->tables, copy->table_count * sizeof(*parking->tables));
 }
 
 bool parking_is_empty(const struct parking *parking)
@@ -185,10 +205,14 @@ static struct error *write_taken(const struct strict *strict, struct binding *bi
 	strict->parking->waiting -= rows;
 	arena = arena_new();
 	for (size_t i = 0; i < rows && error == NULL; i++) {
+		struct strict_guard guard;
 		const char *stored = filled && !pg_result_is_null(result, i, 1) ? pg_result_text(result, i, 1) : NULL;
 		const struct value *values = read_image(arena, binding->relation, pg_result_text(result, i, 0), filled);
 
-		error = strict_write_row(strict, binding, NULL, values, stored, false);
+		error = strict_guard_begin(strict, binding, &guard);
+		if (error == NULL)
+			error = strict_guard_end(strict, binding, &guard,
+			                         strict_write_row(strict, binding, NULL, values, stored, false));
 	}
 	arena_free(arena);
 	pg_result_free(result);

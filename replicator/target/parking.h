@@ -26,6 +26,11 @@ struct strict;
 
 struct parking *parking_new(void);
 void parking_free(struct parking *parking); /* NULL is allowed */
+
+/* How many wait, for a savepoint: the rows themselves are rolled back with it. */
+struct parking *parking_copy(const struct parking *parking);
+void parking_restore(struct parking *parking, const struct parking *copy);
+
 bool parking_is_empty(const struct parking *parking);
 
 /* The row, which has left its old key and was `old` there, waits for the key of `after`. */

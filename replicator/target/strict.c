@@ -10,6 +10,7 @@
 #include "target/rules.h"
 #include "target/strict_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,17 +39,23 @@ struct error *strict_send(const struct strict *strict, struct binding *binding, 
 
 static struct error *row_is_missing(const struct binding *binding)
 {
+	struct error *error;
+
 	if (binding->filters)
-		return error_new(
+		error = error_new(
 		    ERROR_TARGET,
 		    "table %s.%s: a row comes into the filter, and the event does not carry all of its values "
 		    "(TOAST); set REPLICA IDENTITY FULL at the source, so that events do, and for this one copy "
 		    "the row by hand",
 		    binding->image->schema, binding->image->name);
-	return error_new(ERROR_TARGET,
-	                 "table %s.%s: the row to update is not in the target, and the event does not carry all of its "
-	                 "values (TOAST); copy the row again (check_target names it)",
-	                 binding->image->schema, binding->image->name);
+	else
+		error = error_new(
+		    ERROR_TARGET,
+		    "table %s.%s: the row to update is not in the target, and the event does not carry all of its "
+		    "values (TOAST); copy the row again (check_target names it)",
+		    binding->image->schema, binding->image->name);
+	snprintf(error->sqlstate, sizeof(error->sqlstate), "%s", SQLSTATE_NO_ROW);
+	return error;
 }
 
 struct error *strict_no_text(const struct binding *binding)
@@ -402,7 +409,9 @@ static struct error *apply_next(const struct strict *strict, struct binding_cach
                                 size_t number, size_t *next)
 {
 	const struct change *change = strict->transaction->changes[number];
+	struct strict_guard guard;
 	struct binding *binding;
+	struct error *error;
 
 	if (ddl_is_log(change->relation) || change->operation == CHANGE_TRUNCATE)
 		TRY(parking_end(strict, cache));
@@ -410,7 +419,9 @@ static struct error *apply_next(const struct strict *strict, struct binding_cach
 		return ddl_apply(ddl, strict->connection, strict->transaction, change);
 	TRY(find_binding(strict, cache, ddl, change, &binding));
 	TRY(binding_check_ahead(binding, change));
-	return inference_explain(apply_change(strict, binding, number, next), binding, change);
+	TRY(strict_guard_begin(strict, binding, &guard));
+	error = inference_explain(apply_change(strict, binding, number, next), binding, change);
+	return strict_guard_end(strict, binding, &guard, error);
 }
 
 static struct error *apply_all(const struct strict *strict, struct binding_cache *cache, struct ddl *ddl,

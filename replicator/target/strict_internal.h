@@ -4,6 +4,7 @@
  *   strict.c      one change after the other
  *   key_change.c  a row's key changes
  *   parking.c     rows that wait for their new key
+ *   strict_guard.c  a change of an unverified table may be refused
  */
 #ifndef REPLICATOR_TARGET_STRICT_INTERNAL_H
 #define REPLICATOR_TARGET_STRICT_INTERNAL_H
@@ -37,6 +38,21 @@ struct error *strict_write_admitted(const struct strict *strict, struct binding 
 /* The row that has the key, or of a table without one all the values, of `values`. */
 struct error *strict_remove_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                 const struct value *values, bool *found);
+
+/* strict_guard.c */
+struct strict_guard {
+	bool active;             /* a refusal is no error */
+	const char *constraints; /* to be checked at once; NULL: none */
+	struct batch_counts counts;
+	struct parking *parking;
+};
+
+/* Around what writes rows of that table; not nested within another guard of the same table. */
+struct error *strict_guard_begin(const struct strict *strict, const struct binding *binding,
+                                 struct strict_guard *guard);
+/* `error`: of what was between, or NULL. */
+struct error *strict_guard_end(const struct strict *strict, const struct binding *binding, struct strict_guard *guard,
+                               struct error *error);
 
 /* key_change.c */
 

@@ -88,6 +88,25 @@ struct error *unverified_mark(struct pg_connection *connection, const struct con
 	return NULL;
 }
 
+struct error *unverified_raise(struct pg_connection *connection, const struct config *config, const char *schema,
+                               const char *table, uint64_t lsn, uint64_t refused)
+{
+	struct number changes = number_of((int64_t)refused);
+	char position[LSN_TEXT_SIZE];
+	const char *const parameters[6] =
+	    {config->stream.name, schema, table, reason_names[UNVERIFIED_SNAPSHOT], position, changes.text};
+
+	lsn_format(lsn, position);
+	return state_query(
+	    connection, config,
+	    "INSERT INTO @unverified AS u (stream, schema_name, table_name, reason, lsn, refused_changes)"
+	    " VALUES ($1, $2, $3, $4, $5::pg_lsn, $6::bigint)"
+	    " ON CONFLICT (stream, schema_name, table_name) DO UPDATE"
+	    " SET lsn = greatest(u.lsn, excluded.lsn), marked_at = excluded.marked_at,"
+	    " refused_changes = u.refused_changes + excluded.refused_changes",
+	    6, parameters, NULL);
+}
+
 struct error *unverified_mark_all(struct pg_connection *connection, const struct config *config, uint64_t lsn)
 {
 	char position[LSN_TEXT_SIZE];

@@ -47,6 +47,13 @@ struct error *unverified_mark(struct pg_connection *connection, const struct con
                               bool *was_marked);
 
 /*
+ * Changes of the table up to `lsn` were discarded (refusals.h): marks it where it is not marked, and else raises the
+ * mark, whose reason stays. `refused` is added to the count of these changes.
+ */
+struct error *unverified_raise(struct pg_connection *connection, const struct config *config, const char *schema,
+                               const char *table, uint64_t lsn, uint64_t refused);
+
+/*
  * Marks all tables that the stream has written: the operator accepted that events are missing, or another history of the
  * source. Older marks get this `lsn`, because the LSNs of another history may never reach theirs.
  */

@@ -20,5 +20,6 @@ CREATE TABLE @schema@.unverified (
     lsn            pg_lsn NOT NULL,                      -- at the source, of what led to the mark
     marked_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     discarded_rows bigint NOT NULL DEFAULT 0,            -- snapshot rows without a key that were not written
+    refused_changes bigint NOT NULL DEFAULT 0,           -- changes that the target refused because of other rows, and that were discarded
     PRIMARY KEY (stream, schema_name, table_name)
 );

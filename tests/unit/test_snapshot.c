@@ -14,12 +14,15 @@ static struct config config = {
     .target = {.schema = "snapshot_state", .synchronous_commit = true, .batch_rows = 1000, .batch_bytes = 1 << 20},
 };
 
-enum { KEYED, BAG, HALF, RELATIONS }; /* HALF: a unique column that may be NULL is the key */
+/* HALF: a unique column that may be NULL is the key; PAIRS: a body is unique; SLOTS: by an exclusion constraint. */
+enum { KEYED, BAG, HALF, PAIRS, SLOTS, RELATIONS };
 
 static const struct collection collections[RELATIONS] = {
     {.name = "snap.keyed", .schema = "snap", .table = "keyed", .number = 0},
     {.name = "snap.bag", .schema = "snap", .table = "bag", .number = 1},
     {.name = "snap.half", .schema = "snap", .table = "half", .number = 2},
+    {.name = "snap.pairs", .schema = "snap", .table = "pairs", .number = 3},
+    {.name = "snap.slots", .schema = "snap", .table = "slots", .number = 4},
 };
 static const struct column columns[2] = {{.name = "id", .schema_name = "", .encoding = ENCODING_NUMBER},
                                          {.name = "body", .schema_name = "", .encoding = ENCODING_TEXT}};
@@ -50,6 +53,24 @@ static const struct relation relations[RELATIONS] = {
      .key_count = 1,
      .key_columns = first_column,
      .typed = true},
+    {.collection = &collections[PAIRS],
+     .schema = "snap",
+     .table = "pairs",
+     .number = 3,
+     .column_count = 2,
+     .columns = columns,
+     .key_count = 1,
+     .key_columns = first_column,
+     .typed = true},
+    {.collection = &collections[SLOTS],
+     .schema = "snap",
+     .table = "slots",
+     .number = 4,
+     .column_count = 2,
+     .columns = columns,
+     .key_count = 1,
+     .key_columns = first_column,
+     .typed = true},
 };
 static const struct snapshot_identity one = {700, 0x100}, two = {800, 0x200}, none = {0, 0};
 
@@ -65,7 +86,9 @@ static void set_up(void)
 	applying_set_up(&config, "DROP SCHEMA IF EXISTS snap CASCADE; CREATE SCHEMA snap;"
 	                         " CREATE TABLE snap.keyed (id int PRIMARY KEY, body text);"
 	                         " CREATE TABLE snap.bag (id int, body text);"
-	                         " CREATE TABLE snap.half (id int UNIQUE, body text)");
+	                         " CREATE TABLE snap.half (id int UNIQUE, body text);"
+	                         " CREATE TABLE snap.pairs (id int PRIMARY KEY, body text UNIQUE);"
+	                         " CREATE TABLE snap.slots (id int PRIMARY KEY, body text, EXCLUDE (body WITH =))");
 }
 
 static struct value value_of(enum value_kind kind, const char *text)
@@ -487,6 +510,147 @@ START_TEST(a_missing_row_of_a_table_with_a_key)
 }
 END_TEST
 
+/* --- changes that other rows of an unverified table refuse ---------------------------------------------------------- */
+
+#define REFUSED_SQL                                                                                                    \
+	"SELECT coalesce(string_agg(concat_ws(' ', table_name, reason, lsn, refused_changes), ', '"                    \
+	" ORDER BY table_name), '') FROM snapshot_state.unverified"
+#define MARK(table)                                                                                                    \
+	"INSERT INTO snapshot_state.unverified (stream, schema_name, table_name, reason, lsn)"                         \
+	" VALUES ('s', 'snap', '" table "', 'rewritten', '0/1')"
+
+/* While nobody captured it, two rows exchanged a value that is unique: neither row of the next snapshot fits. */
+START_TEST(unique_values_that_changed_places)
+{
+	static const int tables[] = {PAIRS, SLOTS};
+	struct transaction *rows = rows_of(one);
+
+	postgres_execute(side, "INSERT INTO snap.pairs VALUES (1, 'a'), (2, 'b'), (3, 'c');"
+	                       "INSERT INTO snap.slots SELECT * FROM snap.pairs");
+	for (int i = 0; i < 2; i++) {
+		add(rows, tables[i], CHANGE_READ, "1", "b");
+		add(rows, tables[i], CHANGE_READ, "2", "a");
+		add(rows, tables[i], CHANGE_READ, "3", "new");
+		add(rows, tables[i], CHANGE_READ, "4", "d");
+	}
+	offer(rows);
+	offer_end(one, true);
+	expect_no_error(run());
+	expect_value(ROWS_SQL("pairs"), "1:a 2:b 3:new 4:d");
+	expect_value(ROWS_SQL("slots"), "1:a 2:b 3:new 4:d");
+	expect_value(REFUSED_SQL, "pairs snapshot 0/100 2, slots snapshot 0/100 2");
+	/* What follows finds the rows as they are. */
+	rows = streamed(6);
+	add(rows, PAIRS, CHANGE_UPDATE, "2", "free");
+	add(rows, PAIRS, CHANGE_UPDATE, "1", "b");
+	offer(rows);
+	expect_no_error(run());
+	expect_value(ROWS_SQL("pairs"), "1:b 2:free 3:new 4:d");
+}
+END_TEST
+
+/* A transaction of the stream that meets a row of the past or of the future. The quarantine gets none of it. */
+START_TEST(a_streamed_change_that_an_unverified_table_refuses)
+{
+	struct transaction *changes = streamed(5);
+
+	config.stream.on_error = _i == 0 ? ON_ERROR_STOP : ON_ERROR_QUARANTINE;
+	postgres_execute(
+	    side,
+	    "INSERT INTO snap.pairs VALUES (1, 'a'), (2, 'b'); INSERT INTO snap.keyed VALUES (1, 'x');" MARK("pairs"));
+	add(changes, KEYED, CHANGE_UPDATE, "1", "y");
+	add(changes, PAIRS, CHANGE_INSERT, "3", "a");
+	add(changes, PAIRS, CHANGE_UPDATE, "2", "a");
+	add(changes, PAIRS, CHANGE_INSERT, "4", "d");
+	offer(changes);
+	expect_no_error(run());
+	expect_value(ROWS_SQL("keyed"), "1:y");
+	expect_value(ROWS_SQL("pairs"), "1:a 2:b 4:d");
+	expect_value(REFUSED_SQL, "pairs rewritten 0/1F4 2");
+	expect_value("SELECT marked_at > clock_timestamp() - interval '1 min' FROM snapshot_state.unverified", "t");
+	expect_value("SELECT count(*) FROM snapshot_state.quarantine", "0");
+	/* One that follows changes a row that was not inserted. */
+	changes = streamed(6);
+	add(changes, PAIRS, CHANGE_UPDATE, "3", NULL);
+	((struct value *)(uintptr_t)changes->changes[0]->after)[1].kind = VALUE_UNCHANGED;
+	add(changes, PAIRS, CHANGE_DELETE, "1", NULL);
+	add(changes, PAIRS, CHANGE_INSERT, "5", "a");
+	offer(changes);
+	expect_no_error(run());
+	expect_value(ROWS_SQL("pairs"), "2:b 4:d 5:a");
+	expect_value(REFUSED_SQL, "pairs rewritten 0/258 3");
+	/* An older transaction that comes again does not lower the mark. */
+	changes = streamed(3);
+	add(changes, PAIRS, CHANGE_INSERT, "6", "a");
+	offer(changes);
+	expect_no_error(run());
+	expect_value(REFUSED_SQL, "pairs rewritten 0/258 4");
+}
+END_TEST
+
+/* On another table it stays an error; so do errors of another kind, and nothing of the transaction is written. */
+START_TEST(a_change_that_a_verified_table_refuses)
+{
+	static const char *const sqlstates[] = {"23505", "23514"};
+	struct transaction *changes = streamed(5);
+	struct error *error;
+
+	postgres_execute(side,
+	                 "INSERT INTO snap.pairs VALUES (1, 'a'), (2, 'b'); INSERT INTO snap.slots VALUES (1, 'a')");
+	postgres_execute(side, MARK("slots"));
+	if (_i == 1)
+		postgres_execute(side, "ALTER TABLE snap.slots ADD CHECK (id < 5)");
+	add(changes, SLOTS, CHANGE_INSERT, "3", "a");
+	add(changes, PAIRS, CHANGE_INSERT, "3", _i == 0 ? "a" : "c");
+	add(changes, SLOTS, CHANGE_INSERT, "7", "z");
+	offer(changes);
+	error = run();
+	ck_assert_ptr_nonnull(error);
+	ck_assert_str_eq(error->sqlstate, sqlstates[_i]);
+	error_free(error);
+	expect_value(ROWS_SQL("slots"), "1:a");
+	expect_value(ROWS_SQL("pairs"), "1:a 2:b");
+	expect_value(REFUSED_SQL, "slots rewritten 0/1 0");
+}
+END_TEST
+
+/* A row of an incremental snapshot marks its table. */
+START_TEST(a_row_of_an_incremental_snapshot_that_is_refused)
+{
+	struct transaction *rows = rows_of(none);
+
+	postgres_execute(side, "INSERT INTO snap.pairs VALUES (1, 'a'), (2, 'b')");
+	add(rows, PAIRS, CHANGE_READ, "1", "b");
+	add(rows, PAIRS, CHANGE_READ, "4", "d");
+	offer(rows);
+	expect_no_error(run());
+	expect_value(ROWS_SQL("pairs"), "1:a 2:b 4:d");
+	expect_value(REFUSED_SQL, "pairs snapshot 0/0 1");
+}
+END_TEST
+
+/* The stream changes keys of rows of which one is in the way of another row's unique value. */
+START_TEST(a_key_change_that_an_unverified_table_refuses)
+{
+	struct transaction *changes = streamed(5);
+	static struct value new_keys[2];
+
+	postgres_execute(side, "INSERT INTO snap.pairs VALUES (1, 'a'), (2, 'b'), (3, 'c');" MARK("pairs"));
+	for (int i = 0; i < 2;
+	     i++) { /* 1 and 2 change their keys; the first half of each is a delete that names the new key */
+		new_keys[i] = value_of(VALUE_NUMBER, i == 0 ? "7" : "8");
+		add_change(changes, PAIRS, CHANGE_DELETE, i == 0 ? "1" : "2", NULL, NULL);
+		changes->changes[2 * i]->other_key = &new_keys[i];
+		add(changes, PAIRS, CHANGE_INSERT, i == 0 ? "7" : "8", i == 0 ? "c" : "n");
+		changes->changes[2 * i]->lsn = changes->changes[2 * i + 1]->lsn = 100 + (uint64_t)i;
+	}
+	offer(changes);
+	expect_no_error(run());
+	expect_value(ROWS_SQL("pairs"), "1:a 3:c 8:n");
+	expect_value(REFUSED_SQL, "pairs rewritten 0/1F4 1");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("snapshot");
@@ -510,6 +674,11 @@ int main(void)
 	tcase_add_test(tests, what_was_accepted_leaves_all_tables_unverified);
 	tcase_add_test(tests, a_missing_row_of_an_unverified_table);
 	tcase_add_test(tests, a_missing_row_of_a_table_with_a_key);
+	tcase_add_test(tests, unique_values_that_changed_places);
+	tcase_add_loop_test(tests, a_streamed_change_that_an_unverified_table_refuses, 0, 2);
+	tcase_add_loop_test(tests, a_change_that_a_verified_table_refuses, 0, 2);
+	tcase_add_test(tests, a_row_of_an_incremental_snapshot_that_is_refused);
+	tcase_add_test(tests, a_key_change_that_an_unverified_table_refuses);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
