@@ -10,6 +10,12 @@
  *   the stream and to the next comparison. The lock is the transaction's first and only one on tables, so that it is in
  *   no deadlock, and it lasts for some milliseconds.
  *
+ *   A row may be refused because another row of the target has its unique value, or one that an exclusion constraint
+ *   compares with: values that changed places in the source, in a cycle or in a chain. The batch is written again, with
+ *   deletes and inserts instead of updates. Where the other row is in another batch it may still be refused: it is
+ *   put off until all others are written, and then belongs to a batch that is as large as a round's rows. The proof of
+ *   each delete is the comparison under the lock, and the row is inserted in the same statement.
+ *
  *   Triggers and foreign keys do not fire where the role may say so, as when the stream applies.
  */
 #include "check/repair.h"
@@ -34,12 +40,18 @@
 #define BATCH_BYTES ((int64_t)16 << 20)
 #define BATCH_LEAST ((size_t)50)
 #define TRIES_MOST 5
+/* Of rows that were put off: one transaction has to hold all rows whose unique values changed places among them. */
+#define BATCH_TOGETHER ((size_t)100000)
+#define BATCH_TOGETHER_BYTES ((int64_t)256 << 20)
 
 struct repair {
 	struct comparison *comparison;
 	struct pg_connection *writer;
 	struct repair_names names;
 	bool replica; /* triggers and foreign keys do not fire */
+	/* Rows of the table that other rows of the target refuse for now; `put_off` NULL: they are left, with the reason. */
+	const struct check_row **put_off;
+	size_t put_off_count;
 };
 
 /* One batch: the rows, what the source has for them now, what the target has. */
@@ -236,6 +248,12 @@ static struct error *try_batch(struct repair *repair, struct check_table *table,
 	return error;
 }
 
+/* By other rows of the target. */
+static bool is_refused(const struct error *error)
+{
+	return strcmp(error->sqlstate, "23505") == 0 || strcmp(error->sqlstate, "23P01") == 0;
+}
+
 /*
  * Again while the server says that it heals by itself; once more in another way when unique values stand in each
  * other's way.
@@ -245,14 +263,11 @@ static struct error *repair_batch(struct repair *repair, struct check_table *tab
 	struct error *error = NULL;
 
 	for (int tries = 0; tries < TRIES_MOST && !signals_stop_requested(); tries++) {
-		bool unique;
-
 		error_free(error);
 		error = try_batch(repair, table, batch, dry_run);
 		if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
 			break;
-		unique = strcmp(error->sqlstate, "23505") == 0;
-		if (unique && !batch->by_insert && repair->replica && repair_may_replace(table, &repair->names))
+		if (is_refused(error) && !batch->by_insert && repair->replica && table->key != NULL)
 			batch->by_insert = true;
 		else if (error->class != ERROR_TRANSIENT)
 			break;
@@ -281,6 +296,12 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 	free(batch.chosen);
 	if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
 		return error;
+	if (repair->put_off != NULL && is_refused(error)) {
+		for (size_t i = 0; i < count; i++)
+			repair->put_off[repair->put_off_count++] = rows[i];
+		error_free(error);
+		return NULL;
+	}
 	if (count > 1) { /* one row that is refused shall not keep the others */
 		error_free(error);
 		TRY(repair_run(repair, table, rows, count / 2, dry_run));
@@ -294,10 +315,10 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 }
 
 /* By the average width of the table's rows at the source; what is stored out of line counts. */
-static struct error *choose_batch_size(struct repair *repair, const struct check_table *table, size_t *most)
+static struct error *choose_batch_size(struct repair *repair, const struct check_table *table, size_t limit,
+                                       int64_t limit_bytes, size_t *most)
 {
 	const char *const names[2] = {table->schema, table->name};
-	size_t limit = table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED;
 	int64_t rows = check_rows_of(table, SIDE_SOURCE), bytes, fitting;
 
 	*most = limit;
@@ -310,31 +331,82 @@ static struct error *choose_batch_size(struct repair *repair, const struct check
 	    " q.oid = c.oid OR q.oid IN (SELECT relid FROM pg_partition_tree(c.oid))) p"
 	    " WHERE n.nspname = $1 AND c.relname = $2",
 	    2, names, 0, &bytes));
-	fitting = BATCH_BYTES / (bytes / rows + 1);
+	fitting = limit_bytes / (bytes / rows + 1);
 	if (fitting < (int64_t)limit)
 		*most = fitting > (int64_t)BATCH_LEAST ? (size_t)fitting : BATCH_LEAST;
 	return NULL;
 }
 
+/* In the order of the comparison's list. */
+static int by_place(const void *a, const void *b)
+{
+	const struct check_row *first = *(const struct check_row *const *)a;
+	const struct check_row *second = *(const struct check_row *const *)b;
+
+	return (first > second) - (first < second);
+}
+
+/* From the last row on: values that were shifted upwards are free there first. */
+static struct error *repair_list(struct repair *repair, struct check_table *table, const struct check_row *const *rows,
+                                 size_t count, size_t most, bool dry_run)
+{
+	struct error *error = NULL;
+
+	while (error == NULL && count > 0 && !signals_stop_requested()) {
+		size_t part = count < most ? count : most;
+
+		count -= part;
+		error = repair_run(repair, table, rows + count, part, dry_run);
+	}
+	return error;
+}
+
+/* The rows that were put off: together, as often as that helps; then those that stay refused are found one by one. */
+static struct error *repair_put_off(struct repair *repair, struct check_table *table, const struct check_row **rows,
+                                    size_t most)
+{
+	const struct check_row **put_off = repair->put_off;
+	size_t together = most, before = SIZE_MAX, count;
+	struct error *error = NULL;
+
+	if (repair->put_off_count > 0)
+		error = choose_batch_size(repair, table, BATCH_TOGETHER, BATCH_TOGETHER_BYTES, &together);
+	while (error == NULL && repair->put_off_count > 0 && !signals_stop_requested()) {
+		count = repair->put_off_count;
+		memcpy(rows, put_off, count * sizeof(*rows));
+		qsort(rows, count, sizeof(*rows), by_place);
+		if (count == before)
+			repair->put_off = NULL;
+		before = count;
+		repair->put_off_count = 0;
+		error = repair_list(repair, table, rows, count, repair->put_off != NULL ? together : most, false);
+		if (repair->put_off == NULL)
+			break;
+	}
+	repair->put_off = put_off;
+	return error;
+}
+
 static struct error *repair_table(struct repair *repair, struct check_table *table, bool dry_run)
 {
 	const struct check_row **rows;
-	struct error *error = NULL;
+	struct error *error;
 	size_t most = 0, count = 0;
 
 	if (table->row_count == 0)
 		return NULL;
-	TRY(choose_batch_size(repair, table, &most));
-	rows = memory_alloc(most * sizeof(*rows));
-	for (size_t i = 0; error == NULL && i < table->row_count && !signals_stop_requested(); i++) {
+	TRY(choose_batch_size(repair, table, table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED, BATCH_BYTES, &most));
+	rows = memory_alloc(table->row_count * sizeof(*rows));
+	repair->put_off = memory_alloc(table->row_count * sizeof(*repair->put_off));
+	for (size_t i = 0; i < table->row_count; i++)
 		if (table->rows[i].state == ROW_LASTING)
 			rows[count++] = &table->rows[i];
-		if (count < most && i + 1 < table->row_count)
-			continue;
-		if (count > 0)
-			error = repair_run(repair, table, rows, count, dry_run);
-		count = 0;
-	}
+	error = repair_list(repair, table, rows, count, most, dry_run);
+	if (error == NULL)
+		error = repair_put_off(repair, table, rows, most);
+	free(repair->put_off);
+	repair->put_off = NULL;
+	repair->put_off_count = 0;
 	free(rows);
 	return error;
 }

@@ -344,38 +344,65 @@ static void append_values(struct buffer *sql, const struct check_table *table, s
 	buffer_append_text(sql, "n)");
 }
 
+/* The columns of an INSERT, and an expression for each of them. */
+struct insertion {
+	struct buffer columns, values;
+};
+
+static void add_column(struct insertion *insertion, const char *name)
+{
+	if (insertion->columns.length > 0) {
+		buffer_append_text(&insertion->columns, ", ");
+		buffer_append_text(&insertion->values, ", ");
+	}
+	sql_append_identifier(&insertion->columns, name);
+}
+
+/* The written columns as v.c0, v.c1, …, then the extra ones and the source's name. */
+static struct insertion new_insertion(const struct repair_names *names, const struct check_table *table)
+{
+	const char *const extra[] = {names->synced_at, names->is_deleted, names->deleted_at};
+	static const char *const extra_values[] = {"now()", "false", "NULL"};
+	struct insertion insertion = {0};
+
+	for (size_t i = 0; i < table->column_count; i++)
+		if (written(table, i) != NULL) {
+			add_column(&insertion, written(table, i)->name);
+			buffer_append_format(&insertion.values, "v.c%zu::%s", i, written(table, i)->cast_name);
+		}
+	for (size_t i = 0; i < 3; i++)
+		if (has_extra(table, extra[i])) {
+			add_column(&insertion, extra[i]);
+			buffer_append_text(&insertion.values, extra_values[i]);
+		}
+	if (table->source_value != NULL) {
+		add_column(&insertion, table->rule->source_column);
+		sql_append_literal(&insertion.values, table->source_value);
+	}
+	return insertion;
+}
+
+/* "INSERT INTO … (…) OVERRIDING SYSTEM VALUE SELECT … FROM "; frees the lists. */
+static void append_insertion(struct buffer *sql, const struct check_table *table, struct insertion *insertion)
+{
+	buffer_append_text(sql, "INSERT INTO ");
+	sql_append_qualified(sql, table->images[SIDE_TARGET]->schema, table->images[SIDE_TARGET]->name);
+	buffer_append_format(sql, " (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ", insertion->columns.data,
+	                     insertion->values.data);
+	buffer_free(&insertion->columns);
+	buffer_free(&insertion->values);
+}
+
 static struct error *insert_rows(struct pg_connection *target, const struct repair_names *names,
                                  const struct check_table *table, const struct pg_result *source,
                                  const struct repair_row *rows, size_t count)
 {
-	const char *const extra[] = {names->synced_at, names->is_deleted, names->deleted_at};
-	static const char *const extra_values[] = {"now()", "false", "NULL"};
+	struct insertion insertion = new_insertion(names, table);
 	struct parameters parameters = new_parameters(table);
-	struct buffer sql = {0}, values = {0};
+	struct buffer sql = {0};
 	struct error *error;
 
-	buffer_append_text(&sql, "INSERT INTO ");
-	sql_append_qualified(&sql, table->images[SIDE_TARGET]->schema, table->images[SIDE_TARGET]->name);
-	for (size_t i = 0; i < table->column_count; i++)
-		if (written(table, i) != NULL) {
-			buffer_append_text(&sql, values.length == 0 ? " (" : ", ");
-			sql_append_identifier(&sql, written(table, i)->name);
-			buffer_append_format(&values, "%sv.c%zu::%s", values.length > 0 ? ", " : "", i,
-			                     written(table, i)->cast_name);
-		}
-	for (size_t i = 0; i < 3; i++)
-		if (has_extra(table, extra[i])) {
-			buffer_append_text(&sql, ", ");
-			sql_append_identifier(&sql, extra[i]);
-			buffer_append_format(&values, ", %s", extra_values[i]);
-		}
-	if (table->source_value != NULL) {
-		buffer_append_text(&sql, ", ");
-		sql_append_identifier(&sql, table->rule->source_column);
-		buffer_append_text(&values, ", ");
-		sql_append_literal(&values, table->source_value);
-	}
-	buffer_append_format(&sql, ") OVERRIDING SYSTEM VALUE SELECT %s FROM ", values.data);
+	append_insertion(&sql, table, &insertion);
 	append_values(&sql, table, 1);
 	add_values(&parameters, table, source, rows, count);
 	if (table->key == NULL) { /* equal rows travel once */
@@ -384,7 +411,56 @@ static struct error *insert_rows(struct pg_connection *target, const struct repa
 	}
 	error = run(target, &sql, &parameters);
 	buffer_free(&sql);
-	buffer_free(&values);
+	return error;
+}
+
+/* A column that the repair does not write: it keeps the value that the row has. */
+static bool is_own(const struct repair_names *names, const struct check_table *table, const struct column_image *column)
+{
+	return check_target_column(table, column->name) == NULL && !column->generated &&
+	       (table->source_value == NULL || strcmp(column->name, table->rule->source_column) != 0) &&
+	       (names->synced_at == NULL || strcmp(column->name, names->synced_at) != 0) &&
+	       (names->is_deleted == NULL || strcmp(column->name, names->is_deleted) != 0) &&
+	       (names->deleted_at == NULL || strcmp(column->name, names->deleted_at) != 0);
+}
+
+/*
+ * Updates as deletes and inserts, so that unique values can change places: an UPDATE is refused by the first row whose
+ * new value another one still has. The sort reads all deleted rows before the first insert; a deleted row of the same
+ * transaction is in nobody's way.
+ */
+static struct error *replace_rows(struct pg_connection *target, const struct repair_names *names,
+                                  const struct check_table *table, const struct pg_result *source,
+                                  const struct repair_row *rows, size_t count)
+{
+	const struct table_image *image = table->images[SIDE_TARGET];
+	struct insertion insertion = new_insertion(names, table);
+	struct parameters parameters = new_parameters(table);
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "WITH d AS (DELETE FROM ");
+	expression_append_from(&sql, table, SIDE_TARGET);
+	append_keys_and_table(&sql, table, " USING ", false);
+	buffer_append_text(&sql, " RETURNING s.n AS n");
+	for (size_t i = 0; i < image->column_count; i++) {
+		if (!is_own(names, table, &image->columns[i]))
+			continue;
+		buffer_append_text(&sql, ", t.");
+		sql_append_identifier(&sql, image->columns[i].name);
+		buffer_append_format(&sql, " AS o%zu", i);
+		add_column(&insertion, image->columns[i].name);
+		buffer_append_format(&insertion.values, "d.o%zu", i);
+	}
+	buffer_append_text(&sql, ") ");
+	append_insertion(&sql, table, &insertion);
+	buffer_append_text(&sql, "(SELECT * FROM d ORDER BY n OFFSET 0) AS d JOIN ");
+	append_values(&sql, table, table->key->column_count + 1);
+	buffer_append_text(&sql, " ON v.n = d.n");
+	add_keys(&parameters, table, rows, count);
+	add_values(&parameters, table, source, rows, count);
+	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
 	return error;
 }
 
@@ -413,22 +489,6 @@ struct error *repair_insert(struct pg_connection *target, const struct repair_na
 	error = run(target, &sql, &parameters);
 	buffer_free(&sql);
 	return error != NULL ? error : insert_rows(target, names, table, source, rows, count);
-}
-
-static struct error *delete_plainly(struct pg_connection *target, const struct check_table *table,
-                                    const struct repair_row *rows, size_t count)
-{
-	struct parameters parameters = new_parameters(table);
-	struct buffer sql = {0};
-	struct error *error;
-
-	buffer_append_text(&sql, "DELETE FROM ");
-	expression_append_from(&sql, table, SIDE_TARGET);
-	append_keys_and_table(&sql, table, " USING ", false);
-	add_keys(&parameters, table, rows, count);
-	error = run(target, &sql, &parameters);
-	buffer_free(&sql);
-	return error;
 }
 
 static struct error *update_rows(struct pg_connection *target, const struct repair_names *names,
@@ -477,23 +537,5 @@ struct error *repair_update(struct pg_connection *target, const struct repair_na
 	TRY(log_rows(target, names, table, rows, count, "update"));
 	if (!by_insert)
 		return update_rows(target, names, table, source, rows, count);
-	TRY(delete_plainly(target, table, rows, count));
-	return insert_rows(target, names, table, source, rows, count);
-}
-
-bool repair_may_replace(const struct check_table *table, const struct repair_names *names)
-{
-	const struct table_image *target = table->images[SIDE_TARGET];
-
-	for (size_t i = 0; i < target->column_count; i++) {
-		const char *name = target->columns[i].name;
-
-		if (check_target_column(table, name) == NULL && !target->columns[i].generated &&
-		    (table->source_value == NULL || strcmp(name, table->rule->source_column) != 0) &&
-		    (names->synced_at == NULL || strcmp(name, names->synced_at) != 0) &&
-		    (names->is_deleted == NULL || strcmp(name, names->is_deleted) != 0) &&
-		    (names->deleted_at == NULL || strcmp(name, names->deleted_at) != 0))
-			return false;
-	}
-	return true;
+	return replace_rows(target, names, table, source, rows, count);
 }

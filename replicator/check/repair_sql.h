@@ -27,15 +27,12 @@ void repair_append_target_sql(struct buffer *sql, const struct check_table *tabl
 /* Inside of a transaction; each records the rows in repair_log first. */
 struct error *repair_delete(struct pg_connection *target, const struct repair_names *names,
                             const struct check_table *table, const struct repair_row *rows, size_t count);
-/* by_insert: as a delete and an insert. */
+/* by_insert: as a delete and an insert; the columns that only the target has keep their values. */
 struct error *repair_update(struct pg_connection *target, const struct repair_names *names,
                             const struct check_table *table, const struct pg_result *source,
                             const struct repair_row *rows, size_t count, bool by_insert);
 struct error *repair_insert(struct pg_connection *target, const struct repair_names *names,
                             const struct check_table *table, const struct pg_result *source,
                             const struct repair_row *rows, size_t count);
-
-/* A row may be deleted and inserted anew: the target has no columns of its own that would lose their values. */
-bool repair_may_replace(const struct check_table *table, const struct repair_names *names);
 
 #endif

@@ -789,6 +789,58 @@ START_TEST(changed_definition_is_neither_equal_nor_repaired)
 }
 END_TEST
 
+/*
+ * The target has the rows from before unique values changed places: in pairs, in a cycle and in a chain that are longer
+ * than a batch, and from rows that the source deleted to rows that it inserted. The target's own columns keep their values.
+ */
+START_TEST(repair_of_unique_values_that_changed_places)
+{
+	const struct verify_options options = {.jobs = 2, .timeout_us = 20000000, .limit = 3, .repair = true};
+	static const char *const tables[] = {"pairs", "cycle", "chain", "moved", "slots"};
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE pairs (id int PRIMARY KEY, u int NOT NULL UNIQUE);"
+	         "CREATE TABLE cycle (id int PRIMARY KEY, u int UNIQUE, v int, UNIQUE (v, u));"
+	         "CREATE TABLE chain (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, u int UNIQUE);"
+	         "CREATE TABLE moved (id int PRIMARY KEY, u int UNIQUE);"
+	         "CREATE TABLE slots (id int PRIMARY KEY, u int, EXCLUDE (u WITH =))");
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		char *sql = memory_format("INSERT INTO %s (id, u) OVERRIDING SYSTEM VALUE"
+		                          " SELECT i, i FROM generate_series(1, 3000) i",
+		                          tables[i]);
+		char *own = memory_format("ALTER TABLE %s ADD own int; UPDATE %s SET own = id", tables[i], tables[i]);
+
+		run_both(sql);
+		run("check_target", own);
+		free(sql);
+		free(own);
+	}
+	run("check_source",
+	    "UPDATE pairs SET u = -u; UPDATE pairs SET u = CASE WHEN id % 2 = 0 THEN id - 1 ELSE id + 1 END;"
+	    "UPDATE cycle SET u = -u; UPDATE cycle SET u = id % 3000 + 1;"
+	    "UPDATE chain SET u = -u; UPDATE chain SET u = id + CASE WHEN id > 1500 THEN 1 ELSE 5000 END;"
+	    "DELETE FROM moved WHERE id > 1500; INSERT INTO moved SELECT 4501 - i, i FROM generate_series(1501, 3000) i"
+	    "; INSERT INTO moved SELECT -i, i FROM generate_series(3001, 3010) i;"
+	    "UPDATE moved SET u = u + 10000 WHERE id = 1; INSERT INTO moved VALUES (0, 1);"
+	    "DELETE FROM moved WHERE id BETWEEN 2 AND 1200; INSERT INTO moved SELECT 10000 - i, i FROM "
+	    "generate_series(2, 1200) i;"
+	    "ALTER TABLE slots DROP CONSTRAINT slots_u_excl; UPDATE slots SET u = id % 3000 + 1");
+	install_state("stopped");
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	free(text);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		char *sql = memory_format("SELECT count(*) FROM public.%s WHERE own IS DISTINCT FROM id", tables[i]);
+
+		expect_target(sql, i == 3 ? "1210" : "0");
+		free(sql);
+	}
+	expect_target("SELECT count(*) FROM replicator.repair_log WHERE table_name = 'cycle' AND action = 'update'"
+	              " AND before ->> 'own' = key[1]",
+	              "3000");
+}
+END_TEST
+
 START_TEST(repair_says_what_is_refused)
 {
 	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
@@ -948,6 +1000,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_mark_that_is_set_during_the_comparison_stays, 0, 2);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
 	tcase_add_test(tests, changed_definition_is_neither_equal_nor_repaired);
+	tcase_add_test(tests, repair_of_unique_values_that_changed_places);
 	tcase_add_test(tests, repair_says_what_is_refused);
 	tcase_add_test(tests, repair_by_keys_of_extensions);
 	tcase_add_test(tests, repair_after_the_stream_did_it);
