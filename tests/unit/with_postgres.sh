@@ -27,11 +27,11 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# A port from outside of the range that the kernel gives to clients; another one when somebody was faster.
+# A port from outside of the range that the kernel gives to clients, and of those of the suites; another one when somebody was faster.
 start() {
   local port attempt
   for attempt in 1 2 3 4 5; do
-    port=$((20000 + RANDOM % 12000))
+    port=$((32000 + RANDOM % 700))
     if ! port_holder "$port" >/dev/null && pg_start "$cluster" "$port" fsync=off log_statement=none max_connections=50; then
       export REPLICATOR_TEST_DSN="host=127.0.0.1 port=$port dbname=postgres user=postgres password=$PG_PASSWORD"
       export REPLICATOR_TEST_PGDATA="$cluster/data"
