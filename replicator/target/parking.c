@@ -145,45 +145,73 @@ static struct value *read_image(struct arena *arena, const struct relation *rela
 
 /* The state table. */
 
+/*
+ * A key that a row waits for. The digest finds it, of the columns where equal values have equal texts; of the others
+ * the server compares the values, as the key's index does.
+ */
 struct place {
 	struct number relation;
 	char key[SHA256_TEXT + 1];
+	struct buffer values; /* array of the key's values as they are written; empty where the digest suffices */
 };
 
+static void place_free(struct place *place)
+{
+	buffer_free(&place->values);
+}
+
+static bool is_exact(const struct bound_column *column)
+{
+	return column->image->exact && column->key_collation == NULL;
+}
+
 /* With the salt of masks, where there is one: a key could be guessed from its digest. */
-static struct place place_of(const struct strict *strict, const struct binding *binding, const struct value *values)
+static struct error *place_of(const struct strict *strict, const struct binding *binding, const struct value *values,
+                              struct place *place)
 {
 	const char *salt = strict->config->masking.salt != NULL ? strict->config->masking.salt : "";
-	struct place place = {.relation = number_of(binding->relation->number)};
 	struct buffer key = {0};
+	struct error *error = NULL;
 
-	for (size_t i = 0; i < binding->key_count; i++)
-		append_value(&key, bound_value(&binding->columns[binding->key[i]], values), VALUE_NULL);
-	sha256_text(slice_from(salt), (struct slice){key.data, key.length}, place.key);
-	place.key[SHA256_TEXT] = '\0';
+	*place = (struct place){.relation = number_of(binding->relation->number)};
+	for (size_t i = 0; i < binding->key_count; i++) {
+		const struct bound_column *column = &binding->columns[binding->key[i]];
+
+		if (!binding->loose_key || is_exact(column))
+			append_value(&key, bound_value(column, values), VALUE_NULL);
+	}
+	sha256_text(slice_from(salt), (struct slice){key.data, key.length}, place->key);
+	place->key[SHA256_TEXT] = '\0';
 	buffer_free(&key);
-	return place;
+	if (binding->loose_key)
+		error = row_sender_write_key(strict->sender, binding, values, &place->values);
+	if (error != NULL)
+		place_free(place);
+	return error;
 }
 
 struct error *parking_put(const struct strict *strict, const struct binding *binding, const struct value *after,
                           const struct stored_row *old)
 {
-	struct place place = place_of(strict, binding, after);
 	struct buffer image = {0}, text = {0};
+	struct place place;
 	struct error *error;
 
+	TRY(place_of(strict, binding, after, &place));
 	append_image(&image, binding->relation,
 	             rules_mask_row(strict->config, binding->rule, binding->relation, after, strict->arena),
 	             old->values);
 	append_hexadecimal(&text, &image);
-	const char *const parameters[5] = {strict->config->stream.name, place.relation.text, place.key, text.data,
-	                                   old->text};
+	const char *const parameters[6] =
+	    {strict->config->stream.name, place.relation.text, place.key, text.data, old->text, place.values.data};
 
 	error = state_query(strict->connection, strict->config,
-	                    "INSERT INTO @moving (stream, relation, key, image, stored) VALUES ($1, $2, $3, $4, $5)", 5,
-	                    parameters, NULL);
+	                    "INSERT INTO @moving (stream, relation, key, image, stored, key_values)"
+	                    " VALUES ($1, $2, $3, $4, $5, $6)",
+	                    6, parameters, NULL);
 	buffer_free(&image);
 	buffer_free(&text);
+	place_free(&place);
 	TRY(error);
 	(*waiting_of(strict->parking, binding->relation))++;
 	strict->parking->waiting++;
@@ -191,7 +219,7 @@ struct error *parking_put(const struct strict *strict, const struct binding *bin
 }
 
 /* Takes rows out of the table with a query that gives one image a row, and writes them. */
-static struct error *write_taken(const struct strict *strict, struct binding *binding, const char *query, size_t count,
+static struct error *write_taken(const struct strict *strict, struct binding *binding, const char *sql, size_t count,
                                  const char *const *parameters, bool filled)
 {
 	struct pg_result *result = NULL;
@@ -199,7 +227,7 @@ static struct error *write_taken(const struct strict *strict, struct binding *bi
 	struct error *error = NULL;
 	size_t rows;
 
-	TRY(state_query(strict->connection, strict->config, query, count, parameters, &result));
+	TRY(pg_query(strict->connection, sql, count, parameters, &result));
 	rows = pg_result_rows(result);
 	*waiting_of(strict->parking, binding->relation) -= rows;
 	strict->parking->waiting -= rows;
@@ -224,37 +252,45 @@ static bool any_waits(const struct strict *strict, const struct binding *binding
 	return !parking_is_empty(strict->parking) && *waiting_of(strict->parking, binding->relation) > 0;
 }
 
-struct error *parking_give(const struct strict *strict, struct binding *binding, const struct value *key)
+/* Those that wait for that key: all of them, or (`oldest`) the one that has waited for longest. */
+static struct error *write_waiting(const struct strict *strict, struct binding *binding, const struct value *key,
+                                   bool oldest)
 {
+	struct buffer sql = {0};
 	struct place place;
+	struct error *error;
 
 	if (!any_waits(strict, binding))
 		return NULL;
-	place = place_of(strict, binding, key);
-	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
+	TRY(place_of(strict, binding, key, &place));
+	const char *const parameters[4] = {strict->config->stream.name, place.relation.text, place.key,
+	                                   place.values.data};
 
-	return write_taken(strict, binding,
-	                   "DELETE FROM @moving WHERE (stream, relation, key) = ($1, $2, $3) AND number ="
-	                   " (SELECT min(number) FROM @moving WHERE (stream, relation, key) = ($1, $2, $3))"
-	                   " RETURNING image, stored",
-	                   3, parameters, true);
+	state_append_sql(&sql, strict->config,
+	                 "WITH waiting AS (SELECT number FROM @moving WHERE (stream, relation, key) = ($1, $2, $3)");
+	if (binding->loose_key) {
+		buffer_append_text(&sql, " AND ");
+		statement_append_same_key(&sql, binding, "key_values", "$4::pg_catalog.text[]");
+	}
+	buffer_append_text(&sql, oldest ? " ORDER BY number LIMIT 1" : "");
+	state_append_sql(&sql, strict->config,
+	                 "), taken AS (DELETE FROM @moving WHERE (stream, relation, key) = ($1, $2, $3)"
+	                 " AND number IN (SELECT number FROM waiting) RETURNING number, image, stored)"
+	                 " SELECT image, stored FROM taken ORDER BY number");
+	error = write_taken(strict, binding, sql.data, binding->loose_key ? 4 : 3, parameters, oldest);
+	buffer_free(&sql);
+	place_free(&place);
+	return error;
 }
 
-#define TAKE_IN_ORDER(condition)                                                                                       \
-	"WITH taken AS (DELETE FROM @moving WHERE " condition                                                          \
-	" RETURNING key, number, image, stored) SELECT image, stored FROM taken ORDER BY key, number"
+struct error *parking_give(const struct strict *strict, struct binding *binding, const struct value *key)
+{
+	return write_waiting(strict, binding, key, true);
+}
 
 struct error *parking_end_key(const struct strict *strict, struct binding *binding, const struct value *key)
 {
-	struct place place;
-
-	if (!any_waits(strict, binding))
-		return NULL;
-	place = place_of(strict, binding, key);
-	const char *const parameters[3] = {strict->config->stream.name, place.relation.text, place.key};
-
-	return write_taken(strict, binding, TAKE_IN_ORDER("(stream, relation, key) = ($1, $2, $3)"), 3, parameters,
-	                   false);
+	return write_waiting(strict, binding, key, false);
 }
 
 /* Few at a time: the rows may be many and wide. */
@@ -263,13 +299,18 @@ static struct error *end_table(const struct strict *strict, struct binding *bind
 	struct number relation = number_of(binding->relation->number);
 	const char *const parameters[2] = {strict->config->stream.name, relation.text};
 
-	while (any_waits(strict, binding))
-		TRY(write_taken(strict, binding,
-		                TAKE_IN_ORDER("(stream, relation, key, number) IN (SELECT stream, relation, key, number"
-		                              " FROM @moving WHERE (stream, relation) = ($1, $2)"
-		                              " ORDER BY key, number LIMIT 100)"),
-		                2, parameters, false));
-	return NULL;
+	struct buffer sql = {0};
+	struct error *error = NULL;
+
+	state_append_sql(&sql, strict->config,
+	                 "WITH taken AS (DELETE FROM @moving WHERE (stream, relation, key, number) IN"
+	                 " (SELECT stream, relation, key, number FROM @moving WHERE (stream, relation) = ($1, $2)"
+	                 " ORDER BY number LIMIT 100)"
+	                 " RETURNING number, image, stored) SELECT image, stored FROM taken ORDER BY number");
+	while (error == NULL && any_waits(strict, binding))
+		error = write_taken(strict, binding, sql.data, 2, parameters, false);
+	buffer_free(&sql);
+	return error;
 }
 
 struct error *parking_end(const struct strict *strict, struct binding_cache *cache)

@@ -229,6 +229,23 @@ struct error *row_sender_read(struct row_sender *sender, struct pg_connection *c
 	return NULL;
 }
 
+struct error *row_sender_write_key(struct row_sender *sender, const struct binding *binding, const struct value *values,
+                                   struct buffer *array)
+{
+	static const struct value none = {.kind = VALUE_NULL};
+
+	arena_reset(sender->arena);
+	buffer_append_byte(array, '{');
+	for (size_t i = 0; i < binding->key_count; i++) {
+		const struct value *value = bound_value(&binding->columns[binding->key[i]], values);
+
+		TRY(append_element(sender, binding, binding->key[i], value->kind == VALUE_UNCHANGED ? &none : value,
+		                   array));
+	}
+	buffer_append_byte(array, '}');
+	return NULL;
+}
+
 static struct error *append_copy_line(struct row_sender *sender, const struct binding *binding,
                                       const struct row_image *row)
 {

@@ -49,6 +49,10 @@ struct error *row_sender_read(struct row_sender *sender, struct pg_connection *c
                               const struct binding *binding, const struct value *key, struct arena *arena,
                               struct stored_row *row);
 
+/* The array literal of the key's values as they are written, in the binding's key order, for text[]. */
+struct error *row_sender_write_key(struct row_sender *sender, const struct binding *binding, const struct value *values,
+                                   struct buffer *array);
+
 /* COPY of all rows, not within a pipeline. */
 struct error *row_sender_copy(struct row_sender *sender, struct pg_connection *connection,
                               const struct binding *binding, const struct row_image *rows, size_t count);

@@ -183,6 +183,35 @@ static void append_key_join(struct buffer *sql, const struct binding *binding)
 	}
 }
 
+/* A text as a value of the column; COALESCE gives it the column's collation. */
+static void append_as_column(struct buffer *sql, const struct binding *binding, const struct bound_column *column,
+                             const char *array, size_t number)
+{
+	buffer_append_text(sql, "coalesce((NULL::");
+	append_table(sql, binding);
+	buffer_append_text(sql, ").");
+	sql_append_identifier(sql, column->image->name);
+	append_base(sql, column->image);
+	buffer_append_format(sql, ", (%s)[%zu]::%s", array, number, column->read_as->cast_name);
+	if (column->read_as != column->image)
+		buffer_append_format(sql, "::%s", column->image->cast_name);
+	append_base(sql, column->image);
+	buffer_append_byte(sql, ')');
+}
+
+void statement_append_same_key(struct buffer *sql, const struct binding *binding, const char *left, const char *right)
+{
+	for (size_t i = 0; i < binding->key_count; i++) {
+		const struct bound_column *column = &binding->columns[binding->key[i]];
+
+		buffer_append_text(sql, i == 0 ? "" : " AND ");
+		append_as_column(sql, binding, column, left, i + 1);
+		append_key_equality(sql, column);
+		append_as_column(sql, binding, column, right, i + 1);
+		append_key_collation(sql, column);
+	}
+}
+
 /* The extra columns of a row that is alive, as `name = value` behind other assignments. */
 static void append_extra_assignments(struct buffer *sql, const struct binding *binding, bool deleted, bool first)
 {

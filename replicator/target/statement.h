@@ -35,6 +35,9 @@ enum statement_kind {
  */
 void statement_build(struct buffer *sql, const struct binding *binding, enum statement_kind kind, const bool *mask);
 
+/* A condition: two arrays of texts (SQL expressions) hold keys that are equal by the operators of the key's index. */
+void statement_append_same_key(struct buffer *sql, const struct binding *binding, const char *left, const char *right);
+
 /* False: STATEMENT_UPDATE_ONE would have nothing to assign. */
 bool statement_may_update_one(const struct binding *binding);
 

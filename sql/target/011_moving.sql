@@ -3,7 +3,8 @@
 CREATE UNLOGGED TABLE @schema@.moving (
     stream   text NOT NULL,
     relation bigint NOT NULL,                 -- as the process counts them
-    key      text NOT NULL,                   -- digest of the new key
+    key      text NOT NULL,                   -- digest of the new key, of columns where equal values have equal texts
+    key_values text[],                        -- the new key, where the server compares it (citext, numeric, collations)
     number   bigint GENERATED ALWAYS AS IDENTITY,
     image    bytea NOT NULL,                  -- replicator/target/parking.c
     stored   text,                            -- the row as it was, where the target has columns that the source does not send

@@ -295,6 +295,39 @@ START_TEST(a_key_that_changes_its_text_alone)
 }
 END_TEST
 
+/* Rows change places, and a new key is written otherwise than the old one of the row that had it: equal by the index. */
+START_TEST(keys_that_are_equal_have_different_texts)
+{
+	static const struct {
+		const char *type, *rows, *events, *after;
+	} cases[] = {
+	    {"numeric", "(1.0, 'a', 10), (2, 'b', 20)", "1.0>2.00 2>1.000 -2.0", "1.000 b 20"},
+	    {"numeric", "(1.0, 'a', 10), (2, 'b', 20)", "1.0>2.00 2>1.000", "1.000 b 20, 2.00 a 10"},
+	    {"numeric", "(1, 'a', 10), (2, 'b', 20), (3, 'c', 30)", "1>2.0 2>3.0 3>1.0 2.00=d",
+	     "1.0 c 30, 2.00 d 10, 3.0 b 20"},
+	    {"public.citext", "('a', 'a', 10), ('b', 'b', 20)", "a>B b>A -B", "A b 20"},
+	    {"public.citext", "('a', 'a', 10), ('b', 'b', 20)", "a>B b>A", "A b 20, B a 10"},
+	    {"text COLLATE moves.ci", "('a', 'a', 10), ('b', 'b', 20)", "a>B b>A", "A b 20, B a 10"},
+	    {"text COLLATE moves.ci", "('a', 'a', 10), ('b', 'b', 20)", "a>B b>A -B", "A b 20"},
+	};
+	char sql[512];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		set_up_with(ways[_i].key);
+		postgres_execute(side, "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; CREATE COLLATION moves.ci"
+		                       " (provider = icu, locale = 'und-u-ks-level2', deterministic = false)");
+		snprintf(sql, sizeof(sql), "ALTER TABLE moves.t ALTER id TYPE %s; INSERT INTO moves.t VALUES %s",
+		         cases[i].type, cases[i].rows);
+		postgres_execute(side, sql);
+		apply(cases[i].events, ways[_i].in_pieces);
+		expect_value("SELECT string_agg(concat_ws(' ', id, body, own), ', ' ORDER BY id) FROM moves.t",
+		             cases[i].after);
+		expect_value("SELECT count(*) FROM moves_state.moving", "0");
+		applying_tear_down();
+	}
+}
+END_TEST
+
 /* A masked value does not wait in the target as it was, nor does a digest of a masked key that one could guess. */
 START_TEST(masked_values_are_masked_while_they_wait)
 {
@@ -395,6 +428,7 @@ int main(void)
 	tcase_add_loop_test(tests, own_columns_go_along, 0, WAYS);
 	tcase_add_test(tests, unique_own_columns_are_not_copied);
 	tcase_add_loop_test(tests, a_key_that_changes_its_text_alone, 0, WAYS);
+	tcase_add_loop_test(tests, keys_that_are_equal_have_different_texts, 0, WAYS);
 	tcase_add_loop_test(tests, masked_values_are_masked_while_they_wait, 0, WAYS);
 	tcase_add_loop_test(tests, many_rows_change_places, 0, WAYS);
 	suite_add_tcase(suite, tests);
