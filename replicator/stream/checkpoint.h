@@ -17,6 +17,7 @@ struct checkpoint_offset {
 
 struct checkpoint {
 	bool exists;              /* false: the first start of this stream, read from the beginning */
+	uint64_t batch;           /* of the last commit under its epoch; 0: none */
 	char *cluster_id;         /* of the Kafka cluster that the offsets belong to; "" unknown */
 	uint64_t last_commit_lsn; /* W: the commit LSN of the last applied transaction; 0 none */
 	uint64_t last_tx_id;

@@ -89,7 +89,6 @@ void applier_free(struct applier *applier)
 	binding_cache_free(applier->bindings);
 	pg_disconnect(applier->connection);
 	free(applier->positions);
-	free(applier->confirmed);
 	free(applier->cluster_id);
 	free(applier);
 }

@@ -17,7 +17,9 @@
 static void collect_update(struct applier *applier, const struct transaction *first, size_t count,
                            struct checkpoint_update *update)
 {
-	*update = (struct checkpoint_update){.epoch = applier->epoch, .cluster_id = applier->cluster_id};
+	*update = (struct checkpoint_update){.epoch = applier->epoch,
+	                                     .batch = ++applier->sent_batch,
+	                                     .cluster_id = applier->cluster_id};
 	for (size_t i = 0; i < count; i++, first = first->next) {
 		if (first->kind == TRANSACTION_STREAMED && first->commit_lsn != 0) {
 			update->last_commit_lsn = first->commit_lsn;
@@ -70,22 +72,13 @@ static struct error *send_end(struct applier *applier, const struct checkpoint_u
 /* The answer to COMMIT came. */
 static void note_confirmed(struct applier *applier, const struct checkpoint_update *update)
 {
-	applier->commit_sent = false;
+	applier->unanswered = 0;
+	applier->confirmed_batch = update->batch;
 	applier->last_sign_us = clock_monotonic_us();
 	for (size_t i = 0; i < update->position_count; i++) {
 		uint32_t partition = update->positions[i].partition;
-		const struct partition_name *name;
+		const struct partition_name *name = partition_list_get(applier->partitions, partition);
 
-		if (partition >= applier->confirmed_count) {
-			uint32_t count = partition + 64;
-
-			applier->confirmed = memory_grow(applier->confirmed, count, sizeof(*applier->confirmed));
-			memset(applier->confirmed + applier->confirmed_count, 0,
-			       (count - applier->confirmed_count) * sizeof(*applier->confirmed));
-			applier->confirmed_count = count;
-		}
-		applier->confirmed[partition] = update->positions[i].next_offset + 1;
-		name = partition_list_get(applier->partitions, partition);
 		metric_set_offset(partition, name->topic, name->id, update->positions[i].next_offset);
 	}
 }
@@ -161,7 +154,7 @@ struct error *applier_commit(struct applier *applier, const struct transaction *
 		                 applier->config->stream.name);
 	if (answers.changed_tables > 0)
 		return binding_cache_changed_error();
-	applier->commit_sent = true;
+	applier->unanswered = count;
 	began_us = clock_monotonic_us();
 	TRY(pg_execute(applier->connection, "COMMIT"));
 	metric_observe(METRIC_COMMIT_SECONDS, clock_monotonic_us() - began_us);
@@ -172,7 +165,7 @@ struct error *applier_commit(struct applier *applier, const struct transaction *
 
 struct error *applier_roll_back(struct applier *applier)
 {
-	applier->commit_sent = false;
+	applier->unanswered = 0;
 	snapshot_forget(applier->snapshot);
 	return pg_execute(applier->connection, "ROLLBACK");
 }

@@ -40,9 +40,9 @@ struct applier {
 	uint64_t until_lsn;
 	struct position *positions; /* of the update at hand */
 	size_t position_capacity;
-	int64_t *confirmed; /* by partition: next offset + 1 of the last commit that was answered; 0: none */
-	uint32_t confirmed_count;
-	bool commit_sent;     /* the answer to a COMMIT is not known */
+	uint64_t sent_batch;      /* number of the last checkpoint that was sent */
+	uint64_t confirmed_batch; /* of the last commit that was answered; 0: none */
+	size_t unanswered; /* transactions in the batch whose COMMIT was sent and not answered, from the pending head */
 	int64_t last_sign_us; /* of life, in the stream's row */
 	int64_t last_look_us; /* at the operator's word */
 	struct retry retry;

@@ -2,17 +2,15 @@
  * applier_recover.c - the target was away: reconnect, and find out what it has.
  *
  * NOTES
- *   The checkpoint row decides, never a guess: a COMMIT whose answer was lost is in it or never will be
- *   (checkpoint_reclaim ends our old session first). A row that stands before what was confirmed to us (a crash with
- *   synchronous_commit off, a promoted standby that was behind) means that transactions which we hold no more must be
- *   read again.
+ *   The checkpoint row decides, never a guess: each batch writes its number there, so the batch of a COMMIT whose answer
+ *   was lost is in it or never will be (checkpoint_reclaim ends our old session first). Positions do not decide: a batch
+ *   may move none. A row with a lower number than was confirmed to us (a crash with synchronous_commit off, a promoted
+ *   standby that was behind) means that transactions which we no longer hold must be read again.
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "target/applier_internal.h"
-
-#include <string.h>
 
 struct transaction *applier_drop(struct transaction *first, size_t count)
 {
@@ -25,29 +23,6 @@ struct transaction *applier_drop(struct transaction *first, size_t count)
 	return first;
 }
 
-static bool covers(const struct applier *applier, const struct checkpoint *checkpoint, uint32_t partition,
-                   int64_t next_offset)
-{
-	const struct partition_name *name = partition_list_get(applier->partitions, partition);
-
-	for (size_t i = 0; i < checkpoint->offset_count; i++)
-		if (strcmp(checkpoint->offsets[i].topic, name->topic) == 0 &&
-		    checkpoint->offsets[i].partition == name->id)
-			return checkpoint->offsets[i].next_offset >= next_offset;
-	return false;
-}
-
-/* Whether the checkpoint covers the transaction: its COMMIT took place though its answer was lost. */
-static bool is_applied(const struct applier *applier, const struct checkpoint *checkpoint,
-                       const struct transaction *transaction)
-{
-	for (size_t i = 0; i < transaction->position_count; i++)
-		if (!covers(applier, checkpoint, transaction->positions[i].partition,
-		            transaction->positions[i].next_offset))
-			return false;
-	return transaction->position_count > 0;
-}
-
 /* What it had confirmed the server may have lost. We hold nothing of that any more: it must be read again. */
 static struct error *check_confirmed(const struct applier *applier, const struct checkpoint *checkpoint)
 {
@@ -56,13 +31,11 @@ static struct error *check_confirmed(const struct applier *applier, const struct
 		    ERROR_TRANSIENT,
 		    "the target came back as it was before this instance took the stream (a standby that was "
 		    "behind): it is read again from where the target stands");
-	for (uint32_t i = 0; i < applier->confirmed_count; i++)
-		if (applier->confirmed[i] != 0 && !covers(applier, checkpoint, i, applier->confirmed[i] - 1))
-			return error_new(
-			    ERROR_TRANSIENT,
-			    "the target came back without transactions that it had confirmed (a crash with "
-			    "synchronous_commit = false, or a standby that was behind): they are read again from "
-			    "Kafka");
+	if (checkpoint->batch < applier->confirmed_batch)
+		return error_new(ERROR_TRANSIENT,
+		                 "the target came back without transactions that it had confirmed (a crash with "
+		                 "synchronous_commit = false, or a standby that was behind): they are read again from "
+		                 "Kafka");
 	return NULL;
 }
 
@@ -77,6 +50,19 @@ static struct error *reconnect(struct applier *applier, struct checkpoint *check
 	TRY(quarantine_load(applier->quarantine, applier->connection));
 	TRY(applier_set_session(applier));
 	return applier_say_state(applier);
+}
+
+/* A batch is committed as a whole: the number in the checkpoint says whether its COMMIT took place. */
+static void drop_applied(struct applier *applier, const struct checkpoint *checkpoint, struct transaction **pending)
+{
+	struct batch_counts counts = {0};
+
+	if (applier->unanswered > 0 && checkpoint->batch == applier->sent_batch) {
+		applier_count(applier, *pending, applier->unanswered, &counts);
+		*pending = applier_drop(*pending, applier->unanswered);
+		applier->confirmed_batch = checkpoint->batch;
+	}
+	applier->unanswered = 0;
 }
 
 /* Waits, reconnects and drops what turns out to be applied; gives what is left. */
@@ -110,13 +96,7 @@ struct error *applier_recover(struct applier *applier, struct transaction **pend
 		checkpoint_free(&checkpoint);
 		return error;
 	}
-	while (applier->commit_sent && *pending != NULL && is_applied(applier, &checkpoint, *pending)) {
-		struct batch_counts counts = {0};
-
-		applier_count(applier, *pending, 1, &counts);
-		*pending = applier_drop(*pending, 1);
-	}
-	applier->commit_sent = false;
+	drop_applied(applier, &checkpoint, pending);
 	checkpoint_free(&checkpoint);
 	log_info("the target is back");
 	return NULL;

@@ -59,7 +59,7 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	TRY(state_query(connection, config,
 	                "SELECT s.cluster_id, s.last_commit_lsn, s.last_tx_id, p.snapshot_tx_id, p.snapshot_lsn,"
 	                "       (p.snapshot_tx_id IS NOT NULL AND p.finished_at IS NULL)::int, p.last_row::int,"
-	                "       s.last_message_lsn"
+	                "       s.last_message_lsn, s.batch"
 	                "  FROM @stream s LEFT JOIN LATERAL"
 	                "       (SELECT * FROM @snapshot_progress p WHERE p.stream = s.name"
 	                "         ORDER BY p.started_at DESC, p.snapshot_lsn DESC LIMIT 1) p ON true"
@@ -78,6 +78,7 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	checkpoint->snapshot_open = pg_result_integer(result, 0, 5) != 0;
 	checkpoint->snapshot_last_row = pg_result_integer(result, 0, 6) != 0;
 	checkpoint->last_message_lsn = result_lsn(result, 0, 7);
+	checkpoint->batch = (uint64_t)pg_result_integer(result, 0, 8);
 	pg_result_free(result);
 	return NULL;
 }
@@ -161,7 +162,7 @@ static struct error *raise_epoch(struct pg_connection *connection, const struct 
 	if (error == NULL)
 		error = state_query(connection, config,
 		                    "UPDATE @stream SET epoch = greatest(epoch + 1,"
-		                    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)," HOLDER
+		                    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), batch = 0," HOLDER
 		                    " WHERE name = $1 RETURNING epoch",
 		                    2, parameters, &result);
 	if (error == NULL)
@@ -245,14 +246,15 @@ struct error *checkpoint_reclaim(struct pg_connection *connection, const struct 
 /* A session that a pooler moved to another server process does not hold the stream's lock any more. */
 #define OUR_ROW " WHERE name = $1 AND epoch = $2::bigint AND holder_pid = pg_backend_pid()"
 
-/* $1 stream, $2 epoch, $3 LSN, $4 tx id, $5 µs, $6 cluster, $7 topics, $8 partitions, $9 offsets, $10 message LSN. */
+/* $1 stream, $2 epoch, $3 LSN, $4 tx id, $5 µs, $6 cluster, $7 topics, $8 partitions, $9 offsets, $10 message LSN,
+ * $11 batch. */
 static const char SEND_SQL[] =
     "WITH fence AS ("
     "UPDATE @stream SET last_commit_lsn = coalesce($3::pg_lsn, last_commit_lsn),"
     " last_tx_id = coalesce($4::bigint, last_tx_id),"
     " source_commit_at = coalesce(timestamptz 'epoch' + $5::bigint * interval '1 microsecond', source_commit_at),"
     " cluster_id = coalesce($6::text, cluster_id), last_message_lsn = coalesce($10::pg_lsn, last_message_lsn),"
-    " applied_at = clock_timestamp(), heartbeat_at = clock_timestamp()" OUR_ROW " RETURNING name"
+    " batch = $11::bigint, applied_at = clock_timestamp(), heartbeat_at = clock_timestamp()" OUR_ROW " RETURNING name"
     "), moved AS ("
     "INSERT INTO @offsets AS o (stream, topic, partition, next_offset)"
     " SELECT f.name, u.topic, u.partition, u.next_offset"
@@ -260,13 +262,13 @@ static const char SEND_SQL[] =
     " ON CONFLICT (stream, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"
     ")";
 
-/* $11, $12 snapshot, $13 rows, $14 open, $15 last row. */
+/* $12, $13 snapshot, $14 rows, $15 open, $16 last row. */
 static const char SEND_SNAPSHOT_SQL[] =
     ", progress AS ("
     "INSERT INTO @snapshot_progress AS p (stream, snapshot_tx_id, snapshot_lsn, rows, started_at, finished_at,"
     " last_row)"
-    " SELECT f.name, $11::bigint, $12::pg_lsn, $13::bigint, clock_timestamp(),"
-    " CASE WHEN $14::boolean THEN NULL ELSE clock_timestamp() END, $15::boolean FROM fence f"
+    " SELECT f.name, $12::bigint, $13::pg_lsn, $14::bigint, clock_timestamp(),"
+    " CASE WHEN $15::boolean THEN NULL ELSE clock_timestamp() END, $16::boolean FROM fence f"
     " ON CONFLICT (stream, snapshot_tx_id, snapshot_lsn) DO UPDATE SET rows = p.rows + excluded.rows,"
     " finished_at = coalesce(p.finished_at, excluded.finished_at), last_row = p.last_row OR excluded.last_row"
     ")";
@@ -323,6 +325,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 {
 	struct number epoch = number_of(update->epoch), tx_id = number_of((int64_t)update->last_tx_id);
 	struct number source_us = number_of(update->source_us), rows = number_of((int64_t)update->snapshot_rows);
+	struct number batch = number_of((int64_t)update->batch);
 	struct number snapshot_tx_id = number_of((int64_t)update->snapshot.tx_id);
 	char lsn[LSN_TEXT_SIZE], snapshot_lsn[LSN_TEXT_SIZE], message_lsn[LSN_TEXT_SIZE];
 	struct buffer arrays[3] = {{0}, {0}, {0}};
@@ -333,7 +336,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	lsn_format(update->snapshot.lsn, snapshot_lsn);
 	lsn_format(update->last_message_lsn, message_lsn);
 	append_positions(partitions, update, arrays);
-	const char *const parameters[15] = {
+	const char *const parameters[16] = {
 	    config->stream.name,
 	    epoch.text,
 	    update->last_commit_lsn != 0 ? lsn : NULL,
@@ -344,6 +347,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	    arrays[1].data,
 	    arrays[2].data,
 	    update->last_message_lsn != 0 ? message_lsn : NULL,
+	    batch.text,
 	    snapshot_tx_id.text,
 	    snapshot_lsn,
 	    rows.text,
@@ -351,7 +355,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	    update->snapshot_last_row ? "t" : "f",
 	};
 	error =
-	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 15 : 10, parameters);
+	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 16 : 11, parameters);
 	for (size_t k = 0; k < 3; k++)
 		buffer_free(&arrays[k]);
 	return error;

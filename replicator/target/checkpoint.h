@@ -57,6 +57,7 @@ struct error *checkpoint_reclaim(struct pg_connection *connection, const struct 
 /* What a batch writes. Zero fields of the watermark leave the stored ones alone. */
 struct checkpoint_update {
 	int64_t epoch;
+	uint64_t batch; /* number of the commit, rising under one epoch */
 	uint64_t last_commit_lsn;
 	uint64_t last_tx_id;
 	uint64_t last_message_lsn;

@@ -44,6 +44,7 @@ CREATE TABLE @schema@.stream (
     name                 text PRIMARY KEY,
     epoch                bigint NOT NULL,                -- raised by each instance that takes the stream over
     cluster_id           text NOT NULL DEFAULT '',       -- of the Kafka cluster that the offsets belong to
+    batch                bigint NOT NULL DEFAULT 0,      -- number of the last batch committed under this epoch
     last_commit_lsn      pg_lsn NOT NULL DEFAULT '0/0',  -- of the last source transaction applied
     last_tx_id           bigint NOT NULL DEFAULT 0,
     last_message_lsn     pg_lsn NOT NULL DEFAULT '0/0',  -- of the last logical message outside any transaction

@@ -318,25 +318,59 @@ START_TEST(lone_half_of_a_key_change_moves_the_row)
 }
 END_TEST
 
+/* A commit then waits for a standby that does not exist. */
+static void hold_commits(void)
+{
+	postgres_execute(side, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+	postgres_execute(side, "SELECT pg_reload_conf()");
+	clock_sleep_ms(300);
+}
+
+/* Ends the session whose commit waits: the commit took place, and its answer is lost. */
+static void lose_answer(void)
+{
+	await_value("SELECT count(*) " APPLIER_SESSION " AND wait_event = 'SyncRep'", "1");
+	postgres_execute(side, "ALTER SYSTEM RESET synchronous_standby_names");
+	postgres_execute(side, "SELECT pg_terminate_backend(pid) " APPLIER_SESSION);
+	postgres_execute(side, "SELECT pg_reload_conf()");
+}
+
 /* The server commits, but cannot say so: it waits for a standby that is not there, and its session is ended. */
 START_TEST(commit_without_an_answer_is_found_done)
 {
 	pthread_t thread;
 
-	postgres_execute(side, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-	postgres_execute(side, "SELECT pg_reload_conf()");
-	clock_sleep_ms(300);
+	hold_commits();
 	offer_log(1, "1");
 	start(&thread);
-	await_value("SELECT count(*) " APPLIER_SESSION " AND wait_event = 'SyncRep'", "1");
-	postgres_execute(side, "ALTER SYSTEM RESET synchronous_standby_names");
-	postgres_execute(side, "SELECT pg_terminate_backend(pid) " APPLIER_SESSION);
-	postgres_execute(side, "SELECT pg_reload_conf()");
+	lose_answer();
 	offer_log(2, "2");
 	await_value("SELECT coalesce(max(next_offset), 0) FROM applier_state.offsets", "2");
 	expect_no_error(finish(thread));
 	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM applier.log", "1 2");
 	ck_assert_uint_gt(applier_state(applier).retries, 0);
+}
+END_TEST
+
+/* Snapshot rows that are taken while earlier events of their partition are held move no position. */
+START_TEST(batch_without_an_answer_is_found_done_whole)
+{
+	struct transaction *rows = transaction_new(TRANSACTION_SNAPSHOT), *more = transaction_new(TRANSACTION_SNAPSHOT);
+	pthread_t thread;
+
+	hold_commits();
+	add(rows, CHANGE_READ, "50", "50", "row");
+	ck_assert(transaction_queue_offer(queue, rows));
+	offer_log(1, "1");
+	offer_log(2, "2");
+	add(more, CHANGE_READ, "60", "60", "row");
+	ck_assert(transaction_queue_offer(queue, more));
+	start(&thread);
+	lose_answer();
+	offer_log(3, "3");
+	await_value("SELECT count(*) FROM applier.log WHERE id = 3", "1");
+	expect_no_error(finish(thread));
+	expect_value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM applier.log", "1 2 3");
 }
 END_TEST
 
@@ -369,8 +403,8 @@ START_TEST(target_without_confirmed_commits_is_noticed)
 	start(&thread);
 	await_value("SELECT count(*) FROM applier.log", "2");
 	await_value("SELECT count(*) " APPLIER_SESSION " AND state = 'idle'", "1");
-	postgres_execute(side,
-	                 "UPDATE applier_state.offsets SET next_offset = 1; DELETE FROM applier.log WHERE id = 2");
+	postgres_execute(side, "UPDATE applier_state.offsets SET next_offset = 1; UPDATE applier_state.stream SET "
+	                       "batch = batch - 1; DELETE FROM applier.log WHERE id = 2");
 	postgres_execute(side, "SELECT pg_terminate_backend(pid) " APPLIER_SESSION);
 	offer_log(3, "3");
 	expect_error(finish(thread), ERROR_TRANSIENT, "", "that it had confirmed");
@@ -516,6 +550,7 @@ int main(void)
 	tcase_add_test(tests, one_row_of_a_partitioned_table_without_a_key);
 	tcase_add_test(tests, lone_half_of_a_key_change_moves_the_row);
 	tcase_add_test(tests, commit_without_an_answer_is_found_done);
+	tcase_add_test(tests, batch_without_an_answer_is_found_done_whole);
 	tcase_add_test(tests, lost_connection_before_commit_is_done_again);
 	tcase_add_test(tests, target_without_confirmed_commits_is_noticed);
 	tcase_add_test(tests, target_without_our_claim_is_noticed);
