@@ -1,6 +1,7 @@
 /* lossless.c - see lossless.h */
 #include "connect/lossless.h"
 
+#include <regex.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -175,6 +176,52 @@ static void check_null(const json_t *connector, void (*tell)(void *context, bool
 	check_transforms(connector, tell, context);
 }
 
+static bool topic_is_named(const struct config *config, const char *topic)
+{
+	bool named = config->kafka.topic_count == 0;
+
+	for (size_t i = 0; i < config->kafka.topic_count && !named; i++) {
+		const char *entry = config->kafka.topics[i];
+		regex_t regex;
+
+		if (entry[0] != '^') {
+			named = strcmp(entry, topic) == 0;
+		} else if (regcomp(&regex, entry, REG_EXTENDED | REG_NOSUB) == 0) {
+			named = regexec(&regex, topic, 0, NULL, 0) == 0;
+			regfree(&regex);
+		}
+	}
+	return named;
+}
+
+/* A logical message outside any transaction that the stream does not read looks like lost transactions. */
+static void check_logical_messages(const json_t *connector, const struct config *config,
+                                   void (*tell)(void *context, bool problem, const char *text), void *context)
+{
+	static const char *const filters[] = {"message.prefix.include.list", "message.prefix.exclude.list"};
+	const char *prefix = value_of(connector, "topic.prefix", "");
+	struct buffer text = {0}, topic = {0};
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
+		if (value_of(connector, filters[i], "")[0] != '\0')
+			buffer_append_format(&text, "%sthe connector has %s", text.length > 0 ? ", and " : "",
+			                     filters[i]);
+	buffer_append_format(&topic, "%s.message", prefix);
+	if (!topic_is_named(config, topic.data))
+		buffer_append_format(&text, "%skafka.topics does not have %s", text.length > 0 ? ", and " : "",
+		                     topic.data);
+	if (text.length > 0) {
+		buffer_append_format(&text,
+		                     ": the daemon cannot distinguish a logical message outside any transaction that "
+		                     "it does not read from lost transactions, and marks all tables as unverified; "
+		                     "remove the message.prefix lists from the connector, and have %s in kafka.topics",
+		                     topic.data);
+		tell(context, false, text.data);
+	}
+	buffer_free(&text);
+	buffer_free(&topic);
+}
+
 void lossless_check(const json_t *connector, const struct config *config,
                     void (*tell)(void *context, bool problem, const char *text), void *context)
 {
@@ -196,6 +243,8 @@ void lossless_check(const json_t *connector, const struct config *config,
 	}
 	buffer_free(&text);
 	check_null(connector, tell, context);
+	if (config->stream.transactions == TRANSACTIONS_ON)
+		check_logical_messages(connector, config, tell, context);
 	check_placeholder(connector, config, tell, context);
 	if (is_plain_json(connector))
 		check_modes(connector, &config->decoding.modes, tell, context);

@@ -218,6 +218,7 @@ static const char *const reasons[] = {
     [UNVERIFIED_REWRITTEN] = "a schema change rewrote it without row events",
     [UNVERIFIED_SNAPSHOT] = "a snapshot does not show which rows the source no longer has",
     [UNVERIFIED_MISSING_ROW] = "a change found no row",
+    [UNVERIFIED_POSSIBLE_GAP] = "transactions may be missing from Kafka",
     [UNVERIFIED_ACCEPTED] = "events that are missing, or another history of the source, were accepted",
 };
 

@@ -65,7 +65,8 @@ struct assembler_options {
 	 */
 	struct error *(*find_partitions)(void *context, bool *found);
 	void *context;
-	size_t snapshot_run_rows; /* how many snapshot rows make one hand-over at most */
+	int64_t break_interval_us; /* between two reports that transactions may be missing (transaction.h, may_lack) */
+	size_t snapshot_run_rows;  /* how many snapshot rows make one hand-over at most */
 	/* A transaction with more bytes of events than this goes to a file in spill_dir. */
 	size_t spill_bytes;
 	const char *spill_dir;

@@ -82,6 +82,15 @@ struct assembler {
 	bool ends_asked;     /* lane.end serves its END */
 	int64_t ends_until;  /* lane.end serves ENDs below this offset */
 
+	/*
+	 * sequence[0] of a transaction is above W, and no message or snapshot explains it: a gap, or a message that the
+	 * connector filtered (assembler_transaction.c).
+	 */
+	bool chain_is_broken;     /* that of the current transaction, as far as is known */
+	unsigned chain_ticks;     /* since then */
+	uint64_t broken_lsn;      /* the first such sequence[0] that was not reported; 0: none */
+	int64_t broken_report_us; /* when the next report is allowed */
+
 	bool word_open; /* the operator's word is not used up */
 	bool new_slot;
 	uint64_t message_lsn; /* of the last message outside any transaction; sequence[0] may point to it */

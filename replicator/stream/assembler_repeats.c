@@ -352,6 +352,7 @@ static void tick_lane(struct assembler *assembler, uint32_t partition, int64_t m
 void assembler_tick(struct assembler *assembler, int64_t marks_high)
 {
 	assembler->gone_ticks += assembler->awaits_gone ? 1 : 0;
+	assembler->chain_ticks += assembler->chain_is_broken ? 1 : 0;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used)
 			tick_lane(assembler, i, marks_high);

@@ -237,6 +237,8 @@ static void begin_anew(struct assembler *assembler)
 	assembler->ends_asked = false;
 	assembler->awaits_gone = false;
 	assembler->gone_ticks = 0;
+	assembler->chain_is_broken = false;
+	assembler->chain_ticks = 0;
 	assembler->current = NULL;
 }
 

@@ -12,12 +12,13 @@
  */
 #include "stream/assembler_internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/lsn.h"
-
 #include "base/memory.h"
 
-#define QUIET_TICKS_OF_CHAIN 3
+/* Seconds in which a message that explains sequence[0] of a transaction may still be read. */
+#define TICKS_OF_CHAIN 3
 
 /* ENDs. */
 
@@ -152,26 +153,63 @@ static struct error *next_end(struct assembler *assembler, struct transaction_ma
 }
 
 /*
- * sequence[0] of a transaction is the commit LSN of the one before, or the LSN of a message outside any transaction.
- * The transactions between that and W are not in the transaction topic. NULL also while it may still come.
+ * sequence[0] of a transaction is the commit LSN of the one before, or the LSN of a message outside any transaction. True:
+ * none that was read has this LSN.
  */
-static struct error *check_chain(const struct assembler *assembler)
+static bool chain_is_broken(const struct assembler *assembler)
 {
-	const struct transaction_mark *end = assembler->current;
 	uint64_t previous = assembler->taken_previous;
+
+	return previous > assembler->watermark && assembler->watermark != 0 && !assembler->word_open &&
+	       previous > assembler->message_lsn && previous > assembler->snapshot.lsn;
+}
+
+static bool may_report_break(const struct assembler *assembler)
+{
+	return clock_monotonic_us() >= assembler->broken_report_us;
+}
+
+/*
+ * True: the current transaction may be handed over. A message that explains sequence[0] was sent before END: all
+ * partitions are read up to their ends first. *complete false: something else must be read.
+ */
+static struct error *check_chain(struct assembler *assembler, bool *complete)
+{
+	if (chain_is_broken(assembler) && !assembler->settle) {
+		assembler->settle = true;
+		TRY(assembler_gather(assembler, complete));
+		if (!*complete)
+			return NULL;
+	}
+	assembler->chain_is_broken = chain_is_broken(assembler);
+	if (!assembler->chain_is_broken)
+		return NULL;
+	*complete = assembler->chain_ticks >= TICKS_OF_CHAIN || !may_report_break(assembler);
+	if (*complete && assembler->broken_lsn == 0)
+		assembler->broken_lsn = assembler->taken_previous;
+	return NULL;
+}
+
+/* Transactions before this one may be missing. Reported at intervals; the next report covers what was found meanwhile. */
+static void report_break(struct assembler *assembler, struct transaction *transaction)
+{
 	char watermark[LSN_TEXT_SIZE], lsn[LSN_TEXT_SIZE];
 
-	if (previous <= assembler->watermark || assembler->watermark == 0 || assembler->word_open ||
-	    previous <= assembler->message_lsn || previous <= assembler->snapshot.lsn)
-		return NULL;
+	if (assembler->broken_lsn == 0 || !may_report_break(assembler))
+		return;
 	lsn_format(assembler->watermark, watermark);
-	lsn_format(previous, lsn);
-	return error_new(
-	    ERROR_GAP,
-	    "transaction %llu follows commit LSN %s, but the last one in the transaction topic is %s: what was "
-	    "between is gone (the topic was made again or cut), or it was a message outside any transaction in a "
-	    "topic that is not read; run `replicator table resync TABLE`, or `replicator accept gap` to go on",
-	    (unsigned long long)end->tx_id, lsn, watermark);
+	lsn_format(assembler->broken_lsn, lsn);
+	log_warning(
+	    "transactions before transaction %llu may be missing: the connector sent something at %s that no topic of "
+	    "this stream has (the last applied commit LSN is %s); all tables are unverified until a comparison with "
+	    "the "
+	    "source. This is a gap when the transaction topic was deleted and created again, or lost its end. Else it "
+	    "is a logical message that the connector filters, which looks the same: remove message.prefix.include.list "
+	    "and message.prefix.exclude.list from the connector, and add the topic PREFIX.message to kafka.topics",
+	    (unsigned long long)transaction->tx_id, lsn, watermark);
+	transaction->may_lack = true;
+	assembler->broken_lsn = 0;
+	assembler->broken_report_us = clock_monotonic_us() + assembler->options.break_interval_us;
 }
 
 /* What was taken belongs to a transaction whose END is not the next one: a snapshot must have replaced it. */
@@ -272,6 +310,7 @@ static struct error *finish_current(struct assembler *assembler, struct transact
 	transaction->commit_lsn = end->lsn;
 	transaction->source_us = end->source_us;
 	transaction->timestamp_ms = end->timestamp_ms;
+	report_break(assembler, transaction);
 	assembler->watermark = end->lsn;
 	commit_history_add(assembler->history, end->tx_id, end->lsn);
 	pop_end(assembler, end);
@@ -291,7 +330,6 @@ static struct error *await_end(struct assembler *assembler)
 
 struct error *assembler_next_transaction(struct assembler *assembler, struct transaction **transaction)
 {
-	struct error *error;
 	bool complete;
 
 	assembler_cover(assembler);
@@ -311,13 +349,7 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 	if (assembler_snapshot_waits(assembler, assembler->current->tx_id, assembler->current->lsn))
 		return NULL; /* it began since */
 	TRY(assembler_gather(assembler, &complete));
-	if (!complete)
-		return NULL;
-	error = check_chain(assembler);
-	if (error == NULL)
-		return finish_current(assembler, transaction);
-	if (assembler->quiet_ticks >= QUIET_TICKS_OF_CHAIN)
-		return error;
-	error_free(error); /* a message that explains it may still come */
-	return NULL;
+	if (complete)
+		TRY(check_chain(assembler, &complete));
+	return complete ? finish_current(assembler, transaction) : NULL;
 }

@@ -30,6 +30,7 @@
 #define POISON_QUIET_US 500000
 #define POISON_LIMIT_US 10000000
 #define HEAD_WAIT_SAID_AFTER_US 10000000
+#define BREAK_INTERVAL_US (6 * 3600 * INT64_C(1000000))
 #define SNAPSHOT_RUN_ROWS 1000
 
 /* Answers to the assembler's questions. */
@@ -149,6 +150,7 @@ static void make_assembler(struct source *source)
 	    .find_end = find_end,
 	    .find_partitions = find_partitions,
 	    .context = source,
+	    .break_interval_us = BREAK_INTERVAL_US,
 	    .snapshot_run_rows = SNAPSHOT_RUN_ROWS,
 	    .spill_bytes = (size_t)config->memory_limit / 4,
 	    .spill_dir = config->spill_dir,

@@ -45,8 +45,10 @@ struct transaction {
 	struct position *positions;
 	size_t position_count;
 	uint64_t message_lsn; /* of the last logical message outside any transaction that was read; 0: none */
-	bool accepted;        /* it brings the stream past what the operator accepted: the word is used up */
-	bool more_follows;    /* a piece of a large one, not its last */
+	/* Transactions before it may be missing from Kafka, and nothing shows which: all tables become unverified with it. */
+	bool may_lack;
+	bool accepted;     /* it brings the stream past what the operator accepted: the word is used up */
+	bool more_follows; /* a piece of a large one, not its last */
 
 	/*
 	 * Of TRANSACTION_SNAPSHOT. Rows of an incremental snapshot have no identity. The end of a snapshot is a

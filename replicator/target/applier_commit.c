@@ -108,7 +108,7 @@ static struct error *finish_acceptance(struct applier *applier, const struct tra
 	if (lsn == 0)
 		lsn = atomic_load(&applier->state.last_commit_lsn);
 	log_info("the stream is past what was accepted; its tables are unverified until a comparison with the source");
-	TRY(unverified_mark_all(applier->connection, applier->config, lsn));
+	TRY(unverified_mark_all(applier->connection, applier->config, UNVERIFIED_ACCEPTED, lsn));
 	return acceptance_use(applier->connection, applier->config, applier->accepted_id);
 }
 
@@ -123,6 +123,9 @@ static struct error *finish_rows(struct applier *applier, const struct transacti
 		TRY(snapshot_note(applier->snapshot, applier->connection, first));
 		if (first->snapshot_ends && first->snapshot_complete)
 			TRY(snapshot_complete(applier->snapshot, applier->connection, &first->snapshot));
+		if (first->may_lack)
+			TRY(unverified_mark_all(applier->connection, applier->config, UNVERIFIED_POSSIBLE_GAP,
+			                        first->commit_lsn));
 		if (first->accepted)
 			passing = first;
 	}

@@ -10,9 +10,8 @@
 #include <string.h>
 
 static const char *const reason_names[] = {
-    [UNVERIFIED_REWRITTEN] = "rewritten",
-    [UNVERIFIED_SNAPSHOT] = "snapshot",
-    [UNVERIFIED_MISSING_ROW] = "missing row",
+    [UNVERIFIED_REWRITTEN] = "rewritten",     [UNVERIFIED_SNAPSHOT] = "snapshot",
+    [UNVERIFIED_MISSING_ROW] = "missing row", [UNVERIFIED_POSSIBLE_GAP] = "possible gap",
     [UNVERIFIED_ACCEPTED] = "accepted",
 };
 
@@ -107,10 +106,11 @@ struct error *unverified_raise(struct pg_connection *connection, const struct co
 	    6, parameters, NULL);
 }
 
-struct error *unverified_mark_all(struct pg_connection *connection, const struct config *config, uint64_t lsn)
+struct error *unverified_mark_all(struct pg_connection *connection, const struct config *config,
+                                  enum unverified_reason reason, uint64_t lsn)
 {
 	char position[LSN_TEXT_SIZE];
-	const char *const parameters[3] = {config->stream.name, reason_names[UNVERIFIED_ACCEPTED], position};
+	const char *const parameters[3] = {config->stream.name, reason_names[reason], position};
 
 	lsn_format(lsn, position);
 	return state_query(connection, config,

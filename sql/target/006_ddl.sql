@@ -16,6 +16,7 @@ CREATE TABLE @schema@.unverified (
                        'rewritten',                      -- a schema change rewrote its rows without row events
                        'snapshot',                       -- it held rows when a snapshot of it began, or had none in a snapshot
                        'missing row',                    -- a change of a table without a key found no row
+                       'possible gap',                   -- transactions may be missing, or the connector filters logical messages
                        'accepted')),                     -- an operator accepted missing events or another history
     lsn            pg_lsn NOT NULL,                      -- at the source, of what led to the mark
     marked_at      timestamptz NOT NULL DEFAULT clock_timestamp(),

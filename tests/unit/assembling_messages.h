@@ -138,6 +138,22 @@ static inline void end_mark(int tx, int lsn, int users, int orders)
 	end_mark_at(tx, lsn, users, orders, tx);
 }
 
+/* A logical message outside any transaction. */
+static inline void message_outside(uint32_t partition, int lsn, int previous)
+{
+	char value[1024];
+
+	snprintf(
+	    value, sizeof(value),
+	    "{\"op\":\"m\",\"ts_ms\":1,\"source\":{\"version\":\"3.7.0.Final\",\"connector\":\"postgresql\",\"name\":"
+	    "\"p\",\"ts_ms\":1,\"snapshot\":\"false\",\"db\":\"s\",\"sequence\":\"[\\\"%d\\\",\\\"%d\\\"]\",\"ts_us\":"
+	    "1,"
+	    "\"ts_ns\":1,\"schema\":\"\",\"table\":\"\",\"txId\":null,\"lsn\":%d,\"xmin\":null},\"transaction\":null,"
+	    "\"message\":{\"prefix\":\"app\",\"content\":\"aGVs\"}}",
+	    previous, lsn, lsn);
+	GOOD(push(partition, "{\"prefix\":\"app\"}", value, NULL));
+}
+
 /* A blocking snapshot has the transaction ID and LSN of the event before it, and sequence[0]. */
 struct snapshot_row {
 	uint32_t partition;

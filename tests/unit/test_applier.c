@@ -531,6 +531,21 @@ START_TEST(equal_keys_follow_what_is_set_aside)
 }
 END_TEST
 
+/* Transactions before it may be missing: the tables that were written so far are unverified with it. */
+START_TEST(tables_become_unverified_at_a_possible_gap)
+{
+	struct transaction *transaction = transaction_of(2);
+
+	offer_log(1, "1");
+	add(transaction, CHANGE_INSERT, "2", NULL, NULL);
+	transaction->may_lack = true;
+	offer(transaction);
+	ck_assert_ptr_null(run_all());
+	expect_value("SELECT string_agg(table_name || ' ' || reason || ' ' || lsn, ', ') FROM applier_state.unverified",
+	             "log possible gap 0/C8");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("applier");
@@ -560,6 +575,7 @@ int main(void)
 	tcase_add_test(tests, the_end_is_written);
 	tcase_add_test(tests, refused_transaction_is_set_aside);
 	tcase_add_test(tests, equal_keys_follow_what_is_set_aside);
+	tcase_add_test(tests, tables_become_unverified_at_a_possible_gap);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -183,6 +183,25 @@ START_TEST(test_two_sides_disagree)
 }
 END_TEST
 
+START_TEST(logical_messages_that_are_not_read)
+{
+	static const char *topics[] = {"p.transaction", "^p\\.public\\..*", "p.message"};
+	struct config config = ours();
+
+	config.stream.transactions = TRANSACTIONS_ON;
+	check("{" GOOD ",\"topic.prefix\":\"p\",\"message.prefix.exclude.list\":\"audit\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "message.prefix.exclude.list"));
+	config.kafka.topics = topics;
+	config.kafka.topic_count = 2;
+	check("{" GOOD ",\"topic.prefix\":\"p\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "kafka.topics does not have p.message"));
+	config.kafka.topic_count = 3;
+	check("{" GOOD ",\"topic.prefix\":\"p\"}", &config);
+	ck_assert_str_eq(told.data, "");
+	ck_assert_int_eq(problems, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("lossless");
@@ -196,6 +215,7 @@ int main(void)
 	tcase_add_test(cases, test_null_is_not_the_default);
 	tcase_add_test(cases, test_generated_connector_is_lossless);
 	tcase_add_test(cases, test_two_sides_disagree);
+	tcase_add_test(cases, logical_messages_that_are_not_read);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
