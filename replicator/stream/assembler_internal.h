@@ -96,6 +96,8 @@ struct assembler {
 	uint64_t message_lsn; /* of the last message outside any transaction; sequence[0] may point to it */
 
 	uint64_t watermark; /* W */
+	/* No transaction up to here is missing before rows of incremental snapshots; it may be the LSN of a message. */
+	uint64_t passed_lsn;
 	struct commit_history *history;
 	bool judging; /* the END at the head is looked for in the transaction topic */
 	bool read_again_said;

@@ -221,17 +221,40 @@ struct error *assembler_end_snapshot(struct assembler *assembler, struct transac
 
 /* Rows. */
 
-static bool incremental_row_may_pass(const struct assembler *assembler, const struct change *row)
+/* Nothing is coming, and all ENDs that Kafka has are handed over. */
+static bool all_is_handed_over(const struct assembler *assembler)
+{
+	uint32_t partition = assembler_mark_partition(assembler);
+	int64_t end;
+
+	if (!assembler->quiet || assembler->mark_count > 0)
+		return false;
+	return partition == NO_PARTITION ||
+	       (assembler_ask_end(assembler, partition, &end) && assembler->lanes[partition].position >= end);
+}
+
+/*
+ * A row of an incremental snapshot was read at the source after the transaction that its sequence[0] names. It may pass
+ * when that one was handed over. When none with this LSN follows (sequence[0] may name a message), it passes with the
+ * first later one at the head, or when no transaction is left.
+ */
+static bool incremental_row_may_pass(struct assembler *assembler, const struct change *row)
 {
 	const struct transaction_mark *head = assembler_mark(assembler, 0);
 
-	if (!assembler->options.transactions)
-		return true;
-	if (row->previous_commit_lsn <= assembler->watermark || assembler->quiet)
+	if (!assembler->options.transactions || row->previous_commit_lsn <= assembler->watermark ||
+	    row->previous_commit_lsn <= assembler->passed_lsn)
 		return true;
 	if (head != NULL && !head->end)
 		head = assembler_mark(assembler, 1);
-	return head != NULL && head->end && head->lsn > row->previous_commit_lsn;
+	if (row->partition == assembler->mark_partition && (head == NULL || head->offset > row->offset))
+		return true; /* all ENDs before the row are handed over */
+	if (head != NULL && head->end && head->lsn > row->previous_commit_lsn)
+		return true;
+	if (!all_is_handed_over(assembler))
+		return false;
+	assembler->passed_lsn = row->previous_commit_lsn;
+	return true;
 }
 
 /* Of a later snapshot, while one is open: a transaction that does not wait for that one may need what follows the row. */

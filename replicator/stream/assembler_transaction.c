@@ -54,6 +54,7 @@ static struct error *begin_new_history(struct assembler *assembler, const struct
 	lsn_format(end->lsn, lsn);
 	log_warning("accepted: another history of the source begins with transaction %llu at %s",
 	            (unsigned long long)end->tx_id, lsn);
+	assembler->passed_lsn = 0;
 	assembler->watermark = end->lsn - 1;   /* what is below still looks repeated */
 	if (assembler->message_lsn > end->lsn) /* of the old history */
 		assembler->message_lsn = 0;

@@ -483,6 +483,62 @@ START_TEST(test_runs_around_it)
 }
 END_TEST
 
+/* The transaction that the row follows waits for a partition: silence does not let the row overtake it. */
+START_TEST(test_incremental_row_waits_in_silence)
+{
+	simple(1, 100, 50);
+	expect_rows(1, "10 11");
+	begin_mark(2, 200);
+	end_mark(2, 209, 0, 1);
+	snapshot_row_of((struct snapshot_row){USERS, "incremental", 0, 0, 209, 7});
+	for (int i = 0; i < 5; i++) {
+		expect_nothing();
+		transaction_free(assembler_progress(assembler));
+	}
+	event((struct event){ORDERS, 'c', 2, 1, 201, 109, 5, 0});
+	expect_rows(2, "5");
+	expect_rows(0, "7");
+}
+END_TEST
+
+/* Its END is not read yet. Without a transaction the row passes: it may follow a message. */
+START_TEST(test_incremental_row_waits_for_marks)
+{
+	simple(1, 100, 50);
+	expect_rows(1, "10 11");
+	snapshot_row_of((struct snapshot_row){USERS, "incremental", 0, 0, 209, 7});
+	high[MARKS] = offsets[MARKS] + 2;
+	transaction_free(assembler_progress(assembler));
+	expect_nothing();
+	high[MARKS] = -1;
+	transaction_free(assembler_progress(assembler));
+	expect_nothing();
+	high[MARKS] = 0;
+	transaction_free(assembler_progress(assembler));
+	expect_rows(0, "7");
+	start = (struct checkpoint){.exists = true, .last_commit_lsn = 109, .last_tx_id = 1};
+	begin(); /* no transaction boundary event is read after a restart */
+	snapshot_row_of((struct snapshot_row){USERS, "incremental", 0, 0, 209, 8});
+	transaction_free(assembler_progress(assembler));
+	expect_rows(0, "8");
+}
+END_TEST
+
+/* One topic: the row is inside a transaction whose END may be far away, and sequence[0] names a message. */
+START_TEST(test_incremental_row_before_the_end_in_one_topic)
+{
+	simple(1, 100, 50);
+	expect_rows(1, "10 11");
+	begin_mark(2, 200);
+	snapshot_row_of((struct snapshot_row){MARKS, "incremental", 0, 0, 150, 7});
+	expect_rows(0, "7");
+	end_mark(2, 209, 0, 0);
+	snapshot_row_of((struct snapshot_row){MARKS, "incremental", 0, 0, 209, 8});
+	expect_rows(2, "");
+	expect_rows(0, "8");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("assembler_snapshot");
@@ -515,6 +571,9 @@ int main(void)
 	tcase_add_test(tcase, test_snapshot_of_an_accepted_source);
 	tcase_add_loop_test(tcase, test_topics_are_looked_for_before_the_end, 0, 2);
 	tcase_add_test(tcase, test_runs_around_it);
+	tcase_add_test(tcase, test_incremental_row_waits_in_silence);
+	tcase_add_test(tcase, test_incremental_row_waits_for_marks);
+	tcase_add_test(tcase, test_incremental_row_before_the_end_in_one_topic);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
