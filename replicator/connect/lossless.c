@@ -222,6 +222,23 @@ static void check_logical_messages(const json_t *connector, const struct config 
 	buffer_free(&topic);
 }
 
+static void check_threads(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
+                          void *context)
+{
+	const char *threads = value_of(connector, "snapshot.max.threads", "1");
+	struct buffer text = {0};
+
+	if (strcmp(threads, "1") == 0)
+		return;
+	buffer_append_format(&text,
+	                     "the connector has snapshot.max.threads=%s: it marks the last row of a snapshot before "
+	                     "other threads have sent theirs, so tables may become unverified after a snapshot, until "
+	                     "a comparison; set snapshot.max.threads=1",
+	                     threads);
+	tell(context, false, text.data);
+	buffer_free(&text);
+}
+
 void lossless_check(const json_t *connector, const struct config *config,
                     void (*tell)(void *context, bool problem, const char *text), void *context)
 {
@@ -243,6 +260,7 @@ void lossless_check(const json_t *connector, const struct config *config,
 	}
 	buffer_free(&text);
 	check_null(connector, tell, context);
+	check_threads(connector, tell, context);
 	if (config->stream.transactions == TRANSACTIONS_ON)
 		check_logical_messages(connector, config, tell, context);
 	check_placeholder(connector, config, tell, context);

@@ -39,6 +39,8 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	assembler->snapshot_boundary = start->snapshot.lsn;
 	assembler->snapshot_open = start->snapshot_open;
 	assembler->snapshot_over = assembler->snapshot_last_row = start->snapshot_last_row;
+	assembler->snapshot_lasts = start->snapshot_last_row ? 1 : 0;
+	assembler->snapshot_last_partition = NO_PARTITION;
 	return assembler;
 }
 

@@ -112,6 +112,8 @@ struct assembler {
 	bool snapshot_open;                     /* transactions that follow it wait */
 	bool snapshot_over;                     /* all of its rows are written; some may be unread */
 	bool snapshot_last_row;                 /* was read */
+	unsigned snapshot_lasts;                /* rows marked "last" that were handed over; several threads send two */
+	uint32_t snapshot_last_partition;       /* of the newest of them */
 	bool snapshot_topics_known;             /* topics were looked for since it was over */
 	bool snapshot_awaited;                  /* the transaction at the head waits for its end */
 	struct snapshot_identity late_snapshot; /* the last one whose late rows were reported */

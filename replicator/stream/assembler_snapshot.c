@@ -84,10 +84,18 @@ static bool is_of_later(const struct assembler *assembler, const struct lane *la
 
 /* What is read. */
 
+static void forget_barriers(struct assembler *assembler)
+{
+	for (size_t i = 0; i < assembler->lane_count; i++)
+		assembler->lanes[i].barrier_known = false;
+}
+
 /* A change that was pushed while the snapshot is open, or was queued when it began: whether the lane has passed it. */
 static void look_at_change(struct assembler *assembler, struct lane *lane, const struct change *change)
 {
 	if (is_own_row(assembler, change)) {
+		if (lane->barrier_known && change->offset >= lane->barrier)
+			forget_barriers(assembler); /* they were asked for too early */
 		lane->snapshot_seen = true;
 		assembler->snapshot_boundary = boundary_of(change);
 		return;
@@ -150,6 +158,7 @@ static void snapshot_begin(struct assembler *assembler, const struct change *row
 	assembler->snapshot_open = true;
 	assembler->snapshot_over = false;
 	assembler->snapshot_last_row = false;
+	assembler->snapshot_lasts = 0;
 	assembler->snapshot_topics_known = false;
 	for (size_t i = 0; i < assembler->lane_count; i++) {
 		struct lane *lane = &assembler->lanes[i];
@@ -292,6 +301,35 @@ static void warn_of_late_rows(struct assembler *assembler, const struct change *
 	    (unsigned long long)row->tx_id, lsn);
 }
 
+static bool any_has_passed(const struct assembler *assembler)
+{
+	for (size_t i = 0; i < assembler->lane_count; i++)
+		if (assembler->lanes[i].snapshot_passed)
+			return true;
+	return false;
+}
+
+/*
+ * A row of the current snapshot is handed over. With snapshot.max.threads the connector marks two rows as "last", one of
+ * them before the rows of other threads. So a row after it in its partition shows that another "last" follows. With the
+ * second one the ends are asked for again.
+ */
+static void note_own_row(struct assembler *assembler, uint32_t partition, bool last)
+{
+	if (last) {
+		assembler->snapshot_lasts++;
+		assembler->snapshot_last_partition = partition;
+		assembler->snapshot_last_row = assembler->snapshot_over = true;
+	} else if (assembler->snapshot_lasts == 1 && assembler->snapshot_last_row &&
+	           partition == assembler->snapshot_last_partition && !any_has_passed(assembler)) {
+		assembler->snapshot_last_row = assembler->snapshot_over = false;
+	} else {
+		return;
+	}
+	assembler->snapshot_topics_known = false;
+	forget_barriers(assembler);
+}
+
 /* The run of rows at the lane's head that belong together; `first` is the head and may pass. */
 static struct transaction *take_rows(struct assembler *assembler, uint32_t partition, const struct change *first)
 {
@@ -307,7 +345,7 @@ static struct transaction *take_rows(struct assembler *assembler, uint32_t parti
 		warn_of_late_rows(assembler, first);
 	while ((row = lane_head(lane)) != NULL && is_snapshot_row(row) && row_may_pass(assembler, lane, row) &&
 	       transaction->change_count < assembler->options.snapshot_run_rows) {
-		bool last = row->snapshot == SNAPSHOT_LAST;
+		bool last = row->snapshot == SNAPSHOT_LAST, full = is_full_snapshot_row(row);
 
 		if (!is_same(transaction->snapshot,
 		             is_full_snapshot_row(row) ? identity_of(row) : (struct snapshot_identity){0}))
@@ -317,11 +355,12 @@ static struct transaction *take_rows(struct assembler *assembler, uint32_t parti
 			change_release(row);
 		else
 			transaction_add_change(transaction, row);
-		if (last && !transaction->snapshot_late) {
-			transaction->snapshot_last_row = true;
-			assembler->snapshot_last_row = assembler->snapshot_over = true;
+		if (transaction->snapshot_late || !full)
+			continue;
+		note_own_row(assembler, partition, last);
+		transaction->snapshot_last_row = last;
+		if (last)
 			break;
-		}
 	}
 	assembler_touch(assembler, partition);
 	assembler_add_positions(assembler, transaction);

@@ -539,6 +539,59 @@ START_TEST(test_incremental_row_before_the_end_in_one_topic)
 }
 END_TEST
 
+/* snapshot.max.threads: two rows are marked "last". */
+START_TEST(test_first_of_two_last_rows)
+{
+	struct transaction *transaction;
+
+	snapshot_row(USERS, "true", 500, 1);
+	expect_rows(0, "1");
+	snapshot_row(USERS, "last", 500, 2);
+	high[ORDERS] = 1; /* a row that is not read yet */
+	expect_rows(0, "2");
+	expect_nothing();
+	snapshot_row(USERS, "true", 500, 3);
+	expect_rows(0, "3");
+	high[ORDERS] = 0;
+	snapshot_row(ORDERS, "true", 500, 4);
+	expect_rows(0, "4");
+	expect_nothing(); /* it is not over */
+	snapshot_row(ORDERS, "last", 500, 5);
+	expect_rows(0, "5");
+	transaction = next();
+	ck_assert_ptr_nonnull(transaction);
+	ck_assert(transaction->snapshot_ends && transaction->snapshot_complete);
+	transaction_free(transaction);
+}
+END_TEST
+
+/* The rows of one thread come to another partition after "last": the end of that partition is asked for again. */
+START_TEST(test_rows_after_the_ends_that_were_asked)
+{
+	struct transaction *transaction;
+
+	snapshot_row(USERS, "last", 500, 1);
+	high[MARKS] = 1; /* something keeps the snapshot open */
+	expect_rows(0, "1");
+	expect_nothing();
+	snapshot_row(ORDERS, "true", 500, 2);
+	expect_rows(0, "2");
+	high[ORDERS] = 3;
+	high[MARKS] = 0;
+	assembler_push_nothing(assembler, MARKS, offsets[MARKS]++);
+	expect_nothing(); /* two more rows are in Kafka */
+	high[ORDERS] = 0;
+	snapshot_row(ORDERS, "true", 500, 3);
+	expect_rows(0, "3");
+	snapshot_row(ORDERS, "last", 500, 4);
+	expect_rows(0, "4");
+	transaction = next();
+	ck_assert_ptr_nonnull(transaction);
+	ck_assert(transaction->snapshot_ends);
+	transaction_free(transaction);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("assembler_snapshot");
@@ -573,6 +626,8 @@ int main(void)
 	tcase_add_test(tcase, test_runs_around_it);
 	tcase_add_test(tcase, test_incremental_row_waits_in_silence);
 	tcase_add_test(tcase, test_incremental_row_waits_for_marks);
+	tcase_add_test(tcase, test_first_of_two_last_rows);
+	tcase_add_test(tcase, test_rows_after_the_ends_that_were_asked);
 	tcase_add_test(tcase, test_incremental_row_before_the_end_in_one_topic);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

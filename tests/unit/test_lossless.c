@@ -191,6 +191,8 @@ START_TEST(logical_messages_that_are_not_read)
 	config.stream.transactions = TRANSACTIONS_ON;
 	check("{" GOOD ",\"topic.prefix\":\"p\",\"message.prefix.exclude.list\":\"audit\"}", &config);
 	ck_assert_ptr_nonnull(strstr(told.data, "message.prefix.exclude.list"));
+	check("{" GOOD ",\"snapshot.max.threads\":\"4\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "snapshot.max.threads=1"));
 	config.kafka.topics = topics;
 	config.kafka.topic_count = 2;
 	check("{" GOOD ",\"topic.prefix\":\"p\"}", &config);
