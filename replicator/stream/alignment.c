@@ -70,6 +70,16 @@ static bool is_repeat(struct alignment *alignment, const struct event_place *kep
 	return false;
 }
 
+void alignment_note_number(struct alignment *alignment, uint64_t number)
+{
+	if (alignment->run_first == 0 || number != alignment->last_number + 1) {
+		alignment->run_before = alignment->last_number;
+		alignment->run_first = number;
+	}
+	alignment->began_anew = alignment->began_anew || (number == 1 && alignment->last_number != 0);
+	alignment->last_number = number;
+}
+
 size_t alignment_drop_repeats(struct alignment *alignment, struct event_place *group, size_t count)
 {
 	size_t kept = 0;
@@ -81,7 +91,7 @@ size_t alignment_drop_repeats(struct alignment *alignment, struct event_place *g
 			continue;
 		if (event.number <= alignment->last_number)
 			alignment->anew = true;
-		alignment->last_number = event.number;
+		alignment_note_number(alignment, event.number);
 		alignment->count(event.collection, alignment->context);
 		group[i] = group[kept];
 		group[kept++] = event;
@@ -94,7 +104,8 @@ bool alignment_begin_again(struct alignment *alignment)
 	if (!alignment->anew || alignment->by_identity)
 		return false;
 	alignment->by_identity = true;
-	alignment->last_number = 0;
+	alignment->last_number = alignment->run_first = alignment->run_before = 0;
+	alignment->began_anew = false;
 	alignment->restart(alignment->context);
 	return true;
 }

@@ -48,7 +48,13 @@ struct alignment {
 	bool ambiguous; /* and equal rows of a table without a key have different ones: repeats or not */
 	uint32_t ambiguous_collection;
 	uint64_t last_number;
+	uint64_t run_first;  /* the last events have the numbers from here on, without a hole */
+	uint64_t run_before; /* the number of the event before them; 0: they are all */
+	bool began_anew;     /* an event behind the first one has the number 1 */
 };
+
+/* Of the next event that stays. alignment_drop_repeats calls it. */
+void alignment_note_number(struct alignment *alignment, uint64_t number);
 
 /*
  * The events of one LSN, in order: drops the repeats. Returns how many stay, at the beginning of `group`; the others

@@ -523,7 +523,11 @@ char *assembler_describe_wait(const struct assembler *assembler)
 		describe_counts(assembler, &text);
 	else
 		buffer_append_text(&text, " its END");
-	if (assembler->ends_asked)
+	if (assembler->awaits_numbers)
+		buffer_append_format(&text, " events up to number %llu of %llu",
+		                     (unsigned long long)assembler->run_last,
+		                     (unsigned long long)assembler->current->event_count);
+	else if (assembler->ends_asked)
 		buffer_append_text(&text, " all partitions to be read to their ends");
 	if (assembler->spill != NULL)
 		buffer_append_format(&text, " (%zu events, %llu MB, are in a file)", spill_count(assembler->spill),

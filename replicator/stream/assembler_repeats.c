@@ -353,6 +353,7 @@ void assembler_tick(struct assembler *assembler, int64_t marks_high)
 {
 	assembler->gone_ticks += assembler->awaits_gone ? 1 : 0;
 	assembler->chain_ticks += assembler->chain_is_broken ? 1 : 0;
+	assembler->number_ticks += assembler->awaits_numbers ? 1 : 0;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used)
 			tick_lane(assembler, i, marks_high);

@@ -170,14 +170,16 @@ static void align_places(struct assembler *assembler, struct alignment *alignmen
 	assembler->taken_count = stay;
 }
 
-static bool in_order(const struct assembler *assembler)
+/* True: nothing has to be moved or dropped. */
+static bool in_order(const struct assembler *assembler, struct alignment *alignment)
 {
-	for (size_t i = 1; i < assembler->taken_count; i++) {
-		const struct change *before = assembler->taken[i - 1];
+	for (size_t i = 0; i < assembler->taken_count; i++) {
+		const struct change *before = i > 0 ? assembler->taken[i - 1] : NULL;
 		const struct change *change = assembler->taken[i];
 
-		if (change->lsn <= before->lsn || change->total_order <= before->total_order)
+		if (before != NULL && (change->lsn <= before->lsn || change->total_order <= before->total_order))
 			return false;
+		alignment_note_number(alignment, change->total_order);
 	}
 	return true;
 }
@@ -192,18 +194,32 @@ static void align_in_memory(struct assembler *assembler, struct alignment *align
 		assembler->taken[i] = change_at(&assembler->places[i]);
 }
 
+static void note_numbers(struct assembler *assembler, const struct alignment *alignment)
+{
+	assembler->run_first = alignment->run_first;
+	assembler->run_before = alignment->run_before;
+	assembler->run_last = alignment->last_number;
+	assembler->began_anew = alignment->began_anew;
+}
+
 struct error *assembler_align_taken(struct assembler *assembler)
 {
 	struct alignment alignment = {.restart = forget_counts, .count = count, .context = assembler};
 
-	if (assembler->aligned || (assembler->spill == NULL && in_order(assembler)))
+	if (assembler->aligned)
 		return NULL;
+	if (assembler->spill == NULL && in_order(assembler, &alignment)) {
+		note_numbers(assembler, &alignment);
+		return NULL;
+	}
+	alignment = (struct alignment){.restart = forget_counts, .count = count, .context = assembler};
 	forget_counts(assembler);
 	if (assembler->spill != NULL)
 		TRY(spill_align(assembler->spill, &alignment));
 	else
 		align_in_memory(assembler, &alignment);
 	assembler->aligned = true;
+	note_numbers(assembler, &alignment);
 	assembler->settle = assembler->settle || alignment.anew; /* a restart that showed no other sign */
 	if (!alignment.ambiguous)
 		return NULL;
@@ -239,6 +255,9 @@ static void begin_anew(struct assembler *assembler)
 	assembler->gone_ticks = 0;
 	assembler->chain_is_broken = false;
 	assembler->chain_ticks = 0;
+	assembler->awaits_numbers = false;
+	assembler->number_ticks = 0;
+	assembler->begun_again = false;
 	assembler->current = NULL;
 }
 

@@ -236,6 +236,7 @@ static struct error *begin_current(struct assembler *assembler, struct transacti
 	assembler->taking_tx_id = end->tx_id;
 	assembler->current = end;
 	assembler->settle = assembler->settle || assembler_mark(assembler, 0)->end || has_orphan(assembler, end->tx_id);
+	assembler->begun_again = !assembler_mark(assembler, 0)->end && has_orphan(assembler, end->tx_id);
 	for (uint32_t i = 0; i < end->count_count; i++) {
 		struct collection_state *state = assembler_collection(assembler, end->counts[i].collection);
 

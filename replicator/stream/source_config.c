@@ -106,7 +106,8 @@ static struct error *set_ours(rd_kafka_conf_t *conf, const struct config *config
 		TRY(set(conf, defaults[i].name, defaults[i].value));
 	TRY(set(conf, "bootstrap.servers", config->kafka.brokers));
 	TRY(set(conf, "group.id", config->stream.name));
-	TRY(set_number(conf, "queued.max.messages.kbytes", (int64_t)(source_fetch_bytes(config) / 1024)));
+	/* Its limit counts the bytes of the messages, and each small one needs as much again. */
+	TRY(set_number(conf, "queued.max.messages.kbytes", (int64_t)(source_fetch_bytes(config) / 2 / 1024)));
 	if (rd_kafka_version() >= FETCH_QUEUE_BACKOFF_VERSION)
 		TRY(set(conf, "fetch.queue.backoff.ms", "5"));
 	return NULL;

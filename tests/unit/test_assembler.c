@@ -96,7 +96,7 @@ START_TEST(test_numbers_begin_anew_without_overlap)
 	for (int i = 1; i <= 3; i++)
 		event((struct event){USERS, 'c', 1, i, 100 + i, 50, i, 0});
 	event((struct event){USERS, 'c', 1, 2, 107, 50, 77, 0});
-	end_mark(1, 109, 4, 0);
+	end_mark(1, 109, 2, 0);
 	expect_rows(1, "1 2 3 77");
 }
 END_TEST

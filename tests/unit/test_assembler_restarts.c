@@ -400,6 +400,60 @@ START_TEST(dropped_events_are_told)
 }
 END_TEST
 
+/*
+ * The connector's producer wrote END before the last events, which it was given earlier: partitions have no common order.
+ * The counts are met, and each partition is read to its end.
+ */
+START_TEST(events_that_come_after_their_end)
+{
+	first_half();
+	begins_anew();
+	sent((struct sent){WIDE, 'c', 6, 106, 1, 0, 0});
+	sent((struct sent){WIDE2, 'd', 7, 107, 2, 0, 0});
+	mark(true, 7, 200, (struct counts){3, 1, 0});
+	for (int i = 0; i < 30; i++) {
+		expect_nothing();
+		ck_assert(assembler_needs(assembler, WIDE) && assembler_needs(assembler, COUNTER));
+		assembler_tick(assembler, offsets[MARKS]);
+	}
+	sent((struct sent){COUNTER, 'u', 8, 108, 3, 0, 0});
+	expect_nothing();
+	sent((struct sent){WIDE, 'c', 9, 109, 4, 0, 0});
+	expect_rows(7, "1 2 3 4 5 6 -7 8 9");
+}
+END_TEST
+
+/* Likewise one in the middle of them. */
+START_TEST(an_event_before_others_that_comes_after_its_end)
+{
+	first_half();
+	begins_anew();
+	sent((struct sent){WIDE, 'c', 6, 106, 1, 0, 0});
+	sent((struct sent){COUNTER, 'u', 8, 108, 3, 0, 0});
+	sent((struct sent){WIDE, 'c', 9, 109, 4, 0, 0});
+	mark(true, 7, 200, (struct counts){3, 1, 0});
+	expect_nothing();
+	sent((struct sent){WIDE2, 'd', 7, 107, 2, 0, 0});
+	expect_rows(7, "1 2 3 4 5 6 -7 8 9");
+}
+END_TEST
+
+/* They never come: the stream goes on with a warning, after a minute or when no partition can bring them. */
+START_TEST(numbers_that_never_come)
+{
+	first_half();
+	begins_anew();
+	sent((struct sent){WIDE, 'c', 6, 106, 1, 0, 0});
+	sent((struct sent){WIDE2, 'd', 7, 107, 2, 0, 0});
+	mark(true, 7, 200, (struct counts){3, 0, 0});
+	for (int i = 0; i < 60; i++) {
+		expect_nothing();
+		assembler_tick(assembler, offsets[MARKS]);
+	}
+	expect_rows(7, "1 2 3 4 5 6 -7");
+}
+END_TEST
+
 /* sequence[0] of the next transaction is its LSN, also when the daemon starts again in between. */
 START_TEST(a_message_outside_any_transaction_is_remembered)
 {
@@ -446,6 +500,9 @@ int main(void)
 	tcase_add_test(tests, dropped_events_are_told);
 	tcase_add_test(tests, a_backlog_asks_once);
 	tcase_add_test(tests, a_truncate_waits_for_all_partitions);
+	tcase_add_test(tests, events_that_come_after_their_end);
+	tcase_add_test(tests, an_event_before_others_that_comes_after_its_end);
+	tcase_add_test(tests, numbers_that_never_come);
 	tcase_add_test(tests, a_message_outside_any_transaction_is_remembered);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
