@@ -16,12 +16,19 @@
 
 #define TABLE_ORDER " ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\""
 
+/* Triggers and rules by the session_replication_role in which they fire; the rule of a view is its SELECT ('1'). */
+#define FIRING                                                                                                         \
+	" CROSS JOIN LATERAL (SELECT bool_or(enabled IN ('O', 'A')) AS origin, bool_or(enabled IN ('R', 'A')) AS "     \
+	"replica"                                                                                                      \
+	"   FROM (SELECT t.tgenabled AS enabled FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal"      \
+	"         UNION ALL SELECT r.ev_enabled FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1') e) f"
+
 static const char TABLES_SQL[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,"
-    "       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> "
-    "'D')::int,"
-    "       c.reltuples::bigint, coalesce(pg_partition_root(c.oid)::oid, 0)"
-    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" CATALOG_TABLE_FILTER TABLE_ORDER;
+    "       coalesce(f.origin, false)::int,"
+    "       c.reltuples::bigint, coalesce(pg_partition_root(c.oid)::oid, 0),"
+    "       coalesce(f.replica, false)::int"
+    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" FIRING CATALOG_TABLE_FILTER TABLE_ORDER;
 
 /* Domains, over domains too, down to their base type and its modifier; then an array to its element, likewise. */
 #define RESOLVED_TYPES                                                                                                 \
@@ -62,10 +69,12 @@ static const char TYPE_SQL[] = RESOLVED_TYPES
 
 /*
  * A row for each column of each unique index, expressions excepted. `names_rows`: two rows never agree in all of these
- * columns, NULLs excepted. Unique indexes are of type btree, where equality is strategy 3.
+ * columns, NULLs excepted. Unique indexes are of type btree, where equality is strategy 3; a key WITHOUT OVERLAPS is an
+ * exclusion constraint of GiST (indisexclusion): rows that are equal overlap, and ON CONFLICT DO UPDATE cannot use it.
  */
 static const char KEYS_SQL[] =
-    "SELECT c.oid, ic.relname, i.indisprimary::int, i.indisreplident::int, (NOT i.indimmediate)::int,"
+    "SELECT c.oid, ic.relname, i.indisprimary::int, i.indisreplident::int, (NOT i.indimmediate OR "
+    "i.indisexclusion)::int,"
     "       (i.indisvalid AND i.indexprs IS NULL AND i.indpred IS NULL)::int, k.attnum,"
     "       (SELECT 'OPERATOR(' || quote_ident(s.nspname) || '.' || o.oprname || ')' FROM pg_opclass oc"
     "         JOIN pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'"
@@ -272,7 +281,8 @@ static const struct table_image *read_image(struct reader *reader, const struct 
 	image->name = take_text(reader->arena, tables, row, 2);
 	image->relkind = pg_result_text(tables, row, 3)[0];
 	image->replica_identity = pg_result_text(tables, row, 4)[0];
-	image->user_triggers = flag(tables, row, 5);
+	image->fires_for_origin = flag(tables, row, 5);
+	image->fires_for_replica = flag(tables, row, 8);
 	image->estimated_rows = pg_result_integer(tables, row, 6);
 	image->root_oid = (uint32_t)pg_result_integer(tables, row, 7);
 	read_columns(reader, image);

@@ -2,8 +2,8 @@
  * catalog_version.c - see the header.
  *
  * NOTES
- *   The check runs with every commit, so it reads no more than it must: the rows of pg_attribute, pg_index and
- *   pg_trigger by the table's OID, and of pg_type only the types that are not built in (their OIDs begin at
+ *   The check runs with every commit, so it reads no more than it must: the rows of pg_attribute, pg_index,
+ *   pg_trigger and pg_rewrite by the table's OID, and of pg_type only the types that are not built in (their OIDs begin at
  *   FirstNormalObjectId, 16384).
  */
 #include "pg/catalog_version.h"
@@ -25,7 +25,9 @@
 	" (SELECT sum(hashtext(concat_ws(' ', i.indexrelid, i.xmin)))"                                                 \
 	"    FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique),"                                             \
 	" (SELECT sum(hashtext(concat_ws(' ', g.oid, g.xmin)))"                                                        \
-	"    FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal))"                                       \
+	"    FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal),"                                       \
+	" (SELECT sum(hashtext(concat_ws(' ', r.oid, r.xmin)))"                                                        \
+	"    FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1'))"                                        \
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"                                               \
 	" WHERE n.nspname = " schema " AND c.relname = " name ")"
 

@@ -38,7 +38,7 @@ struct key_image { /* a unique, valid index without expressions and predicate */
 	const char *name;
 	bool primary;
 	bool replica_identity; /* REPLICA IDENTITY USING INDEX */
-	bool deferrable;       /* ON CONFLICT cannot use it */
+	bool deferrable;       /* ON CONFLICT cannot use it; also of a key WITHOUT OVERLAPS */
 	size_t column_count;
 	const struct key_column *columns;
 };
@@ -67,7 +67,8 @@ struct table_image {
 	const struct key_image *other_keys;
 	size_t foreign_key_count;
 	const struct foreign_key_image *foreign_keys;
-	bool user_triggers;     /* enabled triggers that are not internal */
+	bool fires_for_origin;  /* triggers that are not internal, or rules, under session_replication_role = origin */
+	bool fires_for_replica; /* and under replica: ENABLE ALWAYS, ENABLE REPLICA */
 	int64_t estimated_rows; /* pg_class.reltuples; -1 unknown */
 };
 

@@ -677,6 +677,14 @@ static struct error *read_image(struct binding_cache *cache, struct pg_connectio
 	return catalog_read_table(connection, renamed->schema, renamed->name, cache->arena, &binding->image);
 }
 
+/* Whether COPY may write an extra column as the text of that category's type; without one, it may. */
+static bool has_category(const struct binding *binding, const char *name, char category)
+{
+	const struct column_image *image = name == NULL ? NULL : find_column(binding->image, name);
+
+	return image == NULL || (image->type.category == category && !image->type.array);
+}
+
 static struct error *bind(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -708,8 +716,11 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 	if (!is_soft(binding->rule))
 		binding->is_deleted = binding->deleted_at = NULL;
 	find_own_columns(binding, cache->arena);
+	binding->casts = binding->casts || !has_category(binding, binding->synced_at, 'D') ||
+	                 !has_category(binding, binding->is_deleted, 'B');
+	binding->fires = cache->replication_role ? binding->image->fires_for_replica : binding->image->fires_for_origin;
 	binding->strict = (binding->own_key && binding->key_count > 0) || binding->ahead_count > 0 ||
-	                  (!cache->replication_role && (has_cascade(binding->image) || binding->image->user_triggers));
+	                  (!cache->replication_role && has_cascade(binding->image)) || binding->fires;
 	bind_others(binding, cache->arena);
 	return NULL;
 }

@@ -43,7 +43,7 @@ struct binding {
 	const struct column_image *source_column; /* says where a row is from, with source_value; NULL: none */
 	const char *source_value;
 	const char *salt; /* of hashed columns */
-	bool casts;       /* COPY cannot */
+	bool casts;       /* COPY cannot: a value is cast, or an extra column has another type than ours */
 	size_t excluded;  /* columns of the relation that a rule leaves out */
 	bool filters;     /* a filter reads the relation\'s filter_column */
 	uint32_t filter_column;
@@ -56,6 +56,7 @@ struct binding {
 	bool keeps;            /* an UPDATE does not write every column as the INSERT of a new row would */
 	bool upsert;           /* a unique index that ON CONFLICT can use covers exactly the key */
 	bool overriding;       /* GENERATED ALWAYS AS IDENTITY among the columns */
+	bool fires;            /* triggers or rules of the target fire in this session */
 	bool strict;           /* set-wise order could fire a cascade or a trigger: always change by change */
 	const char *synced_at; /* names of the extra columns that this table has, else NULL */
 	const char *is_deleted;

@@ -260,7 +260,7 @@ static struct error *append_copy_line(struct row_sender *sender, const struct bi
 		else
 			sql_append_copy_field(&sender->line, converted.data, converted.length);
 	}
-	/* PostgreSQL's datetime input takes "now" as the transaction's time. */
+	/* PostgreSQL's datetime input takes "now" as the transaction's time; other types get no COPY (binding.casts). */
 	if (binding->synced_at != NULL)
 		buffer_append_text(&sender->line, "\tnow");
 	if (binding->is_deleted != NULL)

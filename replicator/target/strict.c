@@ -112,6 +112,42 @@ static struct error *update_by_others(const struct strict *strict, const struct 
 	return NULL;
 }
 
+/* Triggers and rules of the target may suppress a change. Whether the row is there all the same, by its key. */
+static struct error *row_is_there(const struct strict *strict, const struct binding *binding,
+                                  const struct value *values, bool *there)
+{
+	struct stored_row row = {0};
+
+	if (binding_has_key(binding, values))
+		TRY(row_sender_read(strict->sender, strict->connection, binding, values, strict->arena, &row));
+	*there = row.values != NULL;
+	return NULL;
+}
+
+static struct error *is_suppressed(const struct binding *binding, const char *what)
+{
+	return error_new(ERROR_TARGET,
+	                 "table %s.%s: the target did not %s, and reported no error: a trigger or rule of the target "
+	                 "suppresses the change; disable it for the daemon's session (ALTER TABLE … ENABLE TRIGGER or "
+	                 "ENABLE RULE, without ALWAYS and REPLICA, where the session has session_replication_role = "
+	                 "replica; else DISABLE)",
+	                 binding->image->schema, binding->image->name, what);
+}
+
+/* The row exists afterwards, or the error says that it does not. */
+static struct error *insert_row(const struct strict *strict, struct binding *binding, const struct row_image *row)
+{
+	enum statement_kind kind = row->stored != NULL ? STATEMENT_INSERT_COPY : STATEMENT_INSERT;
+	uint64_t rows = 0;
+	bool there;
+
+	TRY(strict_send(strict, binding, kind, NULL, row, &rows));
+	if (rows > 0)
+		return NULL;
+	TRY(row_is_there(strict, binding, row->values, &there));
+	return there ? NULL : is_suppressed(binding, "insert a row");
+}
+
 /* `insert`: no row should be there, so that an upsert is the shortest way. */
 struct error *strict_write_row(const struct strict *strict, struct binding *binding, const struct change *change,
                                const struct value *values, const char *stored, bool insert)
@@ -122,26 +158,29 @@ struct error *strict_write_row(const struct strict *strict, struct binding *bind
 	bool whole = binding_mask(binding, values, mask);
 	struct error *error = NULL;
 	uint64_t rows = 0;
-	bool alive = true;
+	bool alive = true, updates, there = false;
 
 	insert = insert && !binding->chosen_key; /* an upsert meets the rows of one key alone */
 	if (!whole && binding->key_count > 0)
 		error = row_is_alive(strict, binding, values, &alive);
-	if (error == NULL && alive && binding->key_count > 0 && (!insert || !whole || !binding->upsert))
+	updates = alive && binding->key_count > 0 && (!insert || !whole || !binding->upsert);
+	if (error == NULL && updates)
 		error =
 		    strict_send(strict, binding, copy ? STATEMENT_UPDATE_COPY : STATEMENT_UPDATE, mask, &row, &rows);
 	if (error == NULL && alive && rows == 0 && !insert && !copy)
 		error = update_by_others(strict, binding, mask, &row, &rows);
 	free(mask);
 	TRY(error);
-	if (rows > 0)
+	if (rows == 0 && updates && binding->fires)
+		TRY(row_is_there(strict, binding, values, &there));
+	if (rows > 0 || there)
 		return NULL;
 	if (!whole)
 		return row_is_missing(binding);
 	/* Not a parked row; nor where the key is the target's own, under which the row may have had another one. */
 	if (change != NULL && change->operation == CHANGE_UPDATE && !insert && alive && !binding->own_key)
 		strict_note_missing(strict, binding, values);
-	return strict_send(strict, binding, copy ? STATEMENT_INSERT_COPY : STATEMENT_INSERT, NULL, &row, &rows);
+	return insert_row(strict, binding, &row);
 }
 
 /*
@@ -183,6 +222,7 @@ struct error *strict_remove_row(const struct strict *strict, struct binding *bin
 {
 	struct row_image row = {.values = values, .change = change};
 	uint64_t rows = 0;
+	bool there = false;
 
 	*found = false;
 	if (binding->rule->delete_mode == DELETE_IGNORE) {
@@ -197,7 +237,9 @@ struct error *strict_remove_row(const struct strict *strict, struct binding *bin
 	else
 		TRY(remove_one(strict, binding, &row, &rows));
 	*found = rows > 0;
-	return NULL;
+	if (rows == 0 && binding->fires)
+		TRY(row_is_there(strict, binding, values, &there));
+	return there ? is_suppressed(binding, "delete a row") : NULL;
 }
 
 /* The row is only changed where it is; its filter's column says that it is in the target if it was. */
@@ -300,6 +342,7 @@ static struct error *update_one(const struct strict *strict, struct binding *bin
 {
 	struct change filled = *change;
 	struct row_image row = {.values = change->before, .change = change, .old = change->before};
+	const struct row_image row_of_old = row;
 	uint64_t rows = 0;
 	bool updated = false, found;
 
@@ -313,6 +356,10 @@ static struct error *update_one(const struct strict *strict, struct binding *bin
 		TRY(check_old_row(binding, change->before));
 		TRY(strict_send(strict, binding, STATEMENT_UPDATE_ONE, NULL, &row, &rows));
 		updated = found = rows > 0;
+		if (!found && binding->fires) { /* a trigger or rule may have suppressed the UPDATE alone */
+			TRY(remove_one(strict, binding, &row_of_old, &rows));
+			found = rows > 0;
+		}
 	} else {
 		TRY(remove_one(strict, binding, &row, &rows));
 		found = rows > 0;

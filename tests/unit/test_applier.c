@@ -374,6 +374,153 @@ START_TEST(batch_without_an_answer_is_found_done_whole)
 }
 END_TEST
 
+/* What fires in the target for the daemon's session, and does nothing, or hinders. */
+#define TRIGGER(event, name, body)                                                                                     \
+	"CREATE FUNCTION applier." name "() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN " body " END$$;"               \
+	" CREATE TRIGGER " name " " event " ON applier.t FOR EACH ROW EXECUTE FUNCTION applier." name "();"            \
+	" ALTER TABLE applier.t ENABLE ALWAYS TRIGGER " name
+
+START_TEST(suppressed_changes_are_not_silent)
+{
+	static const struct {
+		const char *sql, *error;
+		uint8_t operation;
+	} cases[] = {
+	    {TRIGGER("BEFORE INSERT", "no", "RETURN NULL;"), "did not insert a row", CHANGE_INSERT},
+	    {TRIGGER("BEFORE DELETE", "no", "RETURN NULL;"), "did not delete a row", CHANGE_DELETE},
+	    {"CREATE RULE no AS ON DELETE TO applier.t DO INSTEAD NOTHING; ALTER TABLE applier.t ENABLE ALWAYS RULE no",
+	     "did not delete a row", CHANGE_DELETE},
+	};
+	struct transaction *change = transaction_of(1);
+	const char *id = cases[_i].operation == CHANGE_INSERT ? "2" : "1";
+
+	postgres_execute(side, "INSERT INTO applier.t VALUES (1, 10, 'kept')");
+	postgres_execute(side, cases[_i].sql);
+	add(change, cases[_i].operation, id, id, "row");
+	offer(change);
+	expect_error(run_all(), ERROR_TARGET, "", cases[_i].error);
+	expect_value("SELECT count(*) FROM applier_state.offsets", "0");
+}
+END_TEST
+
+/* Between two batches: the image of the table is read again. */
+START_TEST(rule_that_appears_is_noticed)
+{
+	struct transaction *change = transaction_of(2);
+	pthread_t thread;
+
+	postgres_execute(side, "INSERT INTO applier.t VALUES (1, 10, 'kept')");
+	start(&thread);
+	add(change, CHANGE_UPDATE, "1", "11", "kept");
+	offer(change);
+	await_value("SELECT code FROM applier.t WHERE id = 1", "11");
+	postgres_execute(side, "CREATE RULE no AS ON DELETE TO applier.t DO INSTEAD NOTHING;"
+	                       " ALTER TABLE applier.t ENABLE ALWAYS RULE no");
+	change = transaction_of(3);
+	add(change, CHANGE_DELETE, "1", "11", "kept");
+	offer(change);
+	expect_error(finish(thread), ERROR_TARGET, "", "did not delete a row");
+}
+END_TEST
+
+/* The row is there, and an update that changes nothing may be suppressed. */
+START_TEST(suppressed_update_finds_its_row)
+{
+	struct transaction *change = transaction_of(1);
+
+	postgres_execute(side, "INSERT INTO applier.t VALUES (1, 10, 'long'), (2, 20, 'whole');"
+	                       " CREATE TRIGGER z BEFORE UPDATE ON applier.t FOR EACH ROW"
+	                       " EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+	                       " ALTER TABLE applier.t ENABLE ALWAYS TRIGGER z");
+	add(change, CHANGE_UPDATE, "1", "10", NULL);
+	add(change, CHANGE_UPDATE, "2", "20", "whole");
+	offer(change);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(concat_ws(' ', id, code, body), ', ' ORDER BY id) FROM applier.t",
+	             "1 10 long, 2 20 whole");
+	ck_assert_uint_eq(applier_state(applier).rows_missing, 0);
+}
+END_TEST
+
+/* A trigger that fires for the daemon's session sees each change of the source, however they are batched. */
+START_TEST(triggers_see_every_change)
+{
+	static const char *const enabled[] = {"ALWAYS", "REPLICA"};
+	struct transaction *change;
+	char sql[100];
+
+	postgres_execute(side, "CREATE TABLE applier.audit (n serial, op text, id int, code int);" TRIGGER(
+	                           "AFTER INSERT OR UPDATE OR DELETE", "audit",
+	                           "INSERT INTO applier.audit (op, id, code) VALUES (TG_OP, coalesce(NEW.id, OLD.id),"
+	                           " coalesce(NEW.code, OLD.code)); RETURN NULL;"));
+	snprintf(sql, sizeof(sql), "ALTER TABLE applier.t ENABLE %s TRIGGER audit", enabled[_i]);
+	postgres_execute(side, sql);
+	for (uint64_t i = 0; i < 4; i++) {
+		change = transaction_of(i + 1);
+		if (i < 2)
+			add(change, i == 0 ? CHANGE_INSERT : CHANGE_UPDATE, "1", i == 0 ? "10" : "11", "one");
+		else
+			add(change, i == 2 ? CHANGE_INSERT : CHANGE_DELETE, "2", "20", "two");
+		offer(change);
+	}
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(op || id || '=' || code, ' ' ORDER BY n) FROM applier.audit",
+	             "INSERT1=10 UPDATE1=11 INSERT2=20 DELETE2=20");
+}
+END_TEST
+
+/* COPY writes the extra columns as texts, which another type than ours would read as something else. */
+START_TEST(extra_columns_of_other_types_hold_what_an_insert_writes)
+{
+	struct transaction *change = transaction_of(1);
+	static char ids[300][8];
+
+	postgres_execute(side, "ALTER TABLE applier.log ADD synced_at text");
+	for (int i = 0; i < 300; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "%d", i);
+		add(change, CHANGE_INSERT, ids[i], NULL, NULL);
+	}
+	offer(change);
+	expect_no_error(run_all());
+	expect_value("SELECT count(*) || ' ' || count(DISTINCT synced_at::timestamptz) FROM applier.log"
+	             " WHERE synced_at <> 'now'",
+	             "300 1");
+}
+END_TEST
+
+/* PostgreSQL 18: the index of such a key is an exclusion constraint of GiST, which ON CONFLICT DO UPDATE refuses. */
+START_TEST(key_without_overlaps)
+{
+	static const uint32_t both[2] = {0, 2};
+	struct relation relation = relations[0];
+	struct transaction *change = transaction_of(1);
+	char *version = postgres_value(side, "SELECT current_setting('server_version_num')::int / 10000");
+	int number = atoi(version);
+
+	free(version);
+	if (number < 18) {
+		printf("key_without_overlaps: SKIPPED, the server is PostgreSQL %d, and the test needs 18\n", number);
+		transaction_free(change);
+		return;
+	}
+	relation.key_columns = both;
+	relation.key_count = 2;
+	postgres_execute(side, "CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public; SET search_path = public;"
+	                       " DROP TABLE applier.t; CREATE TABLE applier.t (id int, code int, body int4range,"
+	                       " PRIMARY KEY (id, body WITHOUT OVERLAPS)); RESET search_path");
+	add(change, CHANGE_INSERT, "1", "10", "[1,5)");
+	add(change, CHANGE_INSERT, "1", "20", "[5,9)");
+	add(change, CHANGE_UPDATE, "1", "11", "[1,5)");
+	add(change, CHANGE_DELETE, "1", "20", "[5,9)");
+	for (size_t i = 0; i < change->change_count; i++)
+		change->changes[i]->relation = &relation;
+	offer(change);
+	expect_no_error(run_all());
+	expect_value("SELECT string_agg(concat_ws(' ', id, code, body), ', ' ORDER BY body) FROM applier.t",
+	             "1 11 [1,5)");
+}
+END_TEST
+
 START_TEST(lost_connection_before_commit_is_done_again)
 {
 	pthread_t thread;
@@ -567,6 +714,12 @@ int main(void)
 	tcase_add_test(tests, commit_without_an_answer_is_found_done);
 	tcase_add_test(tests, batch_without_an_answer_is_found_done_whole);
 	tcase_add_test(tests, lost_connection_before_commit_is_done_again);
+	tcase_add_loop_test(tests, suppressed_changes_are_not_silent, 0, 3);
+	tcase_add_test(tests, rule_that_appears_is_noticed);
+	tcase_add_test(tests, suppressed_update_finds_its_row);
+	tcase_add_loop_test(tests, triggers_see_every_change, 0, 2);
+	tcase_add_test(tests, extra_columns_of_other_types_hold_what_an_insert_writes);
+	tcase_add_test(tests, key_without_overlaps);
 	tcase_add_test(tests, target_without_confirmed_commits_is_noticed);
 	tcase_add_test(tests, target_without_our_claim_is_noticed);
 	tcase_add_test(tests, silent_times_have_signs_of_life);

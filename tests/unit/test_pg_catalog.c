@@ -75,7 +75,7 @@ START_TEST(columns_and_types)
 	ck_assert_uint_gt(image->oid, 0);
 	ck_assert_int_eq(image->relkind, 'r');
 	ck_assert_int_eq(image->replica_identity, 'i');
-	ck_assert(image->user_triggers);
+	ck_assert(image->fires_for_origin);
 	ck_assert_int_eq(image->estimated_rows, -1);
 	ck_assert_uint_eq(image->column_count, 13);
 	ck_assert_str_eq(image->columns[0].name, "id");
@@ -130,7 +130,7 @@ START_TEST(keys_and_foreign_keys)
 	ck_assert_int_eq(image->foreign_keys[0].on_update, 'n');
 	ck_assert_uint_eq(parent->key_count, 1);
 	ck_assert_str_eq(parent->columns[parent->keys[0].columns[0].index].name, "b");
-	ck_assert(!parent->user_triggers);
+	ck_assert(!parent->fires_for_origin);
 	arena_free(arena);
 	pg_disconnect(connection);
 }
