@@ -247,8 +247,9 @@ static bool awaits_numbers(struct assembler *assembler)
 		return true;
 	log_warning(
 	    "transaction %llu: the connector started again inside it, and the numbers of its last events are %llu to "
-	    "%llu, while END announces %llu; if events are missing they did not come %s; compare the tables that it "
-	    "changed (check_target)",
+	    "%llu, while END announces %llu; if events are missing they did not come %s; all tables are unverified "
+	    "until a "
+	    "comparison with the source",
 	    (unsigned long long)assembler->taking_tx_id, (unsigned long long)assembler->run_first,
 	    (unsigned long long)assembler->run_last, (unsigned long long)assembler->current->event_count,
 	    more ? "within a minute" : "before later transactions");

@@ -307,6 +307,7 @@ static struct error *finish_current(struct assembler *assembler, struct transact
 	struct transaction_mark *end = assembler->current;
 	struct transaction *transaction = transaction_new(TRANSACTION_STREAMED);
 
+	transaction->may_lack = assembler->awaits_numbers; /* in vain */
 	assembler_move_taken(assembler, transaction);
 	transaction->tx_id = end->tx_id;
 	transaction->commit_lsn = end->lsn;
