@@ -119,8 +119,8 @@ static struct error *await_stream(struct comparison *comparison, int64_t wait_us
 	if (comparison->at_rest)
 		return NULL;
 	comparison->fenced = watermark_push_fence(comparison->fence);
-	TRY(watermark_await(comparison->watch, comparison->config, comparison->source_lsn, wait_us, comparison->arena,
-	                    &comparison->passed));
+	TRY(watermark_await(comparison->watch, comparison->fenced ? comparison->fence : NULL, comparison->config,
+	                    comparison->source_lsn, wait_us, comparison->arena, &comparison->passed));
 	TRY(watermark_await_snapshot(comparison->watch, comparison->config, deadline - clock_monotonic_us(),
 	                             comparison->arena, &watermark));
 	comparison->stopped = !watermark.known || watermark_is_stopped(&watermark);

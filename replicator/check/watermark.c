@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define POLL_MS 5
+#define FENCE_INTERVAL_US 5000000
 #define SNAPSHOT_POLL_MS 50
 #define MESSAGES_SINCE 140000 /* pgoutput has them */
 
@@ -148,10 +149,11 @@ static bool is_over(const struct watermark *watermark, int64_t deadline)
 	       clock_monotonic_us() >= deadline;
 }
 
-struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,
-                              struct arena *arena, bool *passed)
+struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const struct config *config,
+                              uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed)
 {
 	int64_t deadline = clock_monotonic_us() + wait_us;
+	int64_t fence_us = clock_monotonic_us() + FENCE_INTERVAL_US;
 
 	for (;;) {
 		struct watermark watermark;
@@ -160,6 +162,10 @@ struct error *watermark_await(struct pg_connection *target, const struct config 
 		*passed = watermark.known && watermark.lsn >= lsn;
 		if (*passed || is_over(&watermark, deadline))
 			return NULL;
+		if (source != NULL && clock_monotonic_us() >= fence_us) {
+			(void)watermark_push_fence(source);
+			fence_us = clock_monotonic_us() + FENCE_INTERVAL_US;
+		}
 		clock_sleep_ms(POLL_MS);
 	}
 }

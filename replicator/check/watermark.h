@@ -32,10 +32,11 @@ bool watermark_push_fence(struct pg_connection *source);
 
 /*
  * Waits until the watermark reached `lsn`; *passed tells whether it did within the time. Ends early when the stream is
- * stopped or a signal asks to leave.
+ * stopped or a signal asks to leave. `source`, where the caller pushed a fence, gets another one every five seconds:
+ * one is lost with a slot that is dropped, or with the offsets of the connector. NULL: none.
  */
-struct error *watermark_await(struct pg_connection *target, const struct config *config, uint64_t lsn, int64_t wait_us,
-                              struct arena *arena, bool *passed);
+struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const struct config *config,
+                              uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed);
 
 /* Waits likewise until no snapshot is open; *watermark is what was read last. */
 struct error *watermark_await_snapshot(struct pg_connection *target, const struct config *config, int64_t wait_us,

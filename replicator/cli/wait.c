@@ -21,23 +21,24 @@ struct wait {
 	uint64_t lsn;
 	int64_t timeout_us;
 	struct arena *arena;
-	struct pg_connection *target;
+	struct pg_connection *target, *source; /* the source: where it takes a fence, else NULL */
 };
 
-static void push_fence(const struct config *config)
+static void push_fence(struct wait *wait)
 {
-	struct pg_connection *source = NULL;
-	struct error *error =
-	    config->source.dsn == NULL ? NULL : pg_connect(config->source.dsn, "replicator wait", &source);
+	const char *dsn = wait->config->source.dsn;
+	struct error *error = dsn == NULL ? NULL : pg_connect(dsn, "replicator wait", &wait->source);
 
 	if (error != NULL)
 		log_warning(
 		    "the source cannot be asked for a commit behind that position (%s): waiting for the next one",
 		    error->message);
-	else if (source != NULL && !watermark_push_fence(source))
-		log_warning("the source refuses a logical message: waiting for its next commit");
 	error_free(error);
-	pg_disconnect(source);
+	if (wait->source == NULL || watermark_push_fence(wait->source))
+		return;
+	log_warning("the source refuses a logical message: waiting for its next commit");
+	pg_disconnect(wait->source);
+	wait->source = NULL;
 }
 
 static struct error *not_reached(struct wait *wait)
@@ -66,8 +67,9 @@ static struct error *await(struct wait *wait, bool *passed)
 	*passed = watermark.known && watermark.lsn >= wait->lsn;
 	if (*passed)
 		return NULL;
-	push_fence(wait->config);
-	TRY(watermark_await(wait->target, wait->config, wait->lsn, wait->timeout_us, wait->arena, passed));
+	push_fence(wait);
+	TRY(watermark_await(wait->target, wait->source, wait->config, wait->lsn, wait->timeout_us, wait->arena,
+	                    passed));
 	return *passed ? NULL : not_reached(wait);
 }
 
@@ -96,6 +98,7 @@ int command_wait(const struct invocation *invocation)
 	wait.arena = arena_new();
 	error = await(&wait, &passed);
 	pg_disconnect(wait.target);
+	pg_disconnect(wait.source);
 	arena_free(wait.arena);
 	config_free(config);
 	if (error != NULL)

@@ -9,6 +9,7 @@
 #include "check/report.h"
 #include "check/suspects.h"
 #include "check/verify.h"
+#include "check/watermark.h"
 #include "postgres.h"
 #include "target/checkpoint.h"
 
@@ -533,6 +534,32 @@ START_TEST(stream_that_stands_still)
 }
 END_TEST
 
+/* One is lost with a slot that is dropped; an idle source would never pass the position. */
+START_TEST(a_fence_is_pushed_again)
+{
+	struct pg_connection *source, *target;
+	struct arena *arena = arena_new();
+	bool passed = true;
+
+	make_databases();
+	source = connect_database("check_source");
+	target = connect_database("check_target");
+	expect_no_error(checkpoint_install_schema(target, "replicator"));
+	postgres_execute(target,
+	                 "INSERT INTO replicator.stream (name, epoch, state) VALUES ('replicator', 1, 'running')");
+	postgres_execute(source, "SELECT pg_create_logical_replication_slot('fences', 'test_decoding')");
+	expect_no_error(watermark_await(target, source, configured(), UINT64_MAX, 6000000, arena, &passed));
+	ck_assert(!passed);
+	postgres_expect(
+	    source, "SELECT count(*) FROM pg_logical_slot_get_changes('fences', NULL, NULL) WHERE data LIKE '%fence'",
+	    "1");
+	postgres_execute(source, "SELECT pg_drop_replication_slot('fences')");
+	pg_disconnect(source);
+	pg_disconnect(target);
+	arena_free(arena);
+}
+END_TEST
+
 static void run_state(const char *sql)
 {
 	struct pg_connection *connection = connect_database("check_target");
@@ -996,6 +1023,7 @@ int main(void)
 	tcase_add_test(tests, live_pair_is_in_sync);
 	tcase_add_test(tests, fault_is_found_in_a_live_pair);
 	tcase_add_test(tests, stream_that_stands_still);
+	tcase_add_test(tests, a_fence_is_pushed_again);
 	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_loop_test(tests, a_mark_that_is_set_during_the_comparison_stays, 0, 2);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
