@@ -473,7 +473,7 @@ END_TEST
 START_TEST(extra_columns_of_other_types_hold_what_an_insert_writes)
 {
 	struct transaction *change = transaction_of(1);
-	static char ids[300][8];
+	static char ids[300][12];
 
 	postgres_execute(side, "ALTER TABLE applier.log ADD synced_at text");
 	for (int i = 0; i < 300; i++) {

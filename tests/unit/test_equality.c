@@ -788,8 +788,8 @@ END_TEST
 static const char *const odd_keys[] = {
     "CREATE UNIQUE INDEX ON eq.bag (id) WHERE big = 'none'",
     "CREATE UNIQUE INDEX ON eq.bag (id, lower(v))",
-    "CREATE UNIQUE INDEX odd ON eq.bag (id); UPDATE pg_catalog.pg_index SET indisvalid = false, indisready = false"
-    " WHERE indexrelid = 'eq.odd'::regclass",
+    ("CREATE UNIQUE INDEX odd ON eq.bag (id); UPDATE pg_catalog.pg_index SET indisvalid = false, indisready = false"
+     " WHERE indexrelid = 'eq.odd'::regclass"),
 };
 
 static const struct relation odd = {.collection = &bag_collection,
