@@ -163,7 +163,10 @@ struct error *watermark_await(struct pg_connection *target, struct pg_connection
 		if (*passed || is_over(&watermark, deadline))
 			return NULL;
 		if (source != NULL && clock_monotonic_us() >= fence_us) {
-			(void)watermark_push_fence(source);
+			if (!watermark_push_fence(source) && pg_is_broken(source))
+				return error_new(ERROR_TRANSIENT,
+				                 "%s: the connection was lost while the stream was waited for",
+				                 pg_description(source));
 			fence_us = clock_monotonic_us() + FENCE_INTERVAL_US;
 		}
 		clock_sleep_ms(POLL_MS);
