@@ -248,12 +248,6 @@ static struct error *try_batch(struct repair *repair, struct check_table *table,
 	return error;
 }
 
-/* By other rows of the target. */
-static bool is_refused(const struct error *error)
-{
-	return strcmp(error->sqlstate, "23505") == 0 || strcmp(error->sqlstate, "23P01") == 0;
-}
-
 /*
  * Again while the server says that it heals by itself; once more in another way when unique values stand in each
  * other's way.
@@ -267,7 +261,7 @@ static struct error *repair_batch(struct repair *repair, struct check_table *tab
 		error = try_batch(repair, table, batch, dry_run);
 		if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
 			break;
-		if (is_refused(error) && !batch->by_insert && repair->replica && table->key != NULL)
+		if (pg_is_refused_by_rows(error) && !batch->by_insert && repair->replica && table->key != NULL)
 			batch->by_insert = true;
 		else if (error->class != ERROR_TRANSIENT)
 			break;
@@ -296,7 +290,7 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 	free(batch.chosen);
 	if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
 		return error;
-	if (repair->put_off != NULL && is_refused(error)) {
+	if (repair->put_off != NULL && pg_is_refused_by_rows(error)) {
 		for (size_t i = 0; i < count; i++)
 			repair->put_off[repair->put_off_count++] = rows[i];
 		error_free(error);

@@ -1,10 +1,10 @@
 /* lossless.c - see lossless.h */
 #include "connect/lossless.h"
 
-#include <regex.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "stream/topic_filter.h"
 
 static const char *const only_true[] = {"true", NULL};
 static const char *const only_string[] = {"string", NULL};
@@ -176,22 +176,15 @@ static void check_null(const json_t *connector, void (*tell)(void *context, bool
 	check_transforms(connector, tell, context);
 }
 
-static bool topic_is_named(const struct config *config, const char *topic)
+static bool reads_topic(const struct config *config, const char *topic)
 {
-	bool named = config->kafka.topic_count == 0;
+	struct topic_filter *filter = NULL;
+	struct error *error = topic_filter_new(config, &filter); /* the configuration was checked before */
+	bool reads = error != NULL || config->kafka.topic_count == 0 || topic_filter_matches(filter, topic);
 
-	for (size_t i = 0; i < config->kafka.topic_count && !named; i++) {
-		const char *entry = config->kafka.topics[i];
-		regex_t regex;
-
-		if (entry[0] != '^') {
-			named = strcmp(entry, topic) == 0;
-		} else if (regcomp(&regex, entry, REG_EXTENDED | REG_NOSUB) == 0) {
-			named = regexec(&regex, topic, 0, NULL, 0) == 0;
-			regfree(&regex);
-		}
-	}
-	return named;
+	error_free(error);
+	topic_filter_free(filter);
+	return reads;
 }
 
 /* A logical message outside any transaction that the stream does not read looks like lost transactions. */
@@ -207,7 +200,7 @@ static void check_logical_messages(const json_t *connector, const struct config 
 			buffer_append_format(&text, "%sthe connector has %s", text.length > 0 ? ", and " : "",
 			                     filters[i]);
 	buffer_append_format(&topic, "%s.message", prefix);
-	if (!topic_is_named(config, topic.data))
+	if (!reads_topic(config, topic.data))
 		buffer_append_format(&text, "%skafka.topics does not have %s", text.length > 0 ? ", and " : "",
 		                     topic.data);
 	if (text.length > 0) {

@@ -35,6 +35,9 @@ struct pg_result;
 struct error *pg_connect(const char *dsn, const char *application_name, struct pg_connection **connection);
 void pg_disconnect(struct pg_connection *connection); /* NULL is allowed */
 bool pg_is_broken(const struct pg_connection *connection);
+
+/* Other rows of the table refuse a row: a unique value (23505) or an exclusion constraint (23P01). */
+bool pg_is_refused_by_rows(const struct error *error);
 int pg_server_version(const struct pg_connection *connection); /* 150018 */
 int pg_backend_pid(const struct pg_connection *connection);
 /* "database target at 127.0.0.1:5433", no secrets. */

@@ -203,3 +203,8 @@ struct error *pg_require_idle(struct pg_connection *connection, const char *doin
 		                 connection->in_copy ? "COPY" : "pipeline");
 	return NULL;
 }
+
+bool pg_is_refused_by_rows(const struct error *error)
+{
+	return strcmp(error->sqlstate, "23505") == 0 || strcmp(error->sqlstate, "23P01") == 0;
+}

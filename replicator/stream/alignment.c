@@ -70,14 +70,14 @@ static bool is_repeat(struct alignment *alignment, const struct event_place *kep
 	return false;
 }
 
-void alignment_note_number(struct alignment *alignment, uint64_t number)
+void event_numbers_add(struct event_numbers *numbers, uint64_t number)
 {
-	if (alignment->run_first == 0 || number != alignment->last_number + 1) {
-		alignment->run_before = alignment->last_number;
-		alignment->run_first = number;
+	if (numbers->first == 0 || number != numbers->last + 1) {
+		numbers->before = numbers->last;
+		numbers->first = number;
 	}
-	alignment->began_anew = alignment->began_anew || (number == 1 && alignment->last_number != 0);
-	alignment->last_number = number;
+	numbers->restart = numbers->restart || (number == 1 && numbers->last != 0);
+	numbers->last = number;
 }
 
 size_t alignment_drop_repeats(struct alignment *alignment, struct event_place *group, size_t count)
@@ -89,9 +89,9 @@ size_t alignment_drop_repeats(struct alignment *alignment, struct event_place *g
 
 		if (kept > 0 && is_repeat(alignment, group, kept, &event))
 			continue;
-		if (event.number <= alignment->last_number)
+		if (event.number <= alignment->numbers.last)
 			alignment->anew = true;
-		alignment_note_number(alignment, event.number);
+		event_numbers_add(&alignment->numbers, event.number);
 		alignment->count(event.collection, alignment->context);
 		group[i] = group[kept];
 		group[kept++] = event;
@@ -104,8 +104,7 @@ bool alignment_begin_again(struct alignment *alignment)
 	if (!alignment->anew || alignment->by_identity)
 		return false;
 	alignment->by_identity = true;
-	alignment->last_number = alignment->run_first = alignment->run_before = 0;
-	alignment->began_anew = false;
+	alignment->numbers = (struct event_numbers){0};
 	alignment->restart(alignment->context);
 	return true;
 }

@@ -33,6 +33,14 @@ struct event_place alignment_place(const struct change *change, uint64_t place, 
 
 int alignment_compare(const void *a, const void *b); /* two struct event_place, for qsort */
 
+/* What the numbers of a transaction's events say, in the order of their LSNs. The last events have numbers without a hole. */
+struct event_numbers {
+	uint64_t first;  /* of these last ones */
+	uint64_t before; /* the number of the event that stands before them; 0: they are all */
+	uint64_t last;
+	bool restart; /* an event behind the first one has the number 1 */
+};
+
 /*
  * Goes over the events of one transaction, in order; once, or a second time where the numbers turned out to say
  * nothing. `count` is called for each event that stays, with the number of its collection.
@@ -47,14 +55,11 @@ struct alignment {
 	bool anew;      /* the numbers do not rise in the order of the LSNs */
 	bool ambiguous; /* and equal rows of a table without a key have different ones: repeats or not */
 	uint32_t ambiguous_collection;
-	uint64_t last_number;
-	uint64_t run_first;  /* the last events have the numbers from here on, without a hole */
-	uint64_t run_before; /* the number of the event before them; 0: they are all */
-	bool began_anew;     /* an event behind the first one has the number 1 */
+	struct event_numbers numbers;
 };
 
 /* Of the next event that stays. alignment_drop_repeats calls it. */
-void alignment_note_number(struct alignment *alignment, uint64_t number);
+void event_numbers_add(struct event_numbers *numbers, uint64_t number);
 
 /*
  * The events of one LSN, in order: drops the repeats. Returns how many stay, at the beginning of `group`; the others

@@ -525,7 +525,7 @@ char *assembler_describe_wait(const struct assembler *assembler)
 		buffer_append_text(&text, " its END");
 	if (assembler->awaits_numbers)
 		buffer_append_format(&text, " events up to number %llu of %llu",
-		                     (unsigned long long)assembler->run_last,
+		                     (unsigned long long)assembler->numbers.last,
 		                     (unsigned long long)assembler->current->event_count);
 	else if (assembler->ends_asked)
 		buffer_append_text(&text, " all partitions to be read to their ends");

@@ -212,11 +212,13 @@ static bool may_send_more(const struct assembler *assembler, uint32_t partition)
  */
 static bool numbers_are_met(const struct assembler *assembler)
 {
-	if (assembler->run_last != assembler->current->event_count)
+	const struct event_numbers *numbers = &assembler->numbers;
+
+	if (numbers->last != assembler->current->event_count)
 		return false;
-	if (assembler->run_first <= 1)
+	if (numbers->first <= 1)
 		return true;
-	return assembler->run_before >= assembler->run_first && (assembler->began_anew || !assembler->begun_again);
+	return numbers->before >= numbers->first && (numbers->restart || !assembler->second_begin);
 }
 
 /* The numbers of excluded tables, and of what is lost in an accepted gap, are not there. */
@@ -234,25 +236,14 @@ static bool numbers_say_nothing(const struct assembler *assembler)
  * A partition's end proves little: the connector's producer may write END before events that it was given earlier, to
  * other partitions, and when the connector started again inside the transaction the counts do not show that. The numbers do.
  */
-static bool awaits_numbers(struct assembler *assembler)
+static bool must_await_numbers(struct assembler *assembler)
 {
-	bool more = false;
-
 	assembler->awaits_numbers = !numbers_say_nothing(assembler) && !numbers_are_met(assembler);
-	if (!assembler->awaits_numbers)
+	if (!assembler->awaits_numbers || assembler->number_ticks >= NUMBER_TICKS_TO_GO_ON)
 		return false;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
-		more = more || may_send_more(assembler, i);
-	if (more && assembler->number_ticks < NUMBER_TICKS_TO_GO_ON)
-		return true;
-	log_warning(
-	    "transaction %llu: the connector started again inside it, and the numbers of its last events are %llu to "
-	    "%llu, while END announces %llu; if events are missing they did not come %s; all tables are unverified "
-	    "until a "
-	    "comparison with the source",
-	    (unsigned long long)assembler->taking_tx_id, (unsigned long long)assembler->run_first,
-	    (unsigned long long)assembler->run_last, (unsigned long long)assembler->current->event_count,
-	    more ? "within a minute" : "before later transactions");
+		if (may_send_more(assembler, i))
+			return true;
 	return false;
 }
 
@@ -313,6 +304,6 @@ struct error *assembler_gather(struct assembler *assembler, bool *complete)
 	*complete = counts_are_met(assembler);          /* repeats in other partitions were counted, too */
 	if (*complete && assembler->settle && !settled) /* only their order showed that it must be settled */
 		return assembler_gather(assembler, complete);
-	*complete = *complete && !(assembler->settle && awaits_numbers(assembler));
+	*complete = *complete && !(assembler->settle && must_await_numbers(assembler));
 	return NULL;
 }

@@ -77,15 +77,14 @@ struct assembler {
 	bool aligned; /* since the last one was taken */
 	/* It is whole when all partitions are read as far as they reached at its END (assembler_counts.c). */
 	bool settle;
-	bool awaits_gone;                         /* its END announces events of partitions that no longer exist */
-	unsigned gone_ticks;                      /* since then */
-	bool begun_again;                         /* its numbers begin at 1 behind a second BEGIN */
-	bool awaits_numbers;                      /* its END announces numbers that none of its last events has */
-	unsigned number_ticks;                    /* since then */
-	uint64_t run_first, run_before, run_last; /* of its events, as in alignment.h */
-	bool began_anew;
-	bool ends_asked;    /* lane.end serves its END */
-	int64_t ends_until; /* lane.end serves ENDs below this offset */
+	bool awaits_gone;      /* its END announces events of partitions that no longer exist */
+	unsigned gone_ticks;   /* since then */
+	bool second_begin;     /* the connector sent it when it started again: the numbers begin at 1 behind it */
+	bool awaits_numbers;   /* its END announces numbers that none of its last events has */
+	unsigned number_ticks; /* since then */
+	struct event_numbers numbers; /* of its events; known when they are aligned */
+	bool ends_asked;              /* lane.end serves its END */
+	int64_t ends_until;           /* lane.end serves ENDs below this offset */
 
 	/*
 	 * sequence[0] of a transaction is above W, and no message or snapshot explains it: a gap, or a message that the

@@ -171,7 +171,7 @@ static void align_places(struct assembler *assembler, struct alignment *alignmen
 }
 
 /* True: nothing has to be moved or dropped. */
-static bool in_order(const struct assembler *assembler, struct alignment *alignment)
+static bool in_order(const struct assembler *assembler, struct event_numbers *numbers)
 {
 	for (size_t i = 0; i < assembler->taken_count; i++) {
 		const struct change *before = i > 0 ? assembler->taken[i - 1] : NULL;
@@ -179,7 +179,7 @@ static bool in_order(const struct assembler *assembler, struct alignment *alignm
 
 		if (before != NULL && (change->lsn <= before->lsn || change->total_order <= before->total_order))
 			return false;
-		alignment_note_number(alignment, change->total_order);
+		event_numbers_add(numbers, change->total_order);
 	}
 	return true;
 }
@@ -194,32 +194,22 @@ static void align_in_memory(struct assembler *assembler, struct alignment *align
 		assembler->taken[i] = change_at(&assembler->places[i]);
 }
 
-static void note_numbers(struct assembler *assembler, const struct alignment *alignment)
-{
-	assembler->run_first = alignment->run_first;
-	assembler->run_before = alignment->run_before;
-	assembler->run_last = alignment->last_number;
-	assembler->began_anew = alignment->began_anew;
-}
-
 struct error *assembler_align_taken(struct assembler *assembler)
 {
 	struct alignment alignment = {.restart = forget_counts, .count = count, .context = assembler};
 
 	if (assembler->aligned)
 		return NULL;
-	if (assembler->spill == NULL && in_order(assembler, &alignment)) {
-		note_numbers(assembler, &alignment);
+	assembler->numbers = (struct event_numbers){0};
+	if (assembler->spill == NULL && in_order(assembler, &assembler->numbers))
 		return NULL;
-	}
-	alignment = (struct alignment){.restart = forget_counts, .count = count, .context = assembler};
 	forget_counts(assembler);
 	if (assembler->spill != NULL)
 		TRY(spill_align(assembler->spill, &alignment));
 	else
 		align_in_memory(assembler, &alignment);
 	assembler->aligned = true;
-	note_numbers(assembler, &alignment);
+	assembler->numbers = alignment.numbers;
 	assembler->settle = assembler->settle || alignment.anew; /* a restart that showed no other sign */
 	if (!alignment.ambiguous)
 		return NULL;
@@ -257,7 +247,7 @@ static void begin_anew(struct assembler *assembler)
 	assembler->chain_ticks = 0;
 	assembler->awaits_numbers = false;
 	assembler->number_ticks = 0;
-	assembler->begun_again = false;
+	assembler->second_begin = false;
 	assembler->current = NULL;
 }
 

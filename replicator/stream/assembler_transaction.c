@@ -171,8 +171,8 @@ static bool may_report_break(const struct assembler *assembler)
 }
 
 /*
- * True: the current transaction may be handed over. A message that explains sequence[0] was sent before END: all
- * partitions are read up to their ends first. *complete false: something else must be read.
+ * *complete: the current transaction may be handed over. A message that explains sequence[0] was sent before END: all
+ * partitions are read up to their ends first.
  */
 static struct error *check_chain(struct assembler *assembler, bool *complete)
 {
@@ -203,14 +203,30 @@ static void report_break(struct assembler *assembler, struct transaction *transa
 	log_warning(
 	    "transactions before transaction %llu may be missing: the connector sent something at %s that no topic of "
 	    "this stream has (the last applied commit LSN is %s); all tables are unverified until a comparison with "
-	    "the "
-	    "source. This is a gap when the transaction topic was deleted and created again, or lost its end. Else it "
+	    "the source. This is a gap when the transaction topic was deleted and created again, or lost its end. Else "
+	    "it "
 	    "is a logical message that the connector filters, which looks the same: remove message.prefix.include.list "
 	    "and message.prefix.exclude.list from the connector, and add the topic PREFIX.message to kafka.topics",
 	    (unsigned long long)transaction->tx_id, lsn, watermark);
 	transaction->may_lack = true;
 	assembler->broken_lsn = 0;
 	assembler->broken_report_us = clock_monotonic_us() + assembler->options.break_interval_us;
+}
+
+/* Events of this transaction may be missing: their numbers did not come (assembler_counts.c). */
+static void report_numbers(const struct assembler *assembler, struct transaction *transaction)
+{
+	const struct event_numbers *numbers = &assembler->numbers;
+
+	if (!assembler->awaits_numbers)
+		return;
+	log_warning("events of transaction %llu may be missing: the connector started again inside it, and the numbers "
+	            "of its last "
+	            "events are %llu to %llu, while END counts %llu; all tables are unverified until a comparison with "
+	            "the source",
+	            (unsigned long long)assembler->taking_tx_id, (unsigned long long)numbers->first,
+	            (unsigned long long)numbers->last, (unsigned long long)assembler->current->event_count);
+	transaction->may_lack = true;
 }
 
 /* What was taken belongs to a transaction whose END is not the next one: a snapshot must have replaced it. */
@@ -230,13 +246,16 @@ static struct error *drop_unfinished(struct assembler *assembler, const struct t
 
 static struct error *begin_current(struct assembler *assembler, struct transaction_mark *end)
 {
+	bool without_begin = assembler_mark(assembler, 0)->end;
+	bool orphan = has_orphan(assembler, end->tx_id);
+
 	if (assembler->taking && assembler->taking_tx_id != end->tx_id)
 		TRY(drop_unfinished(assembler, end));
 	assembler->taking = true;
 	assembler->taking_tx_id = end->tx_id;
 	assembler->current = end;
-	assembler->settle = assembler->settle || assembler_mark(assembler, 0)->end || has_orphan(assembler, end->tx_id);
-	assembler->begun_again = !assembler_mark(assembler, 0)->end && has_orphan(assembler, end->tx_id);
+	assembler->settle = assembler->settle || without_begin || orphan;
+	assembler->second_begin = orphan && !without_begin;
 	for (uint32_t i = 0; i < end->count_count; i++) {
 		struct collection_state *state = assembler_collection(assembler, end->counts[i].collection);
 
@@ -307,7 +326,7 @@ static struct error *finish_current(struct assembler *assembler, struct transact
 	struct transaction_mark *end = assembler->current;
 	struct transaction *transaction = transaction_new(TRANSACTION_STREAMED);
 
-	transaction->may_lack = assembler->awaits_numbers; /* in vain */
+	report_numbers(assembler, transaction);
 	assembler_move_taken(assembler, transaction);
 	transaction->tx_id = end->tx_id;
 	transaction->commit_lsn = end->lsn;

@@ -25,6 +25,7 @@
 #include "event/decoder.h"
 #include "stream/assembler.h"
 #include "stream/source.h"
+#include "stream/topic_filter.h"
 
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
@@ -73,7 +74,6 @@ struct repeat_limit {
 	int64_t interval_us;
 };
 
-struct topic_filter;
 struct end_search;
 struct source_wait;
 
@@ -182,9 +182,6 @@ void health_good(struct source *source);                     /* one did */
 struct error *health_message_error(struct source *source, const rd_kafka_message_t *message);
 
 /* source_topics.c */
-struct error *topic_filter_new(const struct config *config, struct topic_filter **filter);
-void topic_filter_free(struct topic_filter *filter);
-bool topic_filter_matches(const struct topic_filter *filter, const char *topic);
 /* Up to three topics that begin with the prefix and do not match: other names of the stream's? NULL: none; free it. */
 char *topic_filter_alike(const struct topic_filter *filter, const struct rd_kafka_metadata *metadata);
 const char *topic_filter_text(const struct topic_filter *filter); /* for messages */

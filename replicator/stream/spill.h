@@ -42,8 +42,8 @@ uint64_t spill_bytes(const struct spill *spill);
 
 /*
  * Of an aligned one: adds events from *next on to the chunk, in order, until it has `rows` of them or `bytes`, and
- * moves *next behind them; the halves of a key change, and TRUNCATEs that follow each other, stay together. chunk->more_follows: there are more. Nothing is
- * added: there were none. Start with *next 0.
+ * moves *next behind them; the halves of a key change, and TRUNCATEs that follow each other, stay together.
+ * chunk->more_follows: there are more. Nothing is added: there were none. Start with *next 0.
  */
 struct error *spill_read(struct spill *spill, uint64_t *next, size_t rows, size_t bytes, struct transaction *chunk);
 

@@ -45,7 +45,7 @@ struct transaction {
 	struct position *positions;
 	size_t position_count;
 	uint64_t message_lsn; /* of the last logical message outside any transaction that was read; 0: none */
-	/* Transactions before it, or events of it, may be missing, and nothing shows which: all tables become unverified with it. */
+	/* Transactions before it, or events of it, may be missing, and nothing shows which: all tables become unverified. */
 	bool may_lack;
 	bool accepted;     /* it brings the stream past what the operator accepted: the word is used up */
 	bool more_follows; /* a piece of a large one, not its last */

@@ -57,12 +57,7 @@ void refusals_free(struct refusals *refusals)
 
 bool refusals_explain(const struct error *error)
 {
-	static const char *const causes[] = {"23505", "23P01", SQLSTATE_NO_ROW};
-
-	for (size_t i = 0; error != NULL && i < sizeof(causes) / sizeof(causes[0]); i++)
-		if (strcmp(error->sqlstate, causes[i]) == 0)
-			return true;
-	return false;
+	return error != NULL && (pg_is_refused_by_rows(error) || strcmp(error->sqlstate, SQLSTATE_NO_ROW) == 0);
 }
 
 static struct refused *find(struct refusals *refusals, const struct collection *collection)

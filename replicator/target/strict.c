@@ -126,12 +126,13 @@ static struct error *row_is_there(const struct strict *strict, const struct bind
 
 static struct error *is_suppressed(const struct binding *binding, const char *what)
 {
-	return error_new(ERROR_TARGET,
-	                 "table %s.%s: the target did not %s, and reported no error: a trigger or rule of the target "
-	                 "suppresses the change; disable it for the daemon's session (ALTER TABLE … ENABLE TRIGGER or "
-	                 "ENABLE RULE, without ALWAYS and REPLICA, where the session has session_replication_role = "
-	                 "replica; else DISABLE)",
-	                 binding->image->schema, binding->image->name, what);
+	return error_new(
+	    ERROR_TARGET,
+	    "table %s.%s: the target did not %s, and reported no error: a trigger or rule of the target "
+	    "suppresses the change; disable it for the daemon's session (ALTER TABLE ... ENABLE TRIGGER or "
+	    "ENABLE RULE, without ALWAYS and REPLICA, where the session has session_replication_role = "
+	    "replica; else DISABLE)",
+	    binding->image->schema, binding->image->name, what);
 }
 
 /* The row exists afterwards, or the error says that it does not. */

@@ -4,9 +4,9 @@
  * NOTES
  *   The stream marks a table in the target transaction that gives the reason: a schema change rewrote its rows at the
  *   source without row events (ddl_log.h), a snapshot cannot show which of its rows the source no longer has
- *   (snapshot.h), or a change of a table without a key found no row (missing.h), or transactions may be
- *   missing from Kafka (stream/assembler_transaction.c), or the operator accepted that events are missing (acceptance.h). Only a comparison that began after
- *   the mark and found both sides equal removes it (check/suspects.h).
+ *   (snapshot.h), or a change of a table without a key found no row (missing.h), or transactions may be missing from
+ *   Kafka (stream/assembler_transaction.c), or the operator accepted that events are missing (acceptance.h). Only a
+ *   comparison that began after the mark and found both sides equal removes it (check/suspects.h).
  *
  * Thread: the connection's.
  */
@@ -61,7 +61,8 @@ struct error *unverified_raise(struct pg_connection *connection, const struct co
 
 /*
  * Marks all tables that the stream has written: the operator accepted that events are missing, or another history of the
- * source; or transactions may be missing from Kafka (transaction.h, may_lack). Older marks get this `lsn`, because the LSNs of another history may never reach theirs.
+ * source; or transactions may be missing from Kafka (transaction.h, may_lack). Older marks get this `lsn`, because the
+ * LSNs of another history may never reach theirs.
  */
 struct error *unverified_mark_all(struct pg_connection *connection, const struct config *config,
                                   enum unverified_reason reason, uint64_t lsn);

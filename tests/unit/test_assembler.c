@@ -238,9 +238,10 @@ static void expect_broken(uint64_t tx_id, const char *ids, bool reported)
 	transaction_free(transaction);
 }
 
-START_TEST(test_cut_chain_is_reported_once)
+/* Two breaks, of which the first is reported. */
+static void break_twice(int64_t interval_us)
 {
-	options.break_interval_us = INT64_C(3600000000);
+	options.break_interval_us = interval_us;
 	begin();
 	simple(1, 100, 50);
 	expect_rows(1, "10 11");
@@ -248,6 +249,11 @@ START_TEST(test_cut_chain_is_reported_once)
 	expect_broken(3, "30 31", true);
 	simple(4, 140, 139);
 	expect_broken(4, "40 41", false);
+}
+
+START_TEST(test_cut_chain_is_reported_once)
+{
+	break_twice(INT64_C(3600000000));
 	simple(5, 150, 149);
 	expect_rows(5, "50 51");
 }
@@ -258,14 +264,7 @@ START_TEST(test_cut_chain_is_reported_again)
 {
 	struct transaction *transaction;
 
-	options.break_interval_us = 20000;
-	begin();
-	simple(1, 100, 50);
-	expect_rows(1, "10 11");
-	simple(3, 120, 119);
-	expect_broken(3, "30 31", true);
-	simple(4, 140, 139);
-	expect_broken(4, "40 41", false);
+	break_twice(20000);
 	usleep(20000);
 	simple(5, 150, 149);
 	transaction = next();
