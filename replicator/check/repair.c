@@ -25,9 +25,11 @@
 #include "base/signals.h"
 #include "check/repair_sql.h"
 #include "check/rows.h"
+#include "check/suspects.h"
 #include "pg/catalog.h"
 #include "pg/sql.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -381,13 +383,40 @@ static struct error *repair_put_off(struct repair *repair, struct check_table *t
 	return error;
 }
 
+/*
+ * Rows that wait in the quarantine are not in the target: written here, too, they would be there twice after a retry.
+ * Set aside are only transactions that the stream has passed, and it had passed the last look's position: what is set
+ * aside from now on changes rows after that look, and these are left.
+ */
+static struct error *is_quarantined(struct repair *repair, struct check_table *table, bool *quarantined)
+{
+	struct comparison *comparison = repair->comparison;
+
+	TRY(suspects_count_quarantined(repair->writer, comparison->config, table));
+	*quarantined = table->quarantined > 0;
+	if (*quarantined) {
+		for (size_t i = 0; i < table->row_count; i++)
+			table->repair.left += table->rows[i].state == ROW_LASTING;
+		table->repair.problem =
+		    arena_format(comparison->arena,
+		                 "%" PRId64 " transactions with changes of it wait in the quarantine: `replicator "
+		                 "quarantine retry`, or `skip`, comes first",
+		                 table->quarantined);
+	}
+	return NULL;
+}
+
 static struct error *repair_table(struct repair *repair, struct check_table *table, bool dry_run)
 {
 	const struct check_row **rows;
 	struct error *error;
 	size_t most = 0, count = 0;
+	bool quarantined = false;
 
 	if (table->row_count == 0)
+		return NULL;
+	TRY(is_quarantined(repair, table, &quarantined));
+	if (quarantined)
 		return NULL;
 	TRY(choose_batch_size(repair, table, table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED, BATCH_BYTES, &most));
 	rows = memory_alloc(table->row_count * sizeof(*rows));

@@ -190,6 +190,11 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 			fprintf(out,
 			        "%s: unverified (%s) until `replicator table resync %s`, or --repair, finds it equal\n",
 			        table->label, table->unverified, table->label);
+		if (table->quarantined > 0)
+			fprintf(out,
+			        "%s: %" PRId64 " transactions with changes of it wait in the quarantine (`replicator "
+			        "quarantine list`)\n",
+			        table->label, table->quarantined);
 		print_repair(report, table, out);
 	}
 	if (tables->uncaptured != NULL)

@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "check/suspects.h"
 #include "check/verify.h"
 #include "pg/connection.h"
 
@@ -38,6 +39,26 @@ struct resync {
 	bool snapshot;    /* the connector takes none of a table without a primary key */
 	struct pg_connection *source;
 };
+
+/* Neither the connector nor the repair shall write rows that a retry writes again. */
+static struct error *refuse_quarantined(const struct resync *resync)
+{
+	const struct config *config = resync->config;
+	struct check_table table = {.schema = resync->schema, .name = resync->table};
+	struct pg_connection *target = NULL;
+	struct error *error = error_wrap(pg_connect(config->target.dsn, "replicator table", &target), "target.dsn");
+
+	if (error == NULL)
+		error = suspects_count_quarantined(target, config, &table);
+	pg_disconnect(target);
+	if (error == NULL && table.quarantined > 0)
+		error =
+		    error_new(ERROR_CONFIGURATION,
+		              "%s: %" PRId64 " transactions with changes of it wait in the quarantine: apply them with "
+		              "`replicator quarantine retry`, or drop them with `skip`, then resync",
+		              resync->name, table.quarantined);
+	return error;
+}
 
 static struct error *check_table(struct resync *resync)
 {
@@ -157,6 +178,8 @@ struct error *resync_table(const struct config *config, const char *schema, cons
 	*code = EXIT_UNCHECKED;
 	if (error == NULL)
 		error = check_table(&resync);
+	if (error == NULL)
+		error = refuse_quarantined(&resync);
 	if (error == NULL && resync.snapshot)
 		error = await_snapshot(&resync);
 	if (error == NULL)

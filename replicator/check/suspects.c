@@ -31,6 +31,26 @@ static const char *copy_text(struct arena *arena, const struct pg_result *result
 	return arena_copy(arena, text, strlen(text));
 }
 
+static void append_quarantined(struct buffer *sql, const struct config *config)
+{
+	sql_append_qualified(sql, config->target.schema, "waiting_transactions");
+	buffer_append_text(sql, "($1, $2, $3)");
+}
+
+struct error *suspects_count_quarantined(struct pg_connection *target, const struct config *config,
+                                         struct check_table *table)
+{
+	const char *const parameters[3] = {config->stream.name, table->schema, table->name};
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "SELECT ");
+	append_quarantined(&sql, config);
+	error = pg_query_integer(target, sql.data, 3, parameters, 0, &table->quarantined);
+	buffer_free(&sql);
+	return error;
+}
+
 static struct error *read_table(struct pg_connection *target, const struct config *config, struct arena *arena,
                                 struct check_table *table)
 {
@@ -52,7 +72,7 @@ static struct error *read_table(struct pg_connection *target, const struct confi
 		table->marked_at = copy_text(arena, result, 1);
 	}
 	pg_result_free(result);
-	return NULL;
+	return suspects_count_quarantined(target, config, table);
 }
 
 struct error *suspects_read(struct pg_connection *target, const struct config *config, struct arena *arena,
@@ -82,7 +102,9 @@ static struct error *clear_suspects(struct pg_connection *target, const struct c
 	buffer_append_text(&sql, "DELETE FROM ");
 	sql_append_qualified(&sql, config->target.schema, "suspect");
 	buffer_append_text(&sql,
-	                   " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND commit_lsn <= $4::pg_lsn");
+	                   " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND commit_lsn <= $4::pg_lsn"
+	                   " AND 0 = ");
+	append_quarantined(&sql, config);
 	error = pg_query(target, sql.data, 4, parameters, NULL);
 	buffer_free(&sql);
 	return error;
@@ -101,7 +123,8 @@ static struct error *clear_unverified(struct pg_connection *target, const struct
 	                         " AND marked_at AT TIME ZONE 'UTC' = $5::timestamp"
 	                         " AND coalesce((SELECT p.finished_at IS NOT NULL FROM ");
 	sql_append_qualified(&sql, config->target.schema, "snapshot_progress");
-	buffer_append_text(&sql, " p WHERE p.stream = $1 ORDER BY p.started_at DESC LIMIT 1), true)");
+	buffer_append_text(&sql, " p WHERE p.stream = $1 ORDER BY p.started_at DESC LIMIT 1), true) AND 0 = ");
+	append_quarantined(&sql, config);
 	error = pg_query(target, sql.data, 5, parameters, NULL);
 	buffer_free(&sql);
 	return error;

@@ -14,16 +14,23 @@
 #include "check/compare.h"
 
 /*
- * Fills table->suspects, table->unverified and table->marked_at. Where the state cannot be read there are none. Errors: the connection is
- * lost.
+ * Fills table->suspects, table->unverified, table->marked_at and table->quarantined. Where the state cannot be read there
+ * are none. Errors: the connection is lost.
  */
 struct error *suspects_read(struct pg_connection *target, const struct config *config, struct arena *arena,
                             struct check_tables *tables);
 
 /*
+ * Reads table->quarantined anew. What the stream set aside up to the position of the last look is counted when that look
+ * has ended.
+ */
+struct error *suspects_count_quarantined(struct pg_connection *target, const struct config *config,
+                                         struct check_table *table);
+
+/*
  * Removes the marks that suspects_read found, of the tables that were found in sync since: those that were set at or
- * below `lsn`, the source's position at the first look. Tables stay unverified while a snapshot of the connector is
- * open.
+ * below `lsn`, the source's position at the first look. They stay while a snapshot of the connector is open, or
+ * transactions with changes of the table wait in the quarantine.
  */
 struct error *suspects_clear(struct pg_connection *target, const struct config *config, uint64_t lsn,
                              const struct check_tables *tables);

@@ -99,7 +99,8 @@ struct check_table {
 	size_t suspect_count;
 	/* Why the stream marked it as unverified, NULL: it did not; and when, as text, to know the mark again. */
 	const char *unverified, *marked_at;
-	int64_t kept; /* rows that a rule keeps in the target although the source deleted them */
+	int64_t quarantined; /* transactions with changes of it that wait in the quarantine: it is not repaired */
+	int64_t kept;        /* rows that a rule keeps in the target although the source deleted them */
 	enum verdict verdict;
 	const char *reason; /* in the arena, or NULL */
 	struct {

@@ -31,13 +31,14 @@
 #define UNVERIFIED_SHOWN 10
 
 struct status {
-	struct pg_result *stream;     /* one row of the query below, or none: the stream has not run yet */
-	struct pg_result *offsets;    /* topic, partition, next_offset */
-	struct pg_result *snapshots;  /* the newest first */
-	struct pg_result *unverified; /* schema, table, reason, discarded rows, refused changes */
-	char *source_lsn;             /* of the source now, or NULL */
-	char *source_problem;         /* why not, or NULL */
-	json_t *daemon;               /* its own word (/status.json), where it is reached, or NULL */
+	struct pg_result *stream;    /* one row of the query below, or none: the stream has not run yet */
+	struct pg_result *offsets;   /* topic, partition, next_offset */
+	struct pg_result *snapshots; /* the newest first */
+	struct pg_result
+	    *unverified;  /* schema, table, reason, discarded rows, refused changes, transactions in the quarantine */
+	char *source_lsn; /* of the source now, or NULL */
+	char *source_problem; /* why not, or NULL */
+	json_t *daemon;       /* its own word (/status.json), where it is reached, or NULL */
 };
 
 /* Columns of the stream's row, in the order of the query. */
@@ -105,15 +106,28 @@ static struct error *read_stream(struct pg_connection *connection, const struct 
 	return error;
 }
 
+static struct error *read_unverified(struct pg_connection *connection, const struct config *config,
+                                     struct status *status)
+{
+	struct buffer columns = {0};
+	struct error *error;
+
+	buffer_append_text(&columns, "s.schema_name, s.table_name, s.reason, s.discarded_rows, s.refused_changes, ");
+	sql_append_qualified(&columns, config->target.schema, "waiting_transactions");
+	buffer_append_text(&columns, "(s.stream, s.schema_name, s.table_name)");
+	error = query_state(connection, config, columns.data, "unverified",
+	                    "s.stream = $1 ORDER BY s.schema_name, s.table_name", &status->unverified);
+	buffer_free(&columns);
+	return error;
+}
+
 static struct error *read_target(struct pg_connection *connection, const struct config *config, struct status *status)
 {
 	TRY(checkpoint_check_schema(connection, config->target.schema));
 	TRY(read_stream(connection, config, status));
 	TRY(query_state(connection, config, "s.topic, s.partition, s.next_offset", "offsets",
 	                "s.stream = $1 ORDER BY s.topic, s.partition", &status->offsets));
-	TRY(query_state(connection, config,
-	                "s.schema_name, s.table_name, s.reason, s.discarded_rows, s.refused_changes", "unverified",
-	                "s.stream = $1 ORDER BY s.schema_name, s.table_name", &status->unverified));
+	TRY(read_unverified(connection, config, status));
 	return query_state(connection, config,
 	                   "s.snapshot_tx_id, s.snapshot_lsn, s.rows,"
 	                   " to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
@@ -335,6 +349,9 @@ static void print_unverified_tables(const struct config *config, const struct st
 		if (pg_result_integer(status->unverified, i, 4) > 0)
 			printf("; %s changes that the target refused because of other rows were discarded",
 			       pg_result_text(status->unverified, i, 4));
+		if (pg_result_integer(status->unverified, i, 5) > 0)
+			printf("; %s transactions wait in the quarantine: first `replicator quarantine retry`, or skip",
+			       pg_result_text(status->unverified, i, 5));
 		printf("): `replicator table resync %s.%s`\n", pg_result_text(status->unverified, i, 0),
 		       pg_result_text(status->unverified, i, 1));
 		shown++;
@@ -484,6 +501,7 @@ static json_t *unverified_json(const struct config *config, const struct status 
 		json_object_set_new(entry, "reason", text_of(status->unverified, i, 2));
 		json_object_set_new(entry, "discarded_rows", integer_of(status->unverified, i, 3));
 		json_object_set_new(entry, "refused_changes", integer_of(status->unverified, i, 4));
+		json_object_set_new(entry, "quarantined", integer_of(status->unverified, i, 5));
 		json_array_append_new(list, entry);
 	}
 	return list;

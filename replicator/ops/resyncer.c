@@ -23,7 +23,8 @@ struct candidate {
 	enum unverified_reason reason;
 	int64_t not_before_us;
 	struct retry retry;
-	bool marked; /* still, at this look */
+	bool marked;      /* still, at this look */
+	bool quarantined; /* at this look */
 };
 
 struct resyncer {
@@ -192,6 +193,7 @@ static void update_candidates(struct resyncer *resyncer, const struct unverified
 		}
 		candidate->marked = true;
 		candidate->reason = marks->tables[i].reason;
+		candidate->quarantined = marks->tables[i].quarantined;
 	}
 	for (size_t i = 0; i < resyncer->candidate_count; i++)
 		if (resyncer->candidates[i].marked)
@@ -199,7 +201,7 @@ static void update_candidates(struct resyncer *resyncer, const struct unverified
 	resyncer->candidate_count = kept;
 }
 
-/* The one that waits longest; NULL: none is due. */
+/* The one that waits longest; NULL: none is due. Those with transactions in the quarantine are an operator's. */
 static const struct candidate *choose(const struct resyncer *resyncer, int64_t now_us)
 {
 	const struct candidate *chosen = NULL;
@@ -207,7 +209,7 @@ static const struct candidate *choose(const struct resyncer *resyncer, int64_t n
 	for (size_t i = 0; i < resyncer->candidate_count; i++) {
 		const struct candidate *candidate = &resyncer->candidates[i];
 
-		if (candidate->not_before_us <= now_us &&
+		if (!candidate->quarantined && candidate->not_before_us <= now_us &&
 		    (chosen == NULL || candidate->not_before_us < chosen->not_before_us))
 			chosen = candidate;
 	}
@@ -252,6 +254,20 @@ static void begin(struct resyncer *resyncer, const struct candidate *candidate, 
 	log_info("table %s is unverified (%s): its resync begins", table, reasons[candidate->reason]);
 }
 
+/* A table that cannot be resynced is a problem until an operator has decided. */
+static void say_quarantined(struct resyncer *resyncer)
+{
+	for (size_t i = 0; i < resyncer->candidate_count; i++) {
+		if (!resyncer->candidates[i].quarantined)
+			continue;
+		snprintf(resyncer->state.problem, sizeof(resyncer->state.problem),
+		         "table %s: transactions with changes of it wait in the quarantine: `replicator quarantine "
+		         "retry`, or `skip`, comes first",
+		         resyncer->candidates[i].name);
+		return;
+	}
+}
+
 /* The next table, when its time has come. */
 static void look_at_marks(struct resyncer *resyncer, const struct unverified *marks, int64_t now_us)
 {
@@ -264,6 +280,7 @@ static void look_at_marks(struct resyncer *resyncer, const struct unverified *ma
 		set_problem(resyncer, "");
 	if (!resyncer->config->supervision.resync || marks->paused || marks->snapshot_open || resyncer->process != NULL)
 		return;
+	say_quarantined(resyncer);
 	next = choose(resyncer, now_us);
 	if (next != NULL && resyncer->config->source.dsn == NULL)
 		set_problem(resyncer, "source.dsn is not set: the daemon cannot compare the table with the source");

@@ -34,7 +34,8 @@ struct error *unverified_read(struct pg_connection *connection, const struct con
 	TRY(state_query(connection, config,
 	                "SELECT u.schema_name, u.table_name, u.reason, (s.paused_at IS NOT NULL)::int,"
 	                " coalesce((SELECT p.finished_at IS NULL FROM @snapshot_progress p WHERE p.stream = s.name"
-	                " ORDER BY p.started_at DESC LIMIT 1), false)::int"
+	                " ORDER BY p.started_at DESC LIMIT 1), false)::int,"
+	                " @waiting_transactions(u.stream, u.schema_name, u.table_name)"
 	                " FROM @unverified u JOIN @stream s ON s.name = u.stream WHERE u.stream = $1 ORDER BY 1, 2",
 	                1, parameters, &result));
 	unverified->tables = memory_alloc((pg_result_rows(result) + 1) * sizeof(*unverified->tables));
@@ -49,6 +50,7 @@ struct error *unverified_read(struct pg_connection *connection, const struct con
 			continue;
 		snprintf(entry->name, sizeof(entry->name), "%s.%s", schema, table);
 		entry->reason = parse_reason(pg_result_text(result, i, 2));
+		entry->quarantined = pg_result_integer(result, i, 5) > 0;
 		unverified->count++;
 	}
 	pg_result_free(result);

@@ -29,6 +29,7 @@ enum unverified_reason {
 struct unverified_table {
 	char name[TABLE_NAME_SIZE]; /* "schema.table" at the source */
 	enum unverified_reason reason;
+	bool quarantined; /* transactions with changes of it wait in the quarantine: it is not repaired */
 };
 
 struct unverified {

@@ -7,6 +7,7 @@
 #include "check/grid.h"
 #include "check/repair.h"
 #include "check/report.h"
+#include "check/resync.h"
 #include "check/suspects.h"
 #include "check/verify.h"
 #include "check/watermark.h"
@@ -886,6 +887,52 @@ START_TEST(repair_says_what_is_refused)
 }
 END_TEST
 
+/* Rows that wait in the quarantine would be there twice after a retry. */
+START_TEST(what_waits_in_the_quarantine_is_not_repaired)
+{
+	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
+	const struct verify_options dry = {.jobs = 1,
+	                                   .timeout_us = 5000000,
+	                                   .limit = 3,
+	                                   .repair = true,
+	                                   .dry_run = true};
+	const char *const wait =
+	    "public.bare: repaired: 0 inserted, 0 updated, 0 deleted, 1 left: 2 transactions with changes "
+	    "of it wait in the quarantine";
+	enum exit_code code;
+	struct error *error;
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE bare (n int); CREATE TABLE same (id int PRIMARY KEY); CREATE TABLE other (id int "
+	         "PRIMARY KEY)");
+	run("check_source", "INSERT INTO bare VALUES (1); INSERT INTO other VALUES (1)");
+	install_state("stopped");
+	run_state("INSERT INTO replicator.quarantine (stream, tables, error, events, change_count) VALUES"
+	          " ('replicator', '{public.bare}', 'e', '[]', 1), ('replicator', "
+	          "'{public.x,public.bare,public.same}', 'e', '[]', 1);"
+	          "INSERT INTO replicator.unverified SELECT 'replicator', 'public', t, 'rewritten', '0/0'"
+	          " FROM unnest('{bare,same,other}'::text[]) t");
+	ck_assert_int_eq(verify(&dry, &text), EXIT_DIFFERENT);
+	ck_assert_ptr_nonnull(strstr(text, "1 left: 2 transactions"));
+	free(text);
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_msg(strstr(text, wait) != NULL, "%s", text);
+	ck_assert_ptr_nonnull(strstr(text, "public.same: 1 transactions with changes of it wait in the quarantine"));
+	free(text);
+	expect_target("SELECT count(*) FROM public.bare", "0");
+	expect_target("SELECT string_agg(table_name, ' ' ORDER BY 1) FROM replicator.unverified", "bare same");
+	error = resync_table(configured(), "public", "bare", true, 5000000, stderr, &code);
+	expect_error(error, ERROR_CONFIGURATION, NULL, "wait in the quarantine");
+
+	run_state("UPDATE replicator.quarantine SET state = 'skipped'");
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	free(text);
+	expect_target("SELECT count(*) FROM public.bare", "1");
+	expect_target("SELECT count(*) FROM replicator.unverified", "0");
+}
+END_TEST
+
 /* The types of extensions are compared by their own equality, in whatever schema they are. */
 START_TEST(repair_by_keys_of_extensions)
 {
@@ -1030,6 +1077,7 @@ int main(void)
 	tcase_add_test(tests, changed_definition_is_neither_equal_nor_repaired);
 	tcase_add_test(tests, repair_of_unique_values_that_changed_places);
 	tcase_add_test(tests, repair_says_what_is_refused);
+	tcase_add_test(tests, what_waits_in_the_quarantine_is_not_repaired);
 	tcase_add_test(tests, repair_by_keys_of_extensions);
 	tcase_add_test(tests, repair_after_the_stream_did_it);
 	tcase_add_test(tests, repair_of_a_live_pair);

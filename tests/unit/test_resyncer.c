@@ -217,6 +217,27 @@ START_TEST(a_mark_that_stays_is_no_reason_to_hurry)
 }
 END_TEST
 
+/* Its rows would be written twice. The others go on. */
+START_TEST(a_table_with_transactions_in_the_quarantine_waits)
+{
+	mark("good");
+	mark("held_good");
+	postgres_execute(side, "INSERT INTO resyncer_state.quarantine (stream, tables, error, events, change_count)"
+	                       " VALUES ('s', '{public.held_good}', 'e', '[]', 1)");
+	look();
+	ck_assert_str_eq(state.table, "public.good");
+	look_until_idle();
+	look();
+	ck_assert_uint_eq(state.runs, 1);
+	ck_assert_uint_eq(state.tables, 1);
+	ck_assert_ptr_nonnull(strstr(state.problem, "public.held_good: transactions with changes of it wait"));
+	postgres_execute(side, "UPDATE resyncer_state.quarantine SET state = 'retried'");
+	look_until_idle();
+	ck_assert_uint_eq(state.tables, 0);
+	ck_assert_str_eq(state.problem, "");
+}
+END_TEST
+
 START_TEST(nothing_is_begun_that_must_not)
 {
 	mark("good");
@@ -300,6 +321,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tests, a_failure_is_said_and_tried_again_later);
 	tcase_add_test(tests, a_failure_does_not_keep_others_waiting);
 	tcase_add_test(tests, a_mark_that_stays_is_no_reason_to_hurry);
+	tcase_add_test(tests, a_table_with_transactions_in_the_quarantine_waits);
 	tcase_add_test(tests, nothing_is_begun_that_must_not);
 	tcase_add_test(tests, it_ends_when_the_stream_is_another_s);
 	tcase_add_test(tests, it_ends_with_whoever_started_it);
