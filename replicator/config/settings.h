@@ -20,7 +20,7 @@ enum setting_type {
 	SETTING_BOOLEAN,
 	SETTING_INTEGER,
 	SETTING_BYTES,    /* a number of bytes, or text with a unit: "256MB" */
-	SETTING_DURATION, /* a number of milliseconds, or text with a unit: "30s" */
+	SETTING_DURATION, /* text with a unit, "30s", or 0; the field has milliseconds */
 	SETTING_CHOICE,   /* one of a few words */
 	SETTING_LIST      /* ["text", …] */
 };

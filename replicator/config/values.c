@@ -36,7 +36,7 @@ static const char *format_number(const struct setting *setting, int64_t number, 
 	return arena_format(arena, "%lld%s", (long long)(number / best->factor), best->name);
 }
 
-const char *setting_read_number(const struct setting *setting, int64_t number, void *base, struct arena *arena)
+static const char *store_number(const struct setting *setting, int64_t number, void *base, struct arena *arena)
 {
 	if (number < setting->least || number > setting->most)
 		return arena_format(arena, "it must lie between %s and %s",
@@ -44,6 +44,15 @@ const char *setting_read_number(const struct setting *setting, int64_t number, v
 		                    format_number(setting, setting->most, arena));
 	memcpy((char *)base + setting->offset, &number, sizeof(number));
 	return NULL;
+}
+
+/* A duration without a unit is refused: 10 means ten seconds to some readers and ten milliseconds to others. */
+const char *setting_read_number(const struct setting *setting, int64_t number, void *base, struct arena *arena)
+{
+	if (setting->type == SETTING_DURATION && number > 0)
+		return arena_format(arena, "it has no unit; write \"%lldms\", \"%llds\", \"%lldmin\" or \"%lldh\"",
+		                    (long long)number, (long long)number, (long long)number, (long long)number);
+	return store_number(setting, number, base, arena);
 }
 
 void setting_read_boolean(const struct setting *setting, bool value, void *base)
@@ -71,7 +80,7 @@ static const char *read_quantity(const struct setting *setting, const char *text
 			continue;
 		if (__builtin_mul_overflow((int64_t)number, units->factor, &product))
 			product = INT64_MAX;
-		return setting_read_number(setting, product, base, arena);
+		return store_number(setting, product, base, arena);
 	}
 	return arena_format(arena, "it takes %s", setting_expects(setting, arena));
 }
@@ -147,7 +156,7 @@ const char *setting_expects(const struct setting *setting, struct arena *arena)
 	case SETTING_BYTES:
 		return "bytes, or text with a unit like \"64MB\"";
 	case SETTING_DURATION:
-		return "milliseconds, or text with a unit like \"30s\"";
+		return "text with a unit (ms, s, min, h) like \"30s\", or 0";
 	case SETTING_CHOICE:
 		return join_choices(setting->choices, arena);
 	case SETTING_LIST:

@@ -225,6 +225,11 @@ START_TEST(test_impossible_values)
 	               "target.batch_rows has an impossible value: it must lie between 1 and 1000000");
 	expect_problem("target = { statement_timeout = -1; };\n", 1,
 	               "target.statement_timeout has an impossible value");
+	/* Ten seconds to one reader, ten milliseconds to another. */
+	expect_problem(MINIMAL "supervision = { interval = 10; };\n", 3,
+	               "supervision.interval has an impossible value: it has no unit; write \"10ms\", \"10s\"");
+	expect_problem(MINIMAL "ddl = { lock_timeout = \"2\"; };\n", 3,
+	               "ddl.lock_timeout has an impossible value: it has no unit");
 	expect_problem("target = { schema = \"pg_x\"; };\n", 1,
 	               "target.schema has an impossible value: PostgreSQL keeps");
 	expect_problem(
