@@ -6,10 +6,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 static atomic_int lowest_level = LOG_INFO;
 static atomic_bool json_lines;
@@ -31,28 +33,36 @@ bool log_enabled(enum log_level level)
 /* A message is one line: control characters would break it, in a terminal too. */
 static void append_text(struct buffer *line, const char *message)
 {
-	for (const char *c = message; *c != '\0'; c++) {
-		if (*c == '\n')
+	size_t left = strlen(message);
+	bool control;
+
+	for (size_t size; left > 0; message += size, left -= size) {
+		size = text_character_length(message, left, &control);
+		if (*message == '\n')
 			buffer_append_text(line, "\n    "); /* many problems in one error: a line each, indented */
+		else if (control)
+			buffer_append_byte(line, ' ');
 		else
-			buffer_append_byte(line, (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c);
+			buffer_append(line, message, size);
 	}
 }
 
 static void append_json_string(struct buffer *line, const char *message)
 {
+	size_t left = strlen(message);
+	bool control;
+
 	buffer_append_byte(line, '"');
-	for (const char *c = message; *c != '\0'; c++) {
-		if (*c == '"' || *c == '\\') {
-			buffer_append_byte(line, '\\');
-			buffer_append_byte(line, *c);
-		} else if (*c == '\n') {
+	for (size_t size; left > 0; message += size, left -= size) {
+		size = text_character_length(message, left, &control);
+		if (*message == '"' || *message == '\\')
+			buffer_append_format(line, "\\%c", *message);
+		else if (*message == '\n')
 			buffer_append_text(line, "\\n");
-		} else if ((unsigned char)*c < 0x20) {
-			buffer_append_format(line, "\\u%04x", (unsigned)*c);
-		} else {
-			buffer_append_byte(line, *c);
-		}
+		else if (control) /* a byte that is not UTF-8 becomes the character of its number */
+			buffer_append_format(line, "\\u%04x", (unsigned)(unsigned char)message[size - 1]);
+		else
+			buffer_append(line, message, size);
 	}
 	buffer_append_byte(line, '"');
 }

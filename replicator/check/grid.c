@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -46,21 +47,6 @@ static size_t width_of(const char *text)
 	return width;
 }
 
-/* What a terminal would act upon is shown as an escape. */
-static void append_visible(struct buffer *cell, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '\n')
-			buffer_append_text(cell, "\\n");
-		else if (*text == '\t')
-			buffer_append_text(cell, "\\t");
-		else if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			buffer_append_format(cell, "\\x%02x", (unsigned)(unsigned char)*text);
-		else
-			buffer_append_byte(cell, *text);
-	}
-}
-
 /* Cuts the text to `most` characters, the last of them an ellipsis. */
 static void cut(struct buffer *cell, size_t most)
 {
@@ -93,7 +79,7 @@ void grid_add(struct grid *grid, const char *text, size_t most)
 		grid->cells = cells;
 		grid->capacity = capacity;
 	}
-	append_visible(&cell, text);
+	text_append_visible(&cell, text, strlen(text), false);
 	cut(&cell, most);
 	width = cell.length > 0 ? width_of(cell.data) : 0;
 	if (width > grid->widths[column])

@@ -13,9 +13,13 @@
 
 __attribute__((format(printf, 2, 0))) static void print_finding(const char *kind, const char *format, va_list arguments)
 {
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		abort(); /* no memory: as memory_alloc */
 	printf("  %s: ", kind);
-	vprintf(format, arguments);
-	putchar('\n');
+	command_print_visible(stdout, text);
+	free(text);
 }
 
 void preflight_problem(struct preflight *preflight, const char *format, ...)

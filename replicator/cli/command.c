@@ -54,12 +54,22 @@ void command_usage_error(const struct command *command, const char *format, ...)
 		print_usage(stderr);
 }
 
+void command_print_visible(FILE *out, const char *text)
+{
+	struct buffer visible = {0};
+
+	text_append_visible(&visible, text, strlen(text), true);
+	buffer_append_byte(&visible, '\n');
+	fwrite(visible.data, 1, visible.length, out);
+	buffer_free(&visible);
+}
+
 int command_fail(struct error *error)
 {
 	int code = (int)exit_code_of(error->class);
 
 	if (error->class != ERROR_INTERRUPTED)
-		fprintf(stderr, "%s\n", error->message);
+		command_print_visible(stderr, error->message);
 	error_free(error);
 	return code;
 }

@@ -11,6 +11,7 @@
 #include "config/config.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 struct invocation {
 	const struct command *command;
@@ -57,6 +58,9 @@ void command_usage_error(const struct command *command, const char *format, ...)
 
 /* Loads the configuration and sets up the log. NULL: the problems were reported; leave with EXIT_CONFIGURATION. */
 struct config *command_load_config(const struct invocation *invocation);
+
+/* The text and a line feed; what a terminal would act on is shown as an escape, except line feeds. */
+void command_print_visible(FILE *out, const char *text);
 
 /* Reports the error on standard error (a line each), frees it and gives the exit code of its class. */
 int command_fail(struct error *error);

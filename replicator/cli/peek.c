@@ -49,21 +49,20 @@ static const char *colour(const struct view *view, enum colour number)
 static void print_bytes(const char *data, size_t length, size_t most)
 {
 	size_t shown = most != 0 && length > most ? most : length;
+	struct buffer text = {0};
 
 	while (shown < length && shown > 0 && ((unsigned char)data[shown] & 0xC0) == 0x80)
 		shown--; /* not within a character */
-	for (size_t i = 0; i < shown; i++) {
-		unsigned char c = (unsigned char)data[i];
-
-		if (c == '\n')
-			fputs("\\n", stdout);
-		else if (c < 0x20 || c == 0x7F)
-			printf("\\x%02x", c);
-		else
-			putchar(c);
-	}
+	text_append_visible(&text, data, shown, false);
+	fwrite(text.data, 1, text.length, stdout);
 	if (shown < length)
 		printf("… (%zu bytes)", length);
+	buffer_free(&text);
+}
+
+static void print_name(const char *name)
+{
+	print_bytes(name, strlen(name), 0);
 }
 
 static void print_value(const struct view *view, const struct value *value)
@@ -124,7 +123,9 @@ static void print_columns(const struct view *view, const struct change *change)
 			continue;
 		if (old && !key && same_value(&change->before[i], &change->after[i]))
 			continue;
-		printf(" %s%s%s=", colour(view, key ? BLUE : DIM), relation->columns[i].name, colour(view, PLAIN));
+		printf(" %s", colour(view, key ? BLUE : DIM));
+		print_name(relation->columns[i].name);
+		printf("%s=", colour(view, PLAIN));
 		if (old && !same_value(&change->before[i], &change->after[i])) {
 			print_value(view, &change->before[i]);
 			fputs(" → ", stdout);
@@ -132,11 +133,13 @@ static void print_columns(const struct view *view, const struct change *change)
 		print_value(view, &row[i]);
 	}
 	for (uint32_t i = 0; change->other_key != NULL && i < relation->key_count; i++) {
-		printf(" %s%s%s%s=",
+		printf(" %s%s",
 		       i > 0                                ? ""
 		       : change->operation == CHANGE_DELETE ? "key becomes "
 		                                            : "key was ",
-		       colour(view, BLUE), relation->columns[relation->key_columns[i]].name, colour(view, PLAIN));
+		       colour(view, BLUE));
+		print_name(relation->columns[relation->key_columns[i]].name);
+		printf("%s=", colour(view, PLAIN));
 		print_value(view, &change->other_key[i]);
 	}
 }
@@ -165,7 +168,10 @@ static void print_change(const struct view *view, const struct change *change)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (names[i].operation == (char)change->operation)
 			printf("%s%s%s", colour(view, names[i].colour), names[i].name, colour(view, PLAIN));
-	printf(" %s.%s", change->relation->schema, change->relation->table);
+	putchar(' ');
+	print_name(change->relation->schema);
+	putchar('.');
+	print_name(change->relation->table);
 	print_columns(view, change);
 	lsn_format(change->lsn, lsn);
 	if (change->tx_id != 0)
@@ -183,24 +189,29 @@ static void print_mark(const struct view *view, const struct transaction_mark *m
 	       (unsigned long long)mark->tx_id, mark->end ? "commit LSN" : "LSN", lsn);
 	if (mark->end)
 		printf(", %llu events", (unsigned long long)mark->event_count);
-	for (uint32_t i = 0; mark->end && i < mark->count_count; i++)
-		printf("%s %s %llu", i == 0 ? ":" : ",", mark->counts[i].collection->name,
-		       (unsigned long long)mark->counts[i].count);
+	for (uint32_t i = 0; mark->end && i < mark->count_count; i++) {
+		fputs(i == 0 ? ": " : ", ", stdout);
+		print_name(mark->counts[i].collection->name);
+		printf(" %llu", (unsigned long long)mark->counts[i].count);
+	}
 	putchar('\n');
 }
 
 static struct error *explain(struct view *view, const struct change *change)
 {
-	struct buffer text = {0};
+	struct buffer text = {0}, visible = {0};
 	struct error *error = explain_change(view->sender, view->target, view->bindings, change, &text);
 
 	if (error != NULL && !pg_is_broken(view->target)) { /* what would stop the stream is an answer, too */
-		printf("    -- stops the stream: %s\n", error->message);
+		fputs("    -- stops the stream: ", stdout);
+		print_name(error->message);
+		putchar('\n');
 		error_free(error);
 		error = NULL;
 	}
-	if (text.length > 0)
-		fputs(text.data, stdout);
+	text_append_visible(&visible, text.data, text.length, true);
+	fwrite(visible.data, 1, visible.length, stdout);
+	buffer_free(&visible);
 	buffer_free(&text);
 	return error;
 }
@@ -231,7 +242,9 @@ static struct error *print_decoded(struct view *view, const struct raw_message *
 		return error;
 	print_place(view, message);
 	if (error != NULL) {
-		printf("%scannot be read%s: %s\n", colour(view, RED), colour(view, PLAIN), error->message);
+		printf("%scannot be read%s: ", colour(view, RED), colour(view, PLAIN));
+		print_name(error->message);
+		putchar('\n');
 		error_free(error);
 		return NULL;
 	}

@@ -68,7 +68,7 @@ static struct error *show(struct quarantine_command *command)
 		return error_new(ERROR_CONFIGURATION, "there is no transaction %lld in the quarantine of stream %s",
 		                 (long long)command->id, command->config->stream.name);
 	}
-	printf("%s\n", pg_result_text(rows, 0, 0));
+	command_print_visible(stdout, pg_result_text(rows, 0, 0));
 	pg_result_free(rows);
 	return NULL;
 }

@@ -30,6 +30,13 @@ test_peek() {
   prints 'replicator peek TOPIC' "INSERT public.customers id=9001 name='peeked'" "UPDATE public.customers id=9001 name='again'" \
     'DELETE public.customers id=9001' 'tombstone'
   never grep -q $'\033' "$WORK/said" # no colours where there is no terminal
+  source_sql -c "INSERT INTO customers (id, name) VALUES (9002, E'\\u009b31m')" -c 'DELETE FROM customers WHERE id = 9002'
+  await 20 'the events' peek_finds public.customers 'DELETE public.customers id=9002'
+  says "INSERT public.customers id=9002 name='\u009b31m'" # the escape, not the character
+  replicator peek public.customers --limit 5 --explain >"$WORK/said"
+  says '{"\u009b31m"}'
+  replicator peek public.customers --limit 5 --raw >"$WORK/said"
+  never grep -q $'\u009b' "$WORK/said"
   script -qec "$REPLICATOR peek public.customers --limit 1 -c $WORK/replicator.conf" /dev/null >"$WORK/said"
   grep -q $'\033\[2m' "$WORK/said" || die 'no colours on a terminal'
   replicator peek transaction --limit 20 >"$WORK/said" # heartbeats stand between

@@ -138,6 +138,7 @@ static void write_text_lines(void)
 	log_debug("hidden");
 	log_info("plain %d", 1);
 	log_error("two\nlines \033[31m");
+	log_error("ä\302\23331m\233\302\205|");
 }
 
 START_TEST(test_log_text)
@@ -147,14 +148,29 @@ START_TEST(test_log_text)
 	ck_assert_ptr_null(strstr(text, "hidden"));
 	ck_assert_str_eq(strstr(text, "Z INFO  plain 1\n") == NULL ? text : "found", "found");
 	ck_assert_ptr_nonnull(strstr(text, "Z ERROR two\n    lines  [31m\n"));
+	ck_assert_ptr_nonnull(strstr(text, "Z ERROR ä 31m  |\n"));
 	ck_assert_int_eq(text[4], '-');
+}
+END_TEST
+
+START_TEST(test_visible)
+{
+	static const char text[] = "a\n\tä€😀\033[1m\177\302\200\302\2332J\u00a0\233|\303";
+	struct buffer visible = {0};
+
+	text_append_visible(&visible, text, sizeof(text) - 1, false);
+	ck_assert_str_eq(visible.data, "a\\n\\tä€😀\\x1b[1m\\x7f\\u0080\\u009b2J\u00a0\\x9b|\\xc3");
+	buffer_reset(&visible);
+	text_append_visible(&visible, "1\n2\r", 4, true);
+	ck_assert_str_eq(visible.data, "1\n2\\x0d");
+	buffer_free(&visible);
 }
 END_TEST
 
 static void write_json_line(void)
 {
 	log_configure(LOG_DEBUG, true);
-	log_debug("a \"quoted\" \\ thing\n\twith \001 control");
+	log_debug("a \"quoted\" \\ thing\n\twith \001 control\302\233");
 }
 
 START_TEST(test_log_json)
@@ -164,7 +180,9 @@ START_TEST(test_log_json)
 
 	ck_assert_msg(line != NULL, "no JSON: %s", text);
 	ck_assert_str_eq(json_string_value(json_object_get(line, "level")), "debug");
-	ck_assert_str_eq(json_string_value(json_object_get(line, "msg")), "a \"quoted\" \\ thing\n\twith \001 control");
+	ck_assert_str_eq(json_string_value(json_object_get(line, "msg")),
+	                 "a \"quoted\" \\ thing\n\twith \001 control\302\233");
+	ck_assert_ptr_null(strstr(text, "\302\233")); /* escaped */
 	ck_assert_uint_eq(strlen(json_string_value(json_object_get(line, "ts"))), 24);
 	ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
 	json_decref(line);
@@ -256,6 +274,7 @@ int main(void)
 	tcase_add_test(tests, test_lsn);
 	tcase_add_test(tests, test_clock);
 	tcase_add_test(tests, test_log_text);
+	tcase_add_test(tests, test_visible);
 	tcase_add_test(tests, test_log_json);
 	tcase_add_test(tests, test_signals);
 	tcase_add_exit_test(tests, test_second_signal_leaves_at_once, 128 + SIGTERM);

@@ -1040,6 +1040,8 @@ START_TEST(grid_shows_what_a_terminal_would_eat)
 	grid_add(grid, "b", 9);
 	grid_add(grid, "tab\tä\x1b[1m", 20);
 	grid_add(grid, "1", 9);
+	grid_add(grid, "\302\2331m\233\u00a0", 20);
+	grid_add(grid, "2", 9);
 	grid_add(grid, "äöüßäöüßäö", 6);
 	grid_add(grid, "123456", 6);
 	grid_print(grid, out);
@@ -1047,6 +1049,7 @@ START_TEST(grid_shows_what_a_terminal_would_eat)
 	ck_assert_str_eq(text, "a                   b\n"
 	                       "-------------  ------\n"
 	                       "tab\\tä\\x1b[1m       1\n"
+	                       "\\u009b1m\\x9b\u00a0       2\n"
 	                       "äöüßä…         123456\n");
 	free(text);
 	arena_free(arena);
