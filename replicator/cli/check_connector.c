@@ -4,12 +4,11 @@
  */
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/buffer.h"
-#include "base/http.h"
 #include "cli/preflight.h"
 #include "connect/capture_list.h"
+#include "connect/client.h"
 #include "connect/lossless.h"
 #include "connect/topic_names.h"
 
@@ -22,20 +21,6 @@ static void take_finding(void *context, bool problem, const char *text)
 		preflight_problem(context, "%s", text);
 	else
 		preflight_warning(context, "%s", text);
-}
-
-/* Bytes outside of a URL's own alphabet as %XX. */
-static void append_segment(struct buffer *url, const char *name)
-{
-	for (; *name != '\0'; name++) {
-		const bool plain = (*name >= '0' && *name <= '9') || (*name >= 'a' && *name <= 'z') ||
-		                   (*name >= 'A' && *name <= 'Z') || strchr("-_.~", *name) != NULL;
-
-		if (plain)
-			buffer_append_byte(url, *name);
-		else
-			buffer_append_format(url, "%%%02X", (unsigned)(unsigned char)*name);
-	}
 }
 
 /* It may be meant so: a publication FOR ALL TABLES has every table. */
@@ -89,52 +74,37 @@ static void judge_settings(struct preflight *preflight, const json_t *settings)
 	check_lists(preflight, settings);
 }
 
-static void judge(struct preflight *preflight, const struct http_response *response)
+static void report_error(struct preflight *preflight, struct error *error)
 {
-	const char *name = preflight->config->connect.connector;
-	json_t *settings = json_loadb(response->body.data, response->body.length, 0, NULL);
-
-	if (response->status == 404)
-		preflight_problem(preflight,
-		                  "Kafka Connect has no connector %s; create it, or correct connect.connector", name);
-	else if (response->status != 200 || !json_is_object(settings))
-		preflight_problem(preflight,
-		                  "Kafka Connect answers HTTP %d to the question for the connector %s's "
-		                  "settings; check connect.url",
-		                  response->status, name);
+	if (error->class == ERROR_TRANSIENT)
+		/* The stream needs Kafka, not Connect. */
+		preflight_warning(preflight, "Kafka Connect does not answer, its settings are not checked: %s",
+		                  error->message);
 	else
-		judge_settings(preflight, settings);
-	json_decref(settings);
+		preflight_problem(preflight, "%s; create the connector, or correct the settings in connect",
+		                  error->message);
+	error_free(error);
 }
 
 void check_connector(struct preflight *preflight)
 {
 	const struct config *config = preflight->config;
-	struct http_request request = {.timeout_ms = ANSWER_MS};
-	struct http_response response;
-	struct buffer url = {0};
+	struct buffer path = {0};
+	json_t *settings = NULL;
 	struct error *error;
 
 	if (config->connect.url == NULL || config->connect.connector == NULL) {
 		puts("  not checked: connect.url and connect.connector are not set");
 		return;
 	}
-	buffer_append_text(&url, config->connect.url);
-	while (url.length > 0 && url.data[url.length - 1] == '/')
-		url.data[--url.length] = '\0';
-	buffer_append_text(&url, "/connectors/");
-	append_segment(&url, config->connect.connector);
-	buffer_append_text(&url, "/config");
-	request.url = url.data;
-	error = http_send(&request, &response);
-	buffer_free(&url);
-	if (error != NULL) {
-		/* The stream needs Kafka, not Connect. */
-		preflight_warning(preflight, "Kafka Connect does not answer, its settings are not checked: %s",
-		                  error->message);
-		error_free(error);
-		return;
-	}
-	judge(preflight, &response);
-	buffer_free(&response.body);
+	buffer_append_text(&path, "/connectors/");
+	connect_append_name(&path, config->connect.connector);
+	buffer_append_text(&path, "/config");
+	error = connect_call_once(config, "GET", path.data, NULL, ANSWER_MS, &settings);
+	buffer_free(&path);
+	if (error != NULL)
+		report_error(preflight, error_wrap(error, "connector %s", config->connect.connector));
+	else
+		judge_settings(preflight, settings);
+	json_decref(settings);
 }

@@ -174,6 +174,29 @@ static struct error *list(const struct connector_request *request)
 	return NULL;
 }
 
+static void print_trace(const char *what, const json_t *object)
+{
+	const char *trace = json_string_value(json_object_get(object, "trace"));
+
+	if (trace == NULL)
+		return;
+	printf("%s\n", what);
+	command_print_visible(stdout, trace);
+}
+
+/* The traces as Connect has them: the operator asked for them, with the values that they may hold. */
+static struct error *show_traces(const struct connector_request *request)
+{
+	json_t *answer = NULL, *task;
+	size_t number;
+
+	TRY(connector_call(request->config, "GET", request->name, "/status", NULL, &answer));
+	print_trace("connector:", json_object_get(answer, "connector"));
+	json_array_foreach(json_object_get(answer, "tasks"), number, task) print_trace("task:", task);
+	json_decref(answer);
+	return NULL;
+}
+
 static struct error *show_status(const struct connector_request *request)
 {
 	struct connector_status status;
@@ -187,7 +210,7 @@ static struct error *show_status(const struct connector_request *request)
 		    request->name);
 	connector_print_status(request->name, &status);
 	connector_status_free(&status);
-	return NULL;
+	return request->trace ? show_traces(request) : NULL;
 }
 
 static struct error *put(const struct connector_request *request, const char *rest, const char *done)
@@ -361,6 +384,7 @@ int command_connector(const struct invocation *invocation)
 	const struct command_option options[] = {{"--print", &request.print, NULL},
 	                                         {"--no-checks", &request.unchecked, NULL},
 	                                         {"--all", &request.all, NULL},
+	                                         {"--trace", &request.trace, NULL},
 	                                         {"--with-slot", &request.with_slot, NULL},
 	                                         {"--reset", &request.reset, NULL},
 	                                         {0}};

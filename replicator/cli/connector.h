@@ -17,6 +17,7 @@ struct connector_request {
 	bool all;
 	bool with_slot;
 	bool reset;
+	bool trace;
 };
 
 struct connector_verb {

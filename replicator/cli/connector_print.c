@@ -148,5 +148,7 @@ void connector_print_status(const char *name, const struct connector_status *sta
 	if (status->task_count == 0)
 		puts("  no task");
 	if (strcmp(connector_worst_state(status), "FAILED") == 0)
-		printf("  remedy: mend the cause, then `replicator connector restart %s`\n", name);
+		printf("  remedy: fix the cause, then `replicator connector restart %s` (`connector status %s --trace` "
+		       "shows the whole text, which may hold values of rows)\n",
+		       name, name);
 }

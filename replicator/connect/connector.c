@@ -7,9 +7,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "connect/client.h"
-
-#define REASON_BYTES 1000
-#define LONGEST_BRACKET 60
+#include "connect/exception.h"
 
 static char *text_of(const json_t *object, const char *key)
 {
@@ -18,51 +16,9 @@ static char *text_of(const json_t *object, const char *key)
 	return memory_copy_text(text != NULL ? text : "");
 }
 
-/* The place behind the bracket that closes the one at `text`, or `end`. */
-static const char *behind_bracket(const char *text, const char *end)
-{
-	for (int depth = 0; text < end; text++) {
-		depth += *text == '[';
-		depth -= *text == ']';
-		if (depth == 0)
-			return text + 1;
-	}
-	return end;
-}
-
-/* Java objects in a message, `PostgresOffsetContext [sourceInfoSchema=…`, would push the point out of sight. */
-static void append_message(struct buffer *reason, const char *text, size_t length)
-{
-	const char *end = text + length;
-
-	while (text < end) {
-		const char *next = *text == '[' ? behind_bracket(text, end) : text + 1;
-
-		if (next - text > LONGEST_BRACKET)
-			buffer_append_text(reason, "[…]");
-		else
-			buffer_append(reason, text, (size_t)(next - text));
-		text = next;
-	}
-}
-
-/* The messages of a Java trace in one line: the lines that are no frames, "Caused by: " left as it is. */
 static char *reason_of(const json_t *object)
 {
-	const char *trace = json_string_value(json_object_get(object, "trace"));
-	struct buffer reason = {0};
-
-	for (; trace != NULL && *trace != '\0' && reason.length < REASON_BYTES; trace += strspn(trace, "\n")) {
-		size_t length = strcspn(trace, "\n");
-
-		if (*trace != '\t' && *trace != ' ') {
-			if (reason.length > 0)
-				buffer_append_text(&reason, "; ");
-			append_message(&reason, trace, length);
-		}
-		trace += length;
-	}
-	return reason.length == 0 ? NULL : buffer_steal(&reason);
+	return exception_text(json_string_value(json_object_get(object, "trace")));
 }
 
 static void take_status(const json_t *root, struct connector_status *status)

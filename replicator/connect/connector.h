@@ -13,7 +13,7 @@ struct connector_task {
 	int id;
 	char *state; /* RUNNING, FAILED, PAUSED, UNASSIGNED, RESTARTING, DESTROYED */
 	char *worker;
-	char *reason; /* of FAILED: the causes, one line, without the stack; else NULL */
+	char *reason; /* of FAILED: exception_text, one line without values of rows; else NULL */
 };
 
 struct connector_status {

@@ -338,6 +338,89 @@ static int answer_settings(const char *request, struct buffer *body, void *conte
 	return 200;
 }
 
+/* A Connect that a company put behind a password. `context`: how often it was asked with it. */
+static int answer_with_password(const char *request, struct buffer *body, void *context)
+{
+	if (strstr(request, "Authorization: Basic b3BzOnNlY3JldA==") == NULL) /* ops:secret */
+		return 401;
+	++*(int *)context;
+	return answer_settings(request, body, (void *)(uintptr_t) "");
+}
+
+START_TEST(test_check_config_with_a_password_for_connect)
+{
+	int asked = 0;
+	struct http_server *server = http_server_start(0, answer_with_password, &asked);
+	char *password = memory_format("%s.password", config_path);
+	char *more = memory_format("connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; user = \"ops\";"
+	                           " password_file = \"%s\"; };\n",
+	                           http_server_port(server), password);
+	FILE *file = fopen(password, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs("secret\n", file);
+	fclose(file);
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	ck_assert_int_eq(asked, 1);
+	expect_in(out, "the connector has decimal.handling.mode=precise");
+	file = fopen(password, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs("wrong\n", file);
+	fclose(file);
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: connector c: Kafka Connect at http://127.0.0.1:");
+	expect_in(out, "(status 401)");
+	unlink(password);
+	http_server_stop(server);
+	free(password);
+	free(more);
+}
+END_TEST
+
+/* What the connector's driver and Debezium write of a value that they could not convert. */
+static int answer_failed(const char *request, struct buffer *body, void *context)
+{
+	(void)context;
+	if (strncmp(request, "GET /connectors", 15) != 0)
+		return 404;
+	buffer_append_text(body, strstr(request, "/connectors/c/status") != NULL
+	                             ? "{\"name\":\"c\","
+	                             : "{\"c\":{\"status\":{\"name\":\"c\",");
+	buffer_append_text(
+	    body, "\"connector\":{\"state\":\"RUNNING\",\"worker_id\":\"w\"},\"tasks\":[{\"id\":0,\"state\":\"FAILED\","
+	          "\"worker_id\":\"w\",\"trace\":\"org.apache.kafka.connect.errors.ConnectException: An exception "
+	          "occurred in the "
+	          "change event producer. This connector will be stopped.\\n\\tat "
+	          "io.debezium.pipeline.ErrorHandler.set(E.java:67)\\n"
+	          "Caused by: java.lang.NumberFormatException: For input string: \\\"4111 1111\\n1111 1111\\\"\\n\\tat "
+	          "java.base/java.lang.Long.parse(Long.java:7)\\n\\tat "
+	          "io.debezium.connector.Money.parse(Money.java:9)\\n\"}]}");
+	if (strstr(request, "/connectors/c/status") == NULL)
+		buffer_append_text(body, "}}");
+	return 200;
+}
+
+START_TEST(test_reason_of_a_failed_connector)
+{
+	struct http_server *server = http_server_start(0, answer_failed, NULL);
+	char *more = memory_format("connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                           http_server_port(server));
+
+	write_config(source_dsn, target_dsn, more);
+	ck_assert_int_eq(RUN("connector", "status", "-c", config_path), 0);
+	expect_not_in(out, "1111");
+	expect_in(out, "task 0: FAILED");
+	expect_in(out, "ConnectException: An exception occurred in the change event producer. This connector will be "
+	               "stopped.; Caused by: java.lang.NumberFormatException");
+	expect_in(out, " at io.debezium.connector.Money.parse\n");
+	ck_assert_int_eq(RUN("connector", "status", "--trace", "-c", config_path), 0);
+	expect_in(out, "4111 1111\n1111 1111");
+	http_server_stop(server);
+	free(more);
+}
+END_TEST
+
 START_TEST(test_check_config_of_the_connector_s_lists)
 {
 	static char lists[256];
@@ -545,6 +628,8 @@ int main(void)
 	tcase_add_test(tests, test_check_config_finds_nothing);
 	tcase_add_test(tests, test_check_config_finds_all);
 	tcase_add_test(tests, test_check_config_of_the_connector_s_lists);
+	tcase_add_test(tests, test_check_config_with_a_password_for_connect);
+	tcase_add_test(tests, test_reason_of_a_failed_connector);
 	tcase_add_test(tests, test_check_config_of_rules);
 	tcase_add_test(tests, test_check_config_rights);
 	tcase_add_test(tests, test_unreachable);
