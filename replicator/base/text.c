@@ -40,6 +40,16 @@ static size_t utf8_length(const unsigned char *text, size_t length)
 	return wanted;
 }
 
+bool text_is_utf8(const char *text, size_t length)
+{
+	for (size_t i = 0, size; i < length; i += size) {
+		size = utf8_length((const unsigned char *)text + i, length - i);
+		if (size == 0)
+			return false;
+	}
+	return true;
+}
+
 size_t text_character_length(const char *text, size_t length, bool *control)
 {
 	const unsigned char *bytes = (const unsigned char *)text;

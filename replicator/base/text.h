@@ -20,6 +20,8 @@ void text_append_pattern(struct buffer *pattern, const char *name);
  */
 size_t text_character_length(const char *text, size_t length, bool *control);
 
+bool text_is_utf8(const char *text, size_t length);
+
 /*
  * Appends the text with an escape in the place of each such character: \n, \t, \x1b, \u009b. With `keep_lines` a line
  * feed stays what it is.

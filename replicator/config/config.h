@@ -246,6 +246,15 @@ const struct column_rule *config_column_rule(const struct table_rule *rule, cons
 /* Whether rows with this value of the filter's column are replicated; `data` NULL: it is NULL. */
 bool config_filter_admits(const struct row_filter *filter, const char *data, size_t length);
 
+#define CONFIG_PLACEHOLDER_DEFAULT "__debezium_unavailable_value"
+
+/*
+ * A connector's unavailable.value.placeholder as its bytes, appended to `bytes`: a text, or `hex:` and hexadecimal digits;
+ * NULL or "": Debezium's default. What is wrong with it, fixed text, or NULL. Bytes that are not UTF-8 are refused: Java
+ * puts other characters in their place when it makes a text of them.
+ */
+const char *config_read_placeholder(const char *setting, struct buffer *bytes);
+
 /* The example file with every setting commented (replicator.conf.example) and the manual's page, from the one table. */
 void config_print_example(FILE *out);
 void config_print_reference(FILE *out);

@@ -1,11 +1,17 @@
 /* refusals.c - what is wrong with the text of a setting; see settings.h. */
+#include <ctype.h>
 #include <regex.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "config/config.h"
 #include "config/settings.h"
 
 /* PostgreSQL cuts longer names (NAMEDATALEN). */
 #define IDENTIFIER_BYTES 63
+
+/* Debezium, RelationalDatabaseConnectorConfig: hexadecimal digits follow it. */
+#define HEX_PREFIX "hex:"
 
 const char *refuse_empty(const char *text)
 {
@@ -61,4 +67,51 @@ const char *refuse_url(const char *text)
 	return strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0
 	           ? NULL
 	           : "it does not begin with http:// or https://";
+}
+
+static int hex_digit(char c)
+{
+	const char *const digits = "0123456789abcdef";
+	const char *at = c == '\0' ? NULL : strchr(digits, tolower((unsigned char)c));
+
+	return at == NULL ? -1 : (int)(at - digits);
+}
+
+static const char *read_hex(const char *digits, struct buffer *bytes)
+{
+	for (; digits[0] != '\0'; digits += 2) {
+		const int high = hex_digit(digits[0]);
+		const int low = high < 0 ? -1 : hex_digit(digits[1]);
+
+		if (low < 0)
+			return "after hex: it takes pairs of hexadecimal digits";
+		buffer_append_byte(bytes, (char)(high << 4 | low));
+	}
+	return NULL;
+}
+
+const char *config_read_placeholder(const char *setting, struct buffer *bytes)
+{
+	const char *problem = NULL;
+
+	if (setting == NULL || setting[0] == '\0')
+		setting = CONFIG_PLACEHOLDER_DEFAULT;
+	if (strncmp(setting, HEX_PREFIX, strlen(HEX_PREFIX)) == 0)
+		problem = read_hex(setting + strlen(HEX_PREFIX), bytes);
+	else
+		buffer_append_text(bytes, setting);
+	if (problem == NULL && bytes->length == 0)
+		return "it is empty";
+	if (problem == NULL && !text_is_utf8(bytes->data, bytes->length))
+		return "its bytes are not a text in UTF-8, of which the connector would make another one";
+	return problem;
+}
+
+const char *refuse_placeholder(const char *text)
+{
+	struct buffer bytes = {0};
+	const char *problem = *text == '\0' ? "it is empty" : config_read_placeholder(text, &bytes);
+
+	buffer_free(&bytes);
+	return problem;
 }

@@ -344,9 +344,11 @@ const struct setting settings[] = {
     {.key = "decoding.unavailable_placeholder",
      .type = SETTING_TEXT,
      FIELD(decoding.unavailable_placeholder),
-     .refuse = refuse_empty,
+     .refuse = refuse_placeholder,
      .example = "__debezium_unavailable_value",
-     .description = "The connector's unavailable.value.placeholder, when it is not Debezium's default."},
+     .description =
+         "The connector's unavailable.value.placeholder, when it is not Debezium's default. A text, or \"hex:\"\n"
+         "and hexadecimal digits, as there."},
     {.key = "decoding.decimal",
      .type = SETTING_CHOICE,
      FIELD(decoding.modes.decimal),

@@ -117,14 +117,27 @@ static void check_modes(const json_t *connector, const struct wire_modes *ours,
 static void check_placeholder(const json_t *connector, const struct config *config,
                               void (*tell)(void *context, bool problem, const char *text), void *context)
 {
-	static const char initial[] = "__debezium_unavailable_value";
-	const char *theirs = value_of(connector, "unavailable.value.placeholder", initial);
-	const char *ours = config->decoding.unavailable_placeholder;
+	const char *setting = value_of(connector, "unavailable.value.placeholder", "");
+	struct buffer theirs = {0}, ours = {0}, text = {0};
+	const char *problem = config_read_placeholder(setting, &theirs);
 
-	if (strcmp(theirs, ours != NULL ? ours : initial) != 0)
+	config_read_placeholder(config->decoding.unavailable_placeholder,
+	                        &ours); /* the configuration was checked before */
+	if (problem != NULL) {
+		buffer_append_format(
+		    &text,
+		    "the connector has unavailable.value.placeholder=%s: %s; unchanged TOAST values would "
+		    "be overwritten with it; remove the setting",
+		    setting, problem);
+		tell(context, true, text.data);
+	} else if (theirs.length != ours.length || memcmp(theirs.data, ours.data, ours.length) != 0) {
 		tell(context, true,
 		     "the connector's unavailable.value.placeholder is not decoding.unavailable_placeholder: unchanged "
 		     "TOAST values would be overwritten with it; set both alike");
+	}
+	buffer_free(&theirs);
+	buffer_free(&ours);
+	buffer_free(&text);
 }
 
 static void check_transforms(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "config/config.h"
 #include "event/base64.h"
 #include "event/md5.h"
 
@@ -87,13 +88,14 @@ static void add_map(struct placeholder *placeholder, struct slice escaped)
 	add_form(placeholder, &text, true);
 }
 
-void placeholder_init(struct placeholder *placeholder, const char *text)
+void placeholder_init(struct placeholder *placeholder, const char *setting)
 {
-	const struct slice plain = slice_from(text != NULL && text[0] != '\0' ? text : PLACEHOLDER_DEFAULT);
-	struct buffer escaped = {0};
-	struct slice form;
+	struct buffer bytes = {0}, escaped = {0};
+	struct slice plain, form;
 
 	memset(placeholder, 0, sizeof(*placeholder));
+	config_read_placeholder(setting, &bytes); /* the configuration was checked before */
+	plain = (struct slice){bytes.data, bytes.length};
 	scan_escape(&escaped, plain);
 	form = (struct slice){escaped.data, escaped.length};
 	add_string(placeholder, form, true);
@@ -101,6 +103,7 @@ void placeholder_init(struct placeholder *placeholder, const char *text)
 	add_numbers(placeholder, plain);
 	add_uuid(placeholder, plain);
 	add_map(placeholder, form);
+	buffer_free(&bytes);
 	buffer_free(&escaped);
 }
 

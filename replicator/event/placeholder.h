@@ -16,7 +16,6 @@
 #include "base/slice.h"
 #include "event/json_scan.h"
 
-#define PLACEHOLDER_DEFAULT "__debezium_unavailable_value"
 #define PLACEHOLDER_FORMS 8
 
 struct placeholder {
@@ -26,7 +25,8 @@ struct placeholder {
 	size_t shortest;
 };
 
-void placeholder_init(struct placeholder *placeholder, const char *text); /* NULL or "": Debezium's default */
+void placeholder_init(struct placeholder *placeholder,
+                      const char *setting); /* one that config_read_placeholder accepts */
 void placeholder_close(struct placeholder *placeholder);
 
 bool placeholder_matches(const struct placeholder *placeholder, const struct scan_token *token);

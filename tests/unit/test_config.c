@@ -225,6 +225,10 @@ START_TEST(test_impossible_values)
 	               "target.batch_rows has an impossible value: it must lie between 1 and 1000000");
 	expect_problem("target = { statement_timeout = -1; };\n", 1,
 	               "target.statement_timeout has an impossible value");
+	expect_problem(MINIMAL "decoding = { unavailable_placeholder = \"hex:6\"; };\n", 3,
+	               "decoding.unavailable_placeholder has an impossible value: after hex: it takes pairs of");
+	expect_problem(MINIMAL "decoding = { unavailable_placeholder = \"hex:ff\"; };\n", 3,
+	               "decoding.unavailable_placeholder has an impossible value: its bytes are not a text in UTF-8");
 	/* Ten seconds to one reader, ten milliseconds to another. */
 	expect_problem(MINIMAL "supervision = { interval = 10; };\n", 3,
 	               "supervision.interval has an impossible value: it has no unit; write \"10ms\", \"10s\"");

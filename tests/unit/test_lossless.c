@@ -1,5 +1,6 @@
 /* test_lossless.c - what is said of a connector's settings. */
 #include "connect/definition.h"
+#include "connect/exception.h"
 #include "connect/lossless.h"
 #include "connect/topic_names.h"
 
@@ -183,6 +184,21 @@ START_TEST(test_two_sides_disagree)
 }
 END_TEST
 
+START_TEST(placeholders_in_hex)
+{
+	struct config config = ours();
+
+	config.decoding.unavailable_placeholder = "gone";
+	check("{" GOOD ",\"unavailable.value.placeholder\":\"hex:676F6e65\"}", &config);
+	ck_assert_ptr_null(strstr(told.data, "unavailable"));
+	check("{" GOOD ",\"unavailable.value.placeholder\":\"hex:676f6e66\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "is not decoding.unavailable_placeholder"));
+	check("{" GOOD ",\"unavailable.value.placeholder\":\"hex:ff\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "unavailable.value.placeholder=hex:ff: its bytes are not a text"));
+	ck_assert_int_eq(problems, 1);
+}
+END_TEST
+
 START_TEST(logical_messages_that_are_not_read)
 {
 	static const char *topics[] = {"p.transaction", "^p\\.public\\..*", "p.message"};
@@ -204,6 +220,55 @@ START_TEST(logical_messages_that_are_not_read)
 }
 END_TEST
 
+static void expect_text(const char *trace, const char *expected)
+{
+	char *text = exception_text(trace);
+
+	if (expected == NULL)
+		ck_assert_ptr_null(text);
+	else
+		ck_assert_str_eq(text, expected);
+	free(text);
+}
+
+#define HIDDEN " (message not shown: it may hold values of rows)"
+
+START_TEST(exceptions_without_values)
+{
+	expect_text(NULL, NULL);
+	expect_text("", NULL);
+	expect_text(
+	    "java.lang.NumberFormatException: For input string: \"4111\"\n\tat java.base/java.lang.Long.parse(L:1)\n"
+	    "\tat io.debezium.A.b(A.java:2)\n",
+	    "java.lang.NumberFormatException" HIDDEN " at io.debezium.A.b");
+	/* A message within a message, and a value that looks like the next line of the trace. */
+	expect_text(
+	    "io.debezium.DebeziumException: org.postgresql.util.PSQLException: ERROR: invalid input syntax for type "
+	    "integer: \"x\nCaused by: secret\"",
+	    "io.debezium.DebeziumException: org.postgresql.util.PSQLException" HIDDEN
+	    "; Caused by: text not shown: it may hold values of rows");
+	expect_text("secret: value", "text not shown: it may hold values of rows");
+	/* What names only servers and objects is shown. */
+	expect_text(
+	    "io.debezium.DebeziumException: The connector is trying to read change stream starting at "
+	    "PostgresOffsetContext [sourceInfoSchema=Schema{io.debezium.connector.postgresql.Source:STRUCT}, x=[1]], "
+	    "but this is no longer available on the server.\n\tat io.debezium.A.b(A.java:2)\n",
+	    "io.debezium.DebeziumException: The connector is trying to read change stream starting at "
+	    "PostgresOffsetContext […], but this is no longer available on the server.");
+	expect_text(
+	    "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer. "
+	    "This connector will be stopped.\nCaused by: org.postgresql.util.PSQLException: FATAL: terminating "
+	    "connection due to administrator command\n\t... 3 more",
+	    "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the change event producer. "
+	    "This connector will be stopped.; Caused by: org.postgresql.util.PSQLException: FATAL: terminating "
+	    "connection due to administrator command");
+	expect_text("java.net.ConnectException: Connection refused", "java.net.ConnectException: Connection refused");
+	expect_text("org.apache.kafka.common.errors.SerializationException: value 4111",
+	            "org.apache.kafka.common.errors.SerializationException" HIDDEN);
+	expect_text("java.lang.NullPointerException\n\tat a.b.C.d(C.java:1)", "java.lang.NullPointerException");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("lossless");
@@ -218,6 +283,8 @@ int main(void)
 	tcase_add_test(cases, test_generated_connector_is_lossless);
 	tcase_add_test(cases, test_two_sides_disagree);
 	tcase_add_test(cases, logical_messages_that_are_not_read);
+	tcase_add_test(cases, placeholders_in_hex);
+	tcase_add_test(cases, exceptions_without_values);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
