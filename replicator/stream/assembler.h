@@ -60,8 +60,9 @@ struct assembler_options {
 	 */
 	enum end_answer (*find_end)(const struct end_query *query, uint64_t *commit_lsn, void *context);
 	/*
-	 * Looks for topics that are not read yet, and adds their partitions; asked for before a snapshot ends, since it
-	 * may have created them a moment ago. *found false: Kafka did not answer, ask again. May be NULL.
+	 * Looks for topics that are not read yet, and adds their partitions. Asked for before a snapshot ends, since it
+	 * may have created them a moment ago, and after the END of a transaction in which the connector started again.
+	 * *found false: Kafka did not answer, ask again. May be NULL.
 	 */
 	struct error *(*find_partitions)(void *context, bool *found);
 	void *context;

@@ -255,8 +255,30 @@ bool assembler_awaits(const struct assembler *assembler, uint32_t partition)
 	       (assembler->awaits_numbers && may_send_more(assembler, partition));
 }
 
+/*
+ * The counts of END do not name a topic whose only events were sent before the connector started again, and a topic that was
+ * created with them may not be discovered yet. One look serves all ENDs that were read by then.
+ */
+static struct error *find_topics(struct assembler *assembler, bool *found)
+{
+	const struct assembler_options *options = &assembler->options;
+
+	*found = true;
+	if (!assembler->restarted || assembler->current->offset < assembler->topics_until ||
+	    options->find_partitions == NULL)
+		return NULL;
+	TRY(options->find_partitions(options->context, found));
+	if (*found)
+		assembler->topics_until = assembler->lanes[assembler->mark_partition].position;
+	return NULL;
+}
+
 static struct error *settle(struct assembler *assembler, bool *settled)
 {
+	bool found;
+
+	TRY(find_topics(assembler, &found));
+	*settled = *settled && found;
 	ask_ends(assembler);
 	for (uint32_t i = 0; i < assembler->lane_count; i++) {
 		if (!assembler->lanes[i].used)
@@ -290,7 +312,7 @@ static struct error *gather_collection(struct assembler *assembler, struct colle
 struct error *assembler_gather(struct assembler *assembler, bool *complete)
 {
 	const struct transaction_mark *end = assembler->current;
-	bool settled;
+	bool settled, looked;
 
 	for (uint32_t i = 0; i < end->count_count; i++)
 		TRY(gather_collection(assembler, assembler_collection(assembler, end->counts[i].collection)));
@@ -300,9 +322,11 @@ struct error *assembler_gather(struct assembler *assembler, bool *complete)
 	if (!*complete)
 		return NULL;
 	settled = assembler->settle;
+	looked = assembler->restarted;
 	TRY(assembler_align_taken(assembler));
-	*complete = counts_are_met(assembler);          /* repeats in other partitions were counted, too */
-	if (*complete && assembler->settle && !settled) /* only their order showed that it must be settled */
+	*complete = counts_are_met(assembler); /* repeats in other partitions were counted, too */
+	if (*complete &&
+	    (assembler->settle != settled || assembler->restarted != looked)) /* only their order showed it */
 		return assembler_gather(assembler, complete);
 	*complete = *complete && !(assembler->settle && must_await_numbers(assembler));
 	return NULL;

@@ -77,6 +77,7 @@ struct assembler {
 	bool aligned; /* since the last one was taken */
 	/* It is whole when all partitions are read as far as they reached at its END (assembler_counts.c). */
 	bool settle;
+	bool restarted;        /* the connector started again inside it: the counts of its END may be too low */
 	bool awaits_gone;      /* its END announces events of partitions that no longer exist */
 	unsigned gone_ticks;   /* since then */
 	bool second_begin;     /* the connector sent it when it started again: the numbers begin at 1 behind it */
@@ -85,6 +86,7 @@ struct assembler {
 	struct event_numbers numbers; /* of its events; known when they are aligned */
 	bool ends_asked;              /* lane.end serves its END */
 	int64_t ends_until;           /* lane.end serves ENDs below this offset */
+	int64_t topics_until;         /* topics were looked for after the ENDs below this offset were read */
 
 	/*
 	 * sequence[0] of a transaction is above W, and no message or snapshot explains it: a gap, or a message that the

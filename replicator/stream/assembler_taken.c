@@ -210,7 +210,8 @@ struct error *assembler_align_taken(struct assembler *assembler)
 		align_in_memory(assembler, &alignment);
 	assembler->aligned = true;
 	assembler->numbers = alignment.numbers;
-	assembler->settle = assembler->settle || alignment.anew; /* a restart that showed no other sign */
+	assembler->restarted = assembler->restarted || alignment.anew; /* it may show no other sign */
+	assembler->settle = assembler->settle || assembler->restarted;
 	if (!alignment.ambiguous)
 		return NULL;
 	return error_new(ERROR_EVENT,
@@ -240,6 +241,7 @@ static void begin_anew(struct assembler *assembler)
 	assembler->taking = false;
 	assembler->aligned = false;
 	assembler->settle = false;
+	assembler->restarted = false;
 	assembler->ends_asked = false;
 	assembler->awaits_gone = false;
 	assembler->gone_ticks = 0;

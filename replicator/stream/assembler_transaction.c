@@ -254,7 +254,8 @@ static struct error *begin_current(struct assembler *assembler, struct transacti
 	assembler->taking = true;
 	assembler->taking_tx_id = end->tx_id;
 	assembler->current = end;
-	assembler->settle = assembler->settle || without_begin || orphan;
+	assembler->restarted = without_begin || orphan;
+	assembler->settle = assembler->settle || assembler->restarted;
 	assembler->second_begin = orphan && !without_begin;
 	for (uint32_t i = 0; i < end->count_count; i++) {
 		struct collection_state *state = assembler_collection(assembler, end->counts[i].collection);

@@ -295,6 +295,86 @@ START_TEST(test_chain_waits_for_its_message)
 }
 END_TEST
 
+static int looks; /* for topics */
+
+static struct error *find_orders(void *context, bool *found)
+{
+	(void)context;
+	*found = looks++ > 0; /* Kafka does not answer at first */
+	if (looks == 2)
+		assembler_add_partition(assembler, ORDERS, 0);
+	return NULL;
+}
+
+static void begin_without_orders(void)
+{
+	start = (struct checkpoint){.exists = true, .last_commit_lsn = 100, .last_tx_id = 6};
+	looks = 0;
+	options.find_partitions = find_orders;
+	assembler_free(assembler);
+	assembler = assembler_new(&options, &start, names);
+	assembler_add_partition(assembler, MARKS, 0);
+	assembler_add_partition(assembler, USERS, 0);
+	high[ORDERS] = 1;
+}
+
+/* What the connector sent before its restart is in a topic that is not discovered yet. Two signs: a second BEGIN, a number twice. */
+START_TEST(test_new_topic_before_a_restart)
+{
+	bool second_begin = _i != 0;
+
+	begin_without_orders();
+	begin_mark(7, 95);
+	if (second_begin) {
+		begin_mark(6, 90);
+		end_mark(6, 100, 0, 0);
+		begin_mark(7, 95);
+	} else {
+		event((struct event){USERS, 'c', 7, 1, 102, 100, 2, 0});
+	}
+	event((struct event){USERS, 'c', 7, 1, 104, 100, 4, 0});
+	end_mark(7, 200, 1, 0);
+	expect_nothing();
+	expect_nothing();
+	ck_assert(assembler_needs(assembler, ORDERS));
+	event((struct event){ORDERS, 'c', 7, 1, 103, 100, 3, 0});
+	expect_rows(7, second_begin ? "3 4" : "2 3 4");
+	ck_assert_int_eq(looks, 2);
+}
+END_TEST
+
+/* One look serves all ENDs that were read before it. Without a restart the counts of END are exact, and nothing is looked for. */
+START_TEST(test_topics_are_looked_for_behind_a_restart_only)
+{
+	begin_without_orders();
+	looks = 2; /* Kafka answers, and has nothing new */
+	begin_mark(7, 95);
+	begin_mark(6, 90);
+	end_mark(6, 100, 0, 0);
+	begin_mark(7, 95);
+	event((struct event){USERS, 'c', 7, 1, 104, 100, 4, 0});
+	end_mark(7, 200, 1, 0);
+	begin_mark(8, 205);
+	event((struct event){USERS, 'c', 8, 1, 205, 200, 5, 0});
+	event((struct event){USERS, 'c', 8, 1, 206, 200, 6, 0});
+	end_mark(8, 300, 1, 0);
+	begin_mark(9, 305);
+	event((struct event){USERS, 'c', 9, 1, 310, 300, 7, 0});
+	event((struct event){USERS, 'c', 9, 2, 310, 300, 8, 0}); /* two rows of one COPY */
+	end_mark(9, 400, 2, 0);
+	expect_rows(7, "4");
+	expect_rows(8, "5 6");
+	expect_rows(9, "7 8");
+	ck_assert_int_eq(looks, 3);
+	begin_mark(10, 405);
+	event((struct event){USERS, 'c', 10, 1, 405, 400, 9, 0});
+	event((struct event){USERS, 'c', 10, 1, 406, 400, 10, 0});
+	end_mark(10, 500, 1, 0);
+	expect_rows(10, "9 10");
+	ck_assert_int_eq(looks, 4);
+}
+END_TEST
+
 START_TEST(test_new_slot_takes_lower_positions)
 {
 	start.last_commit_lsn = 500;
@@ -498,6 +578,8 @@ int main(void)
 	tcase_add_test(tcase, test_cut_chain_is_reported_once);
 	tcase_add_test(tcase, test_cut_chain_is_reported_again);
 	tcase_add_test(tcase, test_chain_waits_for_its_message);
+	tcase_add_loop_test(tcase, test_new_topic_before_a_restart, 0, 2);
+	tcase_add_test(tcase, test_topics_are_looked_for_behind_a_restart_only);
 	tcase_add_test(tcase, test_new_slot_takes_lower_positions);
 	tcase_add_test(tcase, test_accepted_gap_cuts_transactions);
 	tcase_add_test(tcase, test_large_transaction_goes_to_a_file);

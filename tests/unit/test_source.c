@@ -29,6 +29,7 @@ static pthread_t thread;
 static bool running;
 static struct error *outcome;
 static struct source_meanwhile meanwhile;
+static int64_t handed_over[8]; /* the next offset of each partition */
 
 static void setup(void)
 {
@@ -52,6 +53,7 @@ static void setup(void)
 	running = false;
 	outcome = NULL;
 	meanwhile = (struct source_meanwhile){0};
+	memset(handed_over, -1, sizeof(handed_over));
 }
 
 static void stop(void)
@@ -108,6 +110,20 @@ static void begin(void)
 	running = true;
 }
 
+/* The next one, which may be mere progress; NULL: none came for a moment. */
+static struct transaction *take(void)
+{
+	struct transaction *transaction = transaction_queue_take(queue, 1, 1, 100);
+
+	for (size_t i = 0; transaction != NULL && i < transaction->position_count; i++) {
+		const struct position *position = &transaction->positions[i];
+
+		ck_assert_uint_lt(position->partition, sizeof(handed_over) / sizeof(handed_over[0]));
+		handed_over[position->partition] = position->next_offset;
+	}
+	return transaction;
+}
+
 /* The next transaction that is not mere progress; NULL: none came in time. */
 static struct transaction *next_transaction(int timeout_ms)
 {
@@ -115,7 +131,7 @@ static struct transaction *next_transaction(int timeout_ms)
 
 	while (clock_monotonic_us() < deadline &&
 	       !(transaction_queue_closed(queue) && transaction_queue_bytes(queue) == 0)) {
-		struct transaction *transaction = transaction_queue_take(queue, 1, 1, 100);
+		struct transaction *transaction = take();
 
 		if (transaction != NULL && transaction->kind != TRANSACTION_PROGRESS)
 			return transaction;
@@ -171,37 +187,77 @@ static struct error *count_to_three(void *context)
 	return ++*calls < 3 ? NULL : error_new(ERROR_FENCED, "counted to three");
 }
 
-/* Whoever waits for a broker holds the stream's lock: it must be able to show that it is alive, and learn that it lost it. */
-static struct transaction *await_progress_to(const char *topic, int64_t next_offset)
+/* With a transaction, or with progress. */
+static void expect_position(const char *topic, int64_t next_offset)
+{
+	uint32_t number = 0;
+	int64_t deadline = clock_monotonic_us() + WAIT_MS * INT64_C(1000);
+
+	while (strcmp(partition_list_get(names, number)->topic, topic) != 0)
+		number++;
+	while (handed_over[number] != next_offset && clock_monotonic_us() < deadline)
+		transaction_free(take());
+	ck_assert_int_eq(handed_over[number], next_offset);
+}
+
+/* The state is noted once a second. */
+static void expect_no_missing_partition(void)
 {
 	int64_t deadline = clock_monotonic_us() + WAIT_MS * INT64_C(1000);
 
-	while (clock_monotonic_us() < deadline) {
-		struct transaction *transaction = transaction_queue_take(queue, 1, 1, 100);
-
-		for (size_t i = 0; transaction != NULL && i < transaction->position_count; i++)
-			if (transaction->positions[i].next_offset == next_offset &&
-			    strcmp(partition_list_get(names, transaction->positions[i].partition)->topic, topic) == 0)
-				return transaction;
-		transaction_free(transaction);
-	}
-	return NULL;
+	while (source_state(source).missing_partitions > 0 && clock_monotonic_us() < deadline)
+		clock_sleep_ms(10);
+	ck_assert_uint_eq(source_state(source).missing_partitions, 0);
 }
 
-/* A key change waits for the ends of all partitions; one that does not exist any more has no end. */
+/* The connector starts again inside a transaction: it passes over the one before, and sends another BEGIN. */
+static void produce_restart(int n)
+{
+	produce_begin(n);
+	produce_begin(n - 1);
+	produce_end(n - 1, 0, 0);
+	produce_begin(n);
+}
+
+/* A key change, and a restart of the connector, wait for the ends of all partitions; a topic that was deleted has none. */
 START_TEST(a_deleted_topic_is_not_waited_for)
 {
-	struct transaction *progress;
-
 	begin_with_one();
 	rd_kafka_mock_topic_set_error(cluster, ORDERS, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-	produce_key_change(2, 1, 2);
+	if (_i == 0) {
+		produce_key_change(2, 1, 2);
+	} else {
+		produce_restart(2);
+		produce_event(USERS, "users", 2, 1, 1, 1);
+		produce_event(USERS, "users", 2, 2, 2, 1);
+		produce_end(2, 2, 0);
+	}
 	produce_flush();
 	expect_transaction(2, 2);
-	progress = await_progress_to(ORDERS, 0);
-	ck_assert_ptr_nonnull(progress); /* a topic that is created again is read from its beginning */
-	transaction_free(progress);
-	ck_assert_uint_eq(source_state(source).missing_partitions, 0);
+	expect_position(ORDERS, 0); /* a topic that is created again is read from its beginning */
+	expect_no_missing_partition();
+}
+END_TEST
+
+/* The counts of its END do not name it. */
+START_TEST(a_new_topic_before_a_restart_of_the_connector_is_read)
+{
+	make_topic(MARKS);
+	make_topic(USERS);
+	produce_begin(1);
+	produce_event(USERS, "users", 1, 1, 1, 1);
+	produce_end(1, 1, 0);
+	produce_flush();
+	begin();
+	expect_transaction(1, 1);
+	make_topic(ORDERS);
+	produce_event(ORDERS, "orders", 2, 1, 1, 1);
+	produce_flush();
+	produce_restart(2);
+	produce_event(USERS, "users", 2, 1, 2, 1);
+	produce_end(2, 1, 0);
+	produce_flush();
+	expect_transaction(2, 2);
 }
 END_TEST
 
@@ -296,6 +352,7 @@ START_TEST(a_partition_without_a_leader_at_the_start_is_waited_for)
 }
 END_TEST
 
+/* Whoever waits for a broker holds the stream's lock: it must be able to show that it is alive, and learn that it lost it. */
 START_TEST(waiting_for_a_broker_leaves_time_for_signs_of_life)
 {
 	int calls = 0;
@@ -1067,7 +1124,8 @@ int main(void)
 	log_configure(getenv("TEST_LOG") != NULL ? LOG_DEBUG : LOG_ERROR + 1, false);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_set_timeout(tests, 60);
-	tcase_add_test(tests, a_deleted_topic_is_not_waited_for);
+	tcase_add_loop_test(tests, a_deleted_topic_is_not_waited_for, 0, 2);
+	tcase_add_test(tests, a_new_topic_before_a_restart_of_the_connector_is_read);
 	tcase_add_test(tests, events_lost_with_their_topic_are_a_gap);
 	tcase_add_test(tests, without_transactions_a_deleted_topic_is_a_gap);
 	tcase_add_test(tests, a_stored_topic_that_does_not_exist_is_a_gap);
