@@ -3,7 +3,7 @@
 # library's header stays in its one room, and no function has more than 120 lines. Files of sql/ are ASCII. Prints each breach
 # as FILE:LINE.
 #
-#   base <- config <- event <- stream, schema <- pg <- target <- check, connect, ops <- cli, main
+#   base <- config <- event <- stream, schema <- pg <- target <- connect <- check, ops <- cli, main
 set -euo pipefail
 
 root=${1:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
@@ -18,7 +18,7 @@ declare -A may=(
   [schema]="base config event"
   [pg]="base config event stream schema"
   [target]="base config event stream schema pg"
-  [check]="base config event stream schema pg target"
+  [check]="base config event stream schema pg target connect"
   [connect]="base config event stream schema pg target"
   [ops]="base config event stream schema pg target connect"
   [cli]="base config event stream schema pg target check connect ops"

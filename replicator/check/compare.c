@@ -77,7 +77,7 @@ struct error *comparison_connect(struct comparison *comparison)
 	TRY(is_utf8(comparison->watch, &target_utf8));
 	comparison->options =
 	    (struct expression_options){config->target.is_deleted, .encode = !source_utf8 || !target_utf8};
-	return NULL;
+	return captured_columns_read(config, comparison->fence, comparison->arena, &comparison->captured);
 }
 
 void comparison_disconnect(struct comparison *comparison)

@@ -20,6 +20,7 @@ struct comparison {
 	struct pg_connection *fence; /* to the source, outside of the snapshot */
 	struct pg_connection *watch; /* to the target, for the watermark */
 	struct expression_options options;
+	struct captured_columns captured; /* what the connector does to the columns (comparison_connect) */
 	/* What came out, for the report. */
 	int looks;
 	bool passed;         /* the stream passed the source's position of the last look */

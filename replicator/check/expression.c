@@ -8,13 +8,15 @@
  *   2.5) and arrays of it, money (the server's locale), and types that differ between the sides: json beside jsonb,
  *   timestamp beside timestamptz, char(n) beside another length or text. No collation has a part in it.
  *
- *   What the rules mask or cast is computed by the source in the same way as the stream does it (target/rules.c).
+ *   What the connector masks or truncates (connect/captured_columns.h), and then what the rules mask or cast, is computed
+ *   by the source in the same way as the connector and the stream do it (target/rules.c).
  */
 #include "check/expression.h"
 
 #include "pg/sql.h"
 #include "target/rules.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static bool is_type(const struct column_image *column, const char *name)
@@ -66,6 +68,34 @@ static void append_ruled(struct buffer *sql, const struct check_column *column, 
 	buffer_append_format(sql, "%s::%s::%s", name, target->cast_name, target->type_name);
 }
 
+/*
+ * The first UTF-16 code units of a text: a character of four bytes in UTF-8 takes two of them. Half of such a character
+ * is left out.
+ */
+static void append_truncated(struct buffer *sql, const char *name, uint64_t length)
+{
+	buffer_append_format(
+	    sql,
+	    "CASE WHEN octet_length(convert_to(left(%s::text, %" PRIu64
+	    "), 'UTF8')) < char_length(left(%s::text, %" PRIu64 ")) + 3 THEN left(%s::text, %" PRIu64
+	    ") ELSE (SELECT string_agg(u.c, '' ORDER BY u.n) FROM"
+	    " (SELECT v.c, v.n, sum(CASE WHEN octet_length(convert_to(v.c, 'UTF8')) = 4 THEN 2 ELSE 1 END)"
+	    " OVER (ORDER BY v.n) AS units FROM unnest(string_to_array(left(%s::text, %" PRIu64
+	    "), NULL)) WITH ORDINALITY AS v (c, n)) AS u WHERE u.units <= %" PRIu64 ") END",
+	    name, length, name, length, name, length, name, length, length);
+}
+
+/* What the connector makes of a value. */
+static void append_captured(struct buffer *sql, const struct captured_column *captured, const char *name)
+{
+	if (captured != NULL && captured->form == CAPTURED_CONSTANT)
+		buffer_append_format(sql, "repeat('*', %" PRIu64 ")", captured->length);
+	else if (captured != NULL && captured->form == CAPTURED_TRUNCATED)
+		append_truncated(sql, name, captured->length);
+	else
+		buffer_append_text(sql, name);
+}
+
 static bool is_ruled(const struct check_column *column)
 {
 	return column->rule->mask != MASK_NONE || column->rule->cast_from != NULL;
@@ -73,15 +103,23 @@ static bool is_ruled(const struct check_column *column)
 
 void expression_append_value(struct buffer *sql, const struct check_column *column, enum side which)
 {
-	struct buffer name = {0};
+	struct buffer name = {0}, captured = {0};
 
 	buffer_append_text(&name, "t.");
 	sql_append_identifier(&name, column->sides[which]->name);
+	if (which == SIDE_SOURCE && column->captured != NULL) {
+		buffer_append_byte(&captured, '(');
+		append_captured(&captured, column->captured, name.data);
+		buffer_append_byte(&captured, ')');
+	} else {
+		buffer_append_text(&captured, name.data);
+	}
 	if (which == SIDE_SOURCE && is_ruled(column))
-		append_ruled(sql, column, name.data);
+		append_ruled(sql, column, captured.data);
 	else
-		buffer_append_text(sql, name.data);
+		buffer_append_text(sql, captured.data);
 	buffer_free(&name);
+	buffer_free(&captured);
 }
 
 static void append_normal(struct buffer *sql, const struct column_image *column, const struct column_image *other,

@@ -383,6 +383,13 @@ static struct error *repair_put_off(struct repair *repair, struct check_table *t
 	return error;
 }
 
+static void leave_rows(struct check_table *table, const char *reason)
+{
+	for (size_t i = 0; i < table->row_count; i++)
+		table->repair.left += table->rows[i].state == ROW_LASTING;
+	table->repair.problem = reason;
+}
+
 /*
  * Rows that wait in the quarantine are not in the target: written here, too, they would be there twice after a retry.
  * Set aside are only transactions that the stream has passed, and it had passed the last look's position: what is set
@@ -394,15 +401,11 @@ static struct error *is_quarantined(struct repair *repair, struct check_table *t
 
 	TRY(suspects_count_quarantined(repair->writer, comparison->config, table));
 	*quarantined = table->quarantined > 0;
-	if (*quarantined) {
-		for (size_t i = 0; i < table->row_count; i++)
-			table->repair.left += table->rows[i].state == ROW_LASTING;
-		table->repair.problem =
-		    arena_format(comparison->arena,
-		                 "%" PRId64 " transactions with changes of it wait in the quarantine: `replicator "
-		                 "quarantine retry`, or `skip`, comes first",
-		                 table->quarantined);
-	}
+	if (*quarantined)
+		leave_rows(table, arena_format(comparison->arena,
+		                               "%" PRId64 " transactions with changes of it wait in the quarantine: "
+		                               "`replicator quarantine retry`, or `skip`, comes first",
+		                               table->quarantined));
 	return NULL;
 }
 
@@ -418,6 +421,10 @@ static struct error *repair_table(struct repair *repair, struct check_table *tab
 	TRY(is_quarantined(repair, table, &quarantined));
 	if (quarantined)
 		return NULL;
+	if (table->refusal != NULL) {
+		leave_rows(table, table->refusal);
+		return NULL;
+	}
 	TRY(choose_batch_size(repair, table, table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED, BATCH_BYTES, &most));
 	rows = memory_alloc(table->row_count * sizeof(*rows));
 	repair->put_off = memory_alloc(table->row_count * sizeof(*repair->put_off));

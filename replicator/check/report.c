@@ -181,6 +181,12 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 			fprintf(out, "%s: %s\n", table->label, table->reason);
 		for (size_t k = 0; k < table->schema_difference_count; k++)
 			fprintf(out, "%s: %s\n", table->label, table->schema_differences[k]);
+		if (table->left_out != NULL)
+			fprintf(out, "%s: not compared, because of the connector: column %s\n", table->label,
+			        table->left_out);
+		if (table->refusal != NULL && table->refusal != table->reason)
+			fprintf(out, "%s: neither --repair nor a resync is possible: %s\n", table->label,
+			        table->refusal);
 		if (table->kept > 0)
 			fprintf(out, "%s: %" PRId64 " rows are kept by a rule although the source deleted them\n",
 			        table->label, table->kept);
@@ -222,6 +228,16 @@ static void print_sequences(const struct report *report, FILE *out)
 			        " in the source (sequences are not replicated; --repair sets them)\n",
 			        sequence->label, sequence->target, sequence->source);
 	}
+}
+
+static void print_capture(const struct comparison *comparison, FILE *out)
+{
+	if (comparison->captured.problem != NULL)
+		fprintf(
+		    out,
+		    "note: whether the connector masks or leaves out columns is not known, so all were compared with "
+		    "the source's values, and nothing can be repaired: %s\n",
+		    comparison->captured.problem);
 }
 
 static void print_snapshot(const struct watermark *watermark, FILE *out)
@@ -280,6 +296,7 @@ void report_print(const struct report *report, struct arena *arena, FILE *out)
 	        report->comparison->looks, report->comparison->looks == 1 ? "" : "s", (double)report->elapsed_us / 1e6);
 	print_findings(report, arena, out);
 	print_sequences(report, out);
+	print_capture(report->comparison, out);
 	if (report_exit_code(report) != EXIT_OK)
 		print_stream(report, out);
 }

@@ -180,6 +180,8 @@ struct error *resync_table(const struct config *config, const char *schema, cons
 		error = check_table(&resync);
 	if (error == NULL)
 		error = refuse_quarantined(&resync);
+	if (error == NULL)
+		error = verify_require_repair(config, &options);
 	if (error == NULL && resync.snapshot)
 		error = await_snapshot(&resync);
 	if (error == NULL)

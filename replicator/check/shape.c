@@ -94,7 +94,7 @@ static void compare_keys(struct list *list, const struct check_table *table, str
 			                       key_columns(source, &source->keys[i], arena)));
 }
 
-void shape_compare(struct check_table *table, struct arena *arena)
+void shape_compare(struct check_table *table, const struct captured_columns *captured, struct arena *arena)
 {
 	const struct table_image *source = table->images[SIDE_SOURCE], *target = table->images[SIDE_TARGET];
 	struct list list = {arena_alloc(arena, (source->column_count * 3 + source->key_count + 1) * sizeof(char *)), 0};
@@ -102,8 +102,10 @@ void shape_compare(struct check_table *table, struct arena *arena)
 	for (size_t i = 0; i < source->column_count; i++) {
 		const struct column_rule *rule = config_column_rule(table->rule, source->columns[i].name);
 		const char *name = rule->rename != NULL ? rule->rename : source->columns[i].name;
+		const struct captured_column *form =
+		    captured_columns_find(captured, table->schema, table->name, source->columns[i].name);
 
-		if (!rule->exclude)
+		if (!rule->exclude && (form == NULL || form->form != CAPTURED_NEVER))
 			compare_column(&list, &source->columns[i], check_column_of(target, name), rule, arena);
 	}
 	compare_keys(&list, table, arena);

@@ -8,6 +8,6 @@
  * Fills schema_differences: what the target lacks or has otherwise. What only the target has is no difference: columns
  * of its own, more indexes, a column that may be NULL there although the source forbids it.
  */
-void shape_compare(struct check_table *table, struct arena *arena);
+void shape_compare(struct check_table *table, const struct captured_columns *captured, struct arena *arena);
 
 #endif

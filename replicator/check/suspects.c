@@ -139,7 +139,7 @@ struct error *suspects_clear(struct pg_connection *target, const struct config *
 	for (size_t i = 0; i < tables->count; i++) {
 		const struct check_table *table = &tables->tables[i];
 
-		if (table->verdict != VERDICT_IN_SYNC)
+		if (table->verdict != VERDICT_IN_SYNC || table->unproved)
 			continue;
 		if (table->suspect_count > 0)
 			TRY(clear_suspects(target, config, passed, table));

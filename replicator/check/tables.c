@@ -27,6 +27,17 @@ struct images {
 	size_t count;
 };
 
+struct choice {
+	const struct config *config;
+	const struct captured_columns *captured;
+	const char *const *patterns;
+	size_t pattern_count;
+	const struct pg_result *topics;
+	const struct pg_result *published;
+	struct buffer topic;
+	struct buffer uncaptured;
+};
+
 static int compare_names(const char *schema, const char *name, const struct table_image *image)
 {
 	int order = strcmp(schema, image->schema);
@@ -100,7 +111,33 @@ const struct check_column *check_target_column(const struct check_table *table, 
 	return pair_of(table, SIDE_TARGET, name);
 }
 
-static void pair_columns(struct check_table *table, struct arena *arena)
+static bool is_constant(const struct column_rule *rule)
+{
+	return rule->mask == MASK_NULL || rule->mask == MASK_CONSTANT;
+}
+
+/* Notes a column that the connector leaves out or changes; false: it cannot be compared. */
+static bool admit_column(struct check_table *table, const struct column_rule *rule,
+                         const struct captured_column *captured, struct arena *arena)
+{
+	if (captured == NULL)
+		return true;
+	if (captured->form == CAPTURED_UNKNOWN && !is_constant(rule)) {
+		table->unproved = true;
+		table->refusal =
+		    arena_format(arena,
+		                 "its rows are not written from the source: %s changes column %s in a way that "
+		                 "cannot be computed",
+		                 captured->setting, captured->column);
+	}
+	if (captured->form != CAPTURED_NEVER && (captured->form != CAPTURED_UNKNOWN || is_constant(rule)))
+		return true;
+	table->left_out = arena_format(arena, "%s%s%s (%s)", table->left_out != NULL ? table->left_out : "",
+	                               table->left_out != NULL ? ", " : "", captured->column, captured->setting);
+	return false;
+}
+
+static void pair_columns(struct check_table *table, const struct captured_columns *captured, struct arena *arena)
 {
 	const struct table_image *source = table->images[SIDE_SOURCE];
 	struct check_column *columns = arena_alloc_zeroed(arena, (source->column_count + 1) * sizeof(*columns));
@@ -109,12 +146,44 @@ static void pair_columns(struct check_table *table, struct arena *arena)
 	for (size_t i = 0; i < source->column_count; i++) {
 		const char *name = source->columns[i].name;
 		const struct column_rule *rule = config_column_rule(table->rule, name);
+		const struct captured_column *form = captured_columns_find(captured, table->schema, table->name, name);
 		const struct column_image *target =
 		    check_column_of(table->images[SIDE_TARGET], rule->rename != NULL ? rule->rename : name);
 
-		if (!rule->exclude && target != NULL)
-			columns[table->column_count++] = (struct check_column){{&source->columns[i], target}, rule};
+		if (!rule->exclude && target != NULL && admit_column(table, rule, form, arena))
+			columns[table->column_count++] =
+			    (struct check_column){{&source->columns[i], target}, rule, form};
 	}
+}
+
+/* Rows that the connector's form of a column no longer tells apart, or of which it no longer says which are replicated. */
+static void check_captured(struct check_table *table, const struct captured_columns *captured, struct arena *arena)
+{
+	const struct table_image *source = table->images[SIDE_SOURCE];
+	const struct key_image *key = table_primary_key(source);
+	const char *reason = captured_columns_table_reason(captured, table->schema, table->name);
+	const char *filter = table->rule->filter.column;
+	const struct captured_column *form;
+
+	if (reason != NULL)
+		table->refusal = arena_format(arena, "its rows are not written from the source: %s", reason);
+	for (size_t i = 0; key != NULL && i < key->column_count; i++) {
+		form = captured_columns_find(captured, table->schema, table->name,
+		                             source->columns[key->columns[i].index].name);
+		if (form != NULL)
+			table->refusal =
+			    arena_format(arena,
+			                 "its rows are not written from the source: %s changes column %s of the key",
+			                 form->setting, form->column);
+	}
+	form = filter != NULL ? captured_columns_find(captured, table->schema, table->name, filter) : NULL;
+	if (form == NULL)
+		return;
+	table->verdict = VERDICT_UNCHECKED;
+	table->reason = arena_format(
+	    arena, "which of its rows are replicated is not known: the rule filters by column %s, and %s changes it",
+	    filter, form->setting);
+	table->refusal = table->reason;
 }
 
 /* The source's primary key when the target has all its columns, and they tell rows apart there as well. */
@@ -127,7 +196,7 @@ static const struct key_image *common_key(const struct check_table *table)
 		const struct check_column *column =
 		    pair_of(table, SIDE_SOURCE, source->columns[key->columns[i].index].name);
 
-		if (column == NULL || column->rule->mask == MASK_NULL || column->rule->mask == MASK_CONSTANT)
+		if (column == NULL || is_constant(column->rule) || column->captured != NULL)
 			key = NULL;
 	}
 	return key;
@@ -177,8 +246,9 @@ static void init_side(struct check_side *side, size_t bucket_count, struct arena
 
 /* `other`: a table of the source whose rows cannot be told from its rows in the target, or NULL. */
 static void add_table(struct check_tables *tables, const struct table_image *source, const struct table_image *target,
-                      const struct table_image *other, const struct config *config, struct arena *arena)
+                      const struct table_image *other, const struct choice *choice, struct arena *arena)
 {
+	const struct config *config = choice->config;
 	const struct table_rule *rule = config_table_rule(config, source->schema, source->name);
 	struct check_table *table = &tables->tables[tables->count++];
 
@@ -201,10 +271,11 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 	}
 	if (rule->source_column != NULL)
 		table->source_value = config_source_value(config, rule, source->schema, source->name, arena);
-	pair_columns(table, arena);
+	pair_columns(table, choice->captured, arena);
+	check_captured(table, choice->captured, arena);
 	table->key = common_key(table);
 	table->target_key = key_of_target(table);
-	shape_compare(table, arena);
+	shape_compare(table, choice->captured, arena);
 	table->bucket_count = bucket_count_of(source, target);
 	table->open = arena_alloc(arena, table->bucket_count * sizeof(*table->open));
 	for (size_t i = 0; i < table->bucket_count; i++)
@@ -275,16 +346,6 @@ static bool is_published(const struct pg_result *published, const struct table_i
 	return false;
 }
 
-struct choice {
-	const struct config *config;
-	const char *const *patterns;
-	size_t pattern_count;
-	const struct pg_result *topics;
-	const struct pg_result *published;
-	struct buffer topic;
-	struct buffer uncaptured;
-};
-
 static const struct table_image *find_mixed(const struct config *config, const struct images *sources, size_t number,
                                             struct arena *arena)
 {
@@ -325,7 +386,7 @@ static void choose_table(struct choice *choice, const struct images *sources, si
 		}
 	}
 	add_table(tables, source, found < targets->count ? targets->images[found] : NULL,
-	          find_mixed(choice->config, sources, number, arena), choice->config, arena);
+	          find_mixed(choice->config, sources, number, arena), choice, arena);
 	tables->tables[tables->count - 1].versions[SIDE_SOURCE] = sources->versions[number];
 	tables->tables[tables->count - 1].versions[SIDE_TARGET] =
 	    found < targets->count ? targets->versions[found] : NULL;
@@ -392,10 +453,14 @@ struct error *check_table_require(const struct check_table *table, enum side sid
 }
 
 struct error *check_tables_choose(struct pg_connection *source, struct pg_connection *target,
-                                  const struct config *config, const char *const *patterns, size_t pattern_count,
-                                  struct arena *arena, struct check_tables *tables)
+                                  const struct config *config, const struct captured_columns *captured,
+                                  const char *const *patterns, size_t pattern_count, struct arena *arena,
+                                  struct check_tables *tables)
 {
-	struct choice choice = {.config = config, .patterns = patterns, .pattern_count = pattern_count};
+	struct choice choice = {.config = config,
+	                        .captured = captured,
+	                        .patterns = patterns,
+	                        .pattern_count = pattern_count};
 	struct images sources, targets;
 	struct pg_result *topics, *published;
 

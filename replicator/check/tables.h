@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "config/config.h"
+#include "connect/captured_columns.h"
 #include "pg/connection.h"
 #include "schema/table_image.h"
 
@@ -72,6 +73,7 @@ struct check_row {
 struct check_column {
 	const struct column_image *sides[2]; /* by enum side */
 	const struct column_rule *rule;
+	const struct captured_column *captured; /* what the connector does to its values; NULL: nothing */
 };
 
 struct check_table {
@@ -103,6 +105,11 @@ struct check_table {
 	int64_t kept;        /* rows that a rule keeps in the target although the source deleted them */
 	enum verdict verdict;
 	const char *reason; /* in the arena, or NULL */
+	/* Columns that are not compared because of the connector, with its settings; NULL: none. */
+	const char *left_out;
+	bool unproved; /* one of them is written by the stream: no comparison proves the table */
+	/* Why the source's rows must not be written into the target, NULL: they may. */
+	const char *refusal;
 	struct {
 		int64_t inserted, updated, deleted, left; /* of the repair; left: changed meanwhile or refused */
 		int64_t settled;                          /* made equal by the stream before the repair */
@@ -120,12 +127,14 @@ struct check_tables {
  * Pairs the target's tables with the source's whose name the rules turn into theirs: all of them, or those that one of
  * the patterns names (`schema.table` or `table`, * as wildcard). Tables that a rule excludes and the state schema are
  * left out. A source table whose topic the stream has read and that the target lacks is in the list, different.
+ * `captured`: what the connector does to the columns; NULL: nothing. It lives as long as the tables.
  *
  * Errors: ERROR_CONFIGURATION when a pattern names no table that exists on both sides.
  */
 struct error *check_tables_choose(struct pg_connection *source, struct pg_connection *target,
-                                  const struct config *config, const char *const *patterns, size_t pattern_count,
-                                  struct arena *arena, struct check_tables *tables);
+                                  const struct config *config, const struct captured_columns *captured,
+                                  const char *const *patterns, size_t pattern_count, struct arena *arena,
+                                  struct check_tables *tables);
 void check_tables_release(struct check_tables *tables); /* the errors in it; the rest lies in the arena */
 
 /* ERROR_TARGET: the table is no longer what its image says. The connection is one to that side. */

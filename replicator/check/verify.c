@@ -34,13 +34,25 @@ static struct error *choose_tables(struct verify *verify)
 	struct comparison *comparison = &verify->comparison;
 
 	check_tables_release(&verify->tables);
-	TRY(check_tables_choose(comparison->fence, comparison->watch, comparison->config, verify->options->patterns,
-	                        verify->options->pattern_count, comparison->arena, &verify->tables));
+	TRY(check_tables_choose(comparison->fence, comparison->watch, comparison->config, &comparison->captured,
+	                        verify->options->patterns, verify->options->pattern_count, comparison->arena,
+	                        &verify->tables));
 	if (verify->tables.count == 0)
 		return error_new(ERROR_CONFIGURATION, "no table is on both sides: nothing to check (%s, %s)",
 		                 pg_description(comparison->fence), pg_description(comparison->watch));
 	/* Before the first look: what is marked later is not proved by it. */
 	return suspects_read(comparison->watch, comparison->config, comparison->arena, &verify->tables);
+}
+
+static struct error *require_capture(const struct comparison *comparison)
+{
+	if (comparison->captured.problem == NULL)
+		return NULL;
+	return error_new(
+	    ERROR_CONFIGURATION,
+	    "nothing can be repaired: the connector may mask or leave out columns, and %s; check connect.url and "
+	    "connect.connector, or remove these settings where no connector is in use",
+	    comparison->captured.problem);
 }
 
 struct tally {
@@ -123,6 +135,8 @@ static struct error *check_pair(struct verify *verify, FILE *out)
 	int64_t start = clock_monotonic_us();
 
 	TRY(comparison_connect(comparison));
+	if (verify->options->repair)
+		TRY(require_capture(comparison));
 	TRY(choose_tables(verify));
 	TRY(compare_tables(comparison, &verify->tables));
 	TRY(sequences_read(comparison->fence, comparison->watch, &verify->tables, comparison->arena,
@@ -142,24 +156,56 @@ static struct error *check_pair(struct verify *verify, FILE *out)
 	return NULL;
 }
 
+static struct verify new_verify(const struct config *config, const struct verify_options *options)
+{
+	return (struct verify){
+	    .options = options,
+	    .comparison = {.config = config,
+	                   .jobs = options->jobs < SESSION_MOST ? options->jobs : SESSION_MOST,
+	                   .max_rate = options->max_rate,
+	                   .timeout_us = options->timeout_us,
+	                   .at_rest = options->at_rest,
+	                   .progress = {.shown = options->progress},
+	                   .arena = arena_new()},
+	};
+}
+
+static void release_verify(struct verify *verify)
+{
+	check_tables_release(&verify->tables);
+	comparison_disconnect(&verify->comparison);
+	arena_free(verify->comparison.arena);
+}
+
 struct error *verify_pair(const struct config *config, const struct verify_options *options, FILE *out,
                           enum exit_code *code)
 {
-	struct verify verify = {.options = options};
-	struct error *error;
+	struct verify verify = new_verify(config, options);
+	struct error *error = check_pair(&verify, out);
 
-	verify.comparison = (struct comparison){.config = config,
-	                                        .jobs = options->jobs < SESSION_MOST ? options->jobs : SESSION_MOST,
-	                                        .max_rate = options->max_rate,
-	                                        .timeout_us = options->timeout_us,
-	                                        .at_rest = options->at_rest,
-	                                        .progress = {.shown = options->progress},
-	                                        .arena = arena_new()};
-	error = check_pair(&verify, out);
 	if (error == NULL)
 		*code = report_exit_code(&verify.report);
-	check_tables_release(&verify.tables);
-	comparison_disconnect(&verify.comparison);
-	arena_free(verify.comparison.arena);
+	release_verify(&verify);
+	return error;
+}
+
+static struct error *require_repair(struct verify *verify)
+{
+	TRY(comparison_connect(&verify->comparison));
+	TRY(require_capture(&verify->comparison));
+	TRY(choose_tables(verify));
+	for (size_t i = 0; i < verify->tables.count; i++)
+		if (verify->tables.tables[i].refusal != NULL)
+			return error_new(ERROR_CONFIGURATION, "%s cannot be repaired: %s",
+			                 verify->tables.tables[i].label, verify->tables.tables[i].refusal);
+	return NULL;
+}
+
+struct error *verify_require_repair(const struct config *config, const struct verify_options *options)
+{
+	struct verify verify = new_verify(config, options);
+	struct error *error = require_repair(&verify);
+
+	release_verify(&verify);
 	return error;
 }

@@ -1,6 +1,7 @@
 /*
  * check_connector.c - what the running connector's settings lose (connect/lossless.h), whether it names its topics as the
- * stream expects (connect/topic_names.h), and which tables its lists leave out (connect/capture_list.h).
+ * stream expects (connect/topic_names.h), which tables its lists leave out (connect/capture_list.h), and which columns it
+ * leaves out or changes (connect/captured_columns.h).
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "cli/preflight.h"
 #include "connect/capture_list.h"
 #include "connect/client.h"
+#include "connect/captured_columns.h"
 #include "connect/lossless.h"
 #include "connect/topic_names.h"
 
@@ -67,11 +69,26 @@ static void check_lists(struct preflight *preflight, const json_t *settings)
 	pg_result_free(rows);
 }
 
+static void check_columns(struct preflight *preflight, const json_t *settings)
+{
+	struct captured_columns captured;
+	struct error *error;
+
+	if (preflight->source == NULL)
+		return;
+	error = captured_columns_take(settings, preflight->source, preflight->arena, &captured);
+	if (error != NULL)
+		preflight_error(preflight, error);
+	else
+		captured_columns_check(settings, &captured, take_finding, preflight);
+}
+
 static void judge_settings(struct preflight *preflight, const json_t *settings)
 {
 	lossless_check(settings, preflight->config, take_finding, preflight);
 	topic_names_check(settings, preflight->config, take_finding, preflight);
 	check_lists(preflight, settings);
+	check_columns(preflight, settings);
 }
 
 static void report_error(struct preflight *preflight, struct error *error)

@@ -10,7 +10,7 @@
 /* Of SQL: a comma that is part of an expression is escaped. */
 #define MATCHES(name, list)                                                                                            \
 	"EXISTS (SELECT FROM regexp_split_to_table(" list ", '\\s*(?<!\\\\),\\s*') AS p"                               \
-	" WHERE " name " ~* ('^(?:' || p || ')$'))"
+	" WHERE " name " ~* ('^(?:' || btrim(p, E' \\t\\r\\n') || ')$'))"
 
 #define SCHEMA_NOT_INCLUDED "$3::text IS NOT NULL AND NOT " MATCHES("schemaname", "$3")
 #define SCHEMA_EXCLUDED MATCHES("schemaname", "$4::text")
@@ -59,6 +59,32 @@ struct error *capture_list_left_out(struct pg_connection *source, const json_t *
 	                                   capture_setting(connector, "table.include.list", NULL),
 	                                   capture_setting(connector, "table.exclude.list", NULL)};
 	struct error *error = pg_query(source, sql, 6, parameters, names);
+
+	is_foreign_expression(&error);
+	return error;
+}
+
+struct error *capture_list_columns(struct pg_connection *source, const char *list, bool others,
+                                   struct pg_result **columns)
+{
+	static const char sql[] =
+	    "WITH RECURSIVE resolved(oid, base) AS ("
+	    "  SELECT t.oid, t.oid FROM pg_type t WHERE t.typtype <> 'd'"
+	    "  UNION ALL SELECT d.oid, r.base FROM resolved r JOIN pg_type d ON d.typtype = 'd' AND d.typbasetype = "
+	    "r.oid)"
+	    " SELECT n.nspname, c.relname, a.attname, b.typname, (t.typtype = 'd')::int, (b.typelem <> 0 AND b.typlen "
+	    "= -1)::int,"
+	    "        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary"
+	    "                AND a.attnum = ANY (i.indkey))::int, a.atttypmod"
+	    "   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	    "   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+	    "   JOIN pg_type t ON t.oid = a.atttypid JOIN resolved r ON r.oid = t.oid JOIN pg_type b ON b.oid = r.base,"
+	    " LATERAL (SELECT n.nspname || '.' || c.relname || '.' || a.attname AS name) full_name"
+	    "  WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ($3, 'pg_catalog', 'information_schema')"
+	    "    AND n.nspname !~ '^pg_(toast|temp_)' AND (" MATCHES("name",
+	                                                             "$1") ") <> $2::bool ORDER BY 1, 2, a.attnum";
+	const char *const parameters[3] = {list, others ? "true" : "false", config_source_schema};
+	struct error *error = pg_query(source, sql, 3, parameters, columns);
 
 	is_foreign_expression(&error);
 	return error;

@@ -102,7 +102,7 @@ static struct error *compare(struct pair *pair, int64_t timeout_ms, const char *
 	*pair = (struct pair){.comparison = {.config = configured(), .jobs = 2, .timeout_us = timeout_ms * 1000}};
 	pair->comparison.arena = arena_new();
 	TRY(comparison_connect(&pair->comparison));
-	TRY(check_tables_choose(pair->comparison.fence, pair->comparison.watch, configured(), patterns, count,
+	TRY(check_tables_choose(pair->comparison.fence, pair->comparison.watch, configured(), NULL, patterns, count,
 	                        pair->comparison.arena, &pair->tables));
 	TRY(compare_tables(&pair->comparison, &pair->tables));
 	TRY(detail_read(&pair->comparison, &pair->tables, 10, true));
@@ -700,7 +700,7 @@ START_TEST(a_mark_that_is_set_during_the_comparison_stays)
 	target = connect_database("check_target");
 	postgres_execute(
 	    target, "INSERT INTO replicator.unverified VALUES ('replicator', 'public', 'swap', 'snapshot', '0/5')");
-	expect_no_error(check_tables_choose(source, target, configured(), patterns, 1, arena, &tables));
+	expect_no_error(check_tables_choose(source, target, configured(), NULL, patterns, 1, arena, &tables));
 	expect_no_error(suspects_read(target, configured(), arena, &tables));
 	ck_assert_str_eq(tables.tables[0].unverified, "snapshot");
 	tables.tables[0].verdict = VERDICT_DIFFERENT;

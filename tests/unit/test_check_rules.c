@@ -133,7 +133,7 @@ static void compare(struct pair *pair)
 	*pair = (struct pair){
 	    .comparison = {.config = &config, .jobs = 2, .timeout_us = 5000000, .at_rest = true, .arena = arena_new()}};
 	expect_no_error(comparison_connect(&pair->comparison));
-	expect_no_error(check_tables_choose(pair->comparison.fence, pair->comparison.watch, &config, NULL, 0,
+	expect_no_error(check_tables_choose(pair->comparison.fence, pair->comparison.watch, &config, NULL, NULL, 0,
 	                                    pair->comparison.arena, &pair->tables));
 	expect_no_error(compare_tables(&pair->comparison, &pair->tables));
 	expect_no_error(detail_read(&pair->comparison, &pair->tables, 10, true));

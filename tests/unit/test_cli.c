@@ -452,6 +452,10 @@ START_TEST(test_check_config_of_the_connector_s_lists)
 	strcpy(lists, ", \"table.include.list\": \"public\\\\.(?<name>users)\"");
 	RUN("check-config", "-c", config_path);
 	expect_in(out, "regular expressions that only Java knows");
+	execute(source_dsn, "ALTER TABLE public.users ADD ssn text");
+	strcpy(lists, ", \"column.mask.with.12.chars\": \"public.users.ssn\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "warning: column.mask.with.12.chars of the connector masks public.users.ssn: ");
 	http_server_stop(server);
 	free(more);
 }
