@@ -85,7 +85,11 @@ static void check_columns(struct preflight *preflight, const json_t *settings)
 
 static void judge_settings(struct preflight *preflight, const json_t *settings)
 {
-	lossless_check(settings, preflight->config, take_finding, preflight);
+	const enum event_format format = format_of_connector(settings);
+
+	if (format != FORMAT_UNKNOWN) /* else that of the events, if there are any */
+		preflight->format = format;
+	lossless_check(settings, preflight->format, preflight->config, take_finding, preflight);
 	topic_names_check(settings, preflight->config, take_finding, preflight);
 	check_lists(preflight, settings);
 	check_columns(preflight, settings);

@@ -24,10 +24,11 @@ const struct command commands[] = {
      command_init},
     {"connector", "VERB [NAME | FILE] [OPTION]…", "the connector at Kafka Connect",
      "list                     all connectors of the worker\n"
-     "create [FILE]            from a file like connectors/postgres-connector.json, or from the settings; the source "
-     "is\n"
-     "                         looked at before (--no-checks: not; --print: show what would be created)\n"
-     "update [FILE]            give it this definition, and tell what changed\n"
+     "create [FILE]            from a file like connectors/postgres-connector.json, or from the settings; its "
+     "settings\n"
+     "                         and the source are checked before (--no-checks: not; --print: show what would be "
+     "created)\n"
+     "update [FILE]            give it this definition, whose settings are checked before, and print what changed\n"
      "validate [FILE]          let Connect and the source check the definition\n"
      "config [NAME]            its configuration, without secrets\n"
      "status [NAME] [--trace]  its state and that of its tasks, and why they failed; --trace: with the whole texts,\n"

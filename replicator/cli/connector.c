@@ -18,7 +18,9 @@
 #include "base/signals.h"
 #include "connect/client.h"
 #include "connect/connector.h"
+#include "connect/lossless.h"
 #include "connect/preflight.h"
+#include "connect/topic_names.h"
 
 #define STOP_PATIENCE_US INT64_C(30000000)
 #define SLOT_PATIENCE_US INT64_C(20000000)
@@ -58,30 +60,50 @@ static void tell(const struct connector_finding *finding, void *context)
 	*problems += finding->problem ? 1 : 0;
 }
 
-/* The source is asked before Connect is. */
+static void tell_of_setting(void *context, bool problem, const char *text)
+{
+	size_t *problems = context;
+
+	fprintf(stderr, "%s: %s\n", problem ? "problem" : "warning", text);
+	*problems += problem ? 1 : 0;
+}
+
 static struct error *check_source(const struct connector_request *request,
-                                  const struct connector_definition *definition)
+                                  const struct connector_definition *definition, size_t *problems)
 {
 	struct pg_connection *source = NULL;
 	struct error *error;
-	size_t problems = 0;
 
-	if (request->unchecked)
-		return NULL;
 	if (request->config->source.dsn == NULL) {
 		fprintf(stderr, "warning: source.dsn is not set: the source was not checked\n");
 		return NULL;
 	}
 	TRY(pg_connect(request->config->source.dsn, "replicator connector", &source));
-	error = connector_preflight(source, definition, tell, &problems);
+	error = connector_preflight(source, definition, tell, problems);
 	pg_disconnect(source);
-	TRY(error);
+	return error;
+}
+
+/*
+ * The settings, and with `source` the source too, are looked at before Connect is asked. `what` failed when they have
+ * problems.
+ */
+static struct error *check_definition(const struct connector_request *request,
+                                      const struct connector_definition *definition, bool source, const char *what)
+{
+	size_t problems = 0;
+
+	if (request->unchecked)
+		return NULL;
+	lossless_check(definition->config, format_of_connector(definition->config), request->config, tell_of_setting,
+	               &problems);
+	topic_names_check(definition->config, request->config, tell_of_setting, &problems);
+	if (source)
+		TRY(check_source(request, definition, &problems));
 	if (problems > 0)
-		return error_new(
-		    ERROR_CONFIGURATION,
-		    "connector %s was not created: %zu problem%s at the source; mend them, or go on all the "
-		    "same with --no-checks",
-		    definition->name, problems, problems == 1 ? "" : "s");
+		return error_new(ERROR_CONFIGURATION,
+		                 "connector %s was not %s: %zu problem%s; fix them, or use --no-checks",
+		                 definition->name, what, problems, problems == 1 ? "" : "s");
 	return NULL;
 }
 
@@ -97,7 +119,7 @@ static struct error *create(const struct connector_request *request)
 		definition_free(&definition);
 		return NULL;
 	}
-	error = check_source(request, &definition);
+	error = check_definition(request, &definition, true, "created");
 	if (error == NULL) {
 		body = json_pack("{s:s,s:O}", "name", definition.name, "config", definition.config);
 		error = connect_call(request->config, "POST", "/connectors", body, NULL);
@@ -117,7 +139,10 @@ static struct error *update(const struct connector_request *request)
 	json_t *now = NULL;
 
 	TRY(take_definition(request, &definition));
-	error = connector_call(request->config, "GET", definition.name, "/config", NULL, &now);
+	/* The slot is in use, by this connector: the source is as it was. */
+	error = check_definition(request, &definition, false, "updated");
+	if (error == NULL)
+		error = connector_call(request->config, "GET", definition.name, "/config", NULL, &now);
 	if (error == NULL)
 		error = connector_call(request->config, "PUT", definition.name, "/config", definition.config, NULL);
 	if (error == NULL)
@@ -159,7 +184,7 @@ static struct error *validate(const struct connector_request *request)
 		error = error_new(ERROR_CONFIGURATION, "Connect would refuse connector %s: %zu problem%s",
 		                  definition.name, problems, problems == 1 ? "" : "s");
 	if (error == NULL)
-		error = check_source(request, &definition);
+		error = check_definition(request, &definition, true, "accepted");
 	definition_free(&definition);
 	return error;
 }

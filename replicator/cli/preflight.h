@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "config/config.h"
+#include "connect/format.h"
 #include "pg/connection.h"
 #include "schema/table_image.h"
 #include "stream/probe.h"
@@ -36,6 +37,8 @@ struct preflight {
 	struct map *rights;    /* "schema.table" of the target to the rights that are missing there */
 	struct map *published; /* "schema.table" of the source that are in a publication; NULL: there is none */
 	bool all_published;    /* by a publication FOR ALL TABLES */
+
+	enum event_format format; /* of the events */
 
 	bool probed; /* Kafka answered */
 	struct probe probe;

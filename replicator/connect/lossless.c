@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "connect/topic_creation.h"
+#include "connect/transforms.h"
 #include "stream/topic_filter.h"
 
 static const char *const only_true[] = {"true", NULL};
@@ -11,13 +13,12 @@ static const char *const only_string[] = {"string", NULL};
 static const char *const only_false[] = {"false", NULL};
 static const char *const only_none[] = {"none", "", NULL};
 static const char *const whole_times[] = {"isostring", "adaptive", "adaptive_time_microseconds", "microseconds", NULL};
+static const char *const only_fail[] = {"fail", NULL};
 static const char *const only_bytes[] = {"bytes", NULL};
 static const char *const hstores[] = {"json", "map", NULL};
 static const char *const snapshots[] = {"initial", "always", "initial_only", "when_needed", NULL};
 
-/* Of JsonConverter; check_null looks at the others. */
 static const char replace_null[] = "value.converter.replace.null.with.default";
-static const char unwrap[] = "io.debezium.transforms.ExtractNewRecordState";
 
 const struct lossless_setting lossless_settings[] = {
     {"provide.transaction.metadata", "true", "false", only_true,
@@ -47,25 +48,14 @@ const struct lossless_setting lossless_settings[] = {
      true},
     {"snapshot.mode", "initial", "initial", snapshots,
      "rows that were there before the connector are not sent; copy them to the target yourself", false},
+    {"event.processing.failure.handling.mode", "fail", "fail", only_fail,
+     "changes that the connector cannot process are left out, and nothing shows which", true},
+    {"errors.tolerance", "none", "none", only_none,
+     "events that the converter or a transform cannot process are left out, and nothing shows which", true},
+    {"slot.drop.on.stop", "false", "false", only_false,
+     "the slot is dropped whenever the connector stops: what is committed until its next start never arrives", true},
 };
 const size_t lossless_setting_count = sizeof(lossless_settings) / sizeof(*lossless_settings);
-
-/* Our settings that tell how plain JSON is to be read, and the connector's that say how it is written. Of an hstore
- * the value itself tells. */
-static const struct {
-	const char *ours;
-	const char *name;
-	const char *fallback;
-	const char *words[7]; /* by the value of the enum */
-} modes[] = {
-    {"decoding.decimal", "decimal.handling.mode", "precise", {"precise", "double", "string"}},
-    {"decoding.time",
-     "time.precision.mode",
-     "adaptive",
-     {"adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"}},
-    {"decoding.interval", "interval.handling.mode", "numeric", {"numeric", "string"}},
-    {"decoding.binary", "binary.handling.mode", "bytes", {"bytes", "base64", "base64-url-safe", "hex"}},
-};
 
 static const char *value_of(const json_t *connector, const char *name, const char *fallback)
 {
@@ -80,113 +70,6 @@ static bool is_among(const char *value, const char *const *words)
 		if (strcmp(*words, value) == 0)
 			return true;
 	return false;
-}
-
-static bool is_json(const json_t *connector)
-{
-	return strstr(value_of(connector, "value.converter", ""), "JsonConverter") != NULL;
-}
-
-static bool is_plain_json(const json_t *connector)
-{
-	return is_json(connector) &&
-	       strcmp(value_of(connector, "value.converter.schemas.enable", "true"), "false") == 0;
-}
-
-static void check_modes(const json_t *connector, const struct wire_modes *ours,
-                        void (*tell)(void *context, bool problem, const char *text), void *context)
-{
-	const unsigned values[] = {ours->decimal, ours->time, ours->interval, ours->binary};
-	struct buffer text = {0};
-
-	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
-		const char *theirs = value_of(connector, modes[i].name, modes[i].fallback);
-
-		if (strcmp(theirs, modes[i].words[values[i]]) == 0)
-			continue;
-		buffer_reset(&text);
-		buffer_append_format(&text,
-		                     "%s is \"%s\", but the connector writes plain JSON with %s=%s; set %s = \"%s\"",
-		                     modes[i].ours, modes[i].words[values[i]], modes[i].name, theirs, modes[i].ours,
-		                     theirs);
-		tell(context, true, text.data);
-	}
-	buffer_free(&text);
-}
-
-static void check_placeholder(const json_t *connector, const struct config *config,
-                              void (*tell)(void *context, bool problem, const char *text), void *context)
-{
-	const char *setting = value_of(connector, "unavailable.value.placeholder", "");
-	struct buffer theirs = {0}, ours = {0}, text = {0};
-	const char *problem = config_read_placeholder(setting, &theirs);
-
-	config_read_placeholder(config->decoding.unavailable_placeholder,
-	                        &ours); /* the configuration was checked before */
-	if (problem != NULL) {
-		buffer_append_format(
-		    &text,
-		    "the connector has unavailable.value.placeholder=%s: %s; unchanged TOAST values would "
-		    "be overwritten with it; remove the setting",
-		    setting, problem);
-		tell(context, true, text.data);
-	} else if (theirs.length != ours.length || memcmp(theirs.data, ours.data, ours.length) != 0) {
-		tell(context, true,
-		     "the connector's unavailable.value.placeholder is not decoding.unavailable_placeholder: unchanged "
-		     "TOAST values would be overwritten with it; set both alike");
-	}
-	buffer_free(&theirs);
-	buffer_free(&ours);
-	buffer_free(&text);
-}
-
-static void check_transforms(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
-                             void *context)
-{
-	struct buffer name = {0}, text = {0};
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)connector, key, value)
-	{
-		const char *class = json_string_value(value);
-		size_t length = strlen(key);
-
-		if (strncmp(key, "transforms.", 11) != 0 || length < 5 || strcmp(key + length - 5, ".type") != 0 ||
-		    class == NULL || strcmp(class, unwrap) != 0)
-			continue;
-		buffer_reset(&name);
-		buffer_append(&name, key, length - 4);
-		buffer_append_text(&name, "replace.null.with.default");
-		if (strcmp(value_of(connector, name.data, "true"), "false") == 0)
-			continue;
-		buffer_reset(&text);
-		buffer_append_format(&text, "NULL in a column that has a default arrives as that default; set %s=false",
-		                     name.data);
-		tell(context, true, text.data);
-	}
-	buffer_free(&name);
-	buffer_free(&text);
-}
-
-/* The Avro converters, and the transform that flattens, put a default in the place of NULL likewise. */
-static void check_null(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
-                       void *context)
-{
-	const char *converter = value_of(connector, "value.converter", "");
-
-	if (strcmp(converter, "io.apicurio.registry.utils.converter.AvroConverter") == 0)
-		tell(context, false,
-		     "Apicurio's AvroConverter sends a column's default in the place of NULL, and nothing turns that "
-		     "off; "
-		     "where columns that may be NULL have defaults, take JSON with "
-		     "value.converter.replace.null.with.default=false, or drop those defaults at the source");
-	if (strcmp(converter, "io.confluent.connect.avro.AvroConverter") == 0 &&
-	    strcmp(value_of(connector, "value.converter.ignore.default.for.nullables", "false"), "true") != 0)
-		tell(context, true,
-		     "NULL in a column that has a default arrives as that default; set "
-		     "value.converter.ignore.default.for.nullables=true");
-	check_transforms(connector, tell, context);
 }
 
 static bool reads_topic(const struct config *config, const char *topic)
@@ -245,7 +128,81 @@ static void check_threads(const json_t *connector, void (*tell)(void *context, b
 	buffer_free(&text);
 }
 
-void lossless_check(const json_t *connector, const struct config *config,
+/* What the connector leaves out of the events, or changes in them, because it was told to. */
+static const struct {
+	const char *name; /* of the setting; the beginning of its name where it ends in a dot */
+	const char *effect;
+} changes[] = {
+    {"column.exclude.list", "leaves these columns out of every event"},
+    {"column.include.list", "leaves all columns but these out of every event"},
+    {"column.mask.", "masks these columns: the target gets the masked values"},
+    {"column.truncate.", "cuts these columns: the target gets the first characters of their values"},
+    {"snapshot.select.statement.overrides", "reads only a part of the rows of these tables in a snapshot"},
+    {"message.key.columns", "takes other columns as the keys of rows"},
+    {"converters", "writes values with converters of its own, which this program does not know"},
+};
+
+/* A salt is a part of the setting's name. */
+static size_t shown_length(const char *key)
+{
+	const char *salt = strstr(key, ".salt.");
+
+	return salt == NULL ? strlen(key) : (size_t)(salt - key) + strlen(".salt");
+}
+
+static bool names(const char *key, const char *name)
+{
+	const size_t length = strlen(name);
+
+	return name[length - 1] == '.' ? strncmp(key, name, length) == 0 : strcmp(key, name) == 0;
+}
+
+static void check_changes(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
+                          void *context)
+{
+	struct buffer text = {0};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)connector, key, value)
+	{
+		const char *list = json_string_value(value);
+
+		for (size_t i = 0; list != NULL && *list != '\0' && i < sizeof(changes) / sizeof(*changes); i++) {
+			if (!names(key, changes[i].name))
+				continue;
+			buffer_reset(&text);
+			buffer_append_format(&text, "the connector has %.*s=%s: it %s", (int)shown_length(key), key,
+			                     list, changes[i].effect);
+			tell(context, false, text.data);
+		}
+	}
+	buffer_free(&text);
+}
+
+/* BEGIN and END in two partitions have no order. */
+static void check_partitions(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
+                             void *context)
+{
+	struct buffer topic = {0}, setting = {0}, text = {0};
+	long partitions;
+
+	buffer_append_format(&topic, "%s.%s", value_of(connector, "topic.prefix", ""),
+	                     value_of(connector, "topic.transaction", "transaction"));
+	partitions = topic_creation_partitions(connector, topic.data, &setting);
+	if (partitions > 1) {
+		buffer_append_format(&text,
+		                     "the connector has %s=%ld, also for the transaction topic %s, which must have one "
+		                     "partition; leave it out there, or create that topic before the connector",
+		                     setting.data, partitions, topic.data);
+		tell(context, false, text.data);
+	}
+	buffer_free(&topic);
+	buffer_free(&setting);
+	buffer_free(&text);
+}
+
+void lossless_check(const json_t *connector, enum event_format format, const struct config *config,
                     void (*tell)(void *context, bool problem, const char *text), void *context)
 {
 	struct buffer text = {0};
@@ -253,11 +210,11 @@ void lossless_check(const json_t *connector, const struct config *config,
 	for (size_t i = 0; i < lossless_setting_count; i++) {
 		const struct lossless_setting *setting = &lossless_settings[i];
 		const char *value = value_of(connector, setting->name, setting->fallback);
-		const bool wanted = (config->stream.transactions == TRANSACTIONS_ON ||
-		                     strcmp(setting->name, "provide.transaction.metadata") != 0) &&
-		                    (is_json(connector) || setting->name != replace_null);
+		const bool wanted = config->stream.transactions == TRANSACTIONS_ON ||
+		                    strcmp(setting->name, "provide.transaction.metadata") != 0;
 
-		if (is_among(value, setting->good) || !wanted)
+		/* format_check knows of which converter that setting is. */
+		if (is_among(value, setting->good) || !wanted || setting->name == replace_null)
 			continue;
 		buffer_reset(&text);
 		buffer_append_format(&text, "the connector has %s=%s: %s; set %s=%s", setting->name, value,
@@ -265,11 +222,12 @@ void lossless_check(const json_t *connector, const struct config *config,
 		tell(context, setting->problem, text.data);
 	}
 	buffer_free(&text);
-	check_null(connector, tell, context);
+	format_check(connector, format, config, tell, context);
+	transforms_check(connector, config, tell, context);
 	check_threads(connector, tell, context);
-	if (config->stream.transactions == TRANSACTIONS_ON)
+	check_changes(connector, tell, context);
+	if (config->stream.transactions == TRANSACTIONS_ON) {
+		check_partitions(connector, tell, context);
 		check_logical_messages(connector, config, tell, context);
-	check_placeholder(connector, config, tell, context);
-	if (is_plain_json(connector))
-		check_modes(connector, &config->decoding.modes, tell, context);
+	}
 }

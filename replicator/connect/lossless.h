@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "config/config.h"
+#include "connect/format.h"
 
 struct lossless_setting {
 	const char *name;        /* of the connector's property */
@@ -31,9 +32,9 @@ extern const size_t lossless_setting_count;
 
 /*
  * Calls `tell` for each setting of the connector's configuration ({"name": "value", …}, as Connect gives it) that loses
- * something, and for each decoding setting of ours that is not the connector's. `text` lives during the call.
+ * something; with what format.h, transforms.h say of it. `format`: of its events. `text` lives during the call.
  */
-void lossless_check(const json_t *connector, const struct config *config,
+void lossless_check(const json_t *connector, enum event_format format, const struct config *config,
                     void (*tell)(void *context, bool problem, const char *text), void *context);
 
 #endif

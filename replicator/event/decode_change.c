@@ -228,7 +228,11 @@ static struct error *find_row_relation(struct decoder *decoder, struct partition
 		table = find_table(decoder, partition, source);
 	*relation = find_relation(table, source, shape, key, &missing);
 	if (*relation == NULL)
-		return decode_error(message, "key", slice_from(missing), "the row has no such column");
+		return decode_error(
+		    message, "key", slice_from(missing),
+		    "the row has no such column; if a transform of the connector adds it "
+		    "(ByLogicalTableRouter), set its key.enforce.uniqueness=false; if column.exclude.list "
+		    "leaves it out, remove it there");
 	return NULL;
 }
 

@@ -338,6 +338,47 @@ static int answer_settings(const char *request, struct buffer *body, void *conte
 	return 200;
 }
 
+/* It takes a connector. `context`: how many. */
+static int answer_create(const char *request, struct buffer *body, void *context)
+{
+	if (strncmp(request, "POST /connectors ", 17) != 0)
+		return 404;
+	++*(int *)context;
+	buffer_append_text(body, "{}");
+	return 201;
+}
+
+START_TEST(test_connector_create_looks_at_the_settings)
+{
+	int created = 0;
+	struct http_server *server = http_server_start(0, answer_create, &created);
+	char *definition = memory_format("%s.json", config_path);
+	char *more = memory_format("connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                           http_server_port(server));
+	FILE *file = fopen(definition, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs("{\"name\":\"c\",\"config\":{\"topic.prefix\":\"dbserver1\",\"decimal.handling.mode\":\"string\","
+	      "\"provide.transaction.metadata\":\"true\",\"skipped.operations\":\"none\",\"slot.drop.on.stop\":"
+	      "\"true\"}}",
+	      file);
+	fclose(file);
+	write_config(NULL, target_dsn, more);
+	ck_assert_int_eq(RUN("connector", "create", definition, "-c", config_path), 3);
+	expect_in(err, "warning: the connector has no value.converter");
+	expect_in(err, "decoding.decimal is \"precise\", the connector has decimal.handling.mode=string");
+	expect_in(err, "problem: the connector has slot.drop.on.stop=true");
+	expect_in(err, "connector c was not created: 1 problem; fix them, or use --no-checks");
+	ck_assert_int_eq(created, 0);
+	ck_assert_int_eq(RUN("connector", "create", definition, "--no-checks", "-c", config_path), 0);
+	ck_assert_int_eq(created, 1);
+	unlink(definition);
+	http_server_stop(server);
+	free(definition);
+	free(more);
+}
+END_TEST
+
 /* A Connect that a company put behind a password. `context`: how often it was asked with it. */
 static int answer_with_password(const char *request, struct buffer *body, void *context)
 {
@@ -449,6 +490,11 @@ START_TEST(test_check_config_of_the_connector_s_lists)
 	RUN("check-config", "-c", config_path);
 	expect_in(out, "has other.x, but");
 	expect_in(out, "leaves it out");
+	strcpy(lists, ", \"errors.tolerance\": \"all\", \"time.precision.mode\": \"isostring\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: the connector has errors.tolerance=all");
+	expect_in(out, "warning: the connector has no value.converter");
+	expect_in(out, "decoding.time is \"adaptive\", the connector has time.precision.mode=isostring");
 	strcpy(lists, ", \"table.include.list\": \"public\\\\.(?<name>users)\"");
 	RUN("check-config", "-c", config_path);
 	expect_in(out, "regular expressions that only Java knows");
@@ -634,6 +680,7 @@ int main(void)
 	tcase_add_test(tests, test_check_config_of_the_connector_s_lists);
 	tcase_add_test(tests, test_check_config_with_a_password_for_connect);
 	tcase_add_test(tests, test_reason_of_a_failed_connector);
+	tcase_add_test(tests, test_connector_create_looks_at_the_settings);
 	tcase_add_test(tests, test_check_config_of_rules);
 	tcase_add_test(tests, test_check_config_rights);
 	tcase_add_test(tests, test_unreachable);

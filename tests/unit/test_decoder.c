@@ -444,6 +444,9 @@ static const struct {
     {NULL, "{\"op\":\"c\"," SOURCE ",\"transaction\":{\"id\":\"1:1\",\"total_order\":0}}",
      "field transaction: no `id` or no `total_order`"},
     {"{\"no\":1}", "{\"op\":\"c\"," SOURCE ",\"after\":{\"id\":1}}", "field key.no: the row has no such column"},
+    /* Of ByLogicalTableRouter. */
+    {"{\"id\":1,\"__dbz__physicalTableIdentifier\":\"p.a.b\"}", "{\"op\":\"c\"," SOURCE ",\"after\":{\"id\":1}}",
+     "(ByLogicalTableRouter), set its key.enforce.uniqueness=false"},
     {"7", "{\"op\":\"c\"," SOURCE ",\"after\":{\"id\":1}}", "field key: an object is expected"},
     {"{\"id\":1", "{\"op\":\"c\"," SOURCE ",\"after\":{\"id\":1}}", "field key: neither a comma"},
     {NULL, "{\"status\":\"END\",\"event_count\":1}", "field id: no transaction id"},

@@ -5,6 +5,7 @@
 #include "connect/topic_names.h"
 
 #include "base/buffer.h"
+#include "base/memory.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ static void check(const char *connector, const struct config *config)
 	buffer_reset(&told);
 	buffer_append_text(&told, "");
 	problems = 0;
-	lossless_check(json, config, take, NULL);
+	lossless_check(json, format_of_connector(json), config, take, NULL);
 	json_decref(json);
 }
 
@@ -114,8 +115,8 @@ START_TEST(test_defaults_lose)
 	ck_assert_ptr_nonnull(strstr(told.data, "skipped.operations=t:"));
 	ck_assert_ptr_nonnull(strstr(told.data, "decimal.handling.mode=precise"));
 	ck_assert_ptr_nonnull(strstr(told.data, "interval.handling.mode=numeric"));
-	ck_assert_ptr_null(strstr(told.data, "time.precision.mode"));
-	ck_assert_int_eq(problems, 2);
+	ck_assert_ptr_null(strstr(told.data, "time.precision.mode=adaptive: "));
+	ck_assert_int_eq(problems, 2); /* what the worker's converter does is not known */
 	config.stream.transactions = TRANSACTIONS_OFF;
 	check("{}", &config);
 	ck_assert_ptr_null(strstr(told.data, "provide.transaction.metadata"));
@@ -136,9 +137,15 @@ START_TEST(test_null_is_not_the_default)
 	ck_assert_ptr_nonnull(strstr(told.data, "Apicurio's AvroConverter sends a column's default"));
 	check("{\"value.converter\":\"io.confluent.connect.avro.AvroConverter\"}", &config);
 	ck_assert_ptr_nonnull(strstr(told.data, "set value.converter.ignore.default.for.nullables=true"));
-	check("{\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\"}", &config);
-	ck_assert_ptr_nonnull(strstr(told.data, "set transforms.flat.replace.null.with.default=false"));
-	check("{\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\","
+	check("{\"transforms\":\"flat\",\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\"}",
+	      &config);
+	ck_assert_ptr_nonnull(strstr(told.data,
+	                             "the transform flat (io.debezium.transforms.ExtractNewRecordState) sends a "
+	                             "column's default in the place of NULL; set its "
+	                             "replace.null.with.default=false"));
+	check("{\"value.converter\":\"org.apache.kafka.connect.json.JsonConverter\","
+	      "\"value.converter.replace.null.with.default\":\"false\",\"transforms\":\"flat\",\"transforms.flat."
+	      "type\":\"io.debezium.transforms.ExtractNewRecordState\","
 	      "\"transforms.flat.replace.null.with.default\":\"false\"}",
 	      &config);
 	ck_assert_ptr_null(strstr(told.data, "replace.null.with.default"));
@@ -166,6 +173,110 @@ START_TEST(test_generated_connector_is_lossless)
 }
 END_TEST
 
+#define JSON "\"value.converter\":\"org.apache.kafka.connect.json.JsonConverter\","
+
+/* With the worker's converter, as most workers are set up: the modes count if it is JSON without schemas. */
+START_TEST(test_the_worker_s_converter)
+{
+	struct config config = {0}; /* Debezium's defaults */
+	json_t *json = json_loads("{" GOOD "}", 0, NULL);
+
+	check("{" GOOD "}", &config);
+	ck_assert_int_eq(problems, 0);
+	ck_assert_ptr_nonnull(strstr(told.data, "the connector has no value.converter"));
+	ck_assert_ptr_nonnull(strstr(told.data, "decoding.decimal is \"precise\", the connector has "
+	                                        "decimal.handling.mode=string; decoding.time is \"adaptive\", the "
+	                                        "connector has time.precision.mode=isostring; decoding.interval"));
+	ck_assert_ptr_nonnull(strstr(told.data, "value.converter.replace.null.with.default=false"));
+	/* The events show which one it is. */
+	ck_assert_int_eq(format_of_message(slice_from("{\"before\":null,\"after\":{\"id\":1}}")), FORMAT_PLAIN_JSON);
+	ck_assert_int_eq(format_of_message(slice_from("{\"schema\":{\"type\":\"struct\"},\"payload\":{}}")),
+	                 FORMAT_WITH_SCHEMA);
+	ck_assert_int_eq(format_of_message((struct slice){"\0\0\0\0\1x", 6}), FORMAT_WITH_SCHEMA);
+	ck_assert_int_eq(format_of_message((struct slice){0}), FORMAT_UNKNOWN);
+	buffer_reset(&told);
+	lossless_check(json, FORMAT_PLAIN_JSON, &config, take, NULL);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(strstr(told.data, "time.precision.mode=isostring; decoding.interval is \"numeric\", the "
+	                                        "connector has interval.handling.mode=string: values would be read"));
+	problems = 0;
+	lossless_check(json, FORMAT_WITH_SCHEMA, &config, take, NULL);
+	ck_assert_int_eq(problems, 0);
+	json_decref(json);
+	/* Bytes in hex are texts for the schema, too. */
+	check("{" GOOD "," JSON "\"binary.handling.mode\":\"hex\"}", &config);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(
+	    strstr(told.data, "decoding.binary is \"bytes\", the connector has binary.handling.mode=hex: "));
+	check("{" GOOD ",\"value.converter\":\"io.confluent.connect.protobuf.ProtobufConverter\"}", &config);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(strstr(told.data, "whose events this program cannot read"));
+	check("{" GOOD "," JSON "\"value.converter.schemas.enable\":\"false\",\"decimal.handling.mode\":\"precise\","
+	      "\"money.fraction.digits\":\"3\"}",
+	      &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "money.fraction.digits=3"));
+}
+END_TEST
+
+static const struct {
+	const char *settings;
+	int problems;
+	const char *text;
+} changing[] = {
+    {"\"event.processing.failure.handling.mode\":\"skip\"", 1,
+     "changes that the connector cannot process are left out"},
+    {"\"errors.tolerance\":\"all\"", 1, "errors.tolerance=all: events that the converter or a transform"},
+    {"\"slot.drop.on.stop\":\"true\"", 1, "the slot is dropped whenever the connector stops"},
+    {"\"column.truncate.to.20.chars\":\"a.b.c\"", 0, "column.truncate.to.20.chars=a.b.c: it cuts these columns"},
+    {"\"column.mask.hash.SHA-256.with.salt.CzQMA0cB5K\":\"a.b.c\"", 0,
+     "column.mask.hash.SHA-256.with.salt=a.b.c: it masks these columns"},
+    {"\"column.exclude.list\":\"a.b.c\"", 0, "column.exclude.list=a.b.c: it leaves these columns out"},
+    {"\"converters\":\"mine\"", 0, "converters=mine: it writes values with converters of its own"},
+    {"\"transforms\":\"a, f\",\"transforms.f.type\":\"org.apache.kafka.connect.transforms.Filter\"", 1,
+     "the transform f (org.apache.kafka.connect.transforms.Filter) leaves events out: the stream stops"},
+    {"\"transforms\":\"f\",\"transforms.f.type\":\"io.debezium.transforms.Filter\"", 1, "leaves events out"},
+    {"\"transforms\":\"m\",\"transforms.m.type\":\"org.apache.kafka.connect.transforms.MaskField$Value\"", 0,
+     "the transform m (org.apache.kafka.connect.transforms.MaskField$Value) is not known to this program"},
+    {"\"transforms\":\"r\",\"transforms.r.type\":\"io.debezium.transforms.ByLogicalTableRouter\"", 1,
+     "set its key.enforce.uniqueness=false"},
+    {"\"topic.prefix\":\"p\",\"topic.creation.default.partitions\":\"4\"", 0,
+     "topic.creation.default.partitions=4, also for the transaction topic p.transaction"},
+    {"\"topic.prefix\":\"p\",\"topic.creation.groups\":\"x,big\",\"topic.creation.x.include\":\"p\\\\.public.*\","
+     "\"topic.creation.x.partitions\":\"9\",\"topic.creation.big.include\":\"q.*,p\\\\..*\",\"topic.creation.big."
+     "partitions\":"
+     "\"3\",\"topic.creation.default.partitions\":\"1\"",
+     0, "topic.creation.big.partitions=3, also for"},
+    /* These are right. */
+    {"\"topic.prefix\":\"p\",\"topic.creation.groups\":\"big\",\"topic.creation.big.include\":\"p\\\\.public.*\","
+     "\"topic.creation.big.partitions\":\"3\",\"topic.creation.default.partitions\":\"1\"",
+     0, NULL},
+    {"\"transforms\":\"r\",\"transforms.r.type\":\"io.debezium.transforms.ByLogicalTableRouter\","
+     "\"transforms.r.key.enforce.uniqueness\":\"false\"",
+     0, NULL},
+    {"\"transforms.f.type\":\"io.debezium.transforms.Filter\"", 0, NULL}, /* not in the list */
+};
+
+START_TEST(test_settings_that_leave_out_or_change)
+{
+	struct config config = ours();
+	char *connector;
+
+	for (size_t i = 0; i < sizeof(changing) / sizeof(*changing); i++) {
+		connector = memory_format("{" GOOD "," JSON "%s}", changing[i].settings);
+		check(connector, &config);
+		free(connector);
+		ck_assert_msg(problems == changing[i].problems, "%s: %d problems\n%s", changing[i].settings, problems,
+		              told.data);
+		if (changing[i].text == NULL)
+			ck_assert_str_eq(told.data, "");
+		else
+			ck_assert_msg(strstr(told.data, changing[i].text) != NULL, "%s: %s", changing[i].settings,
+			              told.data);
+		ck_assert_ptr_null(strstr(told.data, "CzQM"));
+	}
+}
+END_TEST
+
 START_TEST(test_two_sides_disagree)
 {
 	struct config config = ours();
@@ -175,7 +286,8 @@ START_TEST(test_two_sides_disagree)
 	      "json.JsonConverter\","
 	      "\"value.converter.schemas.enable\":\"false\"}",
 	      &config);
-	ck_assert_ptr_nonnull(strstr(told.data, "set decoding.time = \"isostring\""));
+	ck_assert_ptr_nonnull(
+	    strstr(told.data, "decoding.time is \"adaptive\", the connector has time.precision.mode=isostring: "));
 	ck_assert_ptr_nonnull(strstr(told.data, "unavailable_placeholder"));
 	ck_assert_int_eq(problems, 2);
 	/* With a schema the events say it themselves. */
@@ -205,16 +317,16 @@ START_TEST(logical_messages_that_are_not_read)
 	struct config config = ours();
 
 	config.stream.transactions = TRANSACTIONS_ON;
-	check("{" GOOD ",\"topic.prefix\":\"p\",\"message.prefix.exclude.list\":\"audit\"}", &config);
+	check("{" JSON GOOD ",\"topic.prefix\":\"p\",\"message.prefix.exclude.list\":\"audit\"}", &config);
 	ck_assert_ptr_nonnull(strstr(told.data, "message.prefix.exclude.list"));
-	check("{" GOOD ",\"snapshot.max.threads\":\"4\"}", &config);
+	check("{" JSON GOOD ",\"snapshot.max.threads\":\"4\"}", &config);
 	ck_assert_ptr_nonnull(strstr(told.data, "snapshot.max.threads=1"));
 	config.kafka.topics = topics;
 	config.kafka.topic_count = 2;
-	check("{" GOOD ",\"topic.prefix\":\"p\"}", &config);
+	check("{" JSON GOOD ",\"topic.prefix\":\"p\"}", &config);
 	ck_assert_ptr_nonnull(strstr(told.data, "kafka.topics does not have p.message"));
 	config.kafka.topic_count = 3;
-	check("{" GOOD ",\"topic.prefix\":\"p\"}", &config);
+	check("{" JSON GOOD ",\"topic.prefix\":\"p\"}", &config);
 	ck_assert_str_eq(told.data, "");
 	ck_assert_int_eq(problems, 0);
 }
@@ -283,6 +395,8 @@ int main(void)
 	tcase_add_test(cases, test_generated_connector_is_lossless);
 	tcase_add_test(cases, test_two_sides_disagree);
 	tcase_add_test(cases, logical_messages_that_are_not_read);
+	tcase_add_test(cases, test_the_worker_s_converter);
+	tcase_add_test(cases, test_settings_that_leave_out_or_change);
 	tcase_add_test(cases, placeholders_in_hex);
 	tcase_add_test(cases, exceptions_without_values);
 	suite_add_tcase(suite, cases);
