@@ -416,6 +416,8 @@ static struct error *repair_table(struct repair *repair, struct check_table *tab
 	size_t most = 0, count = 0;
 	bool quarantined = false;
 
+	if (!dry_run)
+		TRY(repair_scrub_log(repair->writer, &repair->names, table));
 	if (table->row_count == 0)
 		return NULL;
 	TRY(is_quarantined(repair, table, &quarantined));

@@ -196,12 +196,57 @@ static void append_log(struct buffer *sql, const struct repair_names *names, con
 	buffer_append_format(sql, ", '%s', ", action);
 }
 
+/* A key that the target has from before its mask is clear. */
+static void append_hidden_key(struct buffer *sql, const char *key)
+{
+	buffer_append_format(sql, "CASE WHEN %s ~ '^[0-9a-f]{64}$' THEN %s ELSE '(masked)' END", key, key);
+}
+
+static bool is_hashed_key(const struct check_table *table, size_t k)
+{
+	return check_key_column(table, k)->rule->mask != MASK_NONE;
+}
+
 static void append_key_array(struct buffer *sql, const struct check_table *table)
 {
 	buffer_append_text(sql, "ARRAY[");
-	for (size_t k = 0; k < table->key->column_count; k++)
-		buffer_append_format(sql, "%ss.k%zu", k > 0 ? ", " : "", k);
+	for (size_t k = 0; k < table->key->column_count; k++) {
+		struct buffer key = {0};
+
+		buffer_append_format(&key, "s.k%zu", k);
+		buffer_append_text(sql, k > 0 ? ", " : "");
+		if (is_hashed_key(table, k))
+			append_hidden_key(sql, key.data);
+		else
+			buffer_append_text(sql, key.data);
+		buffer_free(&key);
+	}
 	buffer_append_byte(sql, ']');
+}
+
+static bool is_hidden(const struct check_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->hidden_count; i++)
+		if (strcmp(table->hidden[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The row of the target as JSON. Not jsonb: that refuses what json takes, like the escape of NUL. */
+static void append_image(struct buffer *sql, const struct check_table *table)
+{
+	const struct table_image *image = table->images[SIDE_TARGET];
+	const char *before = "t.";
+
+	buffer_append_text(sql, "(SELECT to_json(i.*) FROM (SELECT ");
+	for (size_t i = 0; i < image->column_count; i++) {
+		if (is_hidden(table, image->columns[i].name))
+			continue;
+		buffer_append_text(sql, before);
+		sql_append_identifier(sql, image->columns[i].name);
+		before = ", t.";
+	}
+	buffer_append_text(sql, ") AS i)");
 }
 
 /* " FROM|USING unnest(keys) AS s, [table AS t] WHERE join" */
@@ -229,10 +274,67 @@ static struct error *log_rows(struct pg_connection *target, const struct repair_
 
 	append_log(&sql, names, table, action);
 	append_key_array(&sql, table);
-	buffer_append_text(&sql, ", to_jsonb(t.*)");
+	buffer_append_text(&sql, ", ");
+	append_image(&sql, table);
 	append_keys_and_table(&sql, table, " FROM ", true);
 	add_keys(&parameters, table, rows, count);
 	error = run(target, &sql, &parameters);
+	buffer_free(&sql);
+	return error;
+}
+
+/* "'a', 'b'" of the hidden columns. */
+static void append_hidden(struct buffer *sql, const struct check_table *table)
+{
+	for (size_t i = 0; i < table->hidden_count; i++) {
+		buffer_append_text(sql, i > 0 ? ", " : "");
+		sql_append_literal(sql, table->hidden[i]);
+	}
+}
+
+/* json_each refuses the escape of NUL: such a row is forgotten as a whole. */
+static void append_scrubbed_image(struct buffer *sql, const struct check_table *table)
+{
+	buffer_append_text(sql,
+	                   "CASE WHEN strpos(before::text, '\\u0000') = 0 THEN (SELECT coalesce(json_object_agg(e.key,"
+	                   " e.value), '{}') FROM json_each(before) AS e WHERE e.key <> ALL (ARRAY[");
+	append_hidden(sql, table);
+	buffer_append_text(sql, "])) END");
+}
+
+static void append_scrubbed_key(struct buffer *sql, const struct check_table *table)
+{
+	buffer_append_text(sql, "CASE WHEN key IS NOT NULL THEN ARRAY(SELECT CASE WHEN u.n IN (0");
+	for (size_t k = 0; k < table->key->column_count; k++)
+		if (is_hashed_key(table, k))
+			buffer_append_format(sql, ", %zu", k + 1);
+	buffer_append_text(sql, ") THEN ");
+	append_hidden_key(sql, "u.k");
+	buffer_append_text(sql, " ELSE u.k END FROM unnest(key) WITH ORDINALITY AS u (k, n) ORDER BY u.n) END");
+}
+
+struct error *repair_scrub_log(struct pg_connection *target, const struct repair_names *names,
+                               const struct check_table *table)
+{
+	const char *const parameters[3] = {names->stream, table->schema, table->name};
+	struct buffer sql = {0};
+	struct error *error;
+
+	if (table->hidden_count == 0)
+		return NULL;
+	buffer_append_text(&sql, "UPDATE ");
+	sql_append_qualified(&sql, names->state_schema, "repair_log");
+	buffer_append_text(&sql, " SET before = ");
+	append_scrubbed_image(&sql, table);
+	if (table->key != NULL) {
+		buffer_append_text(&sql, ", key = ");
+		append_scrubbed_key(&sql, table);
+	}
+	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND EXISTS (SELECT FROM"
+	                         " unnest(ARRAY[");
+	append_hidden(&sql, table);
+	buffer_append_text(&sql, "]) AS h WHERE strpos(before::text, to_json(h)::text || ':') > 0)");
+	error = pg_query(target, sql.data, 3, parameters, NULL);
 	buffer_free(&sql);
 	return error;
 }
@@ -288,7 +390,9 @@ static struct error *delete_by_hash(struct pg_connection *target, const struct r
 	buffer_append_text(&sql, "WITH d AS (SELECT q.place, q.part, q.image FROM (SELECT h, place, part, image,"
 	                         " row_number() OVER (PARTITION BY h) AS r FROM (SELECT ");
 	expression_append_row_hash(&sql, table, SIDE_TARGET, &names->options);
-	buffer_append_text(&sql, " AS h, t.ctid AS place, t.tableoid AS part, to_jsonb(t.*) AS image FROM ");
+	buffer_append_text(&sql, " AS h, t.ctid AS place, t.tableoid AS part, ");
+	append_image(&sql, table);
+	buffer_append_text(&sql, " AS image FROM ");
 	expression_append_from(&sql, table, SIDE_TARGET);
 	buffer_append_text(&sql, " WHERE true");
 	expression_append_alive(&sql, table, SIDE_TARGET, &names->options);

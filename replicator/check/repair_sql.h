@@ -24,6 +24,13 @@ void repair_append_source_sql(struct buffer *sql, const struct check_table *tabl
 void repair_append_target_sql(struct buffer *sql, const struct check_table *table,
                               const struct expression_options *options);
 
+/*
+ * Removes from repair_log what was recorded of columns that are hidden now: a mask is newer than these records. Outside of
+ * a transaction.
+ */
+struct error *repair_scrub_log(struct pg_connection *target, const struct repair_names *names,
+                               const struct check_table *table);
+
 /* Inside of a transaction; each records the rows in repair_log first. */
 struct error *repair_delete(struct pg_connection *target, const struct repair_names *names,
                             const struct check_table *table, const struct repair_row *rows, size_t count);

@@ -137,12 +137,23 @@ static bool admit_column(struct check_table *table, const struct column_rule *ru
 	return false;
 }
 
+static void hide_column(struct check_table *table, const struct column_rule *rule, const char *name,
+                        const struct captured_column *captured)
+{
+	if (!rule->exclude && rule->mask == MASK_NONE && captured == NULL)
+		return;
+	table->hidden[table->hidden_count++] = name;
+	if (rule->rename != NULL)
+		table->hidden[table->hidden_count++] = rule->rename;
+}
+
 static void pair_columns(struct check_table *table, const struct captured_columns *captured, struct arena *arena)
 {
 	const struct table_image *source = table->images[SIDE_SOURCE];
 	struct check_column *columns = arena_alloc_zeroed(arena, (source->column_count + 1) * sizeof(*columns));
 
 	table->columns = columns;
+	table->hidden = arena_alloc(arena, (2 * source->column_count + 1) * sizeof(*table->hidden));
 	for (size_t i = 0; i < source->column_count; i++) {
 		const char *name = source->columns[i].name;
 		const struct column_rule *rule = config_column_rule(table->rule, name);
@@ -150,6 +161,7 @@ static void pair_columns(struct check_table *table, const struct captured_column
 		const struct column_image *target =
 		    check_column_of(table->images[SIDE_TARGET], rule->rename != NULL ? rule->rename : name);
 
+		hide_column(table, rule, name, form);
 		if (!rule->exclude && target != NULL && admit_column(table, rule, form, arena))
 			columns[table->column_count++] =
 			    (struct check_column){{&source->columns[i], target}, rule, form};

@@ -107,6 +107,12 @@ struct check_table {
 	const char *reason; /* in the arena, or NULL */
 	/* Columns that are not compared because of the connector, with its settings; NULL: none. */
 	const char *left_out;
+	/*
+	 * Names of the target whose values the repair log must not hold: a rule or the connector masks or leaves out these
+	 * columns, and the target may still have what it held before that.
+	 */
+	const char **hidden;
+	size_t hidden_count;
 	bool unproved; /* one of them is written by the stream: no comparison proves the table */
 	/* Why the source's rows must not be written into the target, NULL: they may. */
 	const char *refusal;

@@ -32,7 +32,8 @@ BEGIN
 END
 $function$;
 
--- What check_target --repair changed, row by row; `before` is the target's row as it was, to take a repair back.
+-- What check_target --repair changed, row by row; `before` is the target's row as it was, to take a repair back, without
+-- the columns that a rule or the connector masks or leaves out.
 CREATE TABLE @schema@.repair_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     stream      text NOT NULL,
@@ -40,7 +41,7 @@ CREATE TABLE @schema@.repair_log (
     table_name  text NOT NULL,
     action      text NOT NULL CHECK (action IN ('insert', 'update', 'delete')),
     key         text[],                                  -- in the order of the key's columns; NULL: a table without key
-    before      jsonb,
+    before      json,                                    -- jsonb would refuse values that json takes
     repaired_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX repair_log_table ON @schema@.repair_log (schema_name, table_name, id);

@@ -777,6 +777,29 @@ START_TEST(repair_makes_the_pair_equal)
 }
 END_TEST
 
+/* jsonb, in the log of repairs, would refuse the row. */
+START_TEST(repair_of_json_with_the_escape_of_nul)
+{
+	struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .at_rest = true, .repair = true};
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE t (id int PRIMARY KEY, j json); CREATE TABLE bag (j json);"
+	         "INSERT INTO t VALUES (1, '{\"a\": \"\\u0000\"}'), (2, '1'), (3, '{}'); INSERT INTO bag VALUES ('3')");
+	run("check_target", "UPDATE t SET j = '\"\\u0000\"' WHERE id = 1; UPDATE t SET j = '2' WHERE id = 2;"
+	                    "UPDATE bag SET j = '\"\\u0000\"'");
+	run("check_source", "UPDATE t SET j = '[\"\\u0000\"]' WHERE id = 2");
+	install_state("stopped");
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_msg(strstr(text, "public.t: repaired: 0 inserted, 2 updated, 0 deleted") != NULL, "%s", text);
+	free(text);
+	expect_target("SELECT string_agg(j::text, ' ' ORDER BY id) FROM public.t",
+	              "{\"a\": \"\\u0000\"} [\"\\u0000\"] {}");
+	expect_target("SELECT before FROM replicator.repair_log WHERE key = '{1}'", "{\"id\":1,\"j\":\"\\u0000\"}");
+	expect_target("SELECT string_agg(j::text, ' ') FROM public.bag", "3");
+}
+END_TEST
+
 /*
  * Somebody changes a table after its definition was read: what was compared is not the table any more, and a repair with
  * the old definition would write wrong values (through a type that has the name no more) and leave out columns.
@@ -1077,6 +1100,7 @@ int main(void)
 	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_loop_test(tests, a_mark_that_is_set_during_the_comparison_stays, 0, 2);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
+	tcase_add_test(tests, repair_of_json_with_the_escape_of_nul);
 	tcase_add_test(tests, changed_definition_is_neither_equal_nor_repaired);
 	tcase_add_test(tests, repair_of_unique_values_that_changed_places);
 	tcase_add_test(tests, repair_says_what_is_refused);

@@ -211,14 +211,21 @@ START_TEST(faults_are_found_and_repaired)
 	    "UPDATE crm.people SET mail = 'a4@ä.de' WHERE id = 4; UPDATE crm.people SET phone = '1' WHERE id = 5;"
 	    "UPDATE crm.people SET note = 2 WHERE id = 7; UPDATE crm.people SET birthday = '1999-01-01' WHERE id = 8;"
 	    "DELETE FROM crm.people WHERE id = 10; INSERT INTO crm.people (id, country) VALUES (9, 'FR');"
-	    "UPDATE logins SET n = 9 WHERE n = 2; DELETE FROM logins WHERE n = 3;"
+	    "UPDATE logins SET n = 9 WHERE n = 2; DELETE FROM logins WHERE n = 3; INSERT INTO logins VALUES ('clear', "
+	    "4);"
 	    "INSERT INTO bag VALUES (1, 'DE'), (3, 'FR'); DELETE FROM bag WHERE n = 2;"
 	    "UPDATE \"all\".items SET n = 5 WHERE shop = 'eu-shop_a' AND id = 1;"
 	    "DELETE FROM \"all\".items WHERE shop = 'eu-shop_b'; INSERT INTO \"all\".items VALUES ('eu-shop_a', 3, 3);"
-	    "UPDATE orders SET is_deleted = false WHERE id = 2");
+	    "UPDATE orders SET is_deleted = false WHERE id = 2;"
+	    /* Of earlier repairs, without the masks. */
+	    "INSERT INTO replicator.repair_log (stream, schema_name, table_name, action, key, before) VALUES"
+	    " ('replicator', 'public', 'users', 'update', '{1}', '{\"id\":1,\"mail\":\"old@x\",\"country\":\"DE\"}'),"
+	    " ('replicator', 'public', 'users', 'update', '{1}', '{\"mail\":\"old@x\",\"more\":\"\\u0000\"}'),"
+	    " ('replicator', 'public', 'logins', 'delete', '{clear}', '{\"name\":\"clear\",\"n\":1}'),"
+	    " ('other', 'public', 'users', 'update', '{1}', '{\"mail\":\"theirs\"}')");
 	compare(&pair);
 	expect_faults(&pair, "public.users", 5, 1, 1);
-	expect_faults(&pair, "public.logins", 1, 1, 0);
+	expect_faults(&pair, "public.logins", 1, 1, 1);
 	expect_faults(&pair, "public.bag", 0, 1, 2);
 	expect_faults(&pair, "shop_a.items", 1, 0, 1);
 	expect_faults(&pair, "shop_b.items", 0, 1, 0);
@@ -241,6 +248,14 @@ START_TEST(faults_are_found_and_repaired)
 	expect_value("SELECT n::text FROM \"all\".items WHERE shop = 'us-shop_a'", "77");
 	expect_value(
 	    "SELECT count(*)::text FROM crm.people WHERE phone IS NOT NULL OR note <> 1.5 OR length(mail) <> 64", "0");
+	expect_value("SELECT count(*)::text FROM replicator.repair_log r WHERE r::text ~ '@|clear'", "0");
+	expect_value("SELECT count(*)::text FROM replicator.repair_log WHERE key = '{(masked)}'", "2");
+	expect_value("SELECT string_agg(concat_ws(' ', stream, before), ' ' ORDER BY id) FROM replicator.repair_log"
+	             " WHERE id IN (1, 2, 4)",
+	             "replicator { \"id\" : 1, \"country\" : \"DE\" } replicator other {\"mail\":\"theirs\"}");
+	expect_value("SELECT concat_ws(' ', before ->> 'id', before ->> 'country') FROM replicator.repair_log"
+	             " WHERE id > 4 AND table_name = 'users' AND key = '{4}'",
+	             "4 DE");
 }
 END_TEST
 
