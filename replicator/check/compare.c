@@ -14,6 +14,9 @@
  *   row is settled. A row that the source changes without pause is settled by luck, sooner or later; else, after the
  *   time is over, it is said that it could not be compared.
  *
+ *   The same needs that the target's snapshot is not later than the source's next one: a source that is a standby may be
+ *   behind what the stream has applied. So before each look the source's position must have passed the watermark.
+ *
  *   Where the stream says that it is stopped, or the target has no state of it, nothing is waited for, and the second
  *   look decides.
  *
@@ -36,6 +39,8 @@
 #define FIRST_WAIT_US ((int64_t)5 * 1000000)
 #define PAUSE_FIRST_MS 5
 #define PAUSE_MOST_MS 200
+#define SOURCE_POLL_MS 20
+#define UNORDERED_PAUSE_US ((int64_t)1000000) /* between looks that nothing is waited for at */
 #define STRIKES_LIVE 2
 #define STRIKES_AT_REST 1
 
@@ -77,6 +82,8 @@ struct error *comparison_connect(struct comparison *comparison)
 	TRY(is_utf8(comparison->watch, &target_utf8));
 	comparison->options =
 	    (struct expression_options){config->target.is_deleted, .encode = !source_utf8 || !target_utf8};
+	TRY(source_token_new(comparison->watch, &comparison->token));
+	TRY(source_identity_ask(comparison->fence, &comparison->token.identity, &comparison->standby));
 	return captured_columns_read(config, comparison->fence, comparison->arena, &comparison->captured);
 }
 
@@ -91,49 +98,87 @@ void comparison_disconnect(struct comparison *comparison)
 
 bool comparison_is_trusted(const struct comparison *comparison)
 {
-	return comparison->at_rest || ((comparison->passed || comparison->stopped) && !comparison->in_snapshot);
+	return comparison->at_rest ||
+	       ((comparison->passed || comparison->stopped) && !comparison->in_snapshot && !comparison->behind);
 }
 
-/* The position is read after the snapshot was taken: nothing in the snapshot is behind it. */
+/*
+ * Waits until the server that the snapshot is going to be taken of has passed the stream's watermark. The watermark is
+ * where a commit record begins: the transaction is replayed when the position is higher.
+ */
+static struct error *await_source(struct comparison *comparison, int64_t wait_us)
+{
+	struct pg_connection *source = comparison->sides[SIDE_SOURCE].connections[0];
+	int64_t deadline = clock_monotonic_us() + wait_us;
+	struct watermark watermark;
+	uint64_t position = 0;
+
+	TRY(watermark_read(comparison->watch, comparison->config, comparison->arena, &watermark));
+	comparison->known = watermark.known;
+	for (;;) {
+		TRY(watermark_read_position(source, &position));
+		comparison->behind = watermark.known && position <= watermark.lsn;
+		if (!comparison->behind || comparison->at_rest || signals_stop_requested() ||
+		    clock_monotonic_us() >= deadline)
+			return NULL;
+		clock_sleep_ms(SOURCE_POLL_MS);
+	}
+}
+
+/* The position is read after the snapshot was taken, of the same server: nothing in the snapshot is after it. */
 static struct error *read_position(struct comparison *comparison)
 {
-	const char *sql = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
-	                  " ELSE pg_current_wal_insert_lsn() END";
-	struct pg_result *result = NULL;
-
-	TRY(pg_query(comparison->fence, sql, 0, NULL, &result));
-	if (!lsn_parse(pg_result_text(result, 0, 0), &comparison->source_lsn))
-		comparison->source_lsn = UINT64_MAX;
+	TRY(watermark_read_position(comparison->sides[SIDE_SOURCE].connections[0], &comparison->source_lsn));
 	if (comparison->began_lsn == 0)
 		comparison->began_lsn = comparison->source_lsn;
-	pg_result_free(result);
 	return NULL;
+}
+
+/* Nothing shows when the stream has passed the snapshot: only time may make the sides equal. */
+static void pause_unordered(const struct comparison *comparison, int64_t deadline)
+{
+	int64_t until = clock_monotonic_us() + UNORDERED_PAUSE_US;
+
+	while (comparison->unordered && !comparison->stopped && !signals_stop_requested() &&
+	       clock_monotonic_us() < (until < deadline ? until : deadline))
+		clock_sleep_ms(SOURCE_POLL_MS);
 }
 
 static struct error *await_stream(struct comparison *comparison, int64_t wait_us)
 {
 	int64_t deadline = clock_monotonic_us() + wait_us;
+	struct buffer text = {0};
 	struct watermark watermark;
+	struct error *error;
 
 	comparison->passed = false;
 	if (comparison->at_rest)
 		return NULL;
-	comparison->fenced = watermark_push_fence(comparison->fence);
-	TRY(watermark_await(comparison->watch, comparison->fenced ? comparison->fence : NULL, comparison->config,
-	                    comparison->source_lsn, wait_us, comparison->arena, &comparison->passed));
+	source_token_append(&text, &comparison->token);
+	comparison->fenced = !comparison->standby && watermark_push_fence(comparison->fence, text.data);
+	error = watermark_await(comparison->watch, comparison->fenced ? comparison->fence : NULL, text.data,
+	                        comparison->config, comparison->source_lsn, wait_us, comparison->arena,
+	                        &comparison->passed);
+	buffer_free(&text);
+	TRY(error);
 	TRY(watermark_await_snapshot(comparison->watch, comparison->config, deadline - clock_monotonic_us(),
 	                             comparison->arena, &watermark));
+	comparison->unordered = watermark.unordered;
 	comparison->stopped = !watermark.known || watermark_is_stopped(&watermark);
 	comparison->in_snapshot = watermark.snapshot_open;
+	pause_unordered(comparison, deadline);
 	return NULL;
 }
 
 struct error *comparison_begin_look(struct comparison *comparison, int64_t wait_us)
 {
+	int64_t deadline = clock_monotonic_us() + (wait_us > 0 ? wait_us : 0);
+
 	comparison->looks++;
+	TRY(await_source(comparison, deadline - clock_monotonic_us()));
 	TRY(session_begin(&comparison->sides[SIDE_SOURCE]));
 	TRY(read_position(comparison));
-	TRY(await_stream(comparison, wait_us > 0 ? wait_us : 0));
+	TRY(await_stream(comparison, deadline - clock_monotonic_us()));
 	return session_begin(&comparison->sides[SIDE_TARGET]);
 }
 
@@ -320,6 +365,18 @@ static void judge_rest(const struct comparison *comparison, struct check_table *
 		                             "%zu of %zu parts differ, and a snapshot of the connector is being read: "
 		                             "whether they differ for good shows when it has ended",
 		                             table->open_count, table->bucket_count);
+	else if (!comparison_is_trusted(comparison) && comparison->behind)
+		table->reason =
+		    arena_format(arena,
+		                 "%zu of %zu parts differ, and the source has not reached the stream's position: "
+		                 "whether they differ for good is not known",
+		                 table->open_count, table->bucket_count);
+	else if (!comparison_is_trusted(comparison) && comparison->unordered)
+		table->reason =
+		    arena_format(arena,
+		                 "%zu of %zu parts differ, and the stream has no watermark (transactions = \"off\"): "
+		                 "whether they differ for good is not known; stop the stream and use --at-rest",
+		                 table->open_count, table->bucket_count);
 	else if (!comparison_is_trusted(comparison))
 		table->reason =
 		    arena_format(arena,

@@ -7,6 +7,7 @@
 #include "check/progress.h"
 #include "check/scan.h"
 #include "check/tables.h"
+#include "target/source_identity.h"
 
 struct comparison {
 	const struct config *config;
@@ -21,11 +22,17 @@ struct comparison {
 	struct pg_connection *watch; /* to the target, for the watermark */
 	struct expression_options options;
 	struct captured_columns captured; /* what the connector does to the columns (comparison_connect) */
+	struct source_token token;        /* that our fences carry, with the identity of the server of source.dsn */
+	bool standby;                     /* that server is in recovery: it takes no fence */
 	/* What came out, for the report. */
 	int looks;
 	bool passed;         /* the stream passed the source's position of the last look */
 	bool in_snapshot;    /* the connector's snapshot has not ended: what differs may come with it */
 	bool stopped;        /* the stream says that it does not run, or there is none */
+	bool known;          /* the target has a state of the stream */
+	bool unordered;      /* the stream has no watermark: transactions = "off" */
+	bool behind;         /* the source had not reached the stream's watermark before the last look */
+	const char *refusal; /* why nothing may be written (proof.h), or NULL; in the arena */
 	bool fenced;         /* the source took the fence; else its next commit is waited for */
 	bool interrupted;    /* a signal asked to leave */
 	uint64_t source_lsn; /* of the last look */

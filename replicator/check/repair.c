@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/signals.h"
+#include "check/proof.h"
 #include "check/repair_sql.h"
 #include "check/rows.h"
 #include "check/suspects.h"
@@ -54,6 +55,7 @@ struct repair {
 	/* Rows of the table that other rows of the target refuse for now; `put_off` NULL: they are left, with the reason. */
 	const struct check_row **put_off;
 	size_t put_off_count;
+	bool halted; /* the error is one of the whole pair */
 };
 
 /* One batch: the rows, what the source has for them now, what the target has. */
@@ -230,6 +232,10 @@ static struct error *try_batch(struct repair *repair, struct check_table *table,
 	memset(batch->now, 0, batch->count * sizeof(*batch->now));
 	memset(batch->target, 0, batch->count * sizeof(*batch->target));
 	memset(batch->target_alive, 0, batch->count * sizeof(*batch->target_alive));
+	if (error == NULL) {
+		error = proof_require_position(repair->comparison, repair->writer);
+		repair->halted = error != NULL && error->class == ERROR_CONFIGURATION;
+	}
 	if (error == NULL)
 		error = read_source(repair, table, batch);
 	if (error == NULL)
@@ -290,7 +296,7 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 	free(batch.target);
 	free(batch.target_alive);
 	free(batch.chosen);
-	if (error == NULL || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
+	if (error == NULL || repair->halted || pg_is_broken(repair->writer) || pg_is_broken(repair->comparison->fence))
 		return error;
 	if (repair->put_off != NULL && pg_is_refused_by_rows(error)) {
 		for (size_t i = 0; i < count; i++)
@@ -395,17 +401,31 @@ static void leave_rows(struct check_table *table, const char *reason)
  * Set aside are only transactions that the stream has passed, and it had passed the last look's position: what is set
  * aside from now on changes rows after that look, and these are left.
  */
-static struct error *is_quarantined(struct repair *repair, struct check_table *table, bool *quarantined)
+static struct error *find_refusal(struct repair *repair, struct check_table *table, const char **refusal)
 {
 	struct comparison *comparison = repair->comparison;
 
+	*refusal = table->refusal != NULL ? table->refusal : proof_refuse_table(comparison, table);
 	TRY(suspects_count_quarantined(repair->writer, comparison->config, table));
-	*quarantined = table->quarantined > 0;
-	if (*quarantined)
-		leave_rows(table, arena_format(comparison->arena,
-		                               "%" PRId64 " transactions with changes of it wait in the quarantine: "
-		                               "`replicator quarantine retry`, or `skip`, comes first",
-		                               table->quarantined));
+	if (table->quarantined > 0)
+		*refusal =
+		    arena_format(comparison->arena,
+		                 "%" PRId64 " transactions with changes of it wait in the quarantine: `replicator "
+		                 "quarantine retry`, or `skip`, comes first",
+		                 table->quarantined);
+	return NULL;
+}
+
+/* False when the table is left as it is. */
+static struct error *may_repair(struct repair *repair, struct check_table *table, bool *may)
+{
+	const char *refusal = NULL;
+
+	TRY(find_refusal(repair, table, &refusal));
+	*may = refusal == NULL;
+	if (*may)
+		return NULL;
+	leave_rows(table, refusal);
 	return NULL;
 }
 
@@ -414,19 +434,15 @@ static struct error *repair_table(struct repair *repair, struct check_table *tab
 	const struct check_row **rows;
 	struct error *error;
 	size_t most = 0, count = 0;
-	bool quarantined = false;
+	bool may = false;
 
 	if (!dry_run)
 		TRY(repair_scrub_log(repair->writer, &repair->names, table));
 	if (table->row_count == 0)
 		return NULL;
-	TRY(is_quarantined(repair, table, &quarantined));
-	if (quarantined)
+	TRY(may_repair(repair, table, &may));
+	if (!may)
 		return NULL;
-	if (table->refusal != NULL) {
-		leave_rows(table, table->refusal);
-		return NULL;
-	}
 	TRY(choose_batch_size(repair, table, table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED, BATCH_BYTES, &most));
 	rows = memory_alloc(table->row_count * sizeof(*rows));
 	repair->put_off = memory_alloc(table->row_count * sizeof(*repair->put_off));

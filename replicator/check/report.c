@@ -19,10 +19,22 @@ size_t report_count(const struct check_tables *tables, enum verdict verdict)
 	return count;
 }
 
+/* Rows or tables that a repair had to settle. */
+static bool has_marks(const struct check_tables *tables)
+{
+	bool marks = false;
+
+	for (size_t i = 0; i < tables->count; i++)
+		marks = marks || tables->tables[i].suspect_count > 0 || tables->tables[i].unverified != NULL;
+	return marks;
+}
+
 enum exit_code report_exit_code(const struct report *report)
 {
 	if (report_count(report->tables, VERDICT_DIFFERENT) > 0)
 		return EXIT_DIFFERENT;
+	if (report->kind == REPORT_REPAIRED && report->comparison->refusal != NULL && has_marks(report->tables))
+		return EXIT_UNCHECKED;
 	return report_count(report->tables, VERDICT_IN_SYNC) == report->tables->count ? EXIT_OK : EXIT_UNCHECKED;
 }
 
@@ -208,6 +220,17 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 		        tables->uncaptured);
 }
 
+static void print_refusal(const struct report *report, FILE *out)
+{
+	const char *refusal = report->comparison->refusal;
+
+	if (report->kind != REPORT_COMPARED && refusal != NULL)
+		fprintf(out, "%s: %s\n", report->kind == REPORT_REPAIRED ? "not repaired" : "a repair would be refused",
+		        refusal);
+	else if (report->doubt != NULL)
+		fprintf(out, "note: %s\n", report->doubt);
+}
+
 static void print_sequences(const struct report *report, FILE *out)
 {
 	const struct check_sequences *sequences = report->sequences;
@@ -295,6 +318,7 @@ void report_print(const struct report *report, struct arena *arena, FILE *out)
 	        report_count(tables, VERDICT_DIFFERENT), report_count(tables, VERDICT_UNCHECKED),
 	        report->comparison->looks, report->comparison->looks == 1 ? "" : "s", (double)report->elapsed_us / 1e6);
 	print_findings(report, arena, out);
+	print_refusal(report, out);
 	print_sequences(report, out);
 	print_capture(report->comparison, out);
 	if (report_exit_code(report) != EXIT_OK)

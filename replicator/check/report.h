@@ -18,6 +18,7 @@ struct report {
 	size_t limit; /* differing rows that are named, of each table */
 	enum { REPORT_COMPARED, REPORT_WOULD_REPAIR, REPORT_REPAIRED } kind;
 	size_t sequences_set;
+	const char *doubt; /* why source.dsn may not name the stream's source, or NULL */
 };
 
 void report_print(const struct report *report, struct arena *arena, FILE *out);

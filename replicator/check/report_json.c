@@ -129,11 +129,12 @@ struct error *report_print_json(const struct report *report, FILE *out)
 
 	for (size_t i = 0; i < report->tables->count; i++)
 		json_array_append_new(tables, table_json(report, &report->tables->tables[i]));
-	root = json_pack("{s:s, s:b, s:i, s:f, s:o, s:o, s:o, s:s?, s:s?}", "verdict",
+	root = json_pack("{s:s, s:b, s:i, s:f, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?}", "verdict",
 	                 verdicts[report_exit_code(report)], "interrupted", report->comparison->interrupted, "looks",
 	                 report->comparison->looks, "seconds", (double)report->elapsed_us / 1e6, "tables", tables,
 	                 "sequences", sequences_json(report), "stream", stream_json(report), "uncaptured",
-	                 report->tables->uncaptured, "capture_problem", report->comparison->captured.problem);
+	                 report->tables->uncaptured, "capture_problem", report->comparison->captured.problem, "refusal",
+	                 report->kind == REPORT_COMPARED ? NULL : report->comparison->refusal, "doubt", report->doubt);
 	failed = root == NULL || json_dumpf(root, out, JSON_INDENT(2)) != 0;
 	json_decref(root);
 	if (failed)

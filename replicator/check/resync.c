@@ -172,6 +172,7 @@ struct error *resync_table(const struct config *config, const char *schema, cons
 	                                       .timeout_us = timeout_us,
 	                                       .limit = 10,
 	                                       .repair = true,
+	                                       .must_repair = true,
 	                                       .progress = isatty(STDERR_FILENO) == 1};
 	struct error *error = pg_connect(config->source.dsn, "replicator table", &resync.source);
 

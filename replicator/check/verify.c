@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/signals.h"
 #include "check/detail.h"
+#include "check/proof.h"
 #include "check/repair.h"
 #include "check/report.h"
 #include "check/suspects.h"
@@ -96,6 +97,9 @@ static struct error *repair_rounds(struct verify *verify)
 	struct error *error = NULL;
 
 	for (int round = 0; error == NULL && round < REPAIR_ROUNDS && !signals_stop_requested(); round++) {
+		error = proof_take(comparison, false);
+		if (error != NULL || comparison->refusal != NULL)
+			break;
 		error = repair_tables(comparison, &verify->tables, false);
 		if (error != NULL || count_mended(&verify->tables) == 0)
 			break;
@@ -121,10 +125,13 @@ static struct error *repair(struct verify *verify)
 		return NULL;
 	if (verify->options->dry_run) {
 		verify->report.kind = REPORT_WOULD_REPAIR;
+		TRY(proof_take(comparison, true));
 		return repair_tables(comparison, &verify->tables, true);
 	}
 	verify->report.kind = REPORT_REPAIRED;
 	TRY(repair_rounds(verify));
+	if (comparison->refusal != NULL)
+		return NULL;
 	TRY(suspects_clear(comparison->watch, comparison->config, comparison->began_lsn, &verify->tables));
 	return sequences_repair(comparison->watch, &verify->sequences, SEQUENCE_MARGIN, &verify->report.sequences_set);
 }
@@ -143,6 +150,7 @@ static struct error *check_pair(struct verify *verify, FILE *out)
 	                   &verify->sequences));
 	TRY(repair(verify));
 	TRY(suspects_read(comparison->watch, comparison->config, comparison->arena, &verify->tables));
+	TRY(proof_read_doubt(comparison, &verify->report.doubt));
 	TRY(detail_read(comparison, &verify->tables, verify->options->limit, verify->options->show_values));
 	TRY(watermark_read(comparison->watch, comparison->config, comparison->arena, &verify->report.watermark));
 	verify->report.elapsed_us = clock_monotonic_us() - start;
@@ -185,6 +193,8 @@ struct error *verify_pair(const struct config *config, const struct verify_optio
 
 	if (error == NULL)
 		*code = report_exit_code(&verify.report);
+	if (error == NULL && options->must_repair && verify.comparison.refusal != NULL)
+		error = error_new(ERROR_CONFIGURATION, "not repaired: %s", verify.comparison.refusal);
 	release_verify(&verify);
 	return error;
 }

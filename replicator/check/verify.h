@@ -20,12 +20,13 @@ struct verify_options {
 	bool json;
 	bool at_rest;
 	bool repair;
-	bool dry_run; /* with repair */
+	bool dry_run;     /* with repair */
+	bool must_repair; /* with repair: an error when it may not write */
 	bool show_values;
 	bool progress; /* a bar on standard error */
 };
 
-/* *code: 0 in sync, 1 differences, 2 something could not be checked. Errors: nothing could be checked. */
+/* *code: 0 in sync, 1 differences, 2 something could not be checked. Errors: nothing could be checked, or must_repair. */
 struct error *verify_pair(const struct config *config, const struct verify_options *options, FILE *out,
                           enum exit_code *code);
 

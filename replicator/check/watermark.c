@@ -5,7 +5,8 @@
  *   The fence is a transactional logical message. The connector reports it in a transaction of its own (END lists it,
  *   its event goes to topic PREFIX.message), so the stream's watermark passes it like any other transaction. A role
  *   that is denied the function, or a server before PostgreSQL 14, which does not send messages to pgoutput, touches
- *   the row of the heartbeat table (`init source`), if it may. Else the next commit that passes is waited for.
+ *   the row of the heartbeat table (`init source`), if it may; so does a fence that has not passed after five seconds,
+ *   because a connector may filter messages. Else the next commit that passes is waited for.
  */
 #include "check/watermark.h"
 
@@ -79,7 +80,8 @@ static struct error *read_stream(struct pg_connection *target, const struct conf
 	struct error *error;
 
 	*watermark = (struct watermark){.state = "", .error = "", .applied_at = ""};
-	buffer_append_text(&sql, "SELECT last_commit_lsn, state, error, applied_at FROM ");
+	buffer_append_text(&sql, "SELECT last_commit_lsn, state, error, applied_at,"
+	                         " (NOT whole_transactions)::int FROM ");
 	sql_append_qualified(&sql, config->target.schema, "stream");
 	buffer_append_text(&sql, " WHERE name = $1");
 	error = read_state(target, config, &sql, &result);
@@ -91,6 +93,7 @@ static struct error *read_stream(struct pg_connection *target, const struct conf
 		watermark->state = take_text(arena, result, 1);
 		watermark->error = take_text(arena, result, 2);
 		watermark->applied_at = take_text(arena, result, 3);
+		watermark->unordered = pg_result_integer(result, 0, 4) != 0;
 	}
 	pg_result_free(result);
 	return NULL;
@@ -120,37 +123,75 @@ static bool push(struct pg_connection *source, const char *sql)
 	return false;
 }
 
-bool watermark_push_fence(struct pg_connection *source)
+static bool push_message(struct pg_connection *source, const char *text)
 {
 	struct buffer sql = {0};
-	bool pushed = false;
+	bool pushed;
 
-	if (pg_server_version(source) >= MESSAGES_SINCE) {
-		buffer_append_text(&sql, "SELECT pg_logical_emit_message(true, ");
-		sql_append_literal(&sql, config_message_prefix);
-		buffer_append_text(&sql, ", 'fence')");
-		pushed = push(source, sql.data);
-	}
-	if (!pushed) {
-		buffer_reset(&sql);
-		buffer_append_text(&sql, "UPDATE ");
-		sql_append_qualified(&sql, config_source_schema, "heartbeat");
-		buffer_append_text(&sql, " SET at = now()");
-		pushed = push(source, sql.data);
-	}
+	if (pg_server_version(source) < MESSAGES_SINCE)
+		return false;
+	buffer_append_text(&sql, "SELECT pg_logical_emit_message(true, ");
+	sql_append_literal(&sql, config_message_prefix);
+	buffer_append_text(&sql, ", ");
+	sql_append_literal(&sql, text);
+	buffer_append_byte(&sql, ')');
+	pushed = push(source, sql.data);
 	buffer_free(&sql);
 	return pushed;
+}
+
+static bool push_heartbeat(struct pg_connection *source, const char *text)
+{
+	struct buffer sql = {0};
+	bool pushed;
+
+	buffer_append_text(&sql, "UPDATE ");
+	sql_append_qualified(&sql, config_source_schema, "heartbeat");
+	buffer_append_text(&sql, " SET at = now(), token = ");
+	sql_append_literal(&sql, text);
+	pushed = push(source, sql.data);
+	buffer_free(&sql);
+	return pushed;
+}
+
+bool watermark_push_fence(struct pg_connection *source, const char *text)
+{
+	return push_message(source, text) || push_heartbeat(source, text);
+}
+
+struct error *watermark_push_again(struct pg_connection *source, const char *text)
+{
+	push_message(source, text);
+	push_heartbeat(source, text);
+	if (!pg_is_broken(source))
+		return NULL;
+	return error_new(ERROR_TRANSIENT, "%s: the connection was lost while the stream was waited for",
+	                 pg_description(source));
+}
+
+struct error *watermark_read_position(struct pg_connection *source, uint64_t *lsn)
+{
+	const char *sql = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+	                  " ELSE pg_current_wal_insert_lsn() END";
+	struct pg_result *result = NULL;
+
+	TRY(pg_query(source, sql, 0, NULL, &result));
+	if (!lsn_parse(pg_result_text(result, 0, 0), lsn))
+		*lsn = UINT64_MAX;
+	pg_result_free(result);
+	return NULL;
 }
 
 /* Nothing is to be waited for any more. */
 static bool is_over(const struct watermark *watermark, int64_t deadline)
 {
-	return !watermark->known || watermark_is_stopped(watermark) || signals_stop_requested() ||
-	       clock_monotonic_us() >= deadline;
+	return !watermark->known || watermark->unordered || watermark_is_stopped(watermark) ||
+	       signals_stop_requested() || clock_monotonic_us() >= deadline;
 }
 
-struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const struct config *config,
-                              uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed)
+struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const char *text,
+                              const struct config *config, uint64_t lsn, int64_t wait_us, struct arena *arena,
+                              bool *passed)
 {
 	int64_t deadline = clock_monotonic_us() + wait_us;
 	int64_t fence_us = clock_monotonic_us() + FENCE_INTERVAL_US;
@@ -159,14 +200,11 @@ struct error *watermark_await(struct pg_connection *target, struct pg_connection
 		struct watermark watermark;
 
 		TRY(read_stream(target, config, arena, &watermark));
-		*passed = watermark.known && watermark.lsn >= lsn;
+		*passed = watermark.known && !watermark.unordered && watermark.lsn >= lsn;
 		if (*passed || is_over(&watermark, deadline))
 			return NULL;
 		if (source != NULL && clock_monotonic_us() >= fence_us) {
-			if (!watermark_push_fence(source) && pg_is_broken(source))
-				return error_new(ERROR_TRANSIENT,
-				                 "%s: the connection was lost while the stream was waited for",
-				                 pg_description(source));
+			TRY(watermark_push_again(source, text));
 			fence_us = clock_monotonic_us() + FENCE_INTERVAL_US;
 		}
 		clock_sleep_ms(POLL_MS);

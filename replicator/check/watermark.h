@@ -9,6 +9,7 @@
 struct watermark {
 	bool known;        /* the state schema and the stream's row are there and may be read */
 	uint64_t lsn;      /* commit LSN of the last applied transaction */
+	bool unordered;    /* the stream runs with transactions = "off": `lsn` does not move */
 	const char *state; /* "running"…; in the arena */
 	const char *error; /* what stopped it, or "" */
 	const char *applied_at;
@@ -24,19 +25,30 @@ struct error *watermark_read(struct pg_connection *target, const struct config *
 /* The stream says of itself that it does not run. */
 bool watermark_is_stopped(const struct watermark *watermark);
 
+#define WATERMARK_PLAIN_FENCE "fence"
+
 /*
  * Writes a transaction into the source's log that changes nothing, so that the stream's watermark passes what was
- * committed before although the source may be idle. False when the role may not.
+ * committed before although the source may be idle. `text` goes with it: a token (target/source_identity.h) or
+ * WATERMARK_PLAIN_FENCE. False when the role may not, or the server is a standby.
  */
-bool watermark_push_fence(struct pg_connection *source);
+bool watermark_push_fence(struct pg_connection *source, const char *text);
+
+/* The same after a fence that did not arrive: a connector may filter one kind of it. ERROR_TRANSIENT: the connection is lost. */
+struct error *watermark_push_again(struct pg_connection *source, const char *text);
+
+/* The position of the server in its log: on a standby, up to which it has replayed. */
+struct error *watermark_read_position(struct pg_connection *source, uint64_t *lsn);
 
 /*
  * Waits until the watermark reached `lsn`; *passed tells whether it did within the time. Ends early when the stream is
- * stopped or a signal asks to leave. `source`, where the caller pushed a fence, gets another one every five seconds:
- * one is lost with a slot that is dropped, or with the offsets of the connector. NULL: none.
+ * stopped, keeps no watermark, or a signal asks to leave. `source`, where the caller pushed a fence, gets another one
+ * with `text` every five seconds: one is lost with a slot that is dropped, or with the offsets of the connector. NULL:
+ * none.
  */
-struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const struct config *config,
-                              uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed);
+struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const char *text,
+                              const struct config *config, uint64_t lsn, int64_t wait_us, struct arena *arena,
+                              bool *passed);
 
 /* Waits likewise until no snapshot is open; *watermark is what was read last. */
 struct error *watermark_await_snapshot(struct pg_connection *target, const struct config *config, int64_t wait_us,

@@ -83,7 +83,8 @@ const struct command commands[] = {
      "       still (one that changes rows of an earlier one waits for that)\n"
      "skip   drop one; it stays in the table as skipped, with the reason. check_target will show its rows",
      command_quarantine},
-    {"accept", "gap|new-slot", "record once what the program must not decide by itself; stop the daemon first",
+    {"accept", "gap|new-slot|source", "record once what only an operator can decide",
+     "Stop the daemon before gap and new-slot.\n"
      "gap       events are gone from Kafka (retention, a topic made again, another cluster): the next start goes on "
      "without\n"
      "          them, and says which transactions are not whole\n"
@@ -91,7 +92,10 @@ const struct command commands[] = {
      "with\n"
      "          the first transaction that the transaction topic does not contain before. Compare both sides "
      "afterwards\n"
-     "          (check_target).",
+     "          (check_target).\n"
+     "source    the server that source.dsn names is the stream's source, after a failover to a standby, an upgrade or "
+     "a\n"
+     "          restore. Until then check_target compares with it and writes nothing",
      command_accept},
     {"schema", "TABLE", "show the versions of a table that the stream has seen, and what was done for each",
      "TABLE is schema.table, or the name of a table in public. The source's DDL log must be followed (docs/ddl.md).",

@@ -530,7 +530,14 @@ int command_run(const struct invocation *invocation)
 	config = command_load_config(invocation);
 	if (config == NULL)
 		return EXIT_CONFIGURATION;
-	code = dry ? command_dry_run(config, until_lsn) : run_daemon(config, until_lsn);
+	if (until_lsn != 0 && config->stream.transactions == TRANSACTIONS_OFF)
+		code = command_fail(
+		    error_new(ERROR_CONFIGURATION,
+		              "%s: --until-lsn needs transactions = \"on\": without transactions the stream "
+		              "has no watermark that could reach a position",
+		              config->file));
+	else
+		code = dry ? command_dry_run(config, until_lsn) : run_daemon(config, until_lsn);
 	config_free(config);
 	return code;
 }

@@ -34,7 +34,7 @@ static void push_fence(struct wait *wait)
 		    "the source cannot be asked for a commit behind that position (%s): waiting for the next one",
 		    error->message);
 	error_free(error);
-	if (wait->source == NULL || watermark_push_fence(wait->source))
+	if (wait->source == NULL || watermark_push_fence(wait->source, WATERMARK_PLAIN_FENCE))
 		return;
 	log_warning("the source refuses a logical message: waiting for its next commit");
 	pg_disconnect(wait->source);
@@ -64,12 +64,18 @@ static struct error *await(struct wait *wait, bool *passed)
 
 	TRY(pg_connect(wait->config->target.dsn, "replicator wait", &wait->target));
 	TRY(watermark_read(wait->target, wait->config, wait->arena, &watermark));
+	if (watermark.unordered)
+		return error_new(
+		    ERROR_CONFIGURATION,
+		    "stream %s runs with transactions = \"off\": it has no watermark, so nothing shows when the "
+		    "target has what the source had committed at a position",
+		    wait->config->stream.name);
 	*passed = watermark.known && watermark.lsn >= wait->lsn;
 	if (*passed)
 		return NULL;
 	push_fence(wait);
-	TRY(watermark_await(wait->target, wait->source, wait->config, wait->lsn, wait->timeout_us, wait->arena,
-	                    passed));
+	TRY(watermark_await(wait->target, wait->source, WATERMARK_PLAIN_FENCE, wait->config, wait->lsn,
+	                    wait->timeout_us, wait->arena, passed));
 	return *passed ? NULL : not_reached(wait);
 }
 

@@ -45,8 +45,10 @@ struct error *acceptance_use(struct pg_connection *connection, const struct conf
 	struct number id = number_of(last_id);
 	const char *const parameters[2] = {config->stream.name, id.text};
 
-	return state_query(
-	    connection, config,
-	    "UPDATE @acceptance SET used_at = now() WHERE stream = $1 AND used_at IS NULL AND id <= $2::bigint", 2,
-	    parameters, NULL);
+	/* With another history the source has another timeline: the next fence that arrives says which. */
+	return state_query(connection, config,
+	                   "WITH used AS (UPDATE @acceptance SET used_at = now() WHERE stream = $1 AND used_at IS NULL"
+	                   " AND id <= $2::bigint RETURNING word) DELETE FROM @source_identity WHERE stream = $1"
+	                   " AND EXISTS (SELECT FROM used WHERE word = 'new-slot')",
+	                   2, parameters, NULL);
 }

@@ -18,7 +18,10 @@ struct error *acceptance_record(struct pg_connection *connection, const struct c
 struct error *acceptance_read(struct pg_connection *connection, const struct config *config,
                               struct checkpoint *checkpoint);
 
-/* Marks as used what acceptance_read gave; inside the caller's transaction. */
+/*
+ * Marks as used what acceptance_read gave; inside the caller's transaction. With `new-slot` the recorded identity of the
+ * source (source_identity.h) is forgotten.
+ */
 struct error *acceptance_use(struct pg_connection *connection, const struct config *config, int64_t last_id);
 
 #endif

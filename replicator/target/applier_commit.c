@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "target/acceptance.h"
 #include "target/applier_internal.h"
+#include "target/source_identity.h"
 #include "target/unverified.h"
 
 #include <stdlib.h>
@@ -121,6 +122,7 @@ static struct error *finish_rows(struct applier *applier, const struct transacti
 	TRY(refusals_finish(applier->refusals, applier->connection, last_lsn(first, count)));
 	for (; count > 0; count--, first = first->next) {
 		TRY(snapshot_note(applier->snapshot, applier->connection, first));
+		TRY(source_token_note(applier->connection, applier->config, first));
 		if (first->snapshot_ends && first->snapshot_complete)
 			TRY(snapshot_complete(applier->snapshot, applier->connection, &first->snapshot));
 		if (first->may_lack)

@@ -152,7 +152,8 @@ struct error *checkpoint_read(struct pg_connection *connection, const struct con
 static struct error *raise_epoch(struct pg_connection *connection, const struct config *config, int64_t *epoch)
 {
 	char *instance = instance_name();
-	const char *const parameters[2] = {config->stream.name, instance};
+	const char *const parameters[3] = {config->stream.name, instance,
+	                                   config->stream.transactions == TRANSACTIONS_OFF ? "f" : "t"};
 	struct pg_result *result = NULL;
 	struct error *error =
 	    state_query(connection, config,
@@ -162,9 +163,9 @@ static struct error *raise_epoch(struct pg_connection *connection, const struct 
 	if (error == NULL)
 		error = state_query(connection, config,
 		                    "UPDATE @stream SET epoch = greatest(epoch + 1,"
-		                    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), batch = 0," HOLDER
-		                    " WHERE name = $1 RETURNING epoch",
-		                    2, parameters, &result);
+		                    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), batch = 0,"
+		                    " whole_transactions = $3::boolean," HOLDER " WHERE name = $1 RETURNING epoch",
+		                    3, parameters, &result);
 	if (error == NULL)
 		*epoch = pg_result_integer(result, 0, 0);
 	pg_result_free(result);

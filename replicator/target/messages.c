@@ -19,12 +19,15 @@ static void append_element(struct buffer *array, const char *data, size_t length
 }
 
 /* The content in PostgreSQL's notation; the connector's binary.handling.mode tells how it was written. */
-static struct error *read_content(const struct config *config, const struct change *message, struct arena *arena,
-                                  struct value *content)
+struct error *messages_read_content(const struct config *config, const struct change *message, struct arena *arena,
+                                    struct value *content)
 {
 	const struct target_type bytea = {.name = "bytea", .typmod = -1, .category = 'U'};
 	const struct conversion *conversion = NULL;
 
+	*content = (struct value){0};
+	if (message->after == NULL || message->after[1].data == NULL)
+		return NULL;
 	TRY(conversion_choose(&message->relation->columns[1], &bytea, &config->decoding.modes, arena, &conversion));
 	*content = message->after[1];
 	return conversion == NULL ? NULL : conversion_apply(conversion, &message->after[1], arena, content);
@@ -40,7 +43,8 @@ static struct error *append_message(const struct config *config, const struct ch
 	if (message->after == NULL || message->lsn == 0 || message->after[0].data == NULL ||
 	    message->after[1].data == NULL)
 		return error_new(ERROR_EVENT, "a logical decoding message without its LSN, prefix or content");
-	TRY(error_wrap(read_content(config, message, arena, &content), "the content of a logical decoding message"));
+	TRY(error_wrap(messages_read_content(config, message, arena, &content),
+	               "the content of a logical decoding message"));
 	lsn_format(message->lsn, lsn);
 	append_element(&arrays[LSN], lsn, strlen(lsn));
 	append_element(&arrays[TX_ID], tx_id.text, strlen(tx_id.text));
@@ -49,7 +53,7 @@ static struct error *append_message(const struct config *config, const struct ch
 	return NULL;
 }
 
-static bool is_ours(const struct change *message)
+bool messages_is_ours(const struct change *message)
 {
 	return message->after != NULL &&
 	       slice_is((struct slice){message->after[0].data, message->after[0].length}, config_message_prefix);
@@ -84,7 +88,7 @@ struct error *messages_write(struct pg_connection *connection, const struct conf
 		return NULL;
 	arena = arena_new();
 	for (size_t i = 0; i < count && error == NULL; i++)
-		if (!is_ours(messages[i]))
+		if (!messages_is_ours(messages[i]))
 			error = append_message(config, messages[i], arena, arrays);
 	if (error == NULL && arrays[LSN].length > 0)
 		error = insert(connection, config, arrays);

@@ -8,10 +8,11 @@ CREATE TABLE @schema@.schema_version (
 );
 
 -- One row that the connector updates with each of its heartbeats (heartbeat.action.query), so that the stream moves on
--- although no captured table changes.
+-- although no captured table changes. `token`: of a fence of check_target, where the server takes no logical message for it.
 CREATE TABLE @schema@.heartbeat (
-    id int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
-    at timestamptz NOT NULL DEFAULT now()
+    id    int PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    at    timestamptz NOT NULL DEFAULT now(),
+    token text
 );
 INSERT INTO @schema@.heartbeat DEFAULT VALUES;
 

@@ -48,6 +48,7 @@ CREATE TABLE @schema@.stream (
     last_commit_lsn      pg_lsn NOT NULL DEFAULT '0/0',  -- of the last source transaction applied
     last_tx_id           bigint NOT NULL DEFAULT 0,
     last_message_lsn     pg_lsn NOT NULL DEFAULT '0/0',  -- of the last logical message outside any transaction
+    whole_transactions   boolean NOT NULL DEFAULT true,  -- false: transactions = "off", and last_commit_lsn does not move
     source_commit_at     timestamptz,                    -- when the source committed it
     applied_at           timestamptz,                    -- when this server applied it
     state                text NOT NULL DEFAULT 'new',

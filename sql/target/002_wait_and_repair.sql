@@ -15,6 +15,11 @@ BEGIN
         RAISE EXCEPTION 'wait_for needs READ COMMITTED: this transaction''s snapshot would never show what it waits for'
             USING ERRCODE = 'active_sql_transaction';
     END IF;
+    IF EXISTS (SELECT FROM @schema@.stream s
+                WHERE NOT s.whole_transactions AND (s.name = wait_for.stream OR wait_for.stream IS NULL)) THEN
+        RAISE EXCEPTION 'a stream with transactions = "off" has no watermark to wait for'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
     LOOP
         SELECT bool_and(s.last_commit_lsn >= lsn) INTO reached
           FROM @schema@.stream s

@@ -11,6 +11,7 @@
 #include "check/suspects.h"
 #include "check/verify.h"
 #include "check/watermark.h"
+#include "fences.h"
 #include "postgres.h"
 #include "target/checkpoint.h"
 
@@ -549,7 +550,8 @@ START_TEST(a_fence_is_pushed_again)
 	postgres_execute(target,
 	                 "INSERT INTO replicator.stream (name, epoch, state) VALUES ('replicator', 1, 'running')");
 	postgres_execute(source, "SELECT pg_create_logical_replication_slot('fences', 'test_decoding')");
-	expect_no_error(watermark_await(target, source, configured(), UINT64_MAX, 6000000, arena, &passed));
+	expect_no_error(
+	    watermark_await(target, source, WATERMARK_PLAIN_FENCE, configured(), UINT64_MAX, 6000000, arena, &passed));
 	ck_assert(!passed);
 	postgres_expect(
 	    source, "SELECT count(*) FROM pg_logical_slot_get_changes('fences', NULL, NULL) WHERE data LIKE '%fence'",
@@ -649,6 +651,13 @@ static void install_state(const char *state)
 	pg_disconnect(connection);
 }
 
+/* A stream that runs, so that a repair has its proof. */
+static void install_stream(struct fences *fences)
+{
+	install_state("running");
+	fences_start(fences, "check_source", "check_target", true);
+}
+
 #define TABLES_TO_REPAIR                                                                                               \
 	"CREATE TYPE mood AS ENUM ('sad', 'ok');"                                                                      \
 	"CREATE TABLE types (id int, k text, n numeric(12,2), f float8, t text, b bytea, a int[], j jsonb, x json,"    \
@@ -684,7 +693,7 @@ static void make_faulty_pair(void)
 	run("check_target", TABLES_TO_REPAIR
 	    "ALTER TABLE soft ADD is_deleted boolean NOT NULL DEFAULT false, ADD synced_at timestamptz; "
 	    "SELECT setval('ident_id_seq', 1)");
-	install_state("stopped");
+	install_state("running");
 }
 
 /* A comparison proves what was marked before it began, and nothing while rows of a snapshot may follow. */
@@ -732,9 +741,11 @@ START_TEST(repair_makes_the_pair_equal)
 	                                 .limit = 3,
 	                                 .repair = true,
 	                                 .dry_run = true};
+	struct fences fences;
 	char *text;
 
 	make_faulty_pair();
+	fences_start(&fences, "check_source", "check_target", true);
 	options.repair = options.dry_run = false;
 	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT); /* uuids */
 	ck_assert_ptr_nonnull(strstr(text, "  different id=1, k="));
@@ -774,6 +785,7 @@ START_TEST(repair_makes_the_pair_equal)
 	              " AND before ->> 't' = 'wrong'",
 	              "wrong");
 	expect_target("SELECT count(*) FROM replicator.repair_log WHERE table_name = 'bare'", "33");
+	fences_stop(&fences);
 }
 END_TEST
 
@@ -846,7 +858,11 @@ END_TEST
  */
 START_TEST(repair_of_unique_values_that_changed_places)
 {
-	const struct verify_options options = {.jobs = 2, .timeout_us = 20000000, .limit = 3, .repair = true};
+	const struct verify_options options = {.jobs = 2,
+	                                       .timeout_us = 20000000,
+	                                       .limit = 3,
+	                                       .repair = true,
+	                                       .at_rest = true};
 	static const char *const tables[] = {"pairs", "cycle", "chain", "moved", "slots"};
 	char *text;
 
@@ -894,7 +910,11 @@ END_TEST
 
 START_TEST(repair_says_what_is_refused)
 {
-	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
+	const struct verify_options options = {.jobs = 1,
+	                                       .timeout_us = 5000000,
+	                                       .limit = 3,
+	                                       .repair = true,
+	                                       .at_rest = true};
 	char *text;
 
 	make_databases();
@@ -924,13 +944,14 @@ START_TEST(what_waits_in_the_quarantine_is_not_repaired)
 	    "of it wait in the quarantine";
 	enum exit_code code;
 	struct error *error;
+	struct fences fences;
 	char *text;
 
 	make_databases();
 	run_both("CREATE TABLE bare (n int); CREATE TABLE same (id int PRIMARY KEY); CREATE TABLE other (id int "
 	         "PRIMARY KEY)");
 	run("check_source", "INSERT INTO bare VALUES (1); INSERT INTO other VALUES (1)");
-	install_state("stopped");
+	install_stream(&fences);
 	run_state("INSERT INTO replicator.quarantine (stream, tables, error, events, change_count) VALUES"
 	          " ('replicator', '{public.bare}', 'e', '[]', 1), ('replicator', "
 	          "'{public.x,public.bare,public.same}', 'e', '[]', 1);"
@@ -953,13 +974,18 @@ START_TEST(what_waits_in_the_quarantine_is_not_repaired)
 	free(text);
 	expect_target("SELECT count(*) FROM public.bare", "1");
 	expect_target("SELECT count(*) FROM replicator.unverified", "0");
+	fences_stop(&fences);
 }
 END_TEST
 
 /* The types of extensions are compared by their own equality, in whatever schema they are. */
 START_TEST(repair_by_keys_of_extensions)
 {
-	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
+	const struct verify_options options = {.jobs = 1,
+	                                       .timeout_us = 5000000,
+	                                       .limit = 3,
+	                                       .repair = true,
+	                                       .at_rest = true};
 	char *text;
 
 	make_databases();
@@ -1002,7 +1028,11 @@ static void *commit_late(void *argument)
 
 START_TEST(repair_after_the_stream_did_it)
 {
-	const struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .repair = true};
+	const struct verify_options options = {.jobs = 1,
+	                                       .timeout_us = 5000000,
+	                                       .limit = 3,
+	                                       .repair = true,
+	                                       .at_rest = true};
 	struct pg_connection *stream;
 	pthread_t thread;
 	char *text;
@@ -1031,9 +1061,11 @@ START_TEST(repair_of_a_live_pair)
 	                                       .patterns = (const char *const[]){"live", "quiet"},
 	                                       .pattern_count = 2};
 	struct stream stream = {0};
+	struct fences fences;
 	char *text;
 
 	start_stream(&stream);
+	fences_start(&fences, "check_source", "check_target", false);
 	clock_sleep_ms(200);
 	for (int round = 0; round < 3; round++) {
 		run("check_target",
@@ -1045,6 +1077,7 @@ START_TEST(repair_of_a_live_pair)
 		ck_assert_ptr_nonnull(strstr(text, "public.quiet: repaired: 1 inserted, 0 updated, 1 deleted"));
 		free(text);
 	}
+	fences_stop(&fences);
 	stop_stream(&stream);
 	expect_target("SELECT count(*) FROM public.live WHERE n < 0 OR id < 0", "0");
 }

@@ -659,6 +659,43 @@ START_TEST(test_dry_run_writes_nothing)
 }
 END_TEST
 
+/* Which database is the stream's source: recorded at once, and every table is compared again. */
+START_TEST(test_accept_source)
+{
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	ck_assert_int_eq(RUN("accept", "other", "-c", config_path), 2);
+	expect_in(err, "accept takes `gap`, `new-slot` or `source`");
+	ck_assert_int_eq(RUN("accept", "source", "-c", config_path), 3);
+	expect_in(err, "the target knows no stream replicator");
+	execute(target_dsn, "INSERT INTO replicator.stream (name, epoch) VALUES ('replicator', 1);"
+	                    "INSERT INTO replicator.source_identity VALUES ('replicator', '7', '8', '9');"
+	                    "INSERT INTO replicator.captured_table (stream, schema_name, table_name) VALUES"
+	                    " ('replicator', 'public', 't')");
+	ck_assert_int_eq(RUN("accept", "source", "-c", config_path), 0);
+	expect_in(out, "recorded for stream replicator: its source is system ");
+	execute(
+	    target_dsn,
+	    "DO $$ BEGIN ASSERT (SELECT timeline = '1' AND system_identifier = (SELECT p.system_identifier::text"
+	    " FROM pg_control_system() p) FROM replicator.source_identity); ASSERT EXISTS (SELECT FROM"
+	    " replicator.unverified WHERE table_name = 't' AND reason = 'accepted'); ASSERT (SELECT used_at IS NOT NULL"
+	    " FROM replicator.acceptance WHERE word = 'source'); END $$");
+}
+END_TEST
+
+/* A stream without whole transactions has no watermark: nothing waits for a position that it never reaches. */
+START_TEST(test_no_watermark_without_transactions)
+{
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	write_config(source_dsn, target_dsn, "transactions = \"off\";\n");
+	ck_assert_int_eq(RUN("run", "--until-lsn", "0/5", "-c", config_path), 3);
+	expect_in(err, "--until-lsn needs transactions = \"on\"");
+	execute(target_dsn,
+	        "INSERT INTO replicator.stream (name, epoch, whole_transactions) VALUES ('replicator', 1, false)");
+	ck_assert_int_eq(RUN("wait", "--lsn", "0/5", "-c", config_path), 3);
+	expect_in(err, "it has no watermark");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cli");
@@ -688,6 +725,8 @@ int main(void)
 	tcase_add_test(tests, test_run_stops_on_sigterm);
 	tcase_add_test(tests, test_pause_and_resume);
 	tcase_add_test(tests, test_dry_run_writes_nothing);
+	tcase_add_test(tests, test_accept_source);
+	tcase_add_test(tests, test_no_watermark_without_transactions);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

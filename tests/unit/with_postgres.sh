@@ -19,6 +19,7 @@ chmod 755 "$cluster"
 
 remove() {
   trap - EXIT
+  for copy in "$cluster"/replica.*; do pg_stop "$copy" || true; done # replica.sh, of a test that failed
   pg_stop "$cluster" || true
   rm -rf "$cluster"
 }
