@@ -515,6 +515,20 @@ INSERT INTO t VALUES (2, 'okay', '{okay,bad}');
 ALTER TYPE mood RENAME TO feeling;
 ALTER TABLE t ADD f feeling DEFAULT 'okay';
 INSERT INTO t VALUES (3, 'bad', NULL, 'bad');
+-- case: replaced by another of its name, as migration tools do
+-- slowly: else the connector meets the type as it is at the end
+CREATE TYPE mood AS ENUM ('bad', 'good');
+CREATE TABLE t (id int PRIMARY KEY, m mood DEFAULT 'bad');
+INSERT INTO t VALUES (1, 'good');
+CREATE TYPE mood_new AS ENUM ('bad', 'good', 'better');
+ALTER TABLE t ALTER m DROP DEFAULT;
+ALTER TABLE t ALTER m TYPE mood_new USING m::text::mood_new;
+ALTER TYPE mood RENAME TO mood_old;
+ALTER TYPE mood_new RENAME TO mood;
+DROP TYPE mood_old;
+ALTER TABLE t ALTER m SET DEFAULT 'bad';
+INSERT INTO t VALUES (2, 'better'), (3, DEFAULT);
+UPDATE t SET m = 'bad' WHERE id = 1;
 -- case: a text column becomes an enum
 CREATE TYPE mood AS ENUM ('bad', 'good');
 CREATE TABLE t (id int PRIMARY KEY, m text);
