@@ -63,6 +63,7 @@ seed_processes_end() {
   for file in "$T"/d*/keeper.pid; do
     [ ! -r "$file" ] || wait_until 30 keeper_gone "$(cat "$file")" || {
       echo "the daemon of ${file%/*} did not end when it was asked to" >>"$T/stuck"
+      ! command -v gdb >/dev/null || timeout 30 gdb -p "$(cat "${file%/*}/daemon.pid")" -batch -ex 'thread apply all bt' >"${file%/*}/stack" 2>&1
       kill -KILL "$(cat "$file")" 2>/dev/null
     }
   done
@@ -362,7 +363,7 @@ seed_test() {
   phase end
   reader_verdict >"$T/seen" || die "$(cat "$T/seen")"
   touch "$T/stop"
-  echo "$want transactions, $(grep -c '|' "$T/reader") looks, $(wc -l <"$T/actions") faults$([ ! -e "$T/suspects" ] || echo ", $(cat "$T/suspects") suspect rows fetched again"), exits $(cat "$T"/d*/exits 2>/dev/null | sort | uniq -c | awk '{ printf "%s%s×%s", (NR > 1 ? " " : ""), $2, $1 }')" >"$T/verdict"
+  echo "$want transactions, $(grep -c '|' "$T/reader") looks, $(wc -l <"$T/actions") faults$([ ! -e "$T/suspects" ] || echo ", $(cat "$T/suspects") suspect rows fetched again"), exits $({ cat "$T"/d*/exits 2>/dev/null || true; } | sort | uniq -c | awk '{ printf "%s%s×%s", (NR > 1 ? " " : ""), $2, $1 }')" >"$T/verdict"
 }
 
 seed_exits() {
