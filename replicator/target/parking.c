@@ -27,6 +27,7 @@ struct parking {
 	} * tables;
 	size_t table_count;
 	size_t waiting;
+	int64_t parked; /* so far: which one waits since longest */
 };
 
 struct parking *parking_new(void)
@@ -194,6 +195,7 @@ struct error *parking_put(const struct strict *strict, const struct binding *bin
                           const struct stored_row *old)
 {
 	struct buffer image = {0}, text = {0};
+	struct number number = number_of(++strict->parking->parked);
 	struct place place;
 	struct error *error;
 
@@ -202,13 +204,14 @@ struct error *parking_put(const struct strict *strict, const struct binding *bin
 	             rules_mask_row(strict->config, binding->rule, binding->relation, after, strict->arena),
 	             old->values);
 	append_hexadecimal(&text, &image);
-	const char *const parameters[6] =
-	    {strict->config->stream.name, place.relation.text, place.key, text.data, old->text, place.values.data};
+	const char *const parameters[7] =
+	    {strict->config->stream.name, place.relation.text, place.key, text.data, old->text,
+	     place.values.data,           number.text};
 
 	error = state_query(strict->connection, strict->config,
-	                    "INSERT INTO @moving (stream, relation, key, image, stored, key_values)"
-	                    " VALUES ($1, $2, $3, $4, $5, $6)",
-	                    6, parameters, NULL);
+	                    "INSERT INTO @moving (stream, relation, key, image, stored, key_values, number)"
+	                    " VALUES ($1, $2, $3, $4, $5, $6, (pg_backend_pid()::bigint << 32) + $7::bigint)",
+	                    7, parameters, NULL);
 	buffer_free(&image);
 	buffer_free(&text);
 	place_free(&place);
