@@ -129,6 +129,39 @@ static struct error *take_reachable(struct assembler *assembler, uint32_t partit
 	return NULL;
 }
 
+/*
+ * The connector died after END and before other events were in Kafka, and made a new snapshot instead of going on at its
+ * place: it never sends these events again, and the snapshot has what they did.
+ */
+static bool snapshot_follows(const struct assembler *assembler)
+{
+	return assembler->snapshot_boundary >= assembler->current->lsn &&
+	       assembler->snapshot.tx_id != assembler->taking_tx_id;
+}
+
+/* An empty table has no row in the snapshot: that nothing more comes only time tells. */
+static bool lane_has_snapshot_only(const struct assembler *assembler, uint32_t partition)
+{
+	const struct lane *lane = &assembler->lanes[partition];
+	const struct change *head = lane_head(lane);
+	int64_t end;
+
+	if (head != NULL && !is_snapshot_row(head))
+		return false;
+	return lane->snapshot_seen || (assembler->quiet_ticks >= TICKS_UNTIL_RESOLVED &&
+	                               assembler_ask_end(assembler, partition, &end) && lane->position >= end);
+}
+
+static bool is_replaced(const struct assembler *assembler, const struct collection_state *state)
+{
+	if (!snapshot_follows(assembler))
+		return false;
+	for (size_t i = 0; i < state->lane_count; i++)
+		if (!lane_is_past(assembler, state->lanes[i]) && !lane_has_snapshot_only(assembler, state->lanes[i]))
+			return false;
+	return state->lane_count > 0 || assembler->quiet_ticks >= QUIET_TICKS_TO_STOP;
+}
+
 static struct error *check_can_be_met(struct assembler *assembler, struct collection_state *state)
 {
 	size_t past = 0, gone = 0;
@@ -153,6 +186,9 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 		assembler->awaits_gone = true;
 		return assembler->gone_ticks >= GONE_TICKS_TO_STOP ? deleted_error(assembler, state) : NULL;
 	}
+	assembler->replaced = is_replaced(assembler, state);
+	if (assembler->replaced)
+		return NULL;
 	if (state->lane_count > 0 && past == state->lane_count)
 		return count_error(assembler, state, "its partitions go on with later transactions");
 	if (state->lane_count == 0 && assembler->quiet_ticks >= QUIET_TICKS_TO_STOP)
@@ -314,8 +350,12 @@ struct error *assembler_gather(struct assembler *assembler, bool *complete)
 	const struct transaction_mark *end = assembler->current;
 	bool settled, looked;
 
-	for (uint32_t i = 0; i < end->count_count; i++)
+	assembler->replaced = false;
+	for (uint32_t i = 0; i < end->count_count && !assembler->replaced; i++)
 		TRY(gather_collection(assembler, assembler_collection(assembler, end->counts[i].collection)));
+	*complete = assembler->replaced;
+	if (*complete)
+		return NULL;
 	*complete = counts_are_met(assembler);
 	if (assembler->settle)
 		TRY(settle(assembler, complete));

@@ -113,19 +113,23 @@ struct assembler {
 	int64_t absent_end;  /* the offset of the END that the topic does not contain before; -1: none */
 	int64_t drained_end; /* the offset of the END before which the repeats are read and dropped; -1: none */
 
-	struct snapshot_identity snapshot;      /* the current one, or the last */
-	uint64_t snapshot_boundary;             /* commit LSN; transactions above it follow the snapshot */
-	bool snapshot_open;                     /* transactions that follow it wait */
-	bool snapshot_over;                     /* all of its rows are written; some may be unread */
-	bool snapshot_last_row;                 /* was read */
-	unsigned snapshot_lasts;                /* rows marked "last" that were handed over; several threads send two */
-	uint32_t snapshot_last_partition;       /* of the newest of them */
-	bool snapshot_topics_known;             /* topics were looked for since it was over */
-	bool snapshot_awaited;                  /* the transaction at the head waits for its end */
+	struct snapshot_identity snapshot; /* the current one, or the last */
+	uint64_t snapshot_boundary;        /* commit LSN; transactions above it follow the snapshot */
+	bool replaced;                     /* the transaction at hand lacks events, and a later snapshot has them */
+	bool snapshot_open;                /* transactions that follow it wait */
+	bool snapshot_over;                /* all of its rows are written; some may be unread */
+	bool snapshot_last_row;            /* was read */
+	unsigned snapshot_lasts;           /* rows marked "last" that were handed over; several threads send two */
+	uint32_t snapshot_last_partition;  /* of the newest of them */
+	bool snapshot_topics_known;        /* topics were looked for since it was over */
+	bool snapshot_awaited;             /* the transaction at the head waits for its end */
 	struct snapshot_identity late_snapshot; /* the last one whose late rows were reported */
-	unsigned quiet_ticks;
-	bool quiet; /* nothing more is coming right now */
+	unsigned quiet_ticks;                   /* seconds in which nothing was read */
+	bool quiet;                             /* nothing more is coming right now */
 };
+
+/* Seconds of silence after which nothing that was sent before can come any more: a producer was measured to be 9 s late. */
+#define TICKS_UNTIL_RESOLVED 10
 
 static inline bool is_snapshot_row(const struct change *change)
 {

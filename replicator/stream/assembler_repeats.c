@@ -27,8 +27,6 @@
 #include "base/lsn.h"
 #include "base/metrics.h"
 
-#define TICKS_UNTIL_RESOLVED 10
-
 bool assembler_looks_repeated(const struct assembler *assembler, const struct change *change)
 {
 	if (!assembler->options.transactions || is_snapshot_row(change) || change->total_order == 0)

@@ -486,24 +486,33 @@ void assembler_dismiss_unfinished(struct assembler *assembler, const struct tran
 	}
 }
 
-/* All that was written to the partition of the marks is read, and handed over. */
-static bool no_mark_is_left(const struct assembler *assembler)
+static bool is_marked(const struct assembler *assembler, uint64_t tx_id)
 {
-	uint32_t partition = assembler->mark_partition;
+	for (size_t i = 0; i < assembler->mark_count; i++)
+		if (assembler_mark(assembler, i)->tx_id == tx_id)
+			return true;
+	return false;
+}
+
+/* All that was written to the partition of the marks is read: nothing follows that stands in it before the rows. */
+static bool marks_are_read(const struct assembler *assembler)
+{
+	uint32_t partition = assembler_mark_partition(assembler);
 	int64_t end;
 
-	return assembler->mark_count == 0 && partition != NO_PARTITION && assembler->options.high_watermark != NULL &&
+	return partition != NO_PARTITION && assembler->options.high_watermark != NULL &&
 	       assembler_ask_end(assembler, partition, &end) && assembler->lanes[partition].position >= end;
 }
 
 void assembler_dismiss_without_begin(struct assembler *assembler)
 {
-	if (!assembler->quiet || assembler->taking)
+	if (assembler->quiet_ticks < TICKS_UNTIL_RESOLVED)
 		return;
 	for (uint32_t i = 0; i < assembler->lane_count && assembler->snapshot_rows_waiting > 0; i++) {
 		const struct change *event = event_before_rows(assembler, i);
 
-		if (event != NULL && no_mark_is_left(assembler))
+		if (event != NULL && (!assembler->taking || event->tx_id != assembler->taking_tx_id) &&
+		    !is_marked(assembler, event->tx_id) && marks_are_read(assembler))
 			dismiss_events(assembler, i, event->tx_id);
 	}
 }

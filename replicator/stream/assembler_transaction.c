@@ -322,11 +322,23 @@ static struct error *take_early(struct assembler *assembler)
 
 /* Hand-over. */
 
+/* It is handed over without events: a part of it would be older than the rows of the snapshot that has all of it. */
+static void dismiss_replaced(struct assembler *assembler, struct transaction *transaction)
+{
+	log_warning("events of transaction %llu did not come before a new snapshot of the connector, which has what it "
+	            "did: it is dismissed, and all tables are unverified until a comparison with the source",
+	            (unsigned long long)assembler->taking_tx_id);
+	assembler_forget_taken(assembler);
+	transaction->may_lack = true;
+}
+
 static struct error *finish_current(struct assembler *assembler, struct transaction **result)
 {
 	struct transaction_mark *end = assembler->current;
 	struct transaction *transaction = transaction_new(TRANSACTION_STREAMED);
 
+	if (assembler->replaced)
+		dismiss_replaced(assembler, transaction);
 	report_numbers(assembler, transaction);
 	assembler_move_taken(assembler, transaction);
 	transaction->tx_id = end->tx_id;
@@ -372,7 +384,7 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 	if (assembler_snapshot_waits(assembler, assembler->current->tx_id, assembler->current->lsn))
 		return NULL; /* it began since */
 	TRY(assembler_gather(assembler, &complete));
-	if (complete)
+	if (complete && !assembler->replaced)
 		TRY(check_chain(assembler, &complete));
 	return complete ? finish_current(assembler, transaction) : NULL;
 }

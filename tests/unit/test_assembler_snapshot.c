@@ -321,6 +321,15 @@ START_TEST(test_half_transaction_that_is_read_late)
 }
 END_TEST
 
+/* Seconds without anything to read, long enough that nothing comes late. */
+static void stay_quiet(void)
+{
+	for (int i = 0; i < 10; i++) {
+		expect_nothing();
+		transaction_free(assembler_progress(assembler));
+	}
+}
+
 /* … its BEGIN was lost. */
 START_TEST(test_half_transaction_without_begin)
 {
@@ -331,9 +340,91 @@ START_TEST(test_half_transaction_without_begin)
 	snapshot_row(USERS, "first", 500, 8);
 	snapshot_row(USERS, "last", 500, 9);
 	expect_nothing();
-	transaction_free(assembler_progress(assembler)); /* quiet */
+	stay_quiet();
 	expect_rows(0, "8 9");
 	expect_end(501, true);
+}
+END_TEST
+
+/* … of a second one only events of one partition were written. */
+START_TEST(test_half_transactions_without_marks)
+{
+	begin_mark(1, 101);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	event((struct event){ORDERS, 'c', 2, 1, 111, 109, 2, 0});
+	snapshot_row(USERS, "first", 500, 8);
+	snapshot_row(ORDERS, "last", 500, 9);
+	expect_rows(0, "8");
+	stay_quiet();
+	expect_rows(0, "9");
+	expect_end(501, true);
+	simple(600, 600, 0);
+	expect_rows(600, "6000 6001");
+}
+END_TEST
+
+/* … and the daemon started again since: it has read no transaction boundary. */
+START_TEST(test_half_transaction_after_a_restart)
+{
+	assembler_expect_marks(assembler, MARKS);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	snapshot_row(USERS, "first", 500, 8);
+	snapshot_row(USERS, "last", 500, 9);
+	stay_quiet();
+	expect_rows(0, "8 9");
+	expect_end(501, true);
+}
+END_TEST
+
+/*
+ * … and its END was written, the event of another partition was not. The new snapshot has what the transaction did. The
+ * source is idle afterwards, or not.
+ */
+static void send_half_with_its_end(void)
+{
+	begin_mark(1, 101);
+	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
+	end_mark(1, 109, 1, 1);
+}
+
+static void expect_dismissed(uint64_t tx_id)
+{
+	struct transaction *transaction = next();
+
+	ck_assert_ptr_nonnull(transaction);
+	ck_assert_uint_eq(transaction->tx_id, tx_id);
+	ck_assert_uint_eq(transaction->change_count, 0);
+	ck_assert(transaction->may_lack);
+	transaction_free(transaction);
+}
+
+START_TEST(test_half_transaction_with_its_end)
+{
+	send_half_with_its_end();
+	snapshot_row(USERS, "first", 500, 8);
+	snapshot_row(ORDERS, "last", 500, 9);
+	expect_rows(0, "9");
+	expect_dismissed(1);
+	expect_rows(0, "8");
+	expect_end(501, true);
+	simple(600, 600, 0);
+	expect_rows(600, "6000 6001");
+}
+END_TEST
+
+/* The table of the event that is missing is empty by then: no row shows that its partition has passed the snapshot. */
+START_TEST(test_half_transaction_of_an_emptied_table)
+{
+	simple(20, 20, 0);
+	expect_rows(20, "200 201");
+	send_half_with_its_end();
+	snapshot_row(USERS, "last", 500, 8);
+	expect_rows(0, "8");
+	expect_end(501, true);
+	stay_quiet();
+	expect_dismissed(1);
+	simple(600, 600, 0);
+	expect_rows(600, "6000 6001");
 }
 END_TEST
 
@@ -616,6 +707,10 @@ int main(void)
 	tcase_add_test(tcase, test_snapshot_inside_a_transaction);
 	tcase_add_test(tcase, test_half_transaction_before_it);
 	tcase_add_test(tcase, test_half_transaction_that_is_read_late);
+	tcase_add_test(tcase, test_half_transaction_with_its_end);
+	tcase_add_test(tcase, test_half_transaction_of_an_emptied_table);
+	tcase_add_test(tcase, test_half_transactions_without_marks);
+	tcase_add_test(tcase, test_half_transaction_after_a_restart);
 	tcase_add_test(tcase, test_half_transaction_without_begin);
 	tcase_add_test(tcase, test_second_snapshot_ends_the_first);
 	tcase_add_test(tcase, test_second_snapshot_waits_for_the_first);
