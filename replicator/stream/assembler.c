@@ -157,6 +157,7 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
 	lane->gone = false;
 	lane->position = next_offset;
 	lane->reported = -1;
+	lane->witness = lane->recorded = (struct witness){0};
 	lane->asked_offset = -1;
 	lane->end_unknown = true;
 	lane->barrier_known = false;
@@ -169,6 +170,19 @@ void assembler_add_partition(struct assembler *assembler, uint32_t partition, in
 			if (same_topic(assembler, state->lanes[j], partition))
 				collection_add_lane(state, partition);
 	}
+}
+
+void assembler_set_witness(struct assembler *assembler, uint32_t partition, const struct witness *witness)
+{
+	assembler->lanes[partition].witness = *witness;
+}
+
+void assembler_note_record(struct assembler *assembler, uint32_t partition, const struct witness *record)
+{
+	struct lane *lane = &assembler->lanes[partition];
+
+	if (lane->recorded.timestamp_ms == 0)
+		lane->recorded = *record;
 }
 
 void assembler_drop_partition(struct assembler *assembler, uint32_t partition)
@@ -337,6 +351,15 @@ static int64_t next_offset_of(const struct assembler *assembler, uint32_t partit
 	return lane->gone && next == lane->position ? 0 : next;
 }
 
+static struct witness witness_below(struct lane *lane, int64_t next)
+{
+	if (lane->recorded.timestamp_ms != 0 && lane->recorded.offset < next) {
+		lane->witness = lane->recorded;
+		lane->recorded = (struct witness){0};
+	}
+	return lane->witness.offset < next ? lane->witness : (struct witness){0};
+}
+
 /* Everything is past the accepted gap; with a new slot, its first transaction is in. */
 static bool word_is_used(const struct assembler *assembler, const struct transaction *transaction)
 {
@@ -360,7 +383,8 @@ void assembler_add_positions(struct assembler *assembler, struct transaction *tr
 		if (next == lane->reported)
 			continue;
 		lane->reported = next;
-		transaction_add_position(transaction, partition, next);
+		transaction_add_position(transaction,
+		                         &(const struct position){partition, next, witness_below(lane, next)});
 	}
 	assembler->dirty_count = 0;
 	transaction->message_lsn = assembler->message_lsn;

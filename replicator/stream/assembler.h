@@ -82,6 +82,13 @@ void assembler_free(struct assembler *assembler);
 void assembler_add_partition(struct assembler *assembler, uint32_t partition, int64_t next_offset);
 
 /*
+ * A witness for the position that the partition starts from, or a record that was pushed. What is handed over with a
+ * position lies below it.
+ */
+void assembler_set_witness(struct assembler *assembler, uint32_t partition, const struct witness *witness);
+void assembler_note_record(struct assembler *assembler, uint32_t partition, const struct witness *record);
+
+/*
  * The partition no longer exists, and everything that it held was pushed. What waits of it is still handed over; its
  * position becomes 0 then, so that a topic that is created again with its name is read from its beginning.
  */

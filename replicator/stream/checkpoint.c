@@ -7,7 +7,6 @@ void checkpoint_free(struct checkpoint *checkpoint)
 {
 	for (size_t i = 0; i < checkpoint->offset_count; i++) {
 		free(checkpoint->offsets[i].topic);
-		free(checkpoint->offsets[i].topic_id);
 	}
 	free(checkpoint->offsets);
 	free(checkpoint->cluster_id);

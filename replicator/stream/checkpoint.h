@@ -11,8 +11,7 @@ struct checkpoint_offset {
 	char *topic;
 	int32_t partition;
 	int64_t next_offset;
-	int32_t leader_epoch; /* -1: unknown */
-	char *topic_id;       /* "" where the library has no topic ids */
+	struct witness witness;
 };
 
 struct checkpoint {

@@ -6,17 +6,20 @@
 #define REPLICATOR_STREAM_LANE_H
 
 #include "event/change.h"
+#include "stream/transaction.h"
 
 /* Arrays of pointers as large as this are given back when they are empty. */
 #define LANE_LARGE_CAPACITY 8192
 
 struct lane {
 	bool used;
-	bool dirty;        /* stands in the assembler's list of lanes whose position may have moved */
-	int64_t position;  /* the offset behind the last one pushed */
-	int64_t reported;  /* next_offset as last handed over */
-	int64_t gap_until; /* events below may be gone, and the operator accepted that; 0: none */
-	bool gone;         /* the partition no longer exists: nothing more comes */
+	bool dirty;              /* stands in the assembler's list of lanes whose position may have moved */
+	int64_t position;        /* the offset behind the last one pushed */
+	int64_t reported;        /* next_offset as last handed over */
+	struct witness witness;  /* handed over with it */
+	struct witness recorded; /* the next one, as soon as the position is above it */
+	int64_t gap_until;       /* events below may be gone, and the operator accepted that; 0: none */
+	bool gone;               /* the partition no longer exists: nothing more comes */
 
 	struct change **ring; /* capacity is a power of two */
 	size_t capacity;

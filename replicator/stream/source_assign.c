@@ -162,12 +162,20 @@ static const struct checkpoint_offset *stored_offset(const struct checkpoint *st
 	return NULL;
 }
 
-int64_t source_stored_offset(const struct source *source, uint32_t number)
+const struct checkpoint_offset *source_stored(const struct source *source, uint32_t number)
 {
 	const struct partition_name *name = partition_list_get(source->names, number);
-	const struct checkpoint_offset *stored = stored_offset(source->start, name->topic, name->id);
 
-	return source->other_cluster || stored == NULL ? 0 : stored->next_offset;
+	if (source->other_cluster || (number < source->partition_count && source->partitions[number]->dropped))
+		return NULL; /* another topic had that name */
+	return stored_offset(source->start, name->topic, name->id);
+}
+
+int64_t source_stored_offset(const struct source *source, uint32_t number)
+{
+	const struct checkpoint_offset *stored = source_stored(source, number);
+
+	return stored == NULL ? 0 : stored->next_offset;
 }
 
 static struct error *gap(const char *topic, int32_t id, int64_t next_offset, int64_t low, int64_t high)
@@ -211,17 +219,21 @@ struct error *source_gap_error(struct source *source, const char *topic, int32_t
 static struct error *start_offset(struct source *source, const char *topic, int32_t id, int64_t low, int64_t high,
                                   int64_t *offset)
 {
-	const struct checkpoint_offset *stored = source->other_cluster ? NULL : stored_offset(source->start, topic, id);
+	uint32_t number = partition_list_add(source->names, topic, id);
+	const struct checkpoint_offset *stored = source_stored(source, number);
 	struct error *error = NULL;
-
-	if (source_partition(source, partition_list_add(source->names, topic, id))->dropped)
-		stored = NULL; /* another topic had that name */
 
 	*offset = stored != NULL ? stored->next_offset : low;
 	if (*offset < low || *offset > high)
 		error = gap(topic, id, *offset, low, high);
 	else if (stored == NULL && low > 0 && source->start->exists)
 		error = gap(topic, id, 0, low, high);
+	else if (source_partition(source, number)->made_again)
+		error = error_new(
+		    ERROR_GAP,
+		    "%s[%d]: the record at offset %lld is not the one that was read from there: the topic was "
+		    "made again or lost its end, and what stands below offset %lld was not read; " WAYS_OUT,
+		    topic, (int)id, (long long)stored->witness.offset, (long long)*offset);
 	if (error != NULL && source_accepts(source, error)) {
 		*offset = low; /* what was applied before comes again, and is dismissed */
 		return NULL;
@@ -353,12 +365,16 @@ static struct error *begin(struct source *source, const rd_kafka_topic_partition
 		const rd_kafka_topic_partition_t *elem = &found->elems[i];
 		uint32_t number = partition_list_add(source->names, elem->topic, elem->partition);
 		struct source_partition *partition = source_partition(source, number);
+		const struct checkpoint_offset *stored = source_stored(source, number);
 
 		partition->assigned = true;
+		partition->doubted = false;
 		partition->expected = partition->dropped = partition->at_end = false;
 		partition->next_offset = elem->offset;
 		source->assigned_count++;
 		assembler_add_partition(source->assembler, number, elem->offset);
+		if (stored != NULL && stored->next_offset == elem->offset && !partition->made_again)
+			assembler_set_witness(source->assembler, number, &stored->witness);
 		if (topic_is_transaction_topic(source->config, elem->topic))
 			assembler_expect_marks(source->assembler, number);
 		log_info("reading %s[%d] from offset %lld", elem->topic, (int)elem->partition, (long long)elem->offset);
@@ -394,6 +410,8 @@ static struct error *check_and_begin(struct source *source, rd_kafka_topic_parti
 		error = ask_offsets(source, found, LATEST, timeout_ms);
 	if (error == NULL)
 		high = rd_kafka_topic_partition_list_copy(found);
+	if (error == NULL)
+		error = source_prove(source, found, low, timeout_ms);
 	if (error == NULL)
 		error = choose_offsets(source, found, low);
 	if (error == NULL)

@@ -180,6 +180,13 @@ static bool concerns_dropped(struct source *source, const char *topic, int32_t i
 	return source_partition(source, partition_list_add(source->names, topic, id))->dropped;
 }
 
+/* The cluster did not know the partition: perhaps it was made again meanwhile (source_prove.c). */
+static bool says_it_was_away(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+	       code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+}
+
 struct error *health_message_error(struct source *source, const rd_kafka_message_t *message)
 {
 	const char *topic = message->rkt != NULL ? rd_kafka_topic_name(message->rkt) : NULL;
@@ -196,6 +203,8 @@ struct error *health_message_error(struct source *source, const rd_kafka_message
 		return error_new(ERROR_AUTHENTICATION,
 		                 "Kafka does not allow this user to read topic %s (%s); grant READ and DESCRIBE on it",
 		                 topic != NULL ? topic : "?", text);
+	if (topic != NULL && says_it_was_away(message->err))
+		source_partition(source, partition_list_add(source->names, topic, message->partition))->doubted = true;
 	if (message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && source->next_discovery_us != 0)
 		source->next_discovery_us = 1; /* was it deleted? source_missing.c finds out */
 	if (concerns_group_only(message->err))

@@ -8,6 +8,7 @@
  *   source_topics.c  which topics are read; the cluster's metadata
  *   source_missing.c partitions without a leader, deleted topics
  *   source_wait.c    what the consumer waits for, for the status
+ *   source_prove.c   whether a partition is still the one that was read
  *   source_assign.c  start offsets, gaps, assigning and holding back partitions
  *   source_search.c  searches the transaction topic backwards
  *   source_group.c   offsets published under the group's name, for lag tools
@@ -42,14 +43,16 @@ enum partition_trouble {
 };
 
 struct source_partition {
-	bool assigned; /* is read, or held back */
-	bool held;     /* taken from librdkafka's assignment for a while; read on at next_offset */
-	bool stuck;    /* at an event that cannot be taken: source->poison */
-	bool expected; /* not read yet, but transactions wait for it: it has a stored offset, or no leader */
-	bool dropped;  /* its topic was deleted; it is not read, unless the topic is created again */
-	bool lingers;  /* dropped, but still in librdkafka's assignment */
-	bool at_end;   /* the last fetch found nothing after next_offset */
-	bool seen;     /* in the last metadata */
+	bool assigned;   /* is read, or held back */
+	bool held;       /* taken from librdkafka's assignment for a while; read on at next_offset */
+	bool stuck;      /* at an event that cannot be taken: source->poison */
+	bool expected;   /* not read yet, but transactions wait for it: it has a stored offset, or no leader */
+	bool dropped;    /* its topic was deleted; it is not read, unless the topic is created again */
+	bool lingers;    /* dropped, but still in librdkafka's assignment */
+	bool at_end;     /* the last fetch found nothing after next_offset */
+	bool seen;       /* in the last metadata */
+	bool doubted;    /* its topic was away for a moment: another may have its name now */
+	bool made_again; /* it does not hold the witness of the checkpoint */
 	bool trouble_said;
 	unsigned absences; /* from the metadata, in a row */
 	enum partition_trouble trouble;
@@ -208,6 +211,11 @@ void source_wait_free(struct source_wait *wait);                             /* 
 void source_wait_tell(struct source *source, int64_t now);                   /* notes what the consumer waits for */
 void source_wait_read(struct source_wait *wait, struct source_state *state); /* any thread */
 
+/* source_prove.c */
+/* Sets made_again of each partition in `found`, sorted like `low`. ERROR_TRANSIENT: Kafka did not say. */
+struct error *source_prove(struct source *source, const rd_kafka_topic_partition_list_t *found,
+                           const rd_kafka_topic_partition_list_t *low, int timeout_ms);
+
 /* source_assign.c */
 #define WAYS_OUT                                                                                                       \
 	"run `replicator table resync TABLE` for the tables of this topic, or `replicator accept gap` to go on "       \
@@ -215,6 +223,7 @@ void source_wait_read(struct source_wait *wait, struct source_state *state); /* 
 	"these events"
 /* True: the operator accepted gaps for this start; the error is logged as a warning and freed. */
 bool source_accepts(const struct source *source, struct error *error);
+const struct checkpoint_offset *source_stored(const struct source *source, uint32_t number); /* NULL: none */
 int64_t source_stored_offset(const struct source *source, uint32_t number); /* of the checkpoint; 0: none */
 void source_stop_reading(struct source *source, uint32_t number);           /* of a topic that was deleted */
 /* Looks for partitions that are not read yet, checks them and begins to read them. */

@@ -14,6 +14,8 @@
  *       (assembler_counts.c). Without transaction metadata, and while a snapshot is read, nothing counts: a gap at once;
  *     - any other partition, also one that was deleted while the daemon did not run, held events that nobody can read
  *       any more, or may have: a gap (law 4).
+ *   A partition that was away and is there again, with the next offset to read, is doubted: at its next record the stream
+ *   begins anew, and source_prove.c finds out.
  *   What was fetched before the deletion is still in librdkafka's queue, so nothing is judged before that was empty.
  *
  * Source: Kafka protocol guide, Metadata.
@@ -67,6 +69,7 @@ static void set_trouble(struct source_partition *partition, enum partition_troub
 {
 	if (partition->trouble == trouble)
 		return;
+	partition->doubted |= trouble == PARTITION_ABSENT && partition->assigned;
 	if (partition->trouble == PARTITION_GOOD || trouble == PARTITION_GOOD)
 		partition->trouble_us = clock_monotonic_us();
 	partition->trouble = trouble;

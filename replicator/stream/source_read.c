@@ -99,17 +99,24 @@ static struct error *take_record(struct source *source, rd_kafka_message_t *mess
 	uint32_t number = partition_number(source, message);
 	struct source_partition *partition = source_partition(source, number);
 	struct raw_message raw = source_raw_message(message, number, partition_list_get(source->names, number)->topic);
+	const struct witness record = {raw.offset, raw.timestamp_ms > 0 ? raw.timestamp_ms : 0};
 	struct decoded decoded;
-
 	struct error *error;
 
 	if (!is_read(partition) || message->offset < partition->next_offset)
 		return NULL;
+	if (partition->doubted)
+		return error_new(
+		    ERROR_TRANSIENT,
+		    "%s[%d]: the topic was not among the cluster's for a moment, and another may have its name "
+		    "now: that is found out at the stored offset",
+		    raw.topic, (int)message->partition);
 	error = decoder_decode(source->decoder, &raw, &partition->writer, &decoded);
 	if (error == NULL)
 		error = push(source, &raw, &decoded);
 	if (error != NULL)
 		return poisoned(source, partition, error);
+	assembler_note_record(source->assembler, number, &record);
 	partition->next_offset = message->offset + 1;
 	partition->at_end = false;
 	atomic_fetch_add_explicit(&source->messages_read, 1, memory_order_relaxed);

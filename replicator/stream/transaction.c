@@ -41,12 +41,11 @@ void transaction_add_change(struct transaction *transaction, struct change *chan
 	transaction->bytes += change->bytes + sizeof(change);
 }
 
-void transaction_add_position(struct transaction *transaction, uint32_t partition, int64_t next_offset)
+void transaction_add_position(struct transaction *transaction, const struct position *position)
 {
 	transaction->positions =
 	    grow_when_full(transaction->positions, transaction->position_count, sizeof(*transaction->positions));
-	transaction->positions[transaction->position_count++] =
-	    (struct position){.partition = partition, .next_offset = next_offset};
+	transaction->positions[transaction->position_count++] = *position;
 	transaction->bytes += sizeof(*transaction->positions);
 }
 

@@ -15,10 +15,20 @@ enum transaction_kind {
 	TRANSACTION_PROGRESS  /* no changes: only positions moved (tombstones, heartbeats, empty transactions) */
 };
 
+/*
+ * A record that was read from a partition. At a start, a partition that holds another one at that offset, or none, was made
+ * again or lost its end since, even where it is longer than before (source_prove.c).
+ */
+struct witness {
+	int64_t offset;
+	int64_t timestamp_ms; /* Kafka's; 0: there is no witness */
+};
+
 /* Where the next start reads on in a partition, once this transaction and all before it are applied. */
 struct position {
 	uint32_t partition; /* number of the partition (partition.h) */
 	int64_t next_offset;
+	struct witness witness; /* below next_offset, and mostly close to it */
 };
 
 /*
@@ -67,7 +77,7 @@ struct transaction {
 
 struct transaction *transaction_new(enum transaction_kind kind);
 void transaction_add_change(struct transaction *transaction, struct change *change); /* takes the change */
-void transaction_add_position(struct transaction *transaction, uint32_t partition, int64_t next_offset);
+void transaction_add_position(struct transaction *transaction, const struct position *position);
 void transaction_free(struct transaction *transaction);
 
 #endif

@@ -90,10 +90,11 @@ static struct error *read_offsets(struct pg_connection *connection, const struct
 	struct pg_result *result = NULL;
 	size_t count;
 
-	TRY(state_query(connection, config,
-	                "SELECT topic, partition, next_offset, leader_epoch, topic_id FROM @offsets WHERE stream = $1"
-	                " ORDER BY topic COLLATE \"C\", partition",
-	                1, parameters, &result));
+	TRY(state_query(
+	    connection, config,
+	    "SELECT topic, partition, next_offset, witness_offset, witness_ms FROM @offsets WHERE stream = $1"
+	    " ORDER BY topic COLLATE \"C\", partition",
+	    1, parameters, &result));
 	count = pg_result_rows(result);
 	checkpoint->offsets = memory_alloc((count + 1) * sizeof(*checkpoint->offsets));
 	checkpoint->offset_count = count;
@@ -102,8 +103,7 @@ static struct error *read_offsets(struct pg_connection *connection, const struct
 		    .topic = memory_copy_text(pg_result_text(result, i, 0)),
 		    .partition = (int32_t)pg_result_integer(result, i, 1),
 		    .next_offset = pg_result_integer(result, i, 2),
-		    .leader_epoch = (int32_t)pg_result_integer(result, i, 3),
-		    .topic_id = memory_copy_text(pg_result_text(result, i, 4)),
+		    .witness = {pg_result_integer(result, i, 3), pg_result_integer(result, i, 4)},
 		};
 	pg_result_free(result);
 	return NULL;
@@ -247,57 +247,64 @@ struct error *checkpoint_reclaim(struct pg_connection *connection, const struct 
 /* A session that a pooler moved to another server process does not hold the stream's lock any more. */
 #define OUR_ROW " WHERE name = $1 AND epoch = $2::bigint AND holder_pid = pg_backend_pid()"
 
-/* $1 stream, $2 epoch, $3 LSN, $4 tx id, $5 µs, $6 cluster, $7 topics, $8 partitions, $9 offsets, $10 message LSN,
- * $11 batch. */
+/*
+ * $1 stream, $2 epoch, $3 LSN, $4 tx id, $5 µs, $6 cluster, $7 topics, $8 partitions, $9 offsets, $10 and $11 their
+ * witnesses, $12 message LSN, $13 batch.
+ */
 static const char SEND_SQL[] =
     "WITH fence AS ("
     "UPDATE @stream SET last_commit_lsn = coalesce($3::pg_lsn, last_commit_lsn),"
     " last_tx_id = coalesce($4::bigint, last_tx_id),"
     " source_commit_at = coalesce(timestamptz 'epoch' + $5::bigint * interval '1 microsecond', source_commit_at),"
-    " cluster_id = coalesce($6::text, cluster_id), last_message_lsn = coalesce($10::pg_lsn, last_message_lsn),"
-    " batch = $11::bigint, applied_at = clock_timestamp(), heartbeat_at = clock_timestamp()" OUR_ROW " RETURNING name"
+    " cluster_id = coalesce($6::text, cluster_id), last_message_lsn = coalesce($12::pg_lsn, last_message_lsn),"
+    " batch = $13::bigint, applied_at = clock_timestamp(), heartbeat_at = clock_timestamp()" OUR_ROW " RETURNING name"
     "), moved AS ("
-    "INSERT INTO @offsets AS o (stream, topic, partition, next_offset)"
-    " SELECT f.name, u.topic, u.partition, u.next_offset"
-    " FROM fence f, unnest($7::text[], $8::int[], $9::bigint[]) AS u (topic, partition, next_offset)"
-    " ON CONFLICT (stream, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"
+    "INSERT INTO @offsets AS o (stream, topic, partition, next_offset, witness_offset, witness_ms)"
+    " SELECT f.name, u.* FROM fence f,"
+    " unnest($7::text[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[]) AS u"
+    " ON CONFLICT (stream, topic, partition) DO UPDATE SET next_offset = excluded.next_offset,"
+    " witness_offset = excluded.witness_offset, witness_ms = excluded.witness_ms"
     ")";
 
-/* $12, $13 snapshot, $14 rows, $15 open, $16 last row. */
+/* $14, $15 snapshot, $16 rows, $17 open, $18 last row. */
 static const char SEND_SNAPSHOT_SQL[] =
     ", progress AS ("
     "INSERT INTO @snapshot_progress AS p (stream, snapshot_tx_id, snapshot_lsn, rows, started_at, finished_at,"
     " last_row)"
-    " SELECT f.name, $12::bigint, $13::pg_lsn, $14::bigint, clock_timestamp(),"
-    " CASE WHEN $15::boolean THEN NULL ELSE clock_timestamp() END, $16::boolean FROM fence f"
+    " SELECT f.name, $14::bigint, $15::pg_lsn, $16::bigint, clock_timestamp(),"
+    " CASE WHEN $17::boolean THEN NULL ELSE clock_timestamp() END, $18::boolean FROM fence f"
     " ON CONFLICT (stream, snapshot_tx_id, snapshot_lsn) DO UPDATE SET rows = p.rows + excluded.rows,"
     " finished_at = coalesce(p.finished_at, excluded.finished_at), last_row = p.last_row OR excluded.last_row"
     ")";
 
-/* The last position of each partition as three arrays. */
+#define POSITION_ARRAYS 5
+
+/* The last position of each partition as arrays, $7 to $11. */
 static void append_positions(const struct partition_list *partitions, const struct checkpoint_update *update,
-                             struct buffer arrays[3])
+                             struct buffer arrays[POSITION_ARRAYS])
 {
 	uint32_t count = partition_list_count(partitions);
-	int64_t *last = memory_alloc((count + (size_t)1) * sizeof(*last));
+	const struct position **last = memory_alloc((count + (size_t)1) * sizeof(*last));
 
 	for (size_t i = 0; i < update->position_count; i++)
-		last[update->positions[i].partition] = update->positions[i].next_offset + 1; /* 0 stands for none */
-	for (size_t k = 0; k < 3; k++)
+		last[update->positions[i].partition] = &update->positions[i];
+	for (size_t k = 0; k < POSITION_ARRAYS; k++)
 		buffer_append_byte(&arrays[k], '{');
 	for (uint32_t i = 0; i < count; i++) {
 		const struct partition_name *name;
 
-		if (last[i] == 0)
+		if (last[i] == NULL)
 			continue;
 		name = partition_list_get(partitions, i);
-		for (size_t k = 0; k < 3 && arrays[0].length > 1; k++)
+		for (size_t k = 0; k < POSITION_ARRAYS && arrays[0].length > 1; k++)
 			buffer_append_byte(&arrays[k], ',');
 		sql_append_array_element(&arrays[0], name->topic, strlen(name->topic));
 		buffer_append_format(&arrays[1], "%" PRId32, name->id);
-		buffer_append_format(&arrays[2], "%" PRId64, last[i] - 1);
+		buffer_append_format(&arrays[2], "%" PRId64, last[i]->next_offset);
+		buffer_append_format(&arrays[3], "%" PRId64, last[i]->witness.offset);
+		buffer_append_format(&arrays[4], "%" PRId64, last[i]->witness.timestamp_ms);
 	}
-	for (size_t k = 0; k < 3; k++)
+	for (size_t k = 0; k < POSITION_ARRAYS; k++)
 		buffer_append_byte(&arrays[k], '}');
 	free(last);
 }
@@ -329,7 +336,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	struct number batch = number_of((int64_t)update->batch);
 	struct number snapshot_tx_id = number_of((int64_t)update->snapshot.tx_id);
 	char lsn[LSN_TEXT_SIZE], snapshot_lsn[LSN_TEXT_SIZE], message_lsn[LSN_TEXT_SIZE];
-	struct buffer arrays[3] = {{0}, {0}, {0}};
+	struct buffer arrays[POSITION_ARRAYS] = {{0}};
 	bool snapshot = has_snapshot(update);
 	struct error *error;
 
@@ -337,7 +344,7 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	lsn_format(update->snapshot.lsn, snapshot_lsn);
 	lsn_format(update->last_message_lsn, message_lsn);
 	append_positions(partitions, update, arrays);
-	const char *const parameters[16] = {
+	const char *const parameters[18] = {
 	    config->stream.name,
 	    epoch.text,
 	    update->last_commit_lsn != 0 ? lsn : NULL,
@@ -347,6 +354,8 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	    arrays[0].data,
 	    arrays[1].data,
 	    arrays[2].data,
+	    arrays[3].data,
+	    arrays[4].data,
 	    update->last_message_lsn != 0 ? message_lsn : NULL,
 	    batch.text,
 	    snapshot_tx_id.text,
@@ -356,8 +365,8 @@ struct error *checkpoint_send(struct pg_connection *connection, const struct con
 	    update->snapshot_last_row ? "t" : "f",
 	};
 	error =
-	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 16 : 11, parameters);
-	for (size_t k = 0; k < 3; k++)
+	    pg_pipeline_send(connection, send_statement(connection, config, snapshot), snapshot ? 18 : 13, parameters);
+	for (size_t k = 0; k < POSITION_ARRAYS; k++)
 		buffer_free(&arrays[k]);
 	return error;
 }

@@ -61,12 +61,12 @@ CREATE TABLE @schema@.stream (
 
 -- The next offset to read of each partition: written in the transaction that applied everything below it.
 CREATE TABLE @schema@.offsets (
-    stream       text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
-    topic        text NOT NULL,
-    topic_id     text NOT NULL DEFAULT '',               -- '' where the client library knows none
-    partition    int NOT NULL,
-    next_offset  bigint NOT NULL,
-    leader_epoch int NOT NULL DEFAULT -1,                -- -1: unknown
+    stream         text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    topic          text NOT NULL,
+    partition      int NOT NULL,
+    next_offset    bigint NOT NULL,
+    witness_offset bigint NOT NULL DEFAULT 0,            -- a record below it that was read: a topic that holds another one
+    witness_ms     bigint NOT NULL DEFAULT 0,            -- there was made again; its timestamp in Kafka, 0: there is none
     PRIMARY KEY (stream, topic, partition)
 ) WITH (fillfactor = 50);
 

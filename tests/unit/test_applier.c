@@ -96,7 +96,7 @@ static struct transaction *transaction_of(uint64_t tx_id)
 
 static void offer(struct transaction *transaction)
 {
-	transaction_add_position(transaction, partition, offset);
+	transaction_add_position(transaction, &(const struct position){partition, offset, {0}});
 	ck_assert(transaction_queue_offer(queue, transaction));
 }
 

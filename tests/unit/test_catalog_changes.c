@@ -124,7 +124,7 @@ static void offer(uint64_t tx_id, const struct relation *relation, const char *i
 	transaction->tx_id = tx_id;
 	transaction->commit_lsn = tx_id * 256;
 	add(transaction, relation, id, text, old);
-	transaction_add_position(transaction, partition, offset);
+	transaction_add_position(transaction, &(const struct position){partition, offset, {0}});
 	ck_assert(transaction_queue_offer(queue, transaction));
 }
 

@@ -72,7 +72,7 @@ static void offer(uint64_t tx_id, const char *id, const char *body)
 	transaction->tx_id = tx_id;
 	transaction->commit_lsn = tx_id * 256;
 	transaction_add_change(transaction, change);
-	transaction_add_position(transaction, partition, offset);
+	transaction_add_position(transaction, &(const struct position){partition, offset, {0}});
 	ck_assert(transaction_queue_offer(queue, transaction));
 }
 

@@ -247,7 +247,6 @@ static struct checkpoint copy_place(void)
 	for (size_t i = 0; i < place.offset_count; i++) {
 		copy.offsets[i] = place.offsets[i];
 		copy.offsets[i].topic = memory_copy_text(place.offsets[i].topic);
-		copy.offsets[i].topic_id = memory_copy_text("");
 	}
 	return copy;
 }
@@ -260,9 +259,7 @@ static void keep_offset(const struct partition_name *name, int64_t next_offset)
 		i++;
 	if (i == place.offset_count) {
 		place.offsets = memory_grow(place.offsets, ++place.offset_count, sizeof(*place.offsets));
-		place.offsets[i] = (struct checkpoint_offset){.topic = memory_copy_text(name->topic),
-		                                              .topic_id = memory_copy_text(""),
-		                                              .leader_epoch = -1};
+		place.offsets[i] = (struct checkpoint_offset){.topic = memory_copy_text(name->topic)};
 	}
 	ck_assert_int_ge(next_offset, place.offsets[i].next_offset);
 	place.offsets[i].next_offset = next_offset;

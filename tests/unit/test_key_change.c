@@ -158,7 +158,7 @@ static void apply(const char *events, bool in_pieces)
 	add_events(transaction, events);
 	if (in_pieces)
 		spill(transaction);
-	transaction_add_position(transaction, partition, offset);
+	transaction_add_position(transaction, &(const struct position){partition, offset, {0}});
 	ck_assert(transaction_queue_offer(queue, transaction));
 	transaction_queue_close(queue);
 	expect_no_error(applier_run(applier));

@@ -148,7 +148,7 @@ static struct transaction *rows_of(struct snapshot_identity snapshot)
 
 static void offer(struct transaction *transaction)
 {
-	transaction_add_position(transaction, partition, offset);
+	transaction_add_position(transaction, &(const struct position){partition, offset, {0}});
 	ck_assert(transaction_queue_offer(queue, transaction));
 }
 

@@ -83,9 +83,8 @@ static void remember(const char *topic, int64_t next_offset)
 {
 	start.exists = true;
 	start.offsets = memory_grow(start.offsets, start.offset_count + 1, sizeof(*start.offsets));
-	start.offsets[start.offset_count++] = (struct checkpoint_offset){.topic = memory_copy_text(topic),
-	                                                                 .next_offset = next_offset,
-	                                                                 .leader_epoch = -1};
+	start.offsets[start.offset_count++] =
+	    (struct checkpoint_offset){.topic = memory_copy_text(topic), .next_offset = next_offset};
 }
 
 static void make_topics(void)
@@ -435,6 +434,88 @@ START_TEST(test_starts_where_the_checkpoint_says)
 	begin();
 	for (int n = 3; n <= 5; n++)
 		expect_transaction((uint64_t)n, 2);
+}
+END_TEST
+
+/* Of transactions 1 and 2, which the stream hands over: their positions become the next start's. */
+static void remember_two(void)
+{
+	begin_with_one();
+	produce_transaction(2);
+	produce_flush();
+	for (uint64_t reached = 0; reached < 2;) {
+		struct transaction *transaction = transaction_queue_take(queue, 1, 1, WAIT_MS);
+
+		ck_assert_ptr_nonnull(transaction);
+		if (transaction->kind == TRANSACTION_STREAMED)
+			reached = transaction->tx_id;
+		for (size_t i = 0; i < transaction->position_count; i++) {
+			const struct position *position = &transaction->positions[i];
+
+			ck_assert_int_lt(position->witness.offset, position->next_offset);
+			ck_assert_int_ne(position->witness.timestamp_ms, 0);
+			remember(partition_list_get(names, position->partition)->topic, position->next_offset);
+			start.offsets[start.offset_count - 1].witness = position->witness;
+		}
+		transaction_free(transaction);
+	}
+	ck_assert_uint_eq(start.offset_count, 3);
+	start.last_commit_lsn = 2900;
+	start.last_tx_id = 2;
+	stop();
+	source_free(source);
+	transaction_queue_free(queue);
+	source = NULL;
+	queue = transaction_queue_new(100000, 64 << 20);
+}
+
+START_TEST(a_topic_that_was_made_again_and_is_as_long_is_a_gap)
+{
+	remember_two();
+	for (size_t i = 0; i < start.offset_count; i++)
+		if (strcmp(start.offsets[i].topic, USERS) == 0)
+			start.offsets[i].witness.timestamp_ms--;
+	produce_transaction(3);
+	produce_flush();
+	begin();
+	expect_failure(ERROR_GAP, USERS "[0]: the record at offset 1 is not the one that was read from there");
+	ck_assert_ptr_nonnull(strstr(outcome->message, "replicator accept gap"));
+}
+END_TEST
+
+/* It is read from its beginning then; what was applied before is dismissed. */
+START_TEST(a_topic_that_was_made_again_is_accepted)
+{
+	remember_two();
+	for (size_t i = 0; i < start.offset_count; i++)
+		start.offsets[i].witness.timestamp_ms--;
+	start.accept_gap = true;
+	produce_transaction(3);
+	produce_flush();
+	begin();
+	expect_transaction(3, 2);
+}
+END_TEST
+
+START_TEST(a_topic_with_its_witness_is_read_on)
+{
+	remember_two();
+	produce_transaction(3);
+	produce_flush();
+	begin();
+	expect_transaction(3, 2);
+}
+END_TEST
+
+/* The cluster did not know it for a moment: it may be another one now. */
+START_TEST(a_topic_that_was_away_is_doubted)
+{
+	begin_with_one();
+	/* As health_message_error does it: the mock cluster's topic would be dropped before it comes back on a slow machine. */
+	source->partitions[partition_list_add(names, USERS, 0)]->doubted = true;
+	produce_transaction(2);
+	produce_flush();
+	expect_failure(ERROR_TRANSIENT, "was not among the cluster's for a moment");
 }
 END_TEST
 
@@ -1136,6 +1217,10 @@ int main(void)
 	tcase_add_test(tests, test_lone_transaction_goes_through);
 	tcase_add_test(tests, test_positions_follow);
 	tcase_add_test(tests, test_starts_where_the_checkpoint_says);
+	tcase_add_test(tests, a_topic_that_was_made_again_and_is_as_long_is_a_gap);
+	tcase_add_test(tests, a_topic_that_was_made_again_is_accepted);
+	tcase_add_test(tests, a_topic_with_its_witness_is_read_on);
+	tcase_add_test(tests, a_topic_that_was_away_is_doubted);
 	tcase_add_test(tests, test_offset_beyond_the_end_is_a_gap);
 	tcase_add_test(tests, test_offset_before_the_beginning_is_a_gap);
 	tcase_add_test(tests, test_unknown_partition_without_its_beginning_is_a_gap);

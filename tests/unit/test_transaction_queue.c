@@ -62,7 +62,7 @@ START_TEST(test_transaction_keeps_order_and_size)
 	for (int64_t i = 0; i < 1000; i++)
 		transaction_add_change(transaction, make_change(i, 100));
 	for (uint32_t i = 0; i < 9; i++)
-		transaction_add_position(transaction, i, i * 10);
+		transaction_add_position(transaction, &(const struct position){i, i * 10, {0}});
 	ck_assert_int_eq(transaction->kind, TRANSACTION_SNAPSHOT);
 	ck_assert_uint_eq(transaction->change_count, 1000);
 	ck_assert_uint_ge(transaction->bytes, empty + 100000);

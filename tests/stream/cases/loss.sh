@@ -51,9 +51,24 @@ case_topic_made_again() {
   goes_on '1 9' 1
 }
 
-# The transaction topic made again and already longer than before: offsets agree, but the chain of transactions is cut.
+# The transaction topic made again and already longer than before: offsets agree, the record before them does not.
 case_log_truncated() {
   applied_one
+  kafka_admin kafka-topics --delete --topic "$NAME.transaction"
+  sleep 2
+  topic_make transaction
+  transaction 2 2 2
+  transaction 3 3 3
+  transaction 4 4 4
+  stops $EXIT_GAP "$NAME.transaction[0]" 'is not the one that was read from there' 'made again' 'accept gap'
+  expect_items 1
+  goes_on '1 2 3 4 9' 4
+}
+
+# The same without the record that was read: it was removed by retention. The chain of transactions shows it.
+case_log_truncated_unproved() {
+  applied_one
+  target_ask "UPDATE replicator.offsets SET witness_ms = 0" >/dev/null
   kafka_admin kafka-topics --delete --topic "$NAME.transaction"
   sleep 2
   topic_make transaction
