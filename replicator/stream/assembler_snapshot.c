@@ -274,9 +274,12 @@ static bool must_begin(struct assembler *assembler)
 	return end != NULL && !assembler_snapshot_waits(assembler, end->tx_id, end->lsn);
 }
 
+/* Of the row at the lane's head. Where rows of the current snapshot stand behind it, it is of an earlier one. */
 static bool is_late(const struct assembler *assembler, const struct lane *lane, const struct change *row)
 {
-	return is_own_row(assembler, row) ? !assembler->snapshot_open : !is_of_later(assembler, lane, row);
+	if (is_own_row(assembler, row))
+		return !assembler->snapshot_open;
+	return lane->own_rows > 0 || !is_of_later(assembler, lane, row);
 }
 
 static bool row_may_pass(struct assembler *assembler, const struct lane *lane, const struct change *row)

@@ -465,6 +465,21 @@ START_TEST(test_second_snapshot_waits_for_the_first)
 END_TEST
 
 /* The transaction that the first one interrupted needs what stands after the rows of the second one. */
+/* The first one was broken off before it reached every table, and a row of the second one is seen first. */
+START_TEST(test_second_snapshot_is_seen_first)
+{
+	snapshot_row(USERS, "first", 800, 2);
+	snapshot_row(ORDERS, "first", 500, 1);
+	snapshot_row(ORDERS, "last", 800, 3);
+	expect_rows(0, "2");
+	expect_snapshot_rows(501, true, "1");
+	expect_rows(0, "3");
+	expect_end(801, true);
+	simple(900, 900, 0);
+	expect_rows(900, "9000 9001");
+}
+END_TEST
+
 START_TEST(test_second_snapshot_that_is_needed)
 {
 	high[MARKS] = 10;
@@ -714,6 +729,7 @@ int main(void)
 	tcase_add_test(tcase, test_half_transaction_without_begin);
 	tcase_add_test(tcase, test_second_snapshot_ends_the_first);
 	tcase_add_test(tcase, test_second_snapshot_waits_for_the_first);
+	tcase_add_test(tcase, test_second_snapshot_is_seen_first);
 	tcase_add_test(tcase, test_second_snapshot_that_is_needed);
 	tcase_add_test(tcase, test_late_rows);
 	tcase_add_test(tcase, test_snapshot_of_an_accepted_source);
