@@ -50,6 +50,21 @@ static bool belongs_to_stream(const struct preflight *preflight, const struct ta
 	       !config_table_rule(preflight->config, image->schema, image->name)->exclude;
 }
 
+/* Published tables that no stream applies because of their schema's name. */
+static void check_state_schema_name(struct preflight *preflight, const struct table_image *image, const char *name)
+{
+	const char *schema = preflight->config->target.schema;
+
+	if (strcmp(image->schema, schema) != 0 || strcmp(schema, config_source_schema) == 0 ||
+	    preflight->published == NULL || map_get(preflight->published, slice_from(name)) == NULL)
+		return;
+	preflight_problem(
+	    preflight,
+	    "%s is published, but the schema has the name of target.schema, so the table is left out; give the "
+	    "state tables another schema",
+	    name);
+}
+
 static void check_source_tables(struct preflight *preflight)
 {
 	size_t checked = 0;
@@ -62,6 +77,7 @@ static void check_source_tables(struct preflight *preflight)
 		    config_target_table(preflight->config, rule, image->schema, image->name, preflight->arena);
 		const char *target_name = preflight_name(preflight, target.schema, target.table);
 
+		check_state_schema_name(preflight, image, name);
 		if (!belongs_to_stream(preflight, image, name))
 			continue;
 		checked++;
@@ -69,6 +85,10 @@ static void check_source_tables(struct preflight *preflight)
 		           surely_captured(preflight, name));
 	}
 	printf("  %zu tables of the source checked against the target\n", checked);
+	if (checked == 0)
+		preflight_warning(preflight,
+		                  "no table of the source belongs to the stream: none is published, or rules exclude "
+		                  "all of them");
 }
 
 static void check_target_tables(struct preflight *preflight)

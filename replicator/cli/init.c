@@ -172,7 +172,7 @@ static int change_schema(const struct init *init)
 	struct error *error = pg_connect(init->dsn, "replicator init", &connection);
 
 	if (error == NULL && init->remove)
-		error = migration_remove(connection, init->schema);
+		error = migration_remove(connection, init->folder, init->schema);
 	else if (error == NULL)
 		error = migration_install(connection, init->folder, init->schema);
 	if (error == NULL && !init->remove && strcmp(init->folder, MIGRATION_SOURCE) == 0)

@@ -29,6 +29,10 @@ const char *refuse_schema(const char *text)
 
 	if (problem == NULL && strncmp(text, "pg_", 3) == 0)
 		problem = "PostgreSQL keeps the prefix pg_ for itself";
+	if (problem == NULL && strcmp(text, "public") == 0)
+		problem = "the state tables need a schema of their own; tables of the source in a schema of this name "
+		          "would be "
+		          "left out";
 	return problem != NULL ? problem : refuse_identifier(text);
 }
 

@@ -2,6 +2,7 @@
 #include "pg/migration.h"
 
 #include "base/embedded.h"
+#include "pg/own_objects.h"
 #include "pg/sql.h"
 
 #include <stdlib.h>
@@ -134,6 +135,8 @@ static struct error *install(struct pg_connection *connection, const char *folde
 		return migration_newer_error(connection, folder, schema, version);
 	if (version < 0)
 		TRY(create_schema(connection, schema));
+	else if (version == 0)
+		TRY(own_objects_refuse_others(connection, folder, schema));
 	for (size_t i = 0; i < embedded_file_count; i++) /* sorted by path, so by number */
 		if (file_version(&embedded_files[i], folder) > (version < 0 ? 0 : version))
 			TRY(install_file(connection, folder, schema, &embedded_files[i]));
@@ -155,9 +158,14 @@ struct error *migration_install(struct pg_connection *connection, const char *fo
 	return error;
 }
 
-struct error *migration_remove(struct pg_connection *connection, const char *schema)
+static struct error *remove_objects(struct pg_connection *connection, const char *folder, const char *schema)
 {
-	struct buffer sql = {0};
+	TRY(own_objects_refuse_others(connection, folder, schema));
+	return own_objects_drop(connection, folder, schema);
+}
+
+struct error *migration_remove(struct pg_connection *connection, const char *folder, const char *schema)
+{
 	struct error *error;
 	int version = 0;
 
@@ -165,10 +173,11 @@ struct error *migration_remove(struct pg_connection *connection, const char *sch
 	if (version <= 0) /* not ours, or nothing there: nothing is dropped */
 		return error_new(ERROR_CONFIGURATION, "%s: schema %s has no tables of the replicator",
 		                 pg_description(connection), schema);
-	buffer_append_text(&sql, "DROP SCHEMA ");
-	sql_append_identifier(&sql, schema);
-	buffer_append_text(&sql, " CASCADE");
-	error = pg_execute(connection, sql.data);
-	buffer_free(&sql);
+	TRY(pg_execute(connection, "BEGIN"));
+	error = remove_objects(connection, folder, schema);
+	if (error == NULL)
+		return pg_execute(connection, "COMMIT");
+	if (!pg_is_broken(connection))
+		error_free(pg_execute(connection, "ROLLBACK"));
 	return error;
 }

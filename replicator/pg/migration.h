@@ -20,14 +20,20 @@ int migration_newest(const char *folder); /* 0: the program was built without */
 /* *version is -1 when the schema is missing, 0 when it has no tables of ours. */
 struct error *migration_read_version(struct pg_connection *connection, const char *schema, int *version);
 
-/* Makes the schema or brings it up to date, in one transaction; two that install at once wait for each other. */
+/*
+ * Makes the schema or brings it up to date, in one transaction; two that install at once wait for each other.
+ * ERROR_CONFIGURATION: a schema without tables of ours holds something else.
+ */
 struct error *migration_install(struct pg_connection *connection, const char *folder, const char *schema);
 
 /* The same as SQL text, for people who install it themselves. */
 void migration_print(const char *folder, const char *schema, struct buffer *sql);
 
-/* Drops the schema with all that is in it; ERROR_CONFIGURATION when it holds no tables of ours. */
-struct error *migration_remove(struct pg_connection *connection, const char *schema);
+/*
+ * Drops what the files create, and the schema, in one transaction. ERROR_CONFIGURATION when it holds no tables of ours, or
+ * anything else.
+ */
+struct error *migration_remove(struct pg_connection *connection, const char *folder, const char *schema);
 
 /* ERROR_CONFIGURATION: the schema is newer than this program. */
 struct error *migration_newer_error(struct pg_connection *connection, const char *folder, const char *schema,

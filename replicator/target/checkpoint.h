@@ -26,7 +26,7 @@ struct error *checkpoint_install_schema(struct pg_connection *connection, const 
 /* The same as SQL text, for people who install it themselves. */
 void checkpoint_print_schema(const char *schema, struct buffer *sql);
 
-/* Drops the state schema with all that is in it; ERROR_CONFIGURATION when it holds no state tables. */
+/* Drops the state tables and the schema; ERROR_CONFIGURATION when it holds no state tables, or anything else. */
 struct error *checkpoint_remove_schema(struct pg_connection *connection, const char *schema);
 
 /* ERROR_CONFIGURATION with the remedy when the schema is missing, older or newer than this program knows. */

@@ -15,7 +15,7 @@ void checkpoint_print_schema(const char *schema, struct buffer *sql)
 
 struct error *checkpoint_remove_schema(struct pg_connection *connection, const char *schema)
 {
-	return migration_remove(connection, schema);
+	return migration_remove(connection, MIGRATION_TARGET, schema);
 }
 
 struct error *checkpoint_check_schema(struct pg_connection *connection, const char *schema)

@@ -76,6 +76,33 @@ START_TEST(schema_is_installed_once)
 }
 END_TEST
 
+/* What the user has is never dropped: neither in the schema nor what depends on ours. */
+START_TEST(schema_with_something_else)
+{
+	struct pg_connection *connection = postgres_connect();
+
+	postgres_execute(connection, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS " SCHEMA " CASCADE;"
+	                             "DROP VIEW IF EXISTS public.of_ours; CREATE SCHEMA " SCHEMA ";"
+	                             "CREATE TABLE " SCHEMA ".users (id serial PRIMARY KEY)");
+	expect_error(checkpoint_install_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
+	             "holds 1 objects that are not the replicator's (users)");
+	postgres_execute(connection, "DROP TABLE " SCHEMA ".users");
+	expect_no_error(checkpoint_install_schema(connection, config.target.schema));
+	postgres_execute(connection, "CREATE TABLE " SCHEMA ".users (id serial PRIMARY KEY); CREATE TYPE " SCHEMA
+	                             ".mood AS ENUM ('ok'); CREATE FUNCTION " SCHEMA ".f() RETURNS int LANGUAGE sql AS "
+	                             "'SELECT 1'");
+	expect_error(checkpoint_remove_schema(connection, config.target.schema), ERROR_CONFIGURATION, "",
+	             "holds 3 objects that are not the replicator's (f(), mood, users)");
+	postgres_execute(connection, "DROP TABLE " SCHEMA ".users; DROP TYPE " SCHEMA ".mood; DROP FUNCTION " SCHEMA
+	                             ".f(); CREATE VIEW public.of_ours AS SELECT * FROM " SCHEMA ".status");
+	expect_error(checkpoint_remove_schema(connection, config.target.schema), ERROR_TARGET, "2BP01", "status");
+	postgres_expect(connection, "SELECT count(*) FROM " SCHEMA ".status", "0");
+	postgres_execute(connection, "DROP VIEW public.of_ours");
+	expect_no_error(checkpoint_remove_schema(connection, config.target.schema));
+	pg_disconnect(connection);
+}
+END_TEST
+
 START_TEST(failed_installation_leaves_nothing)
 {
 	struct pg_connection *connection = postgres_connect();
@@ -546,6 +573,7 @@ int main(void)
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, schema_is_installed_once);
+	tcase_add_test(tests, schema_with_something_else);
 	tcase_add_test(tests, failed_installation_leaves_nothing);
 	tcase_add_test(tests, two_install_at_once);
 	tcase_add_test(tests, printed_schema_is_the_installed_one);

@@ -659,6 +659,25 @@ START_TEST(test_dry_run_writes_nothing)
 }
 END_TEST
 
+/* Tables in a schema of the state tables' name are left out, which nothing else would show. */
+START_TEST(test_check_config_of_the_state_schema)
+{
+	char *target = memory_format("%s\"; schema = \"state", target_dsn);
+
+	execute(source_dsn,
+	        "CREATE SCHEMA state; CREATE TABLE state.users (id int PRIMARY KEY); CREATE PUBLICATION p FOR "
+	        "TABLE state.users");
+	execute(target_dsn, "CREATE SCHEMA state; CREATE TABLE state.users (id int PRIMARY KEY)");
+	write_config(source_dsn, target, "");
+	free(target);
+	ck_assert_int_ne(RUN("check-config", "-c", config_path), 0);
+	expect_in(out, "state.users is published, but the schema has the name of target.schema");
+	expect_in(out, "no table of the source belongs to the stream");
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 3);
+	expect_in(err, "schema state holds 1 objects that are not the replicator's (users)");
+}
+END_TEST
+
 /* Which database is the stream's source: recorded at once, and every table is compared again. */
 START_TEST(test_accept_source)
 {
@@ -725,6 +744,7 @@ int main(void)
 	tcase_add_test(tests, test_run_stops_on_sigterm);
 	tcase_add_test(tests, test_pause_and_resume);
 	tcase_add_test(tests, test_dry_run_writes_nothing);
+	tcase_add_test(tests, test_check_config_of_the_state_schema);
 	tcase_add_test(tests, test_accept_source);
 	tcase_add_test(tests, test_no_watermark_without_transactions);
 	suite_add_tcase(suite, tests);

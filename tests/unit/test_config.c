@@ -234,6 +234,8 @@ START_TEST(test_impossible_values)
 	               "supervision.interval has an impossible value: it has no unit; write \"10ms\", \"10s\"");
 	expect_problem(MINIMAL "ddl = { lock_timeout = \"2\"; };\n", 3,
 	               "ddl.lock_timeout has an impossible value: it has no unit");
+	expect_problem("target = { schema = \"public\"; };\n", 1,
+	               "target.schema has an impossible value: the state tables need a schema of their own");
 	expect_problem("target = { schema = \"pg_x\"; };\n", 1,
 	               "target.schema has an impossible value: PostgreSQL keeps");
 	expect_problem(
