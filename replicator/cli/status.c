@@ -287,6 +287,16 @@ static void print_silence(const struct status *status)
 	puts(". The connector's log may name a record that it retries");
 }
 
+static void print_compacted(const struct status *status)
+{
+	const char *topics = json_string_value(json_object_get(status->daemon, "compacted_topics"));
+
+	if (topics != NULL)
+		printf("  compacted     %s: Kafka may remove events before they are applied. Set cleanup.policy=delete "
+		       "now\n",
+		       topics);
+}
+
 /* What only the daemon knows: whether it keeps up, and what its supervision saw of connector and slot. */
 static void print_daemon(const struct status *status)
 {
@@ -303,6 +313,7 @@ static void print_daemon(const struct status *status)
 	       json_integer_value(json_object_get(status->daemon, "lag_transactions")));
 	print_waiting(status);
 	print_silence(status);
+	print_compacted(status);
 	if (json_is_object(connector))
 		printf("  connector     %s: %s%s%s\n", json_string_value(json_object_get(connector, "name")),
 		       json_string_value(json_object_get(connector, "state")), reason != NULL ? ": " : "",

@@ -443,7 +443,7 @@ const struct setting settings[] = {
      .most = INT32_MAX,
      .description =
          "How often `run` asks Connect for the connector's state and the source for the slot's lag (where connect and\n"
-         "source.dsn are set), and now and then Kafka for the topics' retention. 0: never."},
+         "source.dsn are set). Every sixth time it asks Kafka for the topics' retention and cleanup.policy. 0: never."},
     {.key = "supervision.restart_attempts",
      .type = SETTING_INTEGER,
      FIELD(supervision.restart_attempts),

@@ -80,6 +80,8 @@ bool ops_is_ready(const struct ops_view *view, const char **why)
 		*why = "Kafka does not answer";
 	else if (view->source.missing_partitions > 0)
 		*why = "a topic or partition of the stream cannot be read (`replicator status` names it)";
+	else if (view->watch.policies.compacted > 0)
+		*why = "a topic of the stream is compacted, so events may be lost (`replicator status` names it)";
 	else if (view->applier.troubled)
 		*why = "the target does not take what waits";
 	else if (ops_silent_seconds(view, why) > 0)
@@ -150,11 +152,11 @@ struct snapshot_pace ops_snapshot_pace(const struct metric_table *table)
 void ops_warn(const struct ops_view *view, struct ops_warned *warned)
 {
 	double lag = ops_lag_seconds(view);
-	bool late = view->watch.retention_ms > 0 && lag * 2000 > (double)view->watch.retention_ms;
+	bool late = view->watch.policies.retention_ms > 0 && lag * 2000 > (double)view->watch.policies.retention_ms;
 
 	if (late && !warned->retention)
 		log_warning("the target is %.0f s behind, and Kafka keeps messages for %lld s only: what it removes "
 		            "before it is applied is missing; raise retention.ms of the topics now",
-		            lag, (long long)(view->watch.retention_ms / 1000));
+		            lag, (long long)(view->watch.policies.retention_ms / 1000));
 	warned->retention = late;
 }

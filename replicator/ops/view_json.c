@@ -102,6 +102,7 @@ json_t *ops_json(const struct ops_view *view)
 	                        : json_real((double)view->watch.connector.heartbeat_ms / 1000));
 	json_object_set_new(root, "source_heartbeat_seconds", real_or_null(ops_heartbeat_seconds(view)));
 	json_object_set_new(root, "partitions_missing", json_integer(view->source.missing_partitions));
+	json_object_set_new(root, "compacted_topics", text_or_null(view->watch.policies.compacted_names));
 	json_object_set_new(root, "connector", connector_json(&view->watch, view->config));
 	json_object_set_new(root, "slot", slot_json(&view->watch, view->config));
 	json_object_set_new(root, "resync", resync_json(&view->watch));
@@ -112,7 +113,8 @@ json_t *ops_json(const struct ops_view *view)
 	json_object_set_new(root, "quarantined", json_integer((json_int_t)applier->quarantined));
 	json_object_set_new(root, "registry_away", json_boolean(metric_get(METRIC_REGISTRY_AWAY) != 0));
 	json_object_set_new(root, "retention_seconds",
-	                    view->watch.retention_ms < 0 ? json_null()
-	                                                 : json_real((double)view->watch.retention_ms / 1000));
+	                    view->watch.policies.retention_ms < 0
+	                        ? json_null()
+	                        : json_real((double)view->watch.policies.retention_ms / 1000));
 	return root;
 }

@@ -99,9 +99,14 @@ static void print_watch(const struct ops_view *view, struct buffer *text)
 	const struct watch_state *watch = &view->watch;
 	struct buffer labels = {0};
 
-	if (watch->retention_ms >= 0)
+	if (watch->policies.retention_ms >= 0)
 		one(text, PREFIX "retention_seconds", "gauge",
-		    "How long Kafka keeps the stream's topics, the shortest.", (double)watch->retention_ms / 1000);
+		    "How long Kafka keeps the stream's topics, the shortest.",
+		    (double)watch->policies.retention_ms / 1000);
+	if (watch->policies.known)
+		one(text, PREFIX "compacted_topics", "gauge",
+		    "Topics of the stream of which Kafka may remove events before they are applied (cleanup.policy).",
+		    watch->policies.compacted);
 	if (watch->connector.state[0] != '\0') {
 		metric_append_label(&labels, "state", watch->connector.state);
 		metric_print_head(text, PREFIX "connector_state", "gauge", "1 for the state that the connector is in.");

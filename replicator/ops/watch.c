@@ -16,12 +16,10 @@
 #include "base/metrics.h"
 #include "pg/connection.h"
 #include "pg/sql.h"
-#include "stream/probe.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define KAFKA_TIMEOUT_MS 5000
-#define RETENTION_PAUSE_US INT64_C(600000000)
-#define FAILED_RETENTION_PAUSE_US INT64_C(60000000)
+#define POLICIES_PAUSE_LOOKS 6 /* it makes connections of its own to Kafka */
 #define CONFIGURATION_PAUSE_US INT64_C(60000000)
 #define FIRST_PAUSE_US INT64_C(5000000)
 #define LONGEST_PAUSE_US INT64_C(300000000)
@@ -44,7 +42,7 @@ struct watch {
 	int64_t restart_not_before_us;
 	int64_t failed_at_us; /* the last time that it was seen so */
 	bool slot_warned;
-	int64_t next_retention_us;
+	int64_t next_policies_us;
 	int64_t next_configuration_us;
 	int64_t heartbeats; /* updates of the source's heartbeat row; -1: not known */
 };
@@ -330,17 +328,38 @@ static void look_at_sizes(struct watch *watch)
 	buffer_free(&names);
 }
 
-static void look_at_retention(struct watch *watch, int64_t now)
+/* Said when it changes. */
+static void say_compacted(const struct watch *watch, const struct probe_policies *now)
 {
+	const struct probe_policies *before = &watch->next.policies;
+
+	if (now->compacted == before->compacted && strcmp(now->compacted_names, before->compacted_names) == 0)
+		return;
+	if (now->compacted == 0)
+		log_info("no topic of the stream is compacted any more");
+	else
+		log_warning("compacted topics (cleanup.policy): %s; Kafka may remove events before the daemon applies "
+		            "them, and the daemon refuses the next start; set cleanup.policy=delete now, and run "
+		            "`replicator table resync` for the tables of these topics if the daemon was behind",
+		            now->compacted_names);
+}
+
+static void look_at_policies(struct watch *watch, int64_t now)
+{
+	struct probe_policies policies;
 	struct error *error;
 
-	if (now < watch->next_retention_us)
+	if (now < watch->next_policies_us)
 		return;
-	error = probe_retention(watch->config, KAFKA_TIMEOUT_MS, &watch->next.retention_ms);
-	watch->next_retention_us = now + (error == NULL ? RETENTION_PAUSE_US : FAILED_RETENTION_PAUSE_US);
-	if (error != NULL)
+	watch->next_policies_us = now + POLICIES_PAUSE_LOOKS * watch->config->supervision.interval_ms * 1000;
+	error = probe_policies(watch->config, KAFKA_TIMEOUT_MS, &policies);
+	if (error != NULL) {
 		log_debug("the retention of the topics is not known: %s", error->message);
-	error_free(error);
+		error_free(error);
+	} else if (policies.known) {
+		say_compacted(watch, &policies);
+		watch->next.policies = policies;
+	}
 }
 
 static void look_at_unverified(struct watch *watch, int64_t now)
@@ -415,7 +434,7 @@ static void *watch_main(void *argument)
 		look_at_slot(watch);
 		look_at_heartbeat(watch, now);
 		look_at_sizes(watch);
-		look_at_retention(watch, now);
+		look_at_policies(watch, now);
 		look_at_unverified(watch, now);
 		watch->next.looked_us = now;
 		publish(watch);
@@ -436,7 +455,7 @@ struct watch *watch_start(const struct config *config)
 	watch = memory_alloc(sizeof(*watch));
 	watch->config = config;
 	watch->resyncer = resyncer_new(config);
-	watch->state.retention_ms = watch->next.retention_ms = -1;
+	watch->state.policies.retention_ms = watch->next.policies.retention_ms = -1;
 	watch->heartbeats = -1;
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_condattr_init(&attributes);
@@ -477,7 +496,7 @@ void watch_set_active(struct watch *watch, bool active)
 
 void watch_read(struct watch *watch, struct watch_state *state)
 {
-	*state = (struct watch_state){.retention_ms = -1};
+	*state = (struct watch_state){.policies.retention_ms = -1};
 	if (watch == NULL)
 		return;
 	pthread_mutex_lock(&watch->lock);

@@ -13,7 +13,8 @@
  *   compares that with what was read. Without heartbeats a source may be quiet, and nothing is concluded.
  *
  *   While a snapshot is read, the source's statistics tell how many rows its tables have (base/metrics.h keeps them),
- *   and now and then Kafka is asked how long it keeps the topics.
+ *   and now and then Kafka is asked how long it keeps the topics. The same answer shows topics that became compacted while the
+ *   daemon runs: the daemon refuses to start with them, and Kafka may remove events before they are read.
  *
  *   Failed tasks are restarted with rising pauses, supervision.restart_attempts times in a row at most; a quarter of an
  *   hour in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the
@@ -28,6 +29,7 @@
 
 #include "config/config.h"
 #include "ops/resyncer.h"
+#include "stream/probe.h"
 
 #include <stdint.h>
 
@@ -57,7 +59,7 @@ struct watch_state {
 	} slot;
 	int64_t heartbeat_us; /* monotonic, when the heartbeat row at the source was seen to change; 0: it was not */
 	struct resync_state resync;
-	int64_t retention_ms; /* the shortest of the stream's topics; -1: for ever, or not known */
+	struct probe_policies policies; /* of the last look at which Kafka answered */
 };
 
 struct watch;

@@ -1,11 +1,14 @@
 /* probe.c - see probe.h */
 #include "stream/probe.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "stream/source_internal.h"
+
+#define MOST_COMPACTED_NAMED 3
 
 static int compare_topics(const void *a, const void *b)
 {
@@ -76,19 +79,35 @@ struct error *probe_details(const struct config *config, int timeout_ms, struct 
 	return probe_with(config, timeout_ms, probe_look_closer, probe);
 }
 
-struct error *probe_retention(const struct config *config, int timeout_ms, int64_t *least_ms)
+static void add_compacted(struct probe_policies *policies, const char *topic)
+{
+	char *names = policies->compacted_names;
+	size_t length = strlen(names), room = sizeof(policies->compacted_names) - length;
+
+	if (policies->compacted++ < MOST_COMPACTED_NAMED)
+		snprintf(names + length, room, "%s%s", length > 0 ? ", " : "", topic);
+	else if (policies->compacted == MOST_COMPACTED_NAMED + 1)
+		snprintf(names + length, room, " and others");
+}
+
+static void add_policy(struct probe_policies *policies, const struct probe_topic *topic)
+{
+	policies->known = true;
+	if (topic->retention_ms >= 0 && (policies->retention_ms < 0 || topic->retention_ms < policies->retention_ms))
+		policies->retention_ms = topic->retention_ms;
+	if (topic->compacted)
+		add_compacted(policies, topic->name);
+}
+
+struct error *probe_policies(const struct config *config, int timeout_ms, struct probe_policies *policies)
 {
 	struct probe probe;
 
-	*least_ms = -1;
+	*policies = (struct probe_policies){.retention_ms = -1};
 	TRY(probe_with(config, timeout_ms, probe_read_policies, &probe));
-	for (size_t i = 0; i < probe.topic_count; i++) {
-		const struct probe_topic *topic = &probe.topics[i];
-
-		if (topic->policy_known && topic->retention_ms >= 0 &&
-		    (*least_ms < 0 || topic->retention_ms < *least_ms))
-			*least_ms = topic->retention_ms;
-	}
+	for (size_t i = 0; i < probe.topic_count; i++)
+		if (probe.topics[i].policy_known)
+			add_policy(policies, &probe.topics[i]);
 	probe_free(&probe);
 	return NULL;
 }

@@ -49,8 +49,16 @@ struct error *probe_cluster(const struct config *config, int timeout_ms, struct 
  */
 struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe);
 
-/* The shortest time that Kafka keeps messages of the stream's topics, in ms; -1: for ever, or not told. */
-struct error *probe_retention(const struct config *config, int timeout_ms, int64_t *least_ms);
+/* What Kafka removes of the stream's topics. */
+struct probe_policies {
+	bool known;                /* a broker answered; else the rest says nothing */
+	int64_t retention_ms;      /* the shortest of the topics; -1: no limit */
+	unsigned compacted;        /* topics whose cleanup.policy is compact, or contains it */
+	char compacted_names[320]; /* the first of them, as text for messages */
+};
+
+/* Errors as of probe_cluster. */
+struct error *probe_policies(const struct config *config, int timeout_ms, struct probe_policies *policies);
 void probe_free(struct probe *probe); /* what it holds, not the struct */
 
 #endif

@@ -22,7 +22,7 @@ DOOR_SECRET=planted-door-secret
 RUN=$(date +%s) # in rows, for a folder of servers that is used again
 
 TESTS='connector_refused connector_created connector_verbs target_role endpoints page run_control pause until_lsn dry_run
-topics peek status snapshot_pace retention target_stopped connector_supervised slot_growing lag_over_limit registry_down
+topics peek status snapshot_pace retention compacted target_stopped connector_supervised slot_growing lag_over_limit registry_down
 wrong_rights wait check table_resync schema_change table_add resync_generated rewritten gap postgres_tls pooler kafka_tls connect_tls systemd alerts values_stay_out secrets hardening documented'
 
 servers_start() {

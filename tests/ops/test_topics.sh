@@ -134,6 +134,23 @@ test_retention() {
   daemon_start
 }
 
+# The daemon refuses to start with such a topic; here it becomes one while the daemon runs.
+test_compacted() {
+  daemon_start
+  prometheus_start
+  fault 'a topic of the stream becomes compacted'
+  kafka_topic_setting shop.public.notes cleanup.policy=[compact,delete]
+  shows log 'compacted topics (cleanup.policy): shop.public.notes; Kafka may remove events before the daemon applies them'
+  shows metrics 'replicator_compacted_topics 1'
+  shows readyz 'a topic of the stream is compacted, so events may be lost'
+  shows status 'compacted     shop.public.notes: Kafka may remove events before they are applied. Set cleanup.policy=delete now'
+  shows page 'shop.public.notes: Kafka may remove events before they are applied; set cleanup.policy=delete now'
+  alarm ReplicatorCompacted
+  kafka_topic_setting shop.public.notes cleanup.policy=delete
+  await 15 'no compacted topic' grep -qF 'no topic of the stream is compacted any more' "$WORK/daemon/log"
+  await 10 'ready' ready_is 200
+}
+
 kafka_topic_setting() {
   kafka_command kafka.admin.ConfigCommand --alter --entity-type topics --entity-name "$1" --add-config "$2"
 }

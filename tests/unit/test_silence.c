@@ -19,7 +19,7 @@ static void set_up(void)
 {
 	int64_t now = clock_monotonic_us();
 
-	config = (struct config){.supervision.silence_ms = 60000, .status.ready_lag_ms = 60000};
+	config = (struct config){.stream.name = "shop", .supervision.silence_ms = 60000, .status.ready_lag_ms = 60000};
 	view = (struct ops_view){.config = &config,
 	                         .state = OPS_RUNNING,
 	                         .source = {.connected = true, .last_event_us = now - 100 * SECOND},
@@ -112,6 +112,21 @@ START_TEST(topics_with_other_names_are_silent)
 }
 END_TEST
 
+START_TEST(a_compacted_topic_is_not_ready)
+{
+	struct buffer text = {0};
+
+	view.watch.policies = (struct probe_policies){.known = true, .compacted = 1, .compacted_names = "a.b.c"};
+	ck_assert(!ops_is_ready(&view, &why));
+	ck_assert_ptr_nonnull(strstr(why, "is compacted"));
+	ops_print_metrics(&view, &text);
+	ck_assert_ptr_nonnull(strstr(text.data, "replicator_compacted_topics 1\n"));
+	buffer_free(&text);
+	view.watch.policies.compacted = 0;
+	expect_ready();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("silence");
@@ -128,6 +143,7 @@ int main(void)
 	tcase_add_test(tests, unread_messages_are_no_silence);
 	tcase_add_test(tests, a_transaction_that_lacks_events_is_silent);
 	tcase_add_test(tests, topics_with_other_names_are_silent);
+	tcase_add_test(tests, a_compacted_topic_is_not_ready);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
