@@ -66,11 +66,16 @@ static struct error *count_error(const struct assembler *assembler, const struct
 	    state->collection->name, (unsigned long long)state->got, reason);
 }
 
-/* The operator accepted a gap, the END lies before its end, and all is read up to there: more will not come. */
-static bool gap_explains(const struct assembler *assembler)
+/*
+ * The operator accepted a gap, and the END lies before its end: more will not come, since the partitions go on with later
+ * transactions (`past`), or all is read up to there.
+ */
+static bool gap_explains(const struct assembler *assembler, bool past)
 {
 	if (assembler->lanes[assembler->mark_partition].gap_until <= assembler->current->offset)
 		return false;
+	if (past)
+		return true;
 	for (size_t i = 0; i < assembler->lane_count; i++)
 		if (assembler->lanes[i].used && !assembler->lanes[i].gone &&
 		    assembler->lanes[i].position < assembler->lanes[i].gap_until)
@@ -175,7 +180,7 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 	}
 	if (state->got >= state->needed)
 		return NULL;
-	if (gap_explains(assembler)) {
+	if (gap_explains(assembler, state->lane_count > 0 && past + gone == state->lane_count)) {
 		log_warning("transaction %llu: %llu of %llu events of %s came; the others are lost in the accepted gap",
 		            (unsigned long long)assembler->taking_tx_id, (unsigned long long)state->got,
 		            (unsigned long long)state->needed, state->collection->name);

@@ -409,6 +409,24 @@ START_TEST(test_accepted_gap_cuts_transactions)
 }
 END_TEST
 
+/* Other partitions are not read to the gap's end yet: a snapshot was written to them. */
+START_TEST(test_accepted_gap_before_all_is_read)
+{
+	start.last_commit_lsn = 40;
+	start.accept_gap = true;
+	start.accepted_id = 1;
+	begin();
+	for (uint32_t i = 0; i < PARTITIONS; i++)
+		assembler_accept_gap(assembler, i, 1000);
+	begin_mark(1, 101);
+	event((struct event){ORDERS, 'c', 1, 2, 102, 50, 11, 0});
+	end_mark(1, 109, 1, 1);
+	simple(3, 120, 109);
+	expect_rows(1, "11");
+	expect_rows(3, "30 31");
+}
+END_TEST
+
 /* Large transactions. */
 
 static int number_in(const struct value *value)
@@ -582,6 +600,7 @@ int main(void)
 	tcase_add_test(tcase, test_topics_are_looked_for_behind_a_restart_only);
 	tcase_add_test(tcase, test_new_slot_takes_lower_positions);
 	tcase_add_test(tcase, test_accepted_gap_cuts_transactions);
+	tcase_add_test(tcase, test_accepted_gap_before_all_is_read);
 	tcase_add_test(tcase, test_large_transaction_goes_to_a_file);
 	tcase_add_test(tcase, test_spill_without_room_stops);
 	tcase_add_test(tcase, test_spill_above_its_limit_stops);
