@@ -9,11 +9,11 @@
 #include "check/tables.h"
 
 #include "check/shape.h"
+#include "connect/topic_names.h"
 #include "pg/catalog.h"
 #include "pg/catalog_version.h"
 #include "pg/sql.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,7 +270,6 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 	table->images[SIDE_TARGET] = target;
 	if (target == NULL) {
 		table->verdict = VERDICT_DIFFERENT;
-		table->reason = "the stream reads this table's topic and the target has no such table";
 		return;
 	}
 	if (other != NULL) {
@@ -297,26 +296,6 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 	init_side(&table->sides[SIDE_TARGET], table->bucket_count, arena);
 }
 
-/* Debezium's name of a table's topic: what Kafka does not allow in it becomes "_". */
-static void append_topic(struct buffer *topic, const char *prefix, const struct table_image *image)
-{
-	size_t start;
-
-	buffer_reset(topic);
-	buffer_append_text(topic, prefix);
-	start = topic->length;
-	buffer_append_byte(topic, '.');
-	buffer_append_text(topic, image->schema);
-	buffer_append_byte(topic, '.');
-	buffer_append_text(topic, image->name);
-	for (size_t i = start; i < topic->length; i++) {
-		unsigned char byte = (unsigned char)topic->data[i];
-
-		if (!(isascii(byte) && isalnum(byte)) && byte != '.' && byte != '-' && byte != '_')
-			topic->data[i] = '_';
-	}
-}
-
 /* The topics whose offsets the stream keeps; no rows when there is no state schema or no right to read it. */
 static struct pg_result *read_topics(struct pg_connection *target, const struct config *config)
 {
@@ -340,13 +319,21 @@ static bool is_topic(const struct pg_result *topics, const char *topic)
 	return false;
 }
 
-/* Tables of any publication of the source; a hint only, so an error is no rows. */
-static struct pg_result *read_published(struct pg_connection *source)
+/*
+ * Tables of the connector's publication; of any, where the source has none of that name. Only what the target lacks is looked
+ * up, so an error is no rows.
+ */
+static struct pg_result *read_published(struct pg_connection *source, const struct config *config,
+                                        const struct captured_columns *captured)
 {
+	const char *const parameters[1] = {
+	    captured != NULL && captured->publication != NULL ? captured->publication : config->connect.publication};
 	struct pg_result *result = NULL;
 
-	error_free(
-	    pg_query(source, "SELECT DISTINCT schemaname, tablename FROM pg_publication_tables", 0, NULL, &result));
+	error_free(pg_query(source,
+	                    "SELECT DISTINCT schemaname, tablename FROM pg_publication_tables WHERE pubname = $1"
+	                    " OR NOT EXISTS (SELECT FROM pg_publication WHERE pubname = $1)",
+	                    1, parameters, &result));
 	return result;
 }
 
@@ -372,11 +359,30 @@ static const struct table_image *find_mixed(const struct config *config, const s
 	return NULL;
 }
 
+/* The target lacks the table: why it should have it; NULL: the connector leaves it out, or nothing publishes it. */
+static const char *why_missing(struct choice *choice, const struct table_image *source)
+{
+	buffer_reset(&choice->topic);
+	topic_name_append(&choice->topic, choice->config->kafka.topic_prefix, source->schema, source->name);
+	if (is_topic(choice->topics, choice->topic.data))
+		return "the stream reads this table's topic and the target has no such table";
+	if (!is_published(choice->published, source))
+		return NULL;
+	if (!captured_columns_leave_out(choice->captured, source->schema, source->name))
+		return "it is published and the target has no such table; create it (`replicator table add`), or "
+		       "exclude it "
+		       "with a rule";
+	buffer_append_format(&choice->uncaptured, "%s%s.%s", choice->uncaptured.length > 0 ? ", " : "", source->schema,
+	                     source->name);
+	return NULL;
+}
+
 static void choose_table(struct choice *choice, const struct images *sources, size_t number,
                          const struct images *targets, struct check_tables *tables, struct arena *arena)
 {
 	const struct table_image *source = sources->images[number];
 	const struct table_rule *rule = config_table_rule(choice->config, source->schema, source->name);
+	const char *reason = NULL;
 	struct table_name name;
 	size_t found;
 
@@ -388,17 +394,14 @@ static void choose_table(struct choice *choice, const struct images *sources, si
 		return;
 	found = find_image(targets, name.schema, name.table);
 	if (found == targets->count) {
-		append_topic(&choice->topic, choice->config->kafka.topic_prefix, source);
-		if (!is_topic(choice->topics, choice->topic.data)) {
-			if (is_published(choice->published, source))
-				buffer_append_format(&choice->uncaptured, "%s%s.%s",
-				                     choice->uncaptured.length > 0 ? ", " : "", source->schema,
-				                     source->name);
+		reason = why_missing(choice, source);
+		if (reason == NULL)
 			return;
-		}
 	}
 	add_table(tables, source, found < targets->count ? targets->images[found] : NULL,
 	          find_mixed(choice->config, sources, number, arena), choice, arena);
+	if (reason != NULL)
+		tables->tables[tables->count - 1].reason = reason;
 	tables->tables[tables->count - 1].versions[SIDE_SOURCE] = sources->versions[number];
 	tables->tables[tables->count - 1].versions[SIDE_TARGET] =
 	    found < targets->count ? targets->versions[found] : NULL;
@@ -480,7 +483,7 @@ struct error *check_tables_choose(struct pg_connection *source, struct pg_connec
 	TRY(read_images(source, arena, &sources));
 	TRY(read_images(target, arena, &targets));
 	choice.topics = topics = read_topics(target, config);
-	choice.published = published = read_published(source);
+	choice.published = published = read_published(source, config, choice.captured);
 	tables->tables = arena_alloc(arena, (sources.count + 1) * sizeof(*tables->tables));
 	for (size_t i = 0; i < sources.count; i++)
 		choose_table(&choice, &sources, i, &targets, tables, arena);

@@ -126,7 +126,8 @@ struct check_table {
 struct check_tables {
 	struct check_table *tables;
 	size_t count;
-	const char *uncaptured; /* source tables in a publication that the target lacks, for a note; or NULL */
+	const char
+	    *uncaptured; /* published tables that the target lacks and the connector leaves out, for a note; or NULL */
 };
 
 /*

@@ -1,42 +1,31 @@
 /* check_pairs.c - which tables belong together. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/preflight.h"
+#include "connect/topic_names.h"
 
-/* Debezium's topic of a table: PREFIX.schema.table, odd characters written as _. */
-static const char *topic_of(struct preflight *preflight, const char *name)
+static bool has_topic(struct preflight *preflight, const struct table_image *image)
 {
-	char *topic = arena_format(preflight->arena, "%s.%s", preflight->config->kafka.topic_prefix, name);
+	struct buffer topic = {0};
+	bool found = false;
 
-	for (char *c = topic; *c != '\0'; c++) {
-		if (!isalnum((unsigned char)*c) && *c != '.' && *c != '_' && *c != '-')
-			*c = '_';
-	}
-	return topic;
-}
-
-static bool has_topic(struct preflight *preflight, const char *name)
-{
-	const char *topic = topic_of(preflight, name);
-
-	for (size_t i = 0; i < preflight->probe.topic_count; i++) {
-		if (strcmp(preflight->probe.topics[i].name, topic) == 0)
-			return true;
-	}
-	return false;
+	topic_name_append(&topic, preflight->config->kafka.topic_prefix, image->schema, image->name);
+	for (size_t i = 0; !found && i < preflight->probe.topic_count; i++)
+		found = strcmp(preflight->probe.topics[i].name, topic.data) == 0;
+	buffer_free(&topic);
+	return found;
 }
 
 /*
  * Whether the connector surely captures a published table: it has a topic; or, where topics do not tell, a publication
  * names it.
  */
-static bool surely_captured(struct preflight *preflight, const char *name)
+static bool surely_captured(struct preflight *preflight, const struct table_image *image)
 {
 	bool topics_tell = preflight->probed && preflight->config->kafka.topic_count == 0;
 
-	if (topics_tell && has_topic(preflight, name))
+	if (topics_tell && has_topic(preflight, image))
 		return true;
 	return preflight->published != NULL && !preflight->all_published;
 }
@@ -82,7 +71,7 @@ static void check_source_tables(struct preflight *preflight)
 			continue;
 		checked++;
 		check_pair(preflight, rule, image, map_get(preflight->target_tables.by_name, slice_from(target_name)),
-		           surely_captured(preflight, name));
+		           surely_captured(preflight, image));
 	}
 	printf("  %zu tables of the source checked against the target\n", checked);
 	if (checked == 0)

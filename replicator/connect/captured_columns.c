@@ -178,6 +178,26 @@ static struct error *take_publication(struct selection *selection, struct pg_con
 	return NULL;
 }
 
+static struct error *take_left_out(const json_t *connector, struct pg_connection *source, struct arena *arena,
+                                   struct captured_columns *captured)
+{
+	struct captured_table *tables;
+	struct pg_result *names = NULL;
+
+	captured->publication =
+	    arena_format(arena, "%s", capture_setting(connector, "publication.name", "dbz_publication"));
+	TRY(capture_list_left_out(source, connector, &names));
+	if (names == NULL) /* expressions that only Java knows */
+		return NULL;
+	tables = arena_alloc(arena, (pg_result_rows(names) + 1) * sizeof(*tables));
+	for (size_t i = 0; i < pg_result_rows(names); i++)
+		tables[captured->left_out_count++] =
+		    (struct captured_table){copy_text(arena, names, i, 0), copy_text(arena, names, i, 1), NULL};
+	captured->left_out = tables;
+	pg_result_free(names);
+	return NULL;
+}
+
 /* --- what becomes of a column ------------------------------------------------------------------------------------- */
 
 /* Base types that JDBC reads as a string and that have no other form in the event. */
@@ -367,6 +387,8 @@ struct error *captured_columns_take(const json_t *connector, struct pg_connectio
 	if (error == NULL)
 		error = take_publication(&selection, source, captured);
 	if (error == NULL)
+		error = take_left_out(connector, source, arena, captured);
+	if (error == NULL)
 		settle_columns(&selection, captured);
 	if (selection.foreign)
 		captured->problem = "the connector's lists of columns have regular expressions that only Java knows";
@@ -419,6 +441,15 @@ const char *captured_columns_table_reason(const struct captured_columns *capture
 		if (strcmp(captured->tables[i].schema, schema) == 0 && strcmp(captured->tables[i].table, table) == 0)
 			return captured->tables[i].reason;
 	return captured != NULL ? captured->all : NULL;
+}
+
+bool captured_columns_leave_out(const struct captured_columns *captured, const char *schema, const char *table)
+{
+	for (size_t i = 0; captured != NULL && i < captured->left_out_count; i++)
+		if (strcmp(captured->left_out[i].schema, schema) == 0 &&
+		    strcmp(captured->left_out[i].table, table) == 0)
+			return true;
+	return false;
 }
 
 /* --- check-config ------------------------------------------------------------------------------------------------- */

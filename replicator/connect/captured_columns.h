@@ -56,6 +56,9 @@ struct captured_columns {
 	size_t column_count;
 	const struct captured_table *tables; /* the publication leaves out rows of these */
 	size_t table_count;
+	const char *publication;               /* its name; NULL: not known */
+	const struct captured_table *left_out; /* published, but the connector's lists of tables leave them out */
+	size_t left_out_count;
 };
 
 /*
@@ -77,6 +80,9 @@ const struct captured_column *captured_columns_find(const struct captured_column
 /* Why the table's rows in the events are not those of the source, whatever its columns; or NULL. */
 const char *captured_columns_table_reason(const struct captured_columns *captured, const char *schema,
                                           const char *table);
+
+/* The connector surely leaves the published table out. `captured` NULL: it is not known. */
+bool captured_columns_leave_out(const struct captured_columns *captured, const char *schema, const char *table);
 
 /*
  * Calls `tell` for what check-config reports: the columns by setting, and what a setting does to a value that the

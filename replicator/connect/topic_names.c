@@ -1,9 +1,39 @@
 /* topic_names.c - see topic_names.h */
 #include "connect/topic_names.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/buffer.h"
+
+static bool is_allowed(unsigned char byte)
+{
+	return isascii(byte) && (isalnum(byte) || byte == '.' || byte == '-' || byte == '_');
+}
+
+/* The bytes of UTF-8 that begin a character: of four bytes it is two code units. */
+static void append_sanitized(struct buffer *topic, const char *name)
+{
+	for (; *name != '\0'; name++) {
+		unsigned char byte = (unsigned char)*name;
+
+		if (is_allowed(byte))
+			buffer_append_byte(topic, (char)byte);
+		else if (byte >= 0xf0)
+			buffer_append_text(topic, "__");
+		else if ((byte & 0xc0) != 0x80)
+			buffer_append_byte(topic, '_');
+	}
+}
+
+void topic_name_append(struct buffer *topic, const char *prefix, const char *schema, const char *table)
+{
+	buffer_append_text(topic, prefix);
+	buffer_append_byte(topic, '.');
+	append_sanitized(topic, schema);
+	buffer_append_byte(topic, '.');
+	append_sanitized(topic, table);
+}
 
 /* These give the names PREFIX.schema.table; they differ in the characters that they replace. */
 static const char *const strategies[] = {

@@ -21,4 +21,10 @@
 void topic_names_check(const json_t *connector, const struct config *config,
                        void (*tell)(void *context, bool problem, const char *text), void *context);
 
+/*
+ * Appends Debezium's name of a table's topic, PREFIX.schema.table: each UTF-16 code unit that Kafka does not allow in it
+ * becomes "_". Source: io.debezium.schema.AbstractTopicNamingStrategy, sanitizedTopicName.
+ */
+void topic_name_append(struct buffer *topic, const char *prefix, const char *schema, const char *table);
+
 #endif
