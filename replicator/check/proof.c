@@ -48,16 +48,17 @@ struct error *proof_read_doubt(struct comparison *comparison, const char **doubt
 	return NULL;
 }
 
+/* A commit LSN of the connector is the end of its record: on an idle source both are equal. */
 static const char *refuse_position(const struct comparison *comparison, uint64_t source_lsn, uint64_t target_lsn)
 {
 	char source[LSN_TEXT_SIZE], target[LSN_TEXT_SIZE];
 
-	if (source_lsn > target_lsn)
+	if (source_lsn >= target_lsn)
 		return NULL;
 	lsn_format(source_lsn, source);
 	lsn_format(target_lsn, target);
 	return arena_format(comparison->arena,
-	                    "the server of source.dsn is at %s and has not passed what the stream has applied (%s)",
+	                    "the server of source.dsn is at %s and has not reached what the stream has applied (%s)",
 	                    source, target);
 }
 

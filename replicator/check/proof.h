@@ -24,7 +24,7 @@ struct error *proof_take(struct comparison *comparison, bool dry_run);
 struct error *proof_read_doubt(struct comparison *comparison, const char **doubt);
 
 /*
- * Under the lock of a repair, `target` its connection: ERROR_CONFIGURATION when the source has not passed what the stream
+ * Under the lock of a repair, `target` its connection: ERROR_CONFIGURATION when the source has not reached what the stream
  * has applied.
  */
 struct error *proof_require_position(const struct comparison *comparison, struct pg_connection *target);

@@ -296,14 +296,14 @@ START_TEST(stream_that_does_not_run)
 }
 END_TEST
 
-/* A source that is at or below the watermark has not shown what the target has. */
+/* A source below the watermark has not shown what the target has. */
 START_TEST(position_of_the_source)
 {
 	make_pair();
 	run("identity_source", "DELETE FROM t");
 	run("identity_target", "UPDATE stream SET state = 'stopped', last_commit_lsn = 'FFFFFFFF/0'");
-	expect_refused(true, "has not passed what the stream has applied");
-	expect_refused(false, "has not passed what the stream has applied");
+	expect_refused(true, "has not reached what the stream has applied");
+	expect_refused(false, "has not reached what the stream has applied");
 	expect_target(ROWS, "1old 2old");
 }
 END_TEST
