@@ -92,6 +92,7 @@ static void release(struct preflight *preflight)
 	map_free(preflight->source_tables.by_name, NULL);
 	map_free(preflight->rights, NULL);
 	map_free(preflight->published, NULL);
+	map_free(preflight->carried, NULL);
 	pg_disconnect(preflight->target);
 	pg_disconnect(preflight->source);
 	if (preflight->probed)

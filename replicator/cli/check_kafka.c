@@ -72,7 +72,7 @@ static void check_truncates(struct preflight *preflight)
 
 void check_kafka(struct preflight *preflight)
 {
-	struct error *error = probe_cluster(preflight->config, PROBE_TIMEOUT_MS, &preflight->probe);
+	struct error *error = check_events(preflight, PROBE_TIMEOUT_MS);
 
 	if (error != NULL) {
 		preflight_error(preflight, error);

@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "cli/preflight.h"
+#include "connect/type_losses.h"
 #include "pg/sql.h"
 
 /* What the connector may not even capture is only worth a warning. */
@@ -155,6 +156,47 @@ static const char *quoted_column(struct preflight *preflight, const char *name)
 	return text;
 }
 
+/*
+ * Plain JSON has the digits of a decimal without their scale, and times without their unit: the target's type tells them.
+ */
+static void check_plain(struct preflight *preflight, const char *name, const struct column_image *column,
+                        const struct column_image *other, bool captured)
+{
+	if (preflight->format == FORMAT_WITH_SCHEMA ||
+	    conversion_reads_plain(&column->type, &other->type, &preflight->config->decoding.modes))
+		return;
+	if (preflight->format == FORMAT_PLAIN_JSON)
+		report(preflight, captured,
+		       "%s: column %s is %s at the source and %s in the target: plain JSON does not show the type, and "
+		       "values would be read as others; give the target's column the source's type, or use JSON with "
+		       "schema",
+		       name, column->name, column->type_name, other->type_name);
+	else
+		preflight_warning(
+		    preflight,
+		    "%s: column %s is %s at the source and %s in the target: if the events are JSON without "
+		    "schemas, values would be read as others; give the target's column the source's type",
+		    name, column->name, column->type_name, other->type_name);
+}
+
+static void check_type_loss(struct preflight *preflight, const char *name, const struct table_image *source,
+                            const struct column_image *column, bool captured)
+{
+	const struct type_loss *loss = type_loss_of(&column->type, source->replica_identity == 'f');
+
+	if (loss != NULL && loss->problem)
+		report(preflight, captured, "%s: column %s is %s: %s; a rule with exclude = true accepts that", name,
+		       column->name, column->type_name, loss->loss);
+	else if (loss != NULL)
+		preflight_warning(preflight, "%s: column %s is %s: %s", name, column->name, column->type_name,
+		                  loss->loss);
+	else if (!column->generated && !check_is_carried(preflight, name, column->name))
+		preflight_warning(preflight,
+		                  "%s: the newest row in Kafka has no column %s: the connector leaves it out "
+		                  "(column.exclude.list, its type, a transform), or it was added after that row",
+		                  name, column->name);
+}
+
 static void check_columns(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
                           const struct table_image *target, bool captured)
 {
@@ -168,6 +210,9 @@ static void check_columns(struct preflight *preflight, const struct table_rule *
 
 		if (wanted == NULL)
 			continue;
+		check_type_loss(preflight, name, source, column, captured);
+		if (other != NULL && of_column->mask == MASK_NONE && of_column->cast_from == NULL)
+			check_plain(preflight, name, column, other, captured);
 		if (other == NULL)
 			report(preflight, captured,
 			       "%s: the target lacks column %s%s; on the target: ALTER TABLE %s ADD COLUMN %s %s", name,

@@ -40,6 +40,8 @@ struct preflight {
 
 	enum event_format format; /* of the events */
 
+	struct map *carried; /* "schema.table" to the relation of its newest row in Kafka; NULL: not looked at */
+
 	bool probed; /* Kafka answered */
 	struct probe probe;
 
@@ -61,6 +63,10 @@ void check_target_server(struct preflight *preflight);
 void check_source_server(struct preflight *preflight);
 /* check_kafka.c */
 void check_kafka(struct preflight *preflight);
+/* check_events.c: asks Kafka (probe_messages) and reads the newest events; fills probe, format and carried. */
+struct error *check_events(struct preflight *preflight, int timeout_ms);
+/* Whether the newest row of the table has the column; true where no row is known. */
+bool check_is_carried(const struct preflight *preflight, const char *table, const char *column);
 /* check_connector.c: the running connector's settings, where connect.url and connect.connector name it */
 void check_connector(struct preflight *preflight);
 /* check_pairs.c: the tables of both sides, and the rules; after the other three. */

@@ -466,6 +466,58 @@ struct error *conversion_choose(const struct column *column, const struct target
 	return NULL;
 }
 
+/* Conversions of what is one text, whatever it is of: its reader takes such a text of any type. */
+static bool writes_text(const struct target_type *type, const struct wire_modes *modes)
+{
+	if (is(type, "numeric") || is(type, "money"))
+		return modes->decimal != DECIMAL_MODE_PRECISE;
+	if (is(type, "interval"))
+		return modes->interval == INTERVAL_MODE_STRING;
+	if (is(type, "date") || is(type, "time") || is(type, "timestamp"))
+		return modes->time == TIME_MODE_ISOSTRING;
+	return is(type, "timestamptz") || is(type, "timetz");
+}
+
+static bool reads_text(const struct conversion *conversion)
+{
+	static convert_function *const readers[] = {convert_untold_date,      convert_untold_time,
+	                                            convert_untold_timestamp, convert_untold_interval,
+	                                            convert_numeric_text,     convert_money};
+
+	for (size_t i = 0; i < sizeof(readers) / sizeof(*readers); i++)
+		if (conversion->convert == readers[i])
+			return true;
+	return conversion->convert == NULL;
+}
+
+/* What the connector writes as it is (texts, whole numbers, booleans): how the target's column reads it. */
+static bool reads_as_is(const struct target_type *source, const struct conversion *reader)
+{
+	if (source->category == 'N')
+		return reader->convert == NULL || reader->convert == convert_untold_decimal ||
+		       reader->convert == convert_numeric_text || reader->convert == convert_money;
+	return reads_text(reader);
+}
+
+bool conversion_reads_plain(const struct target_type *source, const struct target_type *target,
+                            const struct wire_modes *modes)
+{
+	struct conversion writer = {0}, reader = {0};
+
+	choose_untold(&writer, source, modes);
+	choose_untold(&reader, target, modes);
+	if (writer.convert == NULL)
+		return source->array != target->array || reads_as_is(source, &reader);
+	if (writes_text(source, modes))
+		return source->array == target->array && reads_text(&reader);
+	/* The scale of a numeric without a modifier comes with each value. */
+	if (writer.convert == convert_untold_decimal && !writer.known_scale)
+		return source->array == target->array && reader.convert == convert_untold_decimal;
+	return source->array == target->array && writer.convert == reader.convert && writer.unit_us == reader.unit_us &&
+	       writer.length == reader.length && writer.known_scale == reader.known_scale &&
+	       writer.scale == reader.scale;
+}
+
 struct error *conversion_apply(const struct conversion *conversion, const struct value *value, struct arena *arena,
                                struct value *converted)
 {

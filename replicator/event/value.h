@@ -60,6 +60,13 @@ struct error *conversion_choose(const struct column *column, const struct target
                                 const struct conversion **conversion);
 
 /*
+ * Whether values that plain JSON has of a column of type `source` are read as the same values for a column of type
+ * `target`. False: with other digits, as another day, as base64… What is right, or an error, counts as true.
+ */
+bool conversion_reads_plain(const struct target_type *source, const struct target_type *target,
+                            const struct wire_modes *modes);
+
+/*
  * Converts one value (VALUE_STRING, VALUE_NUMBER, VALUE_BOOLEAN or VALUE_JSON) to PostgreSQL's input text; the text
  * lies in `arena` or in the value itself. Errors: ERROR_EVENT that says what was expected, without the value.
  */

@@ -51,9 +51,12 @@ static struct error *look(struct source *source, int timeout_ms, struct probe *p
 	return NULL;
 }
 
+typedef struct error *look_closer(struct source *source, int timeout_ms, const struct probe_sample *sample,
+                                  struct probe *probe);
+
 /* `closer` may be NULL. */
-static struct error *probe_with(const struct config *config, int timeout_ms,
-                                struct error *(*closer)(struct source *, int, struct probe *), struct probe *probe)
+static struct error *probe_with(const struct config *config, int timeout_ms, look_closer *closer,
+                                const struct probe_sample *sample, struct probe *probe)
 {
 	struct source *source = NULL;
 	struct error *error;
@@ -61,7 +64,7 @@ static struct error *probe_with(const struct config *config, int timeout_ms,
 	TRY(client_new(config, &source));
 	error = look(source, timeout_ms, probe);
 	if (error == NULL && closer != NULL) {
-		error = closer(source, timeout_ms, probe);
+		error = closer(source, timeout_ms, sample, probe);
 		if (error != NULL)
 			probe_free(probe);
 	}
@@ -71,12 +74,18 @@ static struct error *probe_with(const struct config *config, int timeout_ms,
 
 struct error *probe_cluster(const struct config *config, int timeout_ms, struct probe *probe)
 {
-	return probe_with(config, timeout_ms, NULL, probe);
+	return probe_with(config, timeout_ms, NULL, NULL, probe);
 }
 
 struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe)
 {
-	return probe_with(config, timeout_ms, probe_look_closer, probe);
+	return probe_with(config, timeout_ms, probe_look_closer, NULL, probe);
+}
+
+struct error *probe_messages(const struct config *config, int timeout_ms, const struct probe_sample *sample,
+                             struct probe *probe)
+{
+	return probe_with(config, timeout_ms, probe_read_messages, sample, probe);
 }
 
 static void add_compacted(struct probe_policies *policies, const char *topic)
@@ -104,7 +113,7 @@ struct error *probe_policies(const struct config *config, int timeout_ms, struct
 	struct probe probe;
 
 	*policies = (struct probe_policies){.retention_ms = -1};
-	TRY(probe_with(config, timeout_ms, probe_read_policies, &probe));
+	TRY(probe_with(config, timeout_ms, probe_read_policies, NULL, &probe));
 	for (size_t i = 0; i < probe.topic_count; i++)
 		if (probe.topics[i].policy_known)
 			add_policy(policies, &probe.topics[i]);

@@ -6,6 +6,8 @@
 #define REPLICATOR_STREAM_PROBE_H
 
 #include "config/config.h"
+#include "event/decoder.h"
+#include "stream/partition.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -43,11 +45,22 @@ struct probe {
  */
 struct error *probe_cluster(const struct config *config, int timeout_ms, struct probe *probe);
 
+/* Called for each message of a sample, which is valid during the call; its partition's number is of the list. */
+struct probe_sample {
+	void (*show)(void *context, const struct raw_message *message);
+	void *context;
+	struct partition_list *names;
+};
+
 /*
  * The same, and the offsets, retention and a sample of each topic. (How much space Kafka uses on its disks is nothing
  * that librdkafka can ask; the sample is for an estimate.)
  */
 struct error *probe_details(const struct config *config, int timeout_ms, struct probe *probe);
+
+/* The topics, their offsets and a sample, of which each message is shown. */
+struct error *probe_messages(const struct config *config, int timeout_ms, const struct probe_sample *sample,
+                             struct probe *probe);
 
 /* What Kafka removes of the stream's topics. */
 struct probe_policies {

@@ -59,11 +59,13 @@ static struct error *take_policy(const rd_kafka_ConfigResource_t *resource, void
 	return NULL;
 }
 
-struct error *probe_read_policies(struct source *source, int timeout_ms, struct probe *probe)
+struct error *probe_read_policies(struct source *source, int timeout_ms, const struct probe_sample *sample,
+                                  struct probe *probe)
 {
 	const char **topics = memory_alloc((probe->topic_count + 1) * sizeof(*topics));
 	struct error *error;
 
+	(void)sample;
 	for (size_t i = 0; i < probe->topic_count; i++) {
 		probe->topics[i].retention_ms = -1;
 		probe->topics[i].retention_bytes = -1;
@@ -98,7 +100,17 @@ static rd_kafka_topic_partition_list_t *sample_list(const struct probe *probe)
 	return list;
 }
 
-static void take_sample(struct source *source, struct probe *probe)
+static void show(const struct probe_sample *sample, const char *topic, const rd_kafka_message_t *message)
+{
+	struct raw_message raw;
+
+	if (sample == NULL)
+		return;
+	raw = source_raw_message(message, partition_list_add(sample->names, topic, message->partition), topic);
+	sample->show(sample->context, &raw);
+}
+
+static void take_sample(struct source *source, const struct probe_sample *sample, struct probe *probe)
 {
 	rd_kafka_topic_partition_list_t *list = sample_list(probe);
 	int64_t until_us = clock_monotonic_us() + SAMPLE_US;
@@ -118,20 +130,29 @@ static void take_sample(struct source *source, struct probe *probe)
 		} else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && topic != NULL) {
 			topic->sampled_messages++;
 			topic->sampled_bytes += message->key_len + message->len;
+			show(sample, topic->name, message);
 		}
 		rd_kafka_message_destroy(message);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-struct error *probe_look_closer(struct source *source, int timeout_ms, struct probe *probe)
+struct error *probe_read_messages(struct source *source, int timeout_ms, const struct probe_sample *sample,
+                                  struct probe *probe)
 {
 	for (size_t i = 0; i < probe->topic_count; i++)
 		TRY(read_offsets(source, timeout_ms, &probe->topics[i]));
 	if (probe->topic_count == 0)
 		return NULL;
-	TRY(probe_read_policies(source, timeout_ms, probe));
 	rd_kafka_poll_set_consumer(source->kafka);
-	take_sample(source, probe);
+	take_sample(source, sample, probe);
 	return NULL;
+}
+
+struct error *probe_look_closer(struct source *source, int timeout_ms, const struct probe_sample *sample,
+                                struct probe *probe)
+{
+	if (probe->topic_count > 0)
+		TRY(probe_read_policies(source, timeout_ms, sample, probe));
+	return probe_read_messages(source, timeout_ms, sample, probe);
 }

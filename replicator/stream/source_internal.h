@@ -255,8 +255,13 @@ struct error *client_watermarks(struct source *source, const char *topic, int32_
 
 /* probe_details.c */
 struct probe;
-struct error *probe_read_policies(struct source *source, int timeout_ms, struct probe *probe);
-struct error *probe_look_closer(struct source *source, int timeout_ms, struct probe *probe);
+struct probe_sample;
+struct error *probe_read_policies(struct source *source, int timeout_ms, const struct probe_sample *sample,
+                                  struct probe *probe);
+struct error *probe_read_messages(struct source *source, int timeout_ms, const struct probe_sample *sample,
+                                  struct probe *probe);
+struct error *probe_look_closer(struct source *source, int timeout_ms, const struct probe_sample *sample,
+                                struct probe *probe);
 
 /* source_search.c */
 /* Answers END_UNKNOWN while a search is in progress: ask again. One question at a time. */

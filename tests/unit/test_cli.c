@@ -5,6 +5,7 @@
 #include "cli/command.h"
 
 #include "http_server.h"
+#include "mock_kafka.h"
 #include "postgres.h"
 
 #include <jansson.h>
@@ -337,6 +338,54 @@ static int answer_settings(const char *request, struct buffer *body, void *conte
 	buffer_append_format(body, "{\"name\": \"c\", \"publication.name\": \"p\"%s}", (const char *)context);
 	return 200;
 }
+
+/* What settings do not show: plain JSON of one type read as another, types that the connector loses, columns that never
+ * come. */
+START_TEST(test_check_config_of_the_newest_events)
+{
+	rd_kafka_mock_cluster_t *cluster = mock_kafka_start(1);
+	FILE *file = fopen(config_path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fprintf(file,
+	        "source = { dsn = \"%s\"; }; target = { dsn = \"%s\"; };\n"
+	        "kafka = { brokers = \"%s\"; topic_prefix = \"dbserver1\"; };\n"
+	        "tables = ( { match = \"public.users\"; columns = ( { match = \"meant\"; exclude = true; } ); } );\n",
+	        source_dsn, target_dsn, rd_kafka_mock_cluster_bootstraps(cluster));
+	fclose(file);
+	make_topic(USERS);
+	make_topic(MARKS);
+	execute(source_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, price numeric(10,2), "
+	                    "same numeric(8,3),"
+	                    " at timestamp(3), cash money[], meant money[], offs timetz, hidden point, g int GENERATED "
+	                    "ALWAYS AS (1) STORED);"
+	                    "CREATE PUBLICATION p FOR TABLE users");
+	execute(target_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, price numeric(10,4), "
+	                    "same numeric(9,3),"
+	                    " at timestamp, cash money[], offs timetz, hidden point)");
+	produce(USERS, "{\"id\":1}",
+	        "{\"before\":null,\"after\":{\"id\":1,\"price\":\"BNI=\",\"same\":\"BNI=\",\"at\":5,\"offs\":\"10:00:"
+	        "00Z\"},"
+	        "\"source\":{\"schema\":\"public\",\"table\":\"users\",\"txId\":7,\"lsn\":9},\"op\":\"c\","
+	        "\"transaction\":{\"id\":\"7:9\",\"total_order\":1,\"data_collection_order\":1}}");
+	produce_flush();
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
+	expect_in(out,
+	          "problem: public.users: column price is numeric(10,2) at the source and numeric(10,4) in the target: "
+	          "plain JSON does not show the type");
+	expect_in(out, "problem: public.users: column at is timestamp(3) without time zone at the source and timestamp "
+	               "without time zone in the target: plain JSON");
+	expect_not_in(out,
+	              "public.users: column same is numeric(8,3) at the source and numeric(9,3) in the target: plain");
+	expect_in(out, "problem: public.users: column cash is money[]: the connector leaves such columns out");
+	expect_in(out,
+	          "warning: public.users: column offs is time with time zone: the connector moves such values to UTC");
+	expect_in(out, "warning: public.users: the newest row in Kafka has no column hidden");
+	expect_not_in(out, "column meant");
+	expect_not_in(out, "no column g");
+	mock_kafka_stop();
+}
+END_TEST
 
 /* It takes a connector. `context`: how many. */
 static int answer_create(const char *request, struct buffer *body, void *context)
@@ -737,6 +786,7 @@ int main(void)
 	tcase_add_test(tests, test_check_config_with_a_password_for_connect);
 	tcase_add_test(tests, test_reason_of_a_failed_connector);
 	tcase_add_test(tests, test_connector_create_looks_at_the_settings);
+	tcase_add_test(tests, test_check_config_of_the_newest_events);
 	tcase_add_test(tests, test_check_config_of_rules);
 	tcase_add_test(tests, test_check_config_rights);
 	tcase_add_test(tests, test_unreachable);

@@ -481,6 +481,66 @@ START_TEST(test_what_fits_where)
 END_TEST
 
 /* Every day from 401 BC to the year 10000, counted by the rules of the calendar. */
+/* In plain JSON the target's type says how a value is read. */
+static const struct {
+	struct target_type source, target;
+	struct wire_modes modes;
+	bool same;
+} plain[] = {
+#define SCALE(scale)                                                                                                   \
+	{                                                                                                              \
+		.name = "numeric", .typmod = NUMERIC(10, scale), .category = 'N'                                       \
+	}
+#define TYPE(of, modifier, kind)                                                                                       \
+	{                                                                                                              \
+		.name = (of), .typmod = (modifier), .category = (kind)                                                 \
+	}
+    {SCALE(2), SCALE(4), {0}, false}, /* divided by 100 */
+    {SCALE(2), SCALE(2), {0}, true},
+    {SCALE(2), SCALE(4), {.decimal = DECIMAL_MODE_STRING}, true},
+    {SCALE(2), TYPE("numeric", -1, 'N'), {0}, false}, /* nothing tells the scale */
+    {TYPE("numeric", -1, 'N'), SCALE(4), {0}, true},  /* each value has it */
+    {SCALE(2), TYPE("text", -1, 'S'), {0}, false},    /* base64 */
+    {SCALE(2), TYPE("text", -1, 'S'), {.decimal = DECIMAL_MODE_STRING}, true},
+    {SCALE(2), TYPE("int8", -1, 'N'), {.decimal = DECIMAL_MODE_STRING}, true},
+    {TYPE("text", -1, 'S'), SCALE(2), {0}, false}, /* a text is read as base64 */
+    {TYPE("text", -1, 'S'), SCALE(2), {.decimal = DECIMAL_MODE_STRING}, true},
+    {TYPE("int4", -1, 'N'), SCALE(2), {0}, true},
+    {TYPE("int8", -1, 'N'), TYPE("timestamp", -1, 'D'), {0}, false},
+    {TYPE("text", -1, 'S'), TYPE("timestamp", -1, 'D'), {0}, true},
+    {TYPE("int4", -1, 'N'), TYPE("int8", -1, 'N'), {0}, true},
+    {TYPE("timestamp", 3, 'D'), TYPE("timestamp", 6, 'D'), {0}, false}, /* milliseconds, microseconds */
+    {TYPE("timestamp", 3, 'D'), TYPE("timestamp", 0, 'D'), {0}, true},
+    {TYPE("timestamp", -1, 'D'), TYPE("timestamp", 6, 'D'), {0}, true},
+    {TYPE("timestamp", 3, 'D'), TYPE("timestamp", -1, 'D'), {.time = TIME_MODE_MICROSECONDS}, true},
+    {TYPE("timestamp", 3, 'D'), TYPE("timestamp", -1, 'D'), {.time = TIME_MODE_ISOSTRING}, true},
+    {TYPE("timestamp", -1, 'D'), TYPE("timestamptz", -1, 'D'), {0}, true},
+    {TYPE("timestamptz", -1, 'D'), TYPE("timestamp", 3, 'D'), {0}, true}, /* a text */
+    {TYPE("time", 3, 'D'), TYPE("time", -1, 'D'), {0}, false},
+    {TYPE("time", 3, 'D'), TYPE("time", -1, 'D'), {.time = TIME_MODE_ADAPTIVE_TIME_MICROSECONDS}, true},
+    {TYPE("date", -1, 'D'), TYPE("timestamp", -1, 'D'), {0}, false}, /* days as microseconds */
+    {TYPE("date", -1, 'D'), TYPE("timestamp", -1, 'D'), {.time = TIME_MODE_ISOSTRING}, true},
+    {TYPE("date", -1, 'D'), TYPE("text", -1, 'S'), {0}, false},
+    {TYPE("bit", 8, 'V'), TYPE("bit", 16, 'V'), {0}, false},
+    {TYPE("bit", 8, 'V'), TYPE("varbit", 8, 'V'), {0}, false}, /* leading zeros */
+    {TYPE("bytea", -1, 'U'), TYPE("text", -1, 'S'), {0}, false},
+    {TYPE("bytea", -1, 'U'), TYPE("bytea", -1, 'U'), {0}, true},
+    {TYPE("interval", -1, 'T'), TYPE("text", -1, 'S'), {0}, false},
+    {TYPE("varchar", 10, 'S'), TYPE("varchar", 20, 'S'), {0}, true},
+#undef SCALE
+#undef TYPE
+};
+
+START_TEST(test_plain_values_under_another_type)
+{
+	struct target_type source = plain[_i].source, target = plain[_i].target;
+
+	ck_assert_int_eq(conversion_reads_plain(&source, &target, &plain[_i].modes), plain[_i].same);
+	source.array = target.array = true;
+	ck_assert_int_eq(conversion_reads_plain(&source, &target, &plain[_i].modes), plain[_i].same);
+}
+END_TEST
+
 START_TEST(test_calendar)
 {
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -596,6 +656,7 @@ int main(void)
 	tcase_add_test(tests, test_typed_array);
 	tcase_add_test(tests, test_no_conversion_where_none_is_needed);
 	tcase_add_loop_test(tests, test_what_fits_where, 0, sizeof(fits) / sizeof(fits[0]));
+	tcase_add_loop_test(tests, test_plain_values_under_another_type, 0, sizeof(plain) / sizeof(plain[0]));
 	tcase_add_test(tests, test_calendar);
 	tcase_add_test(tests, test_null_stays_null);
 	tcase_add_test(tests, test_base64_both_ways);
