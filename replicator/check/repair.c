@@ -16,6 +16,9 @@
  *   put off until all others are written, and then belongs to a batch that is as large as a round's rows. The proof of
  *   each delete is the comparison under the lock, and the row is inserted in the same statement.
  *
+ *   A column GENERATED ALWAYS AS IDENTITY is written by INSERT … OVERRIDING SYSTEM VALUE only: where it is not in the key,
+ *   updates are a delete and an insert, too.
+ *
  *   Triggers and foreign keys do not fire where the role may say so, as when the stream applies.
  */
 #include "check/repair.h"
@@ -52,6 +55,7 @@ struct repair {
 	struct pg_connection *writer;
 	struct repair_names names;
 	bool replica; /* triggers and foreign keys do not fire */
+	bool replace; /* of the table: updates are deletes and inserts */
 	/* Rows of the table that other rows of the target refuse for now; `put_off` NULL: they are left, with the reason. */
 	const struct check_row **put_off;
 	size_t put_off_count;
@@ -215,6 +219,7 @@ static void count_actions(struct check_table *table, const struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		enum action action = choose(table, batch, i);
 
+		table->rows[batch->rows[i] - table->rows].written = action >= ACTION_INSERT;
 		table->repair.inserted += action == ACTION_INSERT;
 		table->repair.updated += action == ACTION_UPDATE;
 		table->repair.deleted += action == ACTION_DELETE;
@@ -284,6 +289,7 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 {
 	struct batch batch = {.rows = rows,
 	                      .count = count,
+	                      .by_insert = repair->replace,
 	                      .now = memory_alloc(count * sizeof(*batch.now)),
 	                      .source_row = memory_alloc(count * sizeof(*batch.source_row)),
 	                      .target = memory_alloc(count * sizeof(*batch.target)),
@@ -429,6 +435,55 @@ static struct error *may_repair(struct repair *repair, struct check_table *table
 	return NULL;
 }
 
+/* A column GENERATED ALWAYS AS IDENTITY that an UPDATE would have to write. */
+static const char *unwritable_identity(const struct check_table *table)
+{
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct column_image *column = table->columns[i].sides[SIDE_TARGET];
+		bool in_key = false;
+
+		for (size_t k = 0; table->key != NULL && k < table->key->column_count; k++)
+			in_key = in_key || check_key_column(table, k) == &table->columns[i];
+		if (column->identity == 'a' && !in_key && table->key != NULL)
+			return column->name;
+	}
+	return NULL;
+}
+
+/* A delete and an insert of a row must have no other effect than an update of it. */
+static struct error *may_replace(const struct repair *repair, const struct check_table *table, bool *may)
+{
+	char *oid = memory_format("%" PRIu32, table->images[SIDE_TARGET]->oid);
+	const char *const parameters[1] = {oid};
+	int64_t actions = 0;
+	struct error *error = pg_query_integer(repair->writer,
+	                                       "SELECT count(*) FROM pg_constraint WHERE confrelid = $1::oid AND"
+	                                       " contype = 'f' AND confdeltype NOT IN ('a', 'r')",
+	                                       1, parameters, 0, &actions);
+
+	*may = repair->replica || (actions == 0 && !table->images[SIDE_TARGET]->fires_for_origin);
+	free(oid);
+	return error;
+}
+
+static struct error *choose_way(struct repair *repair, struct check_table *table, bool dry_run)
+{
+	const char *identity = unwritable_identity(table);
+
+	repair->replace = false;
+	if (identity == NULL || dry_run)
+		return NULL;
+	TRY(may_replace(repair, table, &repair->replace));
+	if (!repair->replace)
+		table->repair.problem = arena_format(
+		    repair->comparison->arena,
+		    "column %s is GENERATED ALWAYS AS IDENTITY: it is changed by a delete and an insert, which would "
+		    "fire "
+		    "triggers or actions of foreign keys; GRANT SET ON PARAMETER session_replication_role to the role",
+		    identity);
+	return NULL;
+}
+
 static struct error *repair_table(struct repair *repair, struct check_table *table, bool dry_run)
 {
 	const struct check_row **rows;
@@ -438,11 +493,12 @@ static struct error *repair_table(struct repair *repair, struct check_table *tab
 
 	if (!dry_run)
 		TRY(repair_scrub_log(repair->writer, &repair->names, table));
-	if (table->row_count == 0)
+	if (table->row_count == 0 || table->repair.stalled)
 		return NULL;
 	TRY(may_repair(repair, table, &may));
 	if (!may)
 		return NULL;
+	TRY(choose_way(repair, table, dry_run));
 	TRY(choose_batch_size(repair, table, table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED, BATCH_BYTES, &most));
 	rows = memory_alloc(table->row_count * sizeof(*rows));
 	repair->put_off = memory_alloc(table->row_count * sizeof(*repair->put_off));

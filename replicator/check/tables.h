@@ -64,6 +64,7 @@ struct check_row {
 	struct row_look source, target;
 	uint64_t seen[ROW_SEEN_MOST]; /* the source's tokens of the last looks, in a ring */
 	unsigned seen_count;
+	bool written;        /* by the last repair */
 	unsigned strikes;    /* looks in a row that proved the difference */
 	const char *columns; /* those that differ, "a, b"; filled for the rows that are reported */
 	const char *values;  /* with --show-values: "a: 1 / 2" */
@@ -120,6 +121,7 @@ struct check_table {
 		int64_t inserted, updated, deleted, left; /* of the repair; left: changed meanwhile or refused */
 		int64_t settled;                          /* made equal by the stream before the repair */
 		const char *problem;                      /* the first that was refused, or NULL */
+		bool stalled; /* rows that were written differ all the same: it is not written again */
 	} repair;
 };
 

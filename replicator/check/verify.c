@@ -3,7 +3,8 @@
  *
  * NOTES
  *   A repair is proved like anything else: the pair is compared anew afterwards, and that verdict counts. A table with
- *   more differences than one list holds takes several rounds.
+ *   more differences than one list holds takes several rounds. A row that a round wrote and that differs all the same
+ *   would be written in each of the following rounds: a table that has only such rows left is not written again.
  */
 #include "check/verify.h"
 
@@ -58,6 +59,11 @@ static struct error *require_capture(const struct comparison *comparison)
 
 struct tally {
 	int64_t inserted, updated, deleted;
+	/* Hashes of the keys of rows that the last round wrote, sorted; on the heap. */
+	uint64_t *written;
+	size_t written_count;
+	const char *problem; /* the first of a round */
+	const char *stalled; /* why the table is not written any more, or NULL */
 };
 
 /* Rows of which the last comparison is no longer true. */
@@ -81,11 +87,81 @@ static void add_tally(const struct check_tables *tables, struct tally *tally, bo
 			tally[i].inserted += table->repair.inserted;
 			tally[i].updated += table->repair.updated;
 			tally[i].deleted += table->repair.deleted;
+			if (tally[i].problem == NULL)
+				tally[i].problem = table->repair.problem;
 		} else {
 			table->repair.inserted += tally[i].inserted;
 			table->repair.updated += tally[i].updated;
 			table->repair.deleted += tally[i].deleted;
+			if (tally[i].stalled != NULL)
+				table->repair.problem = tally[i].problem != NULL ? tally[i].problem : tally[i].stalled;
 		}
+	}
+}
+
+static uint64_t hash_key(const struct check_table *table, const struct check_row *row)
+{
+	size_t columns = table->key != NULL ? table->key->column_count : 1;
+	uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a, with the texts' ends */
+
+	for (size_t i = 0; i < columns; i++)
+		for (const char *at = row->key[i];; at++) {
+			hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+			if (*at == '\0')
+				break;
+		}
+	return hash;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+	uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+
+	return (first > second) - (first < second);
+}
+
+static void note_written(const struct check_tables *tables, struct tally *tally)
+{
+	for (size_t i = 0; i < tables->count; i++) {
+		const struct check_table *table = &tables->tables[i];
+
+		free(tally[i].written);
+		tally[i].written = memory_alloc((table->row_count + 1) * sizeof(*tally[i].written));
+		tally[i].written_count = 0;
+		for (size_t r = 0; r < table->row_count; r++)
+			if (table->rows[r].written)
+				tally[i].written[tally[i].written_count++] = hash_key(table, &table->rows[r]);
+		qsort(tally[i].written, tally[i].written_count, sizeof(*tally[i].written), compare_hashes);
+	}
+}
+
+static bool was_written(const struct tally *tally, const struct check_table *table, const struct check_row *row)
+{
+	uint64_t hash = hash_key(table, row);
+
+	return bsearch(&hash, tally->written, tally->written_count, sizeof(hash), compare_hashes) != NULL;
+}
+
+/* After the comparison that follows a round. */
+static void find_stalled(struct check_tables *tables, struct tally *tally, struct arena *arena)
+{
+	for (size_t i = 0; i < tables->count; i++) {
+		struct check_table *table = &tables->tables[i];
+		size_t lasting = 0, again = 0;
+
+		for (size_t r = 0; r < table->row_count; r++) {
+			bool counts = table->rows[r].state == ROW_LASTING;
+
+			lasting += counts;
+			again += counts && was_written(&tally[i], table, &table->rows[r]);
+		}
+		if (tally[i].stalled == NULL && lasting > 0 && again == lasting)
+			tally[i].stalled = arena_format(arena,
+			                                "%zu row%s differ%s after being written, so the repair "
+			                                "stopped: the target changes the values "
+			                                "(a trigger, a column's type), or cannot hold them",
+			                                lasting, lasting == 1 ? "" : "s", lasting == 1 ? "s" : "");
+		table->repair.stalled = tally[i].stalled != NULL;
 	}
 }
 
@@ -104,15 +180,20 @@ static struct error *repair_rounds(struct verify *verify)
 		if (error != NULL || count_mended(&verify->tables) == 0)
 			break;
 		add_tally(&verify->tables, tally, false);
+		note_written(&verify->tables, tally);
 		error = choose_tables(verify);
 		if (error == NULL && verify->tables.count != count)
 			error = error_new(ERROR_CONFIGURATION,
 			                  "a table came or went while the pair was repaired: check again");
 		if (error == NULL)
 			error = compare_tables(comparison, &verify->tables);
+		if (error == NULL)
+			find_stalled(&verify->tables, tally, comparison->arena);
 	}
 	if (error == NULL)
 		add_tally(&verify->tables, tally, true);
+	for (size_t i = 0; i < count; i++)
+		free(tally[i].written);
 	free(tally);
 	return error;
 }

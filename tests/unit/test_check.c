@@ -790,6 +790,75 @@ START_TEST(repair_makes_the_pair_equal)
 }
 END_TEST
 
+/* An UPDATE cannot write it. */
+START_TEST(repair_of_an_identity_column)
+{
+	struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .at_rest = true, .repair = true};
+	struct config plain = *configured();
+	enum exit_code code;
+	size_t size = 0;
+	char *text;
+	FILE *out;
+
+	make_databases();
+	run_both("CREATE TABLE t (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, v text);"
+	         "INSERT INTO t (id, v) SELECT i, 'v' FROM generate_series(1, 9) i;"
+	         "CREATE TABLE child (id int PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE); INSERT INTO child "
+	         "VALUES (1, 1)");
+	run("check_target",
+	    "ALTER TABLE t ADD own int; UPDATE t SET own = id, v = CASE WHEN id = 2 THEN 'x' ELSE v END;"
+	    "DELETE FROM t WHERE id IN (5, 6); INSERT INTO t (id, v) VALUES (5, 'v');"
+	    "DROP ROLE IF EXISTS check_plain; CREATE ROLE check_plain LOGIN PASSWORD 'plain'");
+	install_state("stopped");
+	run("check_target",
+	    "GRANT USAGE ON SCHEMA replicator TO check_plain; GRANT ALL ON ALL TABLES IN SCHEMA replicator, public"
+	    " TO check_plain; GRANT ALL ON ALL SEQUENCES IN SCHEMA replicator, public TO check_plain");
+	plain.target.dsn = memory_format("%s user=check_plain password=plain dbname=check_target", postgres_dsn());
+	out = open_memstream(&text, &size);
+	expect_no_error(verify_pair(&plain, &options, out, &code));
+	fclose(out);
+	ck_assert_msg(code == EXIT_DIFFERENT &&
+	                  strstr(text, "column n is GENERATED ALWAYS AS IDENTITY: it is changed by a delete") != NULL,
+	              "%s", text);
+	free(text);
+	expect_target("SELECT count(*) FROM replicator.repair_log", "3");
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_msg(strstr(text, "public.t: repaired: 0 inserted, 1 updated, 0 deleted") != NULL, "%s", text);
+	free(text);
+	expect_target(
+	    "SELECT string_agg(concat_ws(' ', id, n, own), ', ' ORDER BY id) FROM public.t WHERE id IN (2, 5, 6)",
+	    "2 2 2, 5 5, 6 6");
+	expect_target("SELECT count(*) FROM public.child", "1");
+	run("check_target", "DROP OWNED BY check_plain; DROP ROLE check_plain");
+	free((void *)(uintptr_t)plain.target.dsn);
+}
+END_TEST
+
+/* Not round after round. */
+START_TEST(repair_that_makes_no_progress_stops)
+{
+	struct verify_options options = {.jobs = 1, .timeout_us = 5000000, .limit = 3, .at_rest = true, .repair = true};
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a VALUES (1, 'a'), (2, 'b'), (3, 'fixed');"
+	         "CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (1)");
+	run("check_target", "CREATE FUNCTION fix() RETURNS trigger LANGUAGE plpgsql AS"
+	                    " 'BEGIN NEW.v := ''fixed''; RETURN NEW; END'; DELETE FROM b;"
+	                    "CREATE TRIGGER fix BEFORE INSERT OR UPDATE ON a FOR EACH ROW EXECUTE FUNCTION fix();"
+	                    "ALTER TABLE a ENABLE ALWAYS TRIGGER fix; UPDATE a SET v = ''");
+	install_state("stopped");
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_msg(strstr(text,
+	                     "public.a: repaired: 0 inserted, 2 updated, 0 deleted: 2 rows differ after being written, "
+	                     "so the repair stopped: the target changes the values") != NULL,
+	              "%s", text);
+	free(text);
+	expect_target("SELECT count(*) FROM replicator.repair_log WHERE table_name = 'a'", "2");
+	expect_target("SELECT count(*) FROM public.b", "1");
+}
+END_TEST
+
 /* jsonb, in the log of repairs, would refuse the row. */
 START_TEST(repair_of_json_with_the_escape_of_nul)
 {
@@ -797,10 +866,9 @@ START_TEST(repair_of_json_with_the_escape_of_nul)
 	char *text;
 
 	make_databases();
-	run_both("CREATE TABLE t (id int PRIMARY KEY, j json); CREATE TABLE bag (j json);"
-	         "INSERT INTO t VALUES (1, '{\"a\": \"\\u0000\"}'), (2, '1'), (3, '{}'); INSERT INTO bag VALUES ('3')");
-	run("check_target", "UPDATE t SET j = '\"\\u0000\"' WHERE id = 1; UPDATE t SET j = '2' WHERE id = 2;"
-	                    "UPDATE bag SET j = '\"\\u0000\"'");
+	run_both("CREATE TABLE t (id int PRIMARY KEY, j json);"
+	         "INSERT INTO t VALUES (1, '{\"a\": \"\\u0000\"}'), (2, '1'), (3, '{}')");
+	run("check_target", "UPDATE t SET j = '\"\\u0000\"' WHERE id = 1; UPDATE t SET j = '2' WHERE id = 2");
 	run("check_source", "UPDATE t SET j = '[\"\\u0000\"]' WHERE id = 2");
 	install_state("stopped");
 	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
@@ -809,7 +877,6 @@ START_TEST(repair_of_json_with_the_escape_of_nul)
 	expect_target("SELECT string_agg(j::text, ' ' ORDER BY id) FROM public.t",
 	              "{\"a\": \"\\u0000\"} [\"\\u0000\"] {}");
 	expect_target("SELECT before FROM replicator.repair_log WHERE key = '{1}'", "{\"id\":1,\"j\":\"\\u0000\"}");
-	expect_target("SELECT string_agg(j::text, ' ') FROM public.bag", "3");
 }
 END_TEST
 
@@ -1134,6 +1201,8 @@ int main(void)
 	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_loop_test(tests, a_mark_that_is_set_during_the_comparison_stays, 0, 2);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
+	tcase_add_test(tests, repair_of_an_identity_column);
+	tcase_add_test(tests, repair_that_makes_no_progress_stops);
 	tcase_add_test(tests, repair_of_json_with_the_escape_of_nul);
 	tcase_add_test(tests, changed_definition_is_neither_equal_nor_repaired);
 	tcase_add_test(tests, repair_of_unique_values_that_changed_places);
