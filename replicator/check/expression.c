@@ -4,9 +4,12 @@
  * NOTES
  *   A row is written as text by ROW(…)::text over the columns that both sides have, in the source's order; NULL and ''
  *   and the borders of columns are told apart there. Sessions of ours have equal settings for time zone, bytea, floats
- *   and intervals, so equal values give equal text, except where equal values have several texts: numeric (2.50 and
- *   2.5) and arrays of it, money (the server's locale), and types that differ between the sides: json beside jsonb,
- *   timestamp beside timestamptz, char(n) beside another length or text. No collation has a part in it.
+ *   intervals and money, so equal values give equal text, except where equal values have several texts: numeric (2.50 and
+ *   2.5), arrays and ranges of it, jsonb and composite types with it, and types that differ between the sides: json beside
+ *   jsonb, timestamp beside timestamptz, char(n) beside another length or text. No collation has a part in it.
+ *
+ *   The hash functions of the types would know all this. But their results may change between versions of PostgreSQL and
+ *   between encodings, and the hash of a jsonb ignores how its parts are nested.
  *
  *   What the connector masks or truncates (connect/captured_columns.h), and then what the rules mask or cast, is computed
  *   by the source in the same way as the connector and the stream do it (target/rules.c).
@@ -35,12 +38,71 @@ static bool is_pair(const struct column_image *a, const struct column_image *b, 
 	return (is_type(a, first) && is_type(b, second)) || (is_type(a, second) && is_type(b, first));
 }
 
-static void append_numeric_array(struct buffer *sql, const char *name)
+/* Zeros at the end of a fraction, and the point where nothing else follows it. */
+#define ZEROS "(\\.[0-9]*[1-9])0+(?![0-9])|\\.0+(?![0-9])"
+
+/* Of a text that has numbers and no other text in it: arrays and ranges of numeric. It can be cast back. */
+static void append_trimmed_numbers(struct buffer *sql, const char *value)
 {
 	buffer_append_format(sql,
-	                     "array_dims(%s), CASE WHEN %s IS NOT NULL THEN ARRAY(SELECT trim_scale(e::numeric) FROM "
-	                     "unnest(%s) WITH ORDINALITY AS u (e, n) ORDER BY n) END",
-	                     name, name, name);
+	                     "CASE WHEN (%s)::text ~ '\\.[0-9]*0[],)}]' THEN regexp_replace((%s)::text, '" ZEROS
+	                     "', '\\1', 'g') ELSE (%s)::text END",
+	                     value, value, value);
+}
+
+/*
+ * Of a JSON text: the first branch takes strings as a whole. The condition, which is cheaper, holds wherever a number
+ * that is no part of a string ends so.
+ */
+static void append_trimmed_json(struct buffer *sql, const char *json)
+{
+	buffer_append_format(
+	    sql,
+	    "CASE WHEN (%s)::text ~ '(^|[:,[] ?)-?[0-9]+\\.[0-9]*0([],}]|$)' THEN regexp_replace((%s)::text,"
+	    " '(\"(?:[^\"\\\\]|\\\\.)*\")|" ZEROS "', '\\1\\2', 'g') ELSE (%s)::text END",
+	    json, json, json);
+}
+
+/* What json takes and jsonb refuses: the escapes of NUL and of half a surrogate pair. */
+#define REFUSED_ESCAPE                                                                                                 \
+	"(?:^|[^\\\\])(?:\\\\\\\\)*\\\\u0000|\\\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])"                     \
+	"|(?<!\\\\u[dD][89abAB][0-9a-fA-F]{2})\\\\u[dD][c-fC-F]"
+
+static void append_json_as_jsonb(struct buffer *sql, const struct column_image *column, const char *value)
+{
+	struct buffer jsonb = {0};
+
+	buffer_append_format(&jsonb, "(%s)::jsonb", value);
+	if (is_type(column, "json"))
+		buffer_append_format(sql, "CASE WHEN (%s)::text ~ '" REFUSED_ESCAPE "' THEN (%s)::text ELSE ", value,
+		                     value);
+	append_trimmed_json(sql, jsonb.data);
+	buffer_append_text(sql, is_type(column, "json") ? " END" : "");
+	buffer_free(&jsonb);
+}
+
+static bool is_composite(const struct column_image *column)
+{
+	return column->type.category == 'C';
+}
+
+/* to_json writes numbers without quotes, and texts with them. */
+static void append_composite(struct buffer *sql, const struct column_image *column, const char *value)
+{
+	struct buffer json = {0};
+
+	buffer_append_format(&json, "to_json(%s)", value);
+	if (column->type.array)
+		buffer_append_format(sql, "array_dims(%s), ", value);
+	append_trimmed_json(sql, json.data);
+	buffer_free(&json);
+}
+
+/* A number, or several. */
+static bool is_of_numbers(const struct column_image *column)
+{
+	return is_array_of(column, "numeric") || strcmp(column->type.name, "numrange") == 0 ||
+	       strcmp(column->type.name, "nummultirange") == 0;
 }
 
 /* What a rule makes of a value, computed where the value is. */
@@ -129,10 +191,12 @@ static void append_normal(struct buffer *sql, const struct column_image *column,
 		buffer_append_format(sql, "trim_scale(%s)", value);
 	else if (is_type(column, "money"))
 		buffer_append_format(sql, "trim_scale((%s)::numeric)", value);
-	else if (is_array_of(column, "numeric") || is_array_of(column, "money"))
-		append_numeric_array(sql, value);
-	else if (is_pair(column, other, "json", "jsonb"))
-		buffer_append_format(sql, "(%s)::jsonb", value);
+	else if (is_of_numbers(column))
+		append_trimmed_numbers(sql, value);
+	else if (is_type(column, "jsonb") || is_pair(column, other, "json", "jsonb"))
+		append_json_as_jsonb(sql, column, value);
+	else if (is_composite(column) && is_composite(other))
+		append_composite(sql, column, value);
 	else if (is_pair(column, other, "timestamp", "timestamptz"))
 		buffer_append_format(sql, "(%s)::timestamp", value);
 	else if (is_type(column, "bpchar") || is_type(other, "bpchar"))
@@ -164,8 +228,13 @@ void expression_append_common(struct buffer *sql, const struct check_table *tabl
 
 void expression_append_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n)
 {
+	const struct check_column *column = check_key_column(table, n);
+
 	buffer_append_byte(sql, '(');
-	expression_append_column(sql, check_key_column(table, n), which);
+	if (is_composite(column->sides[which]))
+		expression_append_value(sql, column, which); /* the normal form cannot be cast back */
+	else
+		expression_append_column(sql, column, which);
 	buffer_append_text(sql, ")::text");
 }
 

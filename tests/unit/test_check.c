@@ -790,6 +790,68 @@ START_TEST(repair_makes_the_pair_equal)
 }
 END_TEST
 
+START_TEST(values_that_differ_in_scale_only)
+{
+	struct verify_options options = {.jobs = 1,
+	                                 .timeout_us = 5000000,
+	                                 .limit = 20,
+	                                 .at_rest = true,
+	                                 .show_values = true};
+	char *text;
+
+	make_databases();
+	run_both("CREATE TYPE pair AS (n numeric, t text); CREATE TYPE nest AS (p pair, a numeric[], more pair[]);"
+	         "CREATE TABLE v (id int PRIMARY KEY, c pair, ca pair[], ne nest, r numrange, mr nummultirange, ra "
+	         "numrange[],"
+	         " na numeric[], j jsonb, m money, ma money[]);"
+	         "CREATE TABLE k (a numeric[] PRIMARY KEY, r numrange, n int); CREATE TABLE jj (id int PRIMARY KEY)");
+	run("check_source",
+	    "INSERT INTO v VALUES (1, '(1.50,v1.0)', '{\"(2.0,\\\"1.0,\\\")\",NULL}',"
+	    " '(\"(100.10,1.0)\",\"{1.0,2.50}\",\"{\"\"(0.500,x)\"\"}\")', '[1.50,20.0)', '{[1.0,2.50),(3.010,)}',"
+	    " '{\"[1.0,2.0]\",empty}', '[2:3]={1.50,NULL}',"
+	    " '{\"a\": [1.50, 100, -0.0], \"b 1.0\": \"1.0, 2.0\", \"c\\\"\": 2.0501}', 1.5, '{1.5}');"
+	    "INSERT INTO v (id, c) VALUES (2, '(1,v1.0)'); INSERT INTO v (id, ca) VALUES (3, '{\"(1,v1.0)\"}');"
+	    "INSERT INTO v (id, r) VALUES (4, '[1.5,2)'); INSERT INTO v (id, na) VALUES (5, '[2:2]={NULL}');"
+	    "INSERT INTO v (id, j) VALUES (6, '\"1.0\"'), (7, '[1.01]'), (8, '1.0'), (9, '{\"x\": \"[1.0]\", \"y\": "
+	    "1.0}');"
+	    "INSERT INTO k VALUES ('{1.50,NULL}', '[1.0,2.0]', 1), ('{2.0}', NULL, 2); ALTER TABLE jj ADD j json;"
+	    "INSERT INTO jj VALUES (1, '\"\\u0000\"'), (2, '[1.0, \"\\\\u0000 \\ud83d\\ude00\"]'), (3, '\"\\ud83d\"')");
+	run("check_target",
+	    "INSERT INTO v VALUES (1, '(1.5,v1.0)', '{\"(2,\\\"1.0,\\\")\",NULL}',"
+	    " '(\"(100.1,1.0)\",\"{1,2.5}\",\"{\"\"(0.5,x)\"\"}\")', '[1.5,20)', '{[1,2.5),(3.01,)}',"
+	    " '{\"[1,2]\",empty}', '[2:3]={1.5,NULL}',"
+	    " '{\"a\": [1.5, 100.0, 0], \"b 1.0\": \"1.0, 2.0\", \"c\\\"\": 2.05010}', 1.5, '{1.5}');"
+	    "INSERT INTO v (id, c) VALUES (2, '(1,v1)'); INSERT INTO v (id, ca) VALUES (3, '{\"(1,v1)\"}');"
+	    "INSERT INTO v (id, r) VALUES (4, '[1.05,2)'); INSERT INTO v (id, na) VALUES (5, '{NULL}');"
+	    "INSERT INTO v (id, j) VALUES (6, '\"1\"'), (7, '[1.001]'), (8, '1'), (9, '{\"x\": \"[1]\", \"y\": 1}');"
+	    "INSERT INTO k VALUES ('{1.5,NULL}', '[1,2]', 9), ('{2}', NULL, 2); ALTER TABLE jj ADD j jsonb;"
+	    "INSERT INTO jj VALUES (1, '0'), (2, '[1.00, \"\\\\u0000 \\ud83d\\ude00\"]'), (3, '0');"
+	    "ALTER DATABASE check_target SET lc_monetary = 'C.UTF-8'");
+	install_state("stopped");
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_msg(strstr(text, "3 tables: 0 in sync, 3 different, 0 not checked") != NULL, "%s", text);
+	for (int id = 1; id < 10; id++) {
+		char row[32];
+
+		snprintf(row, sizeof(row), "different id=%d: ", id);
+		ck_assert_msg((strstr(strstr(text, "public.v:"), row) != NULL) == (id != 1 && id != 8), "%d: %s", id,
+		              text);
+	}
+	ck_assert_msg(strstr(text, "different a={1.5,NULL}: n: '1' in the source, '9' in the target") != NULL, "%s",
+	              text);
+	ck_assert_ptr_null(strstr(text, "a={2"));
+	ck_assert_msg(strstr(strstr(text, "public.jj:"), "different id=2") == NULL ||
+	                  strstr(strstr(text, "public.jj:"), "different id=2") > strstr(text, "public.k:"),
+	              "%s", text);
+	free(text);
+	options.repair = true;
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT); /* what jsonb refuses */
+	ck_assert_msg(strstr(text, "3 tables: 2 in sync, 1 different, 0 not checked") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "2 left: ") != NULL, "%s", text);
+	free(text);
+}
+END_TEST
+
 /* An UPDATE cannot write it. */
 START_TEST(repair_of_an_identity_column)
 {
@@ -1201,6 +1263,7 @@ int main(void)
 	tcase_add_test(tests, snapshot_that_is_being_read);
 	tcase_add_loop_test(tests, a_mark_that_is_set_during_the_comparison_stays, 0, 2);
 	tcase_add_test(tests, repair_makes_the_pair_equal);
+	tcase_add_test(tests, values_that_differ_in_scale_only);
 	tcase_add_test(tests, repair_of_an_identity_column);
 	tcase_add_test(tests, repair_that_makes_no_progress_stops);
 	tcase_add_test(tests, repair_of_json_with_the_escape_of_nul);
