@@ -148,6 +148,7 @@ static struct error *await_stream(struct comparison *comparison, int64_t wait_us
 {
 	int64_t deadline = clock_monotonic_us() + wait_us;
 	struct buffer text = {0};
+	struct fence_pushes fences = {.interval_us = FENCE_INTERVAL_US};
 	struct watermark watermark;
 	struct error *error;
 
@@ -156,9 +157,10 @@ static struct error *await_stream(struct comparison *comparison, int64_t wait_us
 		return NULL;
 	source_token_append(&text, &comparison->token);
 	comparison->fenced = !comparison->standby && watermark_push_fence(comparison->fence, text.data);
-	error = watermark_await(comparison->watch, comparison->fenced ? comparison->fence : NULL, text.data,
-	                        comparison->config, comparison->source_lsn, wait_us, comparison->arena,
-	                        &comparison->passed);
+	fences.source = comparison->fenced ? comparison->fence : NULL;
+	fences.text = text.data;
+	error = watermark_await(comparison->watch, fences, comparison->config, comparison->source_lsn, wait_us,
+	                        comparison->arena, &comparison->passed);
 	buffer_free(&text);
 	TRY(error);
 	TRY(watermark_await_snapshot(comparison->watch, comparison->config, deadline - clock_monotonic_us(),

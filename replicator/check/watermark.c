@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define POLL_MS 5
-#define FENCE_INTERVAL_US 5000000
 #define SNAPSHOT_POLL_MS 50
 #define MESSAGES_SINCE 140000 /* pgoutput has them */
 
@@ -189,12 +188,11 @@ static bool is_over(const struct watermark *watermark, int64_t deadline)
 	       signals_stop_requested() || clock_monotonic_us() >= deadline;
 }
 
-struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const char *text,
-                              const struct config *config, uint64_t lsn, int64_t wait_us, struct arena *arena,
-                              bool *passed)
+struct error *watermark_await(struct pg_connection *target, struct fence_pushes fences, const struct config *config,
+                              uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed)
 {
 	int64_t deadline = clock_monotonic_us() + wait_us;
-	int64_t fence_us = clock_monotonic_us() + FENCE_INTERVAL_US;
+	int64_t next_us = clock_monotonic_us() + fences.interval_us;
 
 	for (;;) {
 		struct watermark watermark;
@@ -203,9 +201,9 @@ struct error *watermark_await(struct pg_connection *target, struct pg_connection
 		*passed = watermark.known && !watermark.unordered && watermark.lsn >= lsn;
 		if (*passed || is_over(&watermark, deadline))
 			return NULL;
-		if (source != NULL && clock_monotonic_us() >= fence_us) {
-			TRY(watermark_push_again(source, text));
-			fence_us = clock_monotonic_us() + FENCE_INTERVAL_US;
+		if (fences.source != NULL && clock_monotonic_us() >= next_us) {
+			TRY(watermark_push_again(fences.source, fences.text));
+			next_us = clock_monotonic_us() + fences.interval_us;
 		}
 		clock_sleep_ms(POLL_MS);
 	}

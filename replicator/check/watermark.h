@@ -40,15 +40,22 @@ struct error *watermark_push_again(struct pg_connection *source, const char *tex
 /* The position of the server in its log: on a standby, up to which it has replayed. */
 struct error *watermark_read_position(struct pg_connection *source, uint64_t *lsn);
 
+/* Fences that are pushed while the stream is waited for. */
+struct fence_pushes {
+	struct pg_connection *source; /* NULL: none are pushed */
+	const char *text;
+	int64_t interval_us;
+};
+
+#define FENCE_INTERVAL_US 5000000
+
 /*
  * Waits until the watermark reached `lsn`; *passed tells whether it did within the time. Ends early when the stream is
- * stopped, keeps no watermark, or a signal asks to leave. `source`, where the caller pushed a fence, gets another one
- * with `text` every five seconds: one is lost with a slot that is dropped, or with the offsets of the connector. NULL:
- * none.
+ * stopped, keeps no watermark, or a signal asks to leave. Where the caller pushed a fence, others follow at intervals: one
+ * is lost with a slot that is dropped, or with the offsets of the connector.
  */
-struct error *watermark_await(struct pg_connection *target, struct pg_connection *source, const char *text,
-                              const struct config *config, uint64_t lsn, int64_t wait_us, struct arena *arena,
-                              bool *passed);
+struct error *watermark_await(struct pg_connection *target, struct fence_pushes fences, const struct config *config,
+                              uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed);
 
 /* Waits likewise until no snapshot is open; *watermark is what was read last. */
 struct error *watermark_await_snapshot(struct pg_connection *target, const struct config *config, int64_t wait_us,

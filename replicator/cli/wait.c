@@ -60,6 +60,7 @@ static struct error *not_reached(struct wait *wait)
 
 static struct error *await(struct wait *wait, bool *passed)
 {
+	struct fence_pushes fences = {.text = WATERMARK_PLAIN_FENCE, .interval_us = FENCE_INTERVAL_US};
 	struct watermark watermark;
 
 	TRY(pg_connect(wait->config->target.dsn, "replicator wait", &wait->target));
@@ -74,8 +75,8 @@ static struct error *await(struct wait *wait, bool *passed)
 	if (*passed)
 		return NULL;
 	push_fence(wait);
-	TRY(watermark_await(wait->target, wait->source, WATERMARK_PLAIN_FENCE, wait->config, wait->lsn,
-	                    wait->timeout_us, wait->arena, passed));
+	fences.source = wait->source;
+	TRY(watermark_await(wait->target, fences, wait->config, wait->lsn, wait->timeout_us, wait->arena, passed));
 	return *passed ? NULL : not_reached(wait);
 }
 

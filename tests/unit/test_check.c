@@ -537,30 +537,52 @@ START_TEST(stream_that_stands_still)
 }
 END_TEST
 
+struct waiting {
+	struct pg_connection *source, *target;
+	pthread_t thread;
+	bool passed;
+};
+
+static void *await_watermark(void *argument)
+{
+	struct waiting *waiting = argument;
+	const struct fence_pushes fences = {waiting->source, WATERMARK_PLAIN_FENCE, 1000};
+	struct arena *arena = arena_new();
+
+	expect_no_error(watermark_await(waiting->target, fences, configured(), 1, 60000000, arena, &waiting->passed));
+	arena_free(arena);
+	return NULL;
+}
+
 /* One is lost with a slot that is dropped; an idle source would never pass the position. */
 START_TEST(a_fence_is_pushed_again)
 {
-	struct pg_connection *source, *target;
-	struct arena *arena = arena_new();
-	bool passed = true;
+	struct waiting waiting = {0};
+	struct pg_connection *observer;
+	char *fences = NULL;
 
 	make_databases();
-	source = connect_database("check_source");
-	target = connect_database("check_target");
-	expect_no_error(checkpoint_install_schema(target, "replicator"));
-	postgres_execute(target,
-	                 "INSERT INTO replicator.stream (name, epoch, state) VALUES ('replicator', 1, 'running')");
-	postgres_execute(source, "SELECT pg_create_logical_replication_slot('fences', 'test_decoding')");
-	expect_no_error(
-	    watermark_await(target, source, WATERMARK_PLAIN_FENCE, configured(), UINT64_MAX, 6000000, arena, &passed));
-	ck_assert(!passed);
-	postgres_expect(
-	    source, "SELECT count(*) FROM pg_logical_slot_get_changes('fences', NULL, NULL) WHERE data LIKE '%fence'",
-	    "1");
-	postgres_execute(source, "SELECT pg_drop_replication_slot('fences')");
-	pg_disconnect(source);
-	pg_disconnect(target);
-	arena_free(arena);
+	waiting.source = connect_database("check_source");
+	waiting.target = connect_database("check_target");
+	observer = connect_database("check_source");
+	expect_no_error(checkpoint_install_schema(waiting.target, "replicator"));
+	run("check_target", "INSERT INTO replicator.stream (name, epoch, state) VALUES ('replicator', 1, 'running')");
+	postgres_execute(observer, "SELECT pg_create_logical_replication_slot('fences', 'test_decoding')");
+	ck_assert_int_eq(pthread_create(&waiting.thread, NULL, await_watermark, &waiting), 0);
+	do {
+		free(fences);
+		fences =
+		    postgres_value(observer, "SELECT count(*) FROM pg_logical_slot_peek_changes('fences', NULL, NULL)"
+		                             " WHERE data LIKE '%fence'");
+	} while (atoi(fences) < 2);
+	run("check_target", "UPDATE replicator.stream SET last_commit_lsn = '0/1'");
+	pthread_join(waiting.thread, NULL);
+	ck_assert(waiting.passed);
+	free(fences);
+	postgres_execute(observer, "SELECT pg_drop_replication_slot('fences')");
+	pg_disconnect(observer);
+	pg_disconnect(waiting.source);
+	pg_disconnect(waiting.target);
 }
 END_TEST
 
