@@ -2,11 +2,8 @@
  * test_plan.c - which changes one plan may hold: shapes of a table, tables that share one, partitions; on a real server.
  * Each scenario runs folded and change by change, and ends the same.
  */
-#include "base/arena.h"
-#include "base/memory.h"
-#include "postgres.h"
-#include "target/batch.h"
-#include "target/checkpoint.h"
+#include "config/config.h"
+#include "event/change.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -41,6 +38,8 @@ static const uint32_t first_column[1] = {0}, second_column[1] = {1}, both_column
 
 enum { NARROW, WIDE, EMPTY, PART_A, PART_B, OTHER, WHOLE, LOW, HIGH, BY_M, BY_ID, BY_BOTH, RELATIONS };
 
+#include "planning.h"
+
 static const struct {
 	const char *schema, *table;
 	const struct column *columns;
@@ -54,18 +53,6 @@ static const struct {
     [BY_M] = {"plans", "keyed", keyed, 4},    [BY_ID] = {"plans", "keyed", keyed, 4},
     [BY_BOTH] = {"plans", "keyed", keyed, 4},
 };
-
-static struct collection collections[RELATIONS];
-static struct relation relations[RELATIONS];
-static struct arena *memory;
-static struct pg_connection *connection;
-static struct binding_cache *bindings;
-static struct partition_list *partitions;
-static struct plan *plan;
-static struct row_sender *sender;
-static struct transaction *first, *last;
-static struct batch_counts counts;
-static size_t batches;
 
 static void set_up(void)
 {
@@ -87,120 +74,7 @@ static void set_up(void)
 	relations[BY_M].key_columns = second_column;
 	relations[BY_BOTH].key_columns = both_columns;
 	relations[BY_BOTH].key_count = 2;
-	memory = arena_new();
-	connection = postgres_connect();
-	postgres_execute(connection, SCHEMA_SQL);
-	expect_no_error(checkpoint_install_schema(connection, "plans_state"));
-	bindings = binding_cache_new(&config);
-	binding_cache_forget(bindings, false);
-	partitions = partition_list_new();
-	partition_list_add(partitions, "p", 0);
-	plan = plan_new();
-	sender = row_sender_new();
-	first = last = NULL;
-}
-
-static void tear_down(void)
-{
-	row_sender_free(sender);
-	plan_free(plan);
-	partition_list_free(partitions);
-	binding_cache_free(bindings);
-	pg_disconnect(connection);
-	arena_free(memory);
-}
-
-static void begin(void)
-{
-	struct transaction *transaction = arena_alloc_zeroed(memory, sizeof(*transaction));
-
-	transaction->changes = arena_alloc_zeroed(memory, 64 * sizeof(struct change *));
-	if (last != NULL)
-		last->next = transaction;
-	else
-		first = transaction;
-	last = transaction;
-}
-
-/* "1|a|~": by the relation's columns; ~ is unchanged, nothing is NULL. */
-static const struct value *image(const struct relation *relation, const char *text)
-{
-	struct value *values = arena_alloc_zeroed(memory, 8 * sizeof(*values));
-
-	for (uint32_t i = 0; i < relation->column_count; i++) {
-		size_t length = strcspn(text, "|");
-
-		if (length == 1 && *text == '~')
-			values[i].kind = VALUE_UNCHANGED;
-		else if (length > 0)
-			values[i] = (struct value){arena_copy(memory, text, length), (uint32_t)length,
-			                           relation->columns[i].encoding == ENCODING_NUMBER ? VALUE_NUMBER
-			                                                                            : VALUE_STRING};
-		text += length + (text[length] == '|');
-	}
-	return values;
-}
-
-/* A delete's row is its old one, every other's the new one. */
-static void add(int relation, char operation, const char *row)
-{
-	struct change *change = arena_alloc_zeroed(memory, sizeof(*change));
-	const struct value *values = operation == 't' ? NULL : image(&relations[relation], row);
-
-	*change = (struct change){.relation = &relations[relation],
-	                          .operation = (uint8_t)operation,
-	                          .before = operation == 'd' ? values : NULL,
-	                          .after = operation == 'd' ? NULL : values};
-	last->changes[last->change_count++] = change;
-}
-
-/* A change of the messages' key: `before` is the old row as the connector has it. */
-static void move(int relation, const char *before, const char *after)
-{
-	static const struct value new_key; /* what it is follows in the new row */
-
-	add(relation, 'd', before);
-	last->changes[last->change_count - 1]->other_key = &new_key;
-	add(relation, 'c', after);
-}
-
-static void apply_strictly(const struct transaction *transaction)
-{
-	expect_no_error(batch_apply_strictly(sender, connection, bindings, partitions, transaction, &counts));
-}
-
-/* What begin() and add() gathered; counts the target's transactions. */
-static void apply(bool folded)
-{
-	const struct transaction *next = first;
-
-	counts = (struct batch_counts){0};
-	for (batches = 0; next != NULL; batches++) {
-		size_t covered = 0;
-
-		if (folded)
-			expect_no_error(plan_build(plan, bindings, connection, next, &covered));
-		postgres_execute(connection, "BEGIN");
-		if (covered == 0) {
-			apply_strictly(next);
-			next = next->next;
-		} else {
-			struct error *error = batch_apply_plan(sender, connection, plan, bindings, &counts);
-
-			if (error != NULL) {
-				ck_assert_msg(error->class == ERROR_CONSTRAINT, "%s", error->message);
-				error_free(error);
-				postgres_execute(connection, "ROLLBACK; BEGIN");
-				counts = (struct batch_counts){0};
-				for (; covered > 0; covered--, next = next->next)
-					apply_strictly(next);
-			}
-		}
-		postgres_execute(connection, "COMMIT");
-		for (; covered > 0; covered--)
-			next = next->next;
-	}
-	first = last = NULL;
+	planning_set_up(&config, SCHEMA_SQL);
 }
 
 #define ROWS(table) "SELECT coalesce(string_agg(id || coalesce(v, '-'), ' ' ORDER BY id), '') FROM plans." table
@@ -462,7 +336,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_checked_fixture(tests, set_up, planning_tear_down);
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, two_shapes_in_one_transaction, 0, 2);
 	tcase_add_loop_test(tests, a_shape_after_another, 0, 2);
