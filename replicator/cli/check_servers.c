@@ -7,8 +7,6 @@
 #include "pg/catalog.h"
 #include "target/checkpoint.h"
 
-#define OLDEST_VERSION 120000
-
 /* Runs a query; on an error reports it and gives NULL. */
 static struct pg_result *ask(struct preflight *preflight, struct pg_connection *connection, const char *sql,
                              size_t parameter_count, const char *const *parameters)
@@ -46,9 +44,6 @@ static struct pg_connection *connect_to(struct preflight *preflight, const char 
 	}
 	version = pg_server_version(connection);
 	printf("  %s, PostgreSQL %d.%d\n", pg_description(connection), version / 10000, version % 10000);
-	if (version < OLDEST_VERSION)
-		preflight_problem(preflight, "PostgreSQL %d is too old; upgrade it to %d or later", version / 10000,
-		                  OLDEST_VERSION / 10000);
 	return connection;
 }
 

@@ -35,6 +35,20 @@ static struct error *check_no_pooler(struct pg_connection *connection)
 	    connection->description, PQbackendPID(connection->handle), (long long)pid);
 }
 
+/*
+ * The SQL here needs it: pg_current_xact_id, wal_status of pg_replication_slots, publish_via_partition_root are of 13;
+ * multiranges (pg_range.rngmultitypid), which the images of types read, are of 14.
+ */
+static struct error *check_version(const struct pg_connection *connection)
+{
+	const int version = PQserverVersion(connection->handle);
+
+	if (version >= PG_OLDEST_VERSION)
+		return NULL;
+	return error_new(ERROR_CONFIGURATION, "%s is a PostgreSQL %d, which is too old; upgrade it to %d or later",
+	                 connection->description, version / 10000, PG_OLDEST_VERSION / 10000);
+}
+
 struct error *pg_connect(const char *dsn, const char *application_name, struct pg_connection **connection)
 {
 	struct pg_connection *made = memory_alloc(sizeof(*made));
@@ -50,6 +64,8 @@ struct error *pg_connect(const char *dsn, const char *application_name, struct p
 	if (PQsetnonblocking(made->handle, 1) != 0)
 		error = pg_error_refused(made, "setting the connection non-blocking");
 	else
+		error = check_version(made);
+	if (error == NULL)
 		error = check_no_pooler(made);
 	if (error == NULL)
 		error = pg_pin_settings(made);

@@ -38,6 +38,7 @@ bool pg_is_broken(const struct pg_connection *connection);
 
 /* Other rows of the table refuse a row: a unique value (23505) or an exclusion constraint (23P01). */
 bool pg_is_refused_by_rows(const struct error *error);
+#define PG_OLDEST_VERSION 140000                               /* pg_connect refuses older servers */
 int pg_server_version(const struct pg_connection *connection); /* 150018 */
 int pg_backend_pid(const struct pg_connection *connection);
 /* "database target at 127.0.0.1:5433", no secrets. */

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -296,6 +297,53 @@ static int listening_socket(int *port)
 	return fd;
 }
 
+/* Answers a login as PostgreSQL 13 does, and then nothing: no statement may be sent to it. */
+static void *answer_as_an_old_server(void *listening)
+{
+	static const char answer[] = "R\0\0\0\10\0\0\0\0"
+	                             "S\0\0\0\30server_version\00013.9\0"
+	                             "K\0\0\0\14\0\0\0\1\0\0\0\1"
+	                             "Z\0\0\0\5I";
+	char request[1024];
+	int client = accept(*(int *)listening, NULL, NULL);
+
+	ck_assert_int_ge(client, 0);
+	ck_assert_int_gt(recv(client, request, sizeof(request), 0), 0);
+	ck_assert_int_eq(send(client, answer, sizeof(answer) - 1, MSG_NOSIGNAL), sizeof(answer) - 1);
+	while (recv(client, request, sizeof(request), 0) > 0 && request[0] == 'X')
+		;
+	close(client);
+	return NULL;
+}
+
+START_TEST(servers_that_are_too_old_are_refused)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int listening = socket(AF_INET, SOCK_STREAM, 0);
+	struct pg_connection *old = NULL;
+	struct error *error;
+	pthread_t server;
+	char dsn[128];
+
+	ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(listening, 1), 0);
+	ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&address, &length), 0);
+	snprintf(dsn, sizeof(dsn), "host=127.0.0.1 port=%d dbname=x user=u sslmode=disable gssencmode=disable",
+	         ntohs(address.sin_port));
+	ck_assert_int_eq(pthread_create(&server, NULL, answer_as_an_old_server, &listening), 0);
+	error = pg_connect(dsn, "test", &old);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_int_eq(error->class, ERROR_CONFIGURATION);
+	ck_assert_ptr_nonnull(
+	    strstr(error->message, "is a PostgreSQL 13, which is too old; upgrade it to 14 or later"));
+	ck_assert_ptr_null(old);
+	error_free(error);
+	ck_assert_int_eq(pthread_join(server, NULL), 0);
+	close(listening);
+}
+END_TEST
+
 START_TEST(unreachable_hosts_are_transient)
 {
 	int port;
@@ -412,6 +460,7 @@ int main(void)
 	tcase_add_test(tests, refused_logins_are_classed);
 	tcase_add_test(tests, server_that_fails_inside_is_transient);
 	tcase_add_test(tests, dsn_that_makes_no_sense);
+	tcase_add_test(tests, servers_that_are_too_old_are_refused);
 	tcase_add_test(tests, unreachable_hosts_are_transient);
 	tcase_add_test(tests, hosts_are_tried_in_turn);
 	tcase_add_test(tests, terminated_backend_is_transient);
