@@ -15,7 +15,7 @@
  *   time is over, it is said that it could not be compared.
  *
  *   The same needs that the target's snapshot is not later than the source's next one: a source that is a standby may be
- *   behind what the stream has applied. So before each look the source's position must have passed the watermark.
+ *   behind what the stream has applied. So before each look the source's position must have reached the watermark.
  *
  *   Where the stream says that it is stopped, or the target has no state of it, nothing is waited for, and the second
  *   look decides.
@@ -103,8 +103,8 @@ bool comparison_is_trusted(const struct comparison *comparison)
 }
 
 /*
- * Waits until the server that the snapshot is going to be taken of has passed the stream's watermark. The watermark is
- * where a commit record begins: the transaction is replayed when the position is higher.
+ * Waits until the server that the snapshot is going to be taken of has reached the stream's watermark, which is the end
+ * of a commit record.
  */
 static struct error *await_source(struct comparison *comparison, int64_t wait_us)
 {
@@ -117,7 +117,7 @@ static struct error *await_source(struct comparison *comparison, int64_t wait_us
 	comparison->known = watermark.known;
 	for (;;) {
 		TRY(watermark_read_position(source, &position));
-		comparison->behind = watermark.known && position <= watermark.lsn;
+		comparison->behind = watermark.known && position < watermark.lsn;
 		if (!comparison->behind || comparison->at_rest || signals_stop_requested() ||
 		    clock_monotonic_us() >= deadline)
 			return NULL;
@@ -218,11 +218,28 @@ static bool was_seen(const struct check_row *row, uint64_t token)
 	return false;
 }
 
+static bool is_same(struct row_look before, struct row_look now)
+{
+	return before.token == now.token && before.version == now.version;
+}
+
+/*
+ * What the target showed between the two looks was wrong. A row that the source lacks, and the number of equal rows without a
+ * key, may have been the same in both looks and another in between: then the stream wrote the target's rows again.
+ */
+static bool is_proof(const struct check_table *table, const struct check_row *row, struct row_look source,
+                     struct row_look target)
+{
+	if (!is_same(row->source, source))
+		return false;
+	return (table->key != NULL && source.token != 0) || is_same(row->target, target);
+}
+
 /* True when the row is settled: the target shows what the source showed. */
 static bool judge_row(const struct comparison *comparison, const struct check_table *table, struct check_row *row,
                       struct row_look source, struct row_look target)
 {
-	bool still = row->source.token == source.token && row->source.version == source.version;
+	bool still = is_proof(table, row, source, target);
 	unsigned needed = comparison->passed ? STRIKES_LIVE : STRIKES_AT_REST;
 
 	row->source = source;

@@ -122,9 +122,7 @@ static struct row_look look_of(const struct check_table *table, const struct pg_
 	struct row_look look = {(uint64_t)pg_result_integer(result, row, 0),
 	                        (uint64_t)pg_result_integer(result, row, 1)};
 
-	if (table->key == NULL)
-		look.token = look.version;
-	else if (look.token == 0)
+	if (table->key != NULL && look.token == 0)
 		look.token = 1;
 	return look;
 }
@@ -167,6 +165,11 @@ static struct error *read_target(struct repair *repair, const struct check_table
 
 enum action { ACTION_NONE, ACTION_LEAVE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
 
+static bool is_same_look(struct row_look a, struct row_look b)
+{
+	return a.token == b.token && a.version == b.version;
+}
+
 static enum action choose(const struct check_table *table, const struct batch *batch, size_t i)
 {
 	struct row_look source = batch->now[i], target = batch->target[i];
@@ -176,6 +179,9 @@ static enum action choose(const struct check_table *table, const struct batch *b
 		return ACTION_LEAVE;
 	if (source.token == (alive ? target.token : 0))
 		return ACTION_NONE; /* it became equal meanwhile */
+	/* That a row is absent, or how many equal ones there are, has no version: the target must not have moved on. */
+	if ((table->key == NULL || source.token == 0) && !is_same_look(target, batch->rows[i]->target))
+		return ACTION_LEAVE;
 	if (table->key == NULL)
 		return source.token > target.token ? ACTION_INSERT : ACTION_DELETE;
 	if (source.token == 0)

@@ -39,15 +39,16 @@ static void append_hash_sql(struct buffer *sql, const struct check_table *table,
                             const struct expression_options *options)
 {
 	/* Long names: the table's own columns stand beside them. */
-	buffer_append_text(sql, "SELECT t.replicator_hash, t.replicator_count, s.n");
+	buffer_append_text(sql, "SELECT t.replicator_count, t.replicator_version, s.n");
 	if (which == SIDE_SOURCE)
 		append_written_texts(sql, table);
 	else
 		buffer_append_text(sql, ", 1");
 	buffer_append_text(sql, " FROM unnest($1::bigint[]) WITH ORDINALITY AS s (k, n) JOIN (SELECT count(*) OVER w AS"
-	                        " replicator_count, row_number() OVER w AS replicator_number, q.* FROM (SELECT ");
+	                        " replicator_count, sum(q.replicator_xmin) OVER w AS replicator_version, row_number() "
+	                        "OVER w AS replicator_number, q.* FROM (SELECT ");
 	expression_append_row_hash(sql, table, which, options);
-	buffer_append_text(sql, " AS replicator_hash, t.* FROM ");
+	buffer_append_text(sql, " AS replicator_hash, t.xmin::text::bigint AS replicator_xmin, t.* FROM ");
 	expression_append_from(sql, table, which);
 	buffer_append_text(sql, " WHERE true");
 	expression_append_alive(sql, table, which, options);

@@ -17,7 +17,7 @@ struct repair_row {
 	int64_t times;     /* without a key: how often it is to be inserted or deleted; else 1 */
 };
 
-/* Rows: hash, xmin (without a key: hash, count), n of the parameter, then the texts of the columns that are written. */
+/* Rows: hash, xmin (without a key: count, sum of xmin), n of the parameter, then the texts of the columns that are written. */
 void repair_append_source_sql(struct buffer *sql, const struct check_table *table,
                               const struct expression_options *options);
 /* Rows: likewise, then 1 when the row is not softly deleted. */

@@ -140,10 +140,10 @@ static void append_row_sql(struct buffer *sql, const struct check_table *table, 
 {
 	size_t mask = table->bucket_count - 1;
 
-	buffer_append_text(sql, table->key != NULL ? "SELECT " : "SELECT h, count(*), h::text FROM (SELECT ");
+	buffer_append_text(sql, table->key != NULL ? "SELECT " : "SELECT count(*), sum(x), h::text FROM (SELECT ");
 	expression_append_row_hash(sql, table, which, options);
 	if (table->key == NULL) {
-		buffer_append_text(sql, " AS h");
+		buffer_append_text(sql, " AS h, t.xmin::text::bigint AS x");
 		append_piece(sql, table, which, options);
 		buffer_append_format(sql, " OFFSET 0) AS r WHERE h & %zu = ANY ($3::bigint[]) GROUP BY h", mask);
 		return;
@@ -193,9 +193,7 @@ static struct row_look read_look(const struct check_table *table, const struct p
 	struct row_look look = {(uint64_t)pg_result_integer(result, row, 0),
 	                        (uint64_t)pg_result_integer(result, row, 1)};
 
-	if (table->key == NULL)
-		look.token = look.version; /* how many there are */
-	else if (look.token == 0)
+	if (table->key != NULL && look.token == 0)
 		look.token = 1; /* 0 is for a row that is not there */
 	return look;
 }
@@ -248,7 +246,7 @@ static void sort_found(struct check_side *side, bool keyed, size_t columns)
 			continue;
 		}
 		side->found[kept].look.token += side->found[i].look.token;
-		side->found[kept].look.version = side->found[kept].look.token;
+		side->found[kept].look.version += side->found[i].look.version;
 	}
 	if (!keyed)
 		side->found_count = kept + 1;
@@ -459,9 +457,9 @@ static struct error *look_by_hash(struct pg_connection *connection, const struct
 	const char *parameters[1];
 	struct error *error;
 
-	buffer_append_text(&sql, "SELECT h, count(*), s.n FROM (SELECT ");
+	buffer_append_text(&sql, "SELECT count(*), sum(x), s.n FROM (SELECT ");
 	expression_append_row_hash(&sql, table, which, options);
-	buffer_append_text(&sql, " AS h FROM ");
+	buffer_append_text(&sql, " AS h, t.xmin::text::bigint AS x FROM ");
 	expression_append_from(&sql, table, which);
 	buffer_append_text(&sql, " WHERE true");
 	expression_append_alive(&sql, table, which, options);

@@ -17,7 +17,8 @@
 /* Sequences of serial and identity columns, with the table that owns them. */
 static const char SEQUENCES_SQL[] =
     "SELECT n.nspname, c.relname, tn.nspname, tc.relname, s.seqincrement,"
-    "       coalesce(pg_sequence_last_value(c.oid::regclass), s.seqstart - s.seqincrement)"
+    "       least(greatest(coalesce(pg_sequence_last_value(c.oid::regclass)::numeric,"
+    "                               s.seqstart::numeric - s.seqincrement), -9223372036854775808), 9223372036854775807)"
     "  FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = d.classid"
     "   AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')"
@@ -94,6 +95,17 @@ struct error *sequences_read(struct pg_connection *source, struct pg_connection 
 	return error;
 }
 
+/* The server cuts it at the sequence's own bounds. */
+static int64_t add_margin(const struct check_sequence *sequence, int64_t margin)
+{
+	int64_t skipped, value;
+
+	if (!__builtin_mul_overflow(margin, sequence->increment, &skipped) &&
+	    !__builtin_add_overflow(sequence->source, skipped, &value))
+		return value;
+	return sequence->increment > 0 ? INT64_MAX : INT64_MIN;
+}
+
 struct error *sequences_repair(struct pg_connection *target, const struct check_sequences *sequences, int64_t margin,
                                size_t *set)
 {
@@ -110,7 +122,7 @@ struct error *sequences_repair(struct pg_connection *target, const struct check_
 		buffer_reset(&name);
 		buffer_reset(&value);
 		sql_append_qualified(&name, sequence->schema, sequence->name);
-		buffer_append_format(&value, "%" PRId64, sequence->source + margin * sequence->increment);
+		buffer_append_format(&value, "%" PRId64, add_margin(sequence, margin));
 		parameters[0] = name.data;
 		parameters[1] = value.data;
 		error = error_wrap(

@@ -29,7 +29,7 @@ struct bucket {
 	uint64_t digest; /* sum of the rows' hashes, modulo 2^64 */
 };
 
-/* How a row looked on one side. With a key: hash of the row and xmin. Without: the number of equal rows, twice. */
+/* How a row looked on one side. With a key: hash of the row and xmin. Without: the number of equal rows, and the sum of xmin. */
 struct row_look {
 	uint64_t token;   /* 0: no such row */
 	uint64_t version; /* changes whenever the row is written */
