@@ -12,6 +12,7 @@
 #include "connect/client.h"
 #include "connect/captured_columns.h"
 #include "connect/lossless.h"
+#include "connect/preflight.h"
 #include "connect/topic_names.h"
 
 #define ANSWER_MS 10000
@@ -83,7 +84,27 @@ static void check_columns(struct preflight *preflight, const json_t *settings)
 		captured_columns_check(settings, &captured, take_finding, preflight);
 }
 
-static void judge_settings(struct preflight *preflight, const json_t *settings)
+static void take_capture_finding(const struct connector_finding *finding, void *preflight)
+{
+	if (finding->problem)
+		preflight_problem(preflight, "%s; %s", finding->text, finding->remedy);
+	else
+		preflight_warning(preflight, "%s; %s", finding->text, finding->remedy);
+}
+
+static void check_capture(struct preflight *preflight, json_t *settings)
+{
+	const struct connector_definition definition = {.config = settings};
+	struct error *error;
+
+	if (preflight->source == NULL)
+		return;
+	error = connector_check_capture(preflight->source, &definition, take_capture_finding, preflight);
+	if (error != NULL)
+		preflight_error(preflight, error);
+}
+
+static void judge_settings(struct preflight *preflight, json_t *settings)
 {
 	const enum event_format format = format_of_connector(settings);
 
@@ -93,6 +114,7 @@ static void judge_settings(struct preflight *preflight, const json_t *settings)
 	topic_names_check(settings, preflight->config, take_finding, preflight);
 	check_lists(preflight, settings);
 	check_columns(preflight, settings);
+	check_capture(preflight, settings);
 }
 
 static void report_error(struct preflight *preflight, struct error *error)

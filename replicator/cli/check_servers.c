@@ -73,7 +73,9 @@ static void read_rights(struct preflight *preflight)
 	    "       CASE WHEN NOT has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,"
 	    "       CASE WHEN NOT has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END,"
 	    "       CASE WHEN NOT has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END,"
-	    "       CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'USAGE of the schema' END)"
+	    "       CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') THEN 'USAGE of the schema' END,"
+	    "       CASE WHEN row_security_active(c.oid) THEN 'BYPASSRLS (its row-level security applies to this user)'"
+	    "       END)"
 	    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 	struct pg_result *result = ask(preflight, preflight->target, sql, 0, NULL);

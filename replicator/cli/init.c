@@ -43,6 +43,30 @@ static void append_ownership(struct buffer *sql, const struct init *init)
 	}
 }
 
+/* What decides how the server writes values for the connector; see sql/checks/capture.sql. */
+static void append_pins(struct buffer *sql, const char *role)
+{
+	static const char *const settings[][2] = {{"intervalstyle", "postgres"},
+	                                          {"extra_float_digits", "1"},
+	                                          {"bytea_output", "hex"},
+	                                          {"lc_monetary", "C"}};
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		buffer_append_text(sql, "DO $pin$ BEGIN EXECUTE pg_catalog.format('ALTER ROLE %I IN DATABASE %I SET ");
+		buffer_append_format(sql, "%s = %%L', ", settings[i][0]);
+		sql_append_literal(sql, role);
+		buffer_append_text(sql, ", pg_catalog.current_database(), ");
+		sql_append_literal(sql, settings[i][1]);
+		buffer_append_text(sql, "); END $pin$;\n");
+	}
+}
+
+/* The connector's own role, whose settings count; a role that it is a member of has none for it. */
+static const char *pinned_role(const struct init *init)
+{
+	return init->config->connect.source_user != NULL ? init->config->connect.source_user : init->role;
+}
+
 static void append_capture(struct buffer *sql, const struct init *init)
 {
 	buffer_append_text(sql, "UPDATE ");
@@ -61,6 +85,8 @@ static int print_schema(const struct init *init)
 		append_ownership(&sql, init);
 	if (init->capture != NULL)
 		append_capture(&sql, init);
+	if (strcmp(init->folder, MIGRATION_SOURCE) == 0 && pinned_role(init) != NULL)
+		append_pins(&sql, pinned_role(init));
 	fputs(sql.data, stdout);
 	buffer_free(&sql);
 	return EXIT_OK;
@@ -107,6 +133,17 @@ static struct error *set_capture(struct pg_connection *connection, const struct 
 	error = pg_execute(connection, sql.data);
 	buffer_free(&sql);
 	return error_wrap(error, "setting which new tables are captured");
+}
+
+static struct error *pin_settings(struct pg_connection *connection, const struct init *init)
+{
+	struct buffer sql = {0};
+	struct error *error;
+
+	append_pins(&sql, pinned_role(init));
+	error = pg_execute(connection, sql.data);
+	buffer_free(&sql);
+	return error_wrap(error, "setting for role %s how the server writes values", pinned_role(init));
 }
 
 /* The last image of each object in the source's log, in the order of their dependencies. */
@@ -181,6 +218,8 @@ static int change_schema(const struct init *init)
 		error = give_to_role(connection, init);
 	if (error == NULL && !init->remove && init->capture != NULL)
 		error = set_capture(connection, init);
+	if (error == NULL && !init->remove && strcmp(init->folder, MIGRATION_SOURCE) == 0 && pinned_role(init) != NULL)
+		error = pin_settings(connection, init);
 	if (error == NULL && init->tables)
 		error = make_tables(connection, init);
 	if (error == NULL)

@@ -14,7 +14,15 @@ struct connector_finding {
 	const char *remedy; /* a statement where one mends it */
 };
 
-/* Calls `tell` for each finding. Errors: those of the connection. */
+/*
+ * What is wrong with a source for a connector that runs, too (sql/checks/capture.sql): settings of its role that change
+ * values, tables that it cannot capture, rows that it does not see.
+ */
+struct error *connector_check_capture(struct pg_connection *source, const struct connector_definition *definition,
+                                      void (*tell)(const struct connector_finding *finding, void *context),
+                                      void *context);
+
+/* Calls `tell` for each finding, those of connector_check_capture included. Errors: those of the connection. */
 struct error *connector_preflight(struct pg_connection *source, const struct connector_definition *definition,
                                   void (*tell)(const struct connector_finding *finding, void *context), void *context);
 

@@ -387,6 +387,59 @@ START_TEST(test_check_config_of_the_newest_events)
 }
 END_TEST
 
+/* Settings of the connector's role and of the database, and what row-level security and UNLOGGED do. */
+START_TEST(test_settings_of_the_connector_s_role)
+{
+	static char user[256] = ", \"database.user\": \"cli_reader\", \"table.include.list\": \"public\\\\..*\"";
+	struct http_server *server = http_server_start(0, answer_settings, user);
+	char *more = memory_format(
+	    "connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; source_user = \"cli_reader\"; };\n",
+	    http_server_port(server));
+
+	execute(source_dsn,
+	        "DROP ROLE IF EXISTS cli_reader; CREATE ROLE cli_reader LOGIN; SET search_path = public;"
+	        "CREATE TABLE users (id int PRIMARY KEY, cash money); CREATE UNLOGGED TABLE quick (id int PRIMARY KEY);"
+	        "CREATE TABLE mine (id int PRIMARY KEY); ALTER TABLE mine ENABLE ROW LEVEL SECURITY;"
+	        "CREATE PUBLICATION p FOR TABLE users, mine;"
+	        "ALTER DATABASE cli_source SET intervalstyle = 'sql_standard';"
+	        "ALTER DATABASE cli_source SET lc_monetary = 'C';"
+	        "ALTER ROLE cli_reader SET extra_float_digits = -2;"
+	        "ALTER ROLE cli_reader IN DATABASE cli_source SET bytea_output = 'escape'");
+	execute(target_dsn,
+	        "CREATE ROLE cli_writer LOGIN; SET search_path = public; CREATE TABLE users (id int PRIMARY KEY, cash "
+	        "money); ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; ALTER TABLE users "
+	        "OWNER TO cli_writer");
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_in(
+	    out,
+	    "problem: intervalstyle is sql_standard for role cli_reader: values of type interval arrive as others");
+	expect_in(out, "ALTER ROLE cli_reader IN DATABASE cli_source SET intervalstyle = 'postgres'");
+	expect_in(out, "problem: extra_float_digits is -2 for role cli_reader");
+	expect_in(out, "problem: bytea_output is escape for role cli_reader");
+	expect_not_in(out, "lc_monetary is");
+	expect_in(out, "problem: table public.quick is UNLOGGED");
+	expect_in(out, "problem: row-level security of table public.mine applies to role cli_reader");
+	expect_not_in(out, "BYPASSRLS (its"); /* of a superuser */
+	ck_assert_int_eq(RUN("init", "source", "--print", "-c", config_path), 0);
+	expect_in(out, "SET intervalstyle = %L', 'cli_reader', pg_catalog.current_database(), 'postgres')");
+	ck_assert_int_eq(RUN("init", "source", "-c", config_path), 0);
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "for role cli_reader:");
+	expect_in(out, "UNLOGGED");
+	free(more);
+	more = memory_format("%s options='-c role=cli_writer'", target_dsn);
+	write_config(source_dsn, more, "");
+	RUN("check-config", "-c", config_path);
+	expect_in(out,
+	          "problem: public.users: this user lacks BYPASSRLS (its row-level security applies to this user)");
+	http_server_stop(server);
+	free(more);
+	execute(target_dsn, "DROP OWNED BY cli_writer; DROP ROLE cli_writer");
+	execute(source_dsn, "DROP OWNED BY cli_reader; DROP ROLE cli_reader");
+}
+END_TEST
+
 /* It takes a connector. `context`: how many. */
 static int answer_create(const char *request, struct buffer *body, void *context)
 {
@@ -787,6 +840,7 @@ int main(void)
 	tcase_add_test(tests, test_reason_of_a_failed_connector);
 	tcase_add_test(tests, test_connector_create_looks_at_the_settings);
 	tcase_add_test(tests, test_check_config_of_the_newest_events);
+	tcase_add_test(tests, test_settings_of_the_connector_s_role);
 	tcase_add_test(tests, test_check_config_of_rules);
 	tcase_add_test(tests, test_check_config_rights);
 	tcase_add_test(tests, test_unreachable);
