@@ -65,11 +65,17 @@ static void note_topic(struct source *source, const struct rd_kafka_metadata_top
 	}
 }
 
+static bool is_away(enum partition_trouble trouble)
+{
+	return trouble == PARTITION_ABSENT || trouble == PARTITION_DENIED;
+}
+
 static void set_trouble(struct source_partition *partition, enum partition_trouble trouble)
 {
 	if (partition->trouble == trouble)
 		return;
-	partition->doubted |= trouble == PARTITION_ABSENT && partition->assigned;
+	/* It is back. While it is away, what was fetched before is taken without doubt. */
+	partition->doubted |= is_away(partition->trouble) && !is_away(trouble) && partition->assigned;
 	if (partition->trouble == PARTITION_GOOD || trouble == PARTITION_GOOD)
 		partition->trouble_us = clock_monotonic_us();
 	partition->trouble = trouble;
