@@ -215,6 +215,13 @@ bool assembler_ask_end(const struct assembler *assembler, uint32_t partition, in
 	       assembler->options.high_watermark(partition, end, assembler->options.context);
 }
 
+bool assembler_is_at_end(const struct assembler *assembler, uint32_t partition)
+{
+	int64_t end;
+
+	return assembler_ask_end(assembler, partition, &end) && assembler->lanes[partition].position >= end;
+}
+
 struct collection_state *assembler_collection(struct assembler *assembler, const struct collection *collection)
 {
 	struct collection_state *state;

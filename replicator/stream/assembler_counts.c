@@ -149,12 +149,11 @@ static bool lane_has_snapshot_only(const struct assembler *assembler, uint32_t p
 {
 	const struct lane *lane = &assembler->lanes[partition];
 	const struct change *head = lane_head(lane);
-	int64_t end;
 
 	if (head != NULL && !is_snapshot_row(head))
 		return false;
-	return lane->snapshot_seen || (assembler->quiet_ticks >= TICKS_UNTIL_RESOLVED &&
-	                               assembler_ask_end(assembler, partition, &end) && lane->position >= end);
+	return lane->snapshot_seen ||
+	       (assembler->quiet_ticks >= TICKS_UNTIL_RESOLVED && assembler_is_at_end(assembler, partition));
 }
 
 static bool is_replaced(const struct assembler *assembler, const struct collection_state *state)

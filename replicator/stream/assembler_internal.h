@@ -150,6 +150,7 @@ void assembler_touch(struct assembler *assembler, uint32_t partition);
 void assembler_pop(struct assembler *assembler, struct lane *lane); /* the head, which the caller has */
 /* The end of the partition as it is now; false: not known yet. */
 bool assembler_ask_end(const struct assembler *assembler, uint32_t partition, int64_t *end);
+bool assembler_is_at_end(const struct assembler *assembler, uint32_t partition); /* false also when it is not known */
 void assembler_add_positions(struct assembler *assembler, struct transaction *transaction);
 
 /* assembler_repeats.c */

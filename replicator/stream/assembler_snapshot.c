@@ -234,12 +234,10 @@ struct error *assembler_end_snapshot(struct assembler *assembler, struct transac
 static bool all_is_handed_over(const struct assembler *assembler)
 {
 	uint32_t partition = assembler_mark_partition(assembler);
-	int64_t end;
 
 	if (!assembler->quiet || assembler->mark_count > 0)
 		return false;
-	return partition == NO_PARTITION ||
-	       (assembler_ask_end(assembler, partition, &end) && assembler->lanes[partition].position >= end);
+	return partition == NO_PARTITION || assembler_is_at_end(assembler, partition);
 }
 
 /*
@@ -397,12 +395,13 @@ struct transaction *assembler_next_snapshot(struct assembler *assembler)
 
 /* Transactions around a snapshot. */
 
-static bool end_is_queued(const struct assembler *assembler, uint64_t tx_id)
+/* Its END, or (`begin`) either mark. */
+static bool is_marked(const struct assembler *assembler, uint64_t tx_id, bool begin)
 {
 	for (size_t i = 0; i < assembler->mark_count; i++) {
 		const struct transaction_mark *mark = assembler_mark(assembler, i);
 
-		if (mark->end && mark->tx_id == tx_id)
+		if ((mark->end || begin) && mark->tx_id == tx_id)
 			return true;
 	}
 	return false;
@@ -427,7 +426,7 @@ bool assembler_snapshot_waits(struct assembler *assembler, uint64_t tx_id, uint6
 		const struct change *event = assembler->lanes[i].own_rows == 0 ? NULL : event_before_rows(assembler, i);
 
 		/* Rows stand after a transaction that this one does not follow. */
-		if (event != NULL && (event->tx_id == tx_id || end_is_queued(assembler, event->tx_id)))
+		if (event != NULL && (event->tx_id == tx_id || is_marked(assembler, event->tx_id, false)))
 			return false;
 	}
 	assembler->snapshot_awaited = true;
@@ -484,27 +483,18 @@ void assembler_dismiss_unfinished(struct assembler *assembler, const struct tran
 		const struct change *event = event_before_rows(assembler, i);
 
 		if (event != NULL && event->tx_id != end->tx_id && row_precedes(&assembler->lanes[i], end) &&
-		    !end_is_queued(assembler, event->tx_id))
+		    !is_marked(assembler, event->tx_id, false))
 			dismiss_events(assembler, i, event->tx_id);
 	}
-}
-
-static bool is_marked(const struct assembler *assembler, uint64_t tx_id)
-{
-	for (size_t i = 0; i < assembler->mark_count; i++)
-		if (assembler_mark(assembler, i)->tx_id == tx_id)
-			return true;
-	return false;
 }
 
 /* All that was written to the partition of the marks is read: nothing follows that stands in it before the rows. */
 static bool marks_are_read(const struct assembler *assembler)
 {
 	uint32_t partition = assembler_mark_partition(assembler);
-	int64_t end;
 
 	return partition != NO_PARTITION && assembler->options.high_watermark != NULL &&
-	       assembler_ask_end(assembler, partition, &end) && assembler->lanes[partition].position >= end;
+	       assembler_is_at_end(assembler, partition);
 }
 
 void assembler_dismiss_without_begin(struct assembler *assembler)
@@ -515,7 +505,7 @@ void assembler_dismiss_without_begin(struct assembler *assembler)
 		const struct change *event = event_before_rows(assembler, i);
 
 		if (event != NULL && (!assembler->taking || event->tx_id != assembler->taking_tx_id) &&
-		    !is_marked(assembler, event->tx_id) && marks_are_read(assembler))
+		    !is_marked(assembler, event->tx_id, true) && marks_are_read(assembler))
 			dismiss_events(assembler, i, event->tx_id);
 	}
 }

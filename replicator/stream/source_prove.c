@@ -91,10 +91,10 @@ static struct error *read_witnesses(struct proof *proof, int timeout_ms)
 		if (message != NULL) {
 			error = take_answer(proof, message);
 			rd_kafka_message_destroy(message);
-		} else if (clock_monotonic_us() > until) {
+		}
+		if (error == NULL && proof->open->cnt > 0 && clock_monotonic_us() > until)
 			error = error_new(ERROR_TRANSIENT, "reading the last records of %d partitions again: no answer",
 			                  proof->open->cnt);
-		}
 	}
 	rd_kafka_queue_destroy(messages);
 	return error;

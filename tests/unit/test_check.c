@@ -640,6 +640,12 @@ START_TEST(snapshot_that_is_being_read)
 }
 END_TEST
 
+static const struct verify_options repair_at_rest = {.jobs = 1,
+                                                     .timeout_us = 5000000,
+                                                     .limit = 3,
+                                                     .repair = true,
+                                                     .at_rest = true};
+
 /* The whole check as check_target does it; the report's text is the caller's. */
 static enum exit_code verify(const struct verify_options *options, char **text)
 {
@@ -1129,11 +1135,6 @@ END_TEST
 /* At the ends of bigint. */
 START_TEST(sequences_without_room)
 {
-	const struct verify_options options = {.jobs = 1,
-	                                       .timeout_us = 5000000,
-	                                       .limit = 3,
-	                                       .repair = true,
-	                                       .at_rest = true};
 	char *text;
 
 	make_databases();
@@ -1144,7 +1145,7 @@ START_TEST(sequences_without_room)
 	run("check_source",
 	    "SELECT nextval('up_id_seq'), nextval('up_id_seq'), nextval('low_id_seq'), nextval('low_id_seq')");
 	install_state("stopped");
-	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_OK);
 	ck_assert_msg(strstr(text, "2 sequences of the target set") != NULL, "%s", text);
 	free(text);
 	expect_target("SELECT last_value FROM public.up_id_seq", "9223372036854775807");
@@ -1154,11 +1155,6 @@ END_TEST
 
 START_TEST(repair_says_what_is_refused)
 {
-	const struct verify_options options = {.jobs = 1,
-	                                       .timeout_us = 5000000,
-	                                       .limit = 3,
-	                                       .repair = true,
-	                                       .at_rest = true};
 	char *text;
 
 	make_databases();
@@ -1166,7 +1162,7 @@ START_TEST(repair_says_what_is_refused)
 	run("check_source", "INSERT INTO a SELECT i, i FROM generate_series(1, 10) i");
 	run("check_target", "ALTER TABLE a ADD CHECK (n <> 7)");
 	install_state("stopped");
-	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_DIFFERENT);
 	ck_assert_ptr_nonnull(strstr(text, "public.a: repaired: 9 inserted, 0 updated, 0 deleted, 1 left: "));
 	ck_assert_ptr_nonnull(strstr(text, "a_n_check"));
 	free(text);
@@ -1225,11 +1221,6 @@ END_TEST
 /* The types of extensions are compared by their own equality, in whatever schema they are. */
 START_TEST(repair_by_keys_of_extensions)
 {
-	const struct verify_options options = {.jobs = 1,
-	                                       .timeout_us = 5000000,
-	                                       .limit = 3,
-	                                       .repair = true,
-	                                       .at_rest = true};
 	char *text;
 
 	make_databases();
@@ -1246,7 +1237,7 @@ START_TEST(repair_by_keys_of_extensions)
 	    "UPDATE w SET k = upper(k::text) WHERE v = 7; DELETE FROM w WHERE v = 8;"
 	    "INSERT INTO w VALUES ('extra', 1); UPDATE l SET v = -1 WHERE v = 9; UPDATE m SET v = 5 WHERE v = 1");
 	install_state("stopped");
-	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_OK);
 	ck_assert_msg(strstr(text, "public.l: repaired: 0 inserted, 1 updated, 0 deleted") != NULL, "%s", text);
 	ck_assert_msg(strstr(text, "public.m: repaired: 0 inserted, 1 updated, 0 deleted") != NULL, "%s", text);
 	free(text);
@@ -1272,11 +1263,6 @@ static void *commit_late(void *argument)
 
 START_TEST(repair_after_the_stream_did_it)
 {
-	const struct verify_options options = {.jobs = 1,
-	                                       .timeout_us = 5000000,
-	                                       .limit = 3,
-	                                       .repair = true,
-	                                       .at_rest = true};
 	struct pg_connection *stream;
 	pthread_t thread;
 	char *text;
@@ -1288,7 +1274,7 @@ START_TEST(repair_after_the_stream_did_it)
 	stream = connect_database("check_target");
 	postgres_execute(stream, "BEGIN; INSERT INTO public.a SELECT i, i FROM generate_series(1, 10) i");
 	ck_assert_int_eq(pthread_create(&thread, NULL, commit_late, stream), 0);
-	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_OK);
 	ck_assert_ptr_null(strstr(text, "repaired:"));
 	free(text);
 	pthread_join(thread, NULL);
