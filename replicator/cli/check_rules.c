@@ -37,15 +37,20 @@ static bool column_exists(const struct preflight *preflight, const struct table_
 	return false;
 }
 
+/* `run` refuses an entry without a pattern that matches nothing; one with a pattern may be for a column to come. */
 static void check_columns_match(struct preflight *preflight, const struct table_rule *rule)
 {
-	for (size_t i = 0; i < rule->column_count; i++)
-		if (!column_exists(preflight, rule, rule->columns[i].match))
-			preflight_problem(
+	for (size_t i = 0; i < rule->column_count; i++) {
+		const struct column_rule *entry = &rule->columns[i];
+		bool pattern = strchr(entry->match, '*') != NULL;
+
+		if (!column_exists(preflight, rule, entry->match))
+			(pattern ? preflight_warning : preflight_problem)(
 			    preflight,
 			    "%s: tables: columns: match = \"%s\" matches no column of the tables that \"%s\" is for; "
 			    "correct or remove it",
-			    place(preflight, rule->columns[i].line), rule->columns[i].match, rule->match);
+			    place(preflight, entry->line), entry->match, rule->match);
+	}
 }
 
 static bool table_exists(struct preflight *preflight, const struct table_set *set, const char *pattern)

@@ -199,6 +199,7 @@ static struct error *bind_columns(struct binding_cache *cache, struct pg_connect
 		binding->casts = binding->casts || column->read_as != column->image;
 		binding->column_count++;
 	}
+	TRY(binding_check_entries(binding, connection, cache->config));
 	TRY(binding_add_filter(binding, cache->config));
 	return binding_add_source_column(binding, cache->config, cache->arena, columns);
 }

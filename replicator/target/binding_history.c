@@ -82,6 +82,22 @@ struct error *binding_column_is_ahead(struct pg_connection *connection, const st
 	return NULL;
 }
 
+struct error *binding_had_column(struct pg_connection *connection, const struct config *config,
+                                 const struct relation *relation, const char *column, bool *had)
+{
+	const char *const parameters[4] = {config->stream.name, relation->schema, relation->table, column};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config,
+	                "SELECT FROM @schema_history, jsonb_array_elements(image->'columns') c"
+	                " WHERE stream = $1 AND kind = 'table' AND schema_name = $2 AND table_name = $3"
+	                " AND c->>'name' = $4 LIMIT 1",
+	                4, parameters, &result));
+	*had = pg_result_rows(result) > 0;
+	pg_result_free(result);
+	return NULL;
+}
+
 struct error *binding_is_logged(struct pg_connection *connection, const struct config *config,
                                 const struct relation *relation, bool *logged)
 {

@@ -46,6 +46,10 @@ struct error *binding_read_key(struct pg_connection *connection, const struct co
 struct error *binding_column_is_ahead(struct pg_connection *connection, const struct config *config,
                                       const struct relation *relation, const char *column, bool *ahead);
 
+/* Whether an image of the table, the source's by the log or the target's, had a column of that name at any time. */
+struct error *binding_had_column(struct pg_connection *connection, const struct config *config,
+                                 const struct relation *relation, const char *column, bool *had);
+
 /* Whether an image of the table came by the log: then it, and nothing else, tells of its changes. */
 struct error *binding_is_logged(struct pg_connection *connection, const struct config *config,
                                 const struct relation *relation, bool *logged);

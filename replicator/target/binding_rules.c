@@ -8,8 +8,10 @@
  */
 #include "target/binding_rules.h"
 
+#include "event/adjusted_name.h"
 #include "pg/catalog.h"
 #include "pg/sql.h"
+#include "target/binding_history.h"
 #include "target/rules.h"
 
 #include <string.h>
@@ -97,6 +99,50 @@ struct error *binding_apply_rule(struct binding *binding, struct pg_connection *
 		TRY(cast(connection, rule, arena, column));
 	return conversion_choose(&binding->relation->columns[column->source], &column->read_as->type,
 	                         &config->decoding.modes, arena, &column->conversion);
+}
+
+/* In a relation of the connector's adjusted names an entry matches the adjusted form of its name, too. */
+static bool entry_matches(const struct column_rule *entry, const struct relation *relation)
+{
+	for (uint32_t i = 0; i < relation->column_count; i++)
+		if (config_pattern_matches(entry->match, relation->columns[i].name) ||
+		    (relation->adjusted && adjusted_name_matches(relation->columns[i].name, entry->match)))
+			return true;
+	return false;
+}
+
+static struct error *check_entry(const struct binding *binding, struct pg_connection *connection,
+                                 const struct config *config, const struct column_rule *entry)
+{
+	const struct relation *relation = binding->relation;
+	bool had;
+
+	if (strchr(entry->match, '*') != NULL || entry_matches(entry, relation))
+		return NULL;
+	for (size_t i = 0; i < binding->image->column_count; i++)
+		if (strcmp(binding->image->columns[i].name, entry->rename != NULL ? entry->rename : entry->match) == 0)
+			return NULL;
+	TRY(binding_had_column(connection, config, relation, entry->match, &had));
+	if (had)
+		return NULL;
+	return error_new(
+	    ERROR_TARGET,
+	    "table %s.%s: columns: match = \"%s\" (%s:%u) matches no column: the events have none of that "
+	    "name, and the target's table never had one; correct or remove the entry. For a column that is "
+	    "still to come write a pattern, like \"%s*\"",
+	    relation->schema, relation->table, entry->match, config->file, entry->line, entry->match);
+}
+
+struct error *binding_check_entries(const struct binding *binding, struct pg_connection *connection,
+                                    const struct config *config)
+{
+	const struct table_rule *rule = binding->rule;
+
+	if (rule->column_count == 0 || strchr(rule->match, '*') != NULL || binding->relation->column_count == 0)
+		return NULL;
+	for (size_t i = 0; i < rule->column_count; i++)
+		TRY(check_entry(binding, connection, config, &rule->columns[i]));
+	return NULL;
 }
 
 static const struct column_image *find_source_column(const struct binding *binding)

@@ -15,6 +15,13 @@ struct error *binding_apply_rule(struct binding *binding, struct pg_connection *
 struct error *binding_add_source_column(struct binding *binding, const struct config *config, struct arena *arena,
                                         struct bound_column *columns);
 
+/*
+ * ERROR_TARGET: an entry of `columns` that names one column of one table (no pattern) matches none: a mask with a wrong
+ * name hides nothing. Columns that the table had before, or that the target has under the entry's name, count.
+ */
+struct error *binding_check_entries(const struct binding *binding, struct pg_connection *connection,
+                                    const struct config *config);
+
 /* Finds the column that the rule's filter reads. */
 struct error *binding_add_filter(struct binding *binding, const struct config *config);
 

@@ -352,6 +352,31 @@ START_TEST(a_key_of_nulls_is_none)
 }
 END_TEST
 
+/* The column of the entry was renamed or dropped: the log remembers it. */
+START_TEST(an_entry_for_a_column_of_before)
+{
+	static const struct column_rule entries[] = {{.match = "secret", .exclude = true},
+	                                             {.match = "secrte", .exclude = true}};
+	static struct table_rule rule = {.match = "history.t", .columns = entries};
+	struct binding *binding;
+
+	config.tables = &rule;
+	config.table_count = 1;
+	rule.column_count = 1;
+	given("(id int PRIMARY KEY, code text)", "(id int PRIMARY KEY, code text, secret text)");
+	postgres_execute(connection, "ALTER TABLE logged.t DROP COLUMN secret; INSERT INTO history_state.schema_history"
+	                             " (stream, kind, relid, schema_name, table_name, log_id, commit_lsn, image)"
+	                             " SELECT 's', 'table', 1, 'history', 't', 2, '0/2',"
+	                             " history_state.image_named('table', 'logged', 't')");
+	expect_no_error(binding_find(bindings, connection, &relation, &binding));
+	rule.column_count = 2;
+	expect_no_error(binding_cache_refresh(bindings, connection));
+	expect_error(binding_find(bindings, connection, &relation, &binding), ERROR_TARGET, NULL,
+	             "match = \"secrte\" (test.conf:0) matches no column");
+	config.table_count = 0;
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("binding_history");
@@ -378,6 +403,7 @@ int main(void)
 	tcase_add_test(tests, a_key_that_the_messages_do_not_say);
 	tcase_add_test(tests, a_key_of_the_targets_own);
 	tcase_add_test(tests, a_key_of_nulls_is_none);
+	tcase_add_test(tests, an_entry_for_a_column_of_before);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

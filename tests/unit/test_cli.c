@@ -643,7 +643,7 @@ START_TEST(test_check_config_of_rules)
 	             "{ match = \"id\"; mask = \"null\"; },\n{ match = \"b\"; mask = \"hash\"; },\n"
 	             "{ match = \"c\"; mask = \"constant\"; value = \"one\"; },\n{ match = \"d\"; mask = \"null\"; },\n"
 	             "{ match = \"e\"; cast_from = \"integer\"; },\n{ match = \"f\"; rename = \"a\"; },\n"
-	             "{ match = \"nowhere*\"; exclude = true; } ); },\n"
+	             "{ match = \"nowhere\"; exclude = true; }, { match = \"later*\"; exclude = true; } ); },\n"
 	             "{ match = \"public.x1\"; rename = \"public.x\"; },\n{ match = \"public.x2\"; rename = "
 	             "\"public.x\"; } );\n");
 	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
@@ -654,7 +654,8 @@ START_TEST(test_check_config_of_rules)
 	expect_in(out, "public.bad: mask = \"null\", but column d of the target is NOT NULL");
 	expect_in(out, "public.bad: column e cannot be cast from integer to point");
 	expect_in(out, "public.bad: two columns go into column a of the target");
-	expect_in(out, "columns: match = \"nowhere*\" matches no column of the tables that \"public.bad\" is for");
+	expect_in(out, "columns: match = \"nowhere\" matches no column of the tables that \"public.bad\" is for");
+	expect_in(out, "columns: match = \"later*\" matches no column of the tables that \"public.bad\" is for");
 	expect_in(out, "public.bad: the filter reads column a, which is numeric");
 	expect_in(out, "public.bad: the target's table has no column who (source_column)");
 	expect_in(out, "tables: public.x1 and public.x2 of the source both go into public.x");

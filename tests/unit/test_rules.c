@@ -524,7 +524,7 @@ static void expect_refusal(int relation, struct table_rule rule, const char *par
 {
 	const struct table_rule kept = rules[0];
 
-	rule.match = "*";
+	rule.match = rule.match != NULL ? rule.match : "*";
 	rules[0] = rule;
 	expect_no_error(binding_cache_refresh(bindings, connection));
 	begin();
@@ -570,6 +570,33 @@ START_TEST(rules_that_the_target_refuses)
 	               (struct table_rule){TO_ORDERS, .filter = {.column = "land", .in = in_list, .in_count = 1}},
 	               "the filter reads column \"land\"");
 	expect_refusal(ORDERS, (struct table_rule){.rename = "rules.nothing"}, "the target has no table rules.nothing");
+}
+END_TEST
+
+/* A mask with a wrong name hides nothing, so no row may go by it. A pattern, or a rule for many tables, may match none. */
+START_TEST(an_entry_that_matches_no_column)
+{
+	const struct column_rule wrong[] = {{.match = "country", .mask = MASK_NULL},
+	                                    {.match = "bodi", .mask = MASK_NULL, .line = 7}};
+	const struct column_rule pattern[] = {{.match = "bodi*", .mask = MASK_NULL}};
+	const struct table_rule kept = rules[0];
+
+	expect_refusal(ORDERS,
+	               (struct table_rule){TO_ORDERS, .match = "source.orders", .columns = wrong, .column_count = 2},
+	               "columns: match = \"bodi\" (test.conf:7) matches no column");
+	expect_value(ORDERS_SQL, "");
+	rules[0] = (struct table_rule){TO_ORDERS, .match = "source.orders", .columns = pattern, .column_count = 1};
+	expect_no_error(binding_cache_refresh(bindings, connection));
+	begin();
+	add(ORDERS, 'c', NULL, "1|DE|a");
+	expect_no_error(try_apply(false));
+	rules[0] = (struct table_rule){TO_ORDERS, .match = "source.*", .columns = wrong, .column_count = 2};
+	expect_no_error(binding_cache_refresh(bindings, connection));
+	begin();
+	add(ORDERS, 'u', NULL, "1|DE|b");
+	expect_no_error(try_apply(false));
+	rules[0] = kept;
+	expect_value("SELECT country IS NULL AND body = 'b' FROM rules.orders", "t");
 }
 END_TEST
 
@@ -986,6 +1013,7 @@ int main(void)
 	tcase_add_loop_test(tests, nothing_but_an_identity, 0, 2);
 	tcase_add_loop_test(tests, a_key_and_an_identity, 0, 2);
 	tcase_add_test(tests, rules_that_the_target_refuses);
+	tcase_add_test(tests, an_entry_that_matches_no_column);
 	tcase_add_loop_test(tests, random_changes_under_a_filter, 0, 4);
 	tcase_add_test(tests, the_quarantine_keeps_masked_values);
 	tcase_add_test(tests, a_snapshot_removes_nothing);
