@@ -5,6 +5,7 @@
  */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/buffer.h"
 #include "cli/preflight.h"
@@ -106,11 +107,17 @@ static void check_capture(struct preflight *preflight, json_t *settings)
 
 static void judge_settings(struct preflight *preflight, json_t *settings)
 {
-	const enum event_format format = format_of_connector(settings);
+	char *worker_converter;
+	struct error *error = format_read_worker(preflight->config, settings, ANSWER_MS, &worker_converter);
+	const enum event_format format = format_of_connector(settings, worker_converter);
 
+	if (error != NULL)
+		preflight_warning(preflight, "the converter of the Connect worker was not read: %s", error->message);
+	error_free(error);
 	if (format != FORMAT_UNKNOWN) /* else that of the events, if there are any */
 		preflight->format = format;
-	lossless_check(settings, preflight->format, preflight->config, take_finding, preflight);
+	lossless_check(settings, worker_converter, preflight->format, preflight->config, take_finding, preflight);
+	free(worker_converter);
 	topic_names_check(settings, preflight->config, take_finding, preflight);
 	check_lists(preflight, settings);
 	check_columns(preflight, settings);

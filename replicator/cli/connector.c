@@ -22,6 +22,8 @@
 #include "connect/preflight.h"
 #include "connect/topic_names.h"
 
+#define WORKER_ANSWER_MS 10000
+
 #define STOP_PATIENCE_US INT64_C(30000000)
 #define SLOT_PATIENCE_US INT64_C(20000000)
 
@@ -92,11 +94,18 @@ static struct error *check_definition(const struct connector_request *request,
                                       const struct connector_definition *definition, bool source, const char *what)
 {
 	size_t problems = 0;
+	char *worker_converter;
+	struct error *error;
 
 	if (request->unchecked)
 		return NULL;
-	lossless_check(definition->config, format_of_connector(definition->config), request->config, tell_of_setting,
-	               &problems);
+	error = format_read_worker(request->config, definition->config, WORKER_ANSWER_MS, &worker_converter);
+	if (error != NULL)
+		fprintf(stderr, "warning: the converter of the Connect worker was not read: %s\n", error->message);
+	error_free(error);
+	lossless_check(definition->config, worker_converter, format_of_connector(definition->config, worker_converter),
+	               request->config, tell_of_setting, &problems);
+	free(worker_converter);
 	topic_names_check(definition->config, request->config, tell_of_setting, &problems);
 	if (source)
 		TRY(check_source(request, definition, &problems));

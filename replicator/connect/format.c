@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/memory.h"
 #include "connect/capture_list.h"
+#include "connect/client.h"
 
 typedef void tell_function(void *context, bool problem, const char *text);
 
@@ -28,13 +30,66 @@ static const struct {
 /* `source_type.h` and Debezium: the scale of money. */
 #define MONEY_DIGITS "2"
 
-enum event_format format_of_connector(const json_t *connector)
+static bool is_avro(const char *converter)
+{
+	return strstr(converter, ".AvroConverter") != NULL;
+}
+
+static bool is_json(const char *converter)
+{
+	return strcmp(converter, "org.apache.kafka.connect.json.JsonConverter") == 0;
+}
+
+/* Of the answer of config/validate: {"configs": [{"value": {"name": …, "value": …}}, …]}. */
+static const char *validated_value(const json_t *answer, const char *name)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "configs"), i, entry)
+	{
+		const json_t *value = json_object_get(entry, "value");
+		const char *its_name = json_string_value(json_object_get(value, "name"));
+
+		if (its_name != NULL && strcmp(its_name, name) == 0)
+			return json_string_value(json_object_get(value, "value"));
+	}
+	return NULL;
+}
+
+struct error *format_read_worker(const struct config *config, const json_t *connector, int timeout_ms, char **converter)
+{
+	const char *class = capture_setting(connector, "connector.class", NULL);
+	json_t *question, *answer = NULL;
+	struct buffer path = {0};
+	struct error *error;
+	const char *found;
+
+	*converter = NULL;
+	if (class == NULL || capture_setting(connector, "value.converter", NULL) != NULL)
+		return NULL;
+	buffer_append_text(&path, "/connector-plugins/");
+	connect_append_name(&path, class);
+	buffer_append_text(&path, "/config/validate");
+	/* Without the other settings: with them the plugin would try to reach the database. */
+	question = json_pack("{s:s}", "connector.class", class);
+	error = connect_call_once(config, "PUT", path.data, question, timeout_ms, &answer);
+	found = validated_value(answer, "value.converter");
+	if (found != NULL)
+		*converter = memory_copy_text(found);
+	json_decref(question);
+	json_decref(answer);
+	buffer_free(&path);
+	return error;
+}
+
+enum event_format format_of_connector(const json_t *connector, const char *worker_converter)
 {
 	const char *converter = capture_setting(connector, "value.converter", NULL);
 	const char *schemas = capture_setting(connector, "value.converter.schemas.enable", "true");
 
-	if (converter == NULL)
-		return FORMAT_UNKNOWN;
+	if (converter == NULL) /* of a worker's JSON nothing tells whether it has schemas */
+		return worker_converter != NULL && is_avro(worker_converter) ? FORMAT_WITH_SCHEMA : FORMAT_UNKNOWN;
 	return strstr(converter, "JsonConverter") != NULL && strcasecmp(schemas, "false") == 0 ? FORMAT_PLAIN_JSON
 	                                                                                       : FORMAT_WITH_SCHEMA;
 }
@@ -109,14 +164,17 @@ static void check_known(const json_t *connector, enum event_format format, const
 	buffer_free(&text);
 }
 
-static void check_unknown(const json_t *connector, const struct config *config, tell_function *tell, void *context)
+static void check_unknown(const json_t *connector, const char *worker_converter, const struct config *config,
+                          tell_function *tell, void *context)
 {
 	struct buffer list = {0}, text = {0};
 
 	list_differences(connector, FORMAT_PLAIN_JSON, &config->decoding.modes, &list);
-	buffer_append_text(&text,
-	                   "the connector has no value.converter, so that of the Connect worker applies, which its "
-	                   "REST interface does not show: it is not known whether the events have schemas. ");
+	buffer_append_format(
+	    &text,
+	    "the connector has no value.converter, so that of the Connect worker applies (%s), and its "
+	    "REST interface does not show whether the events have schemas. ",
+	    worker_converter != NULL ? worker_converter : "which this worker does not tell");
 	if (list.length > 0)
 		buffer_append_format(&text, "If they have none, values would be read as others, because %s. ",
 		                     list.data);
@@ -183,30 +241,33 @@ static void check_null(const json_t *connector, tell_function *tell, void *conte
 		    "arrive as that default; set value.converter, and value.converter.replace.null.with.default=false");
 }
 
-static void check_converter(const json_t *connector, tell_function *tell, void *context)
+static void check_converter(const json_t *connector, const char *worker_converter, tell_function *tell, void *context)
 {
-	const char *converter = capture_setting(connector, "value.converter", "");
+	const char *own = capture_setting(connector, "value.converter", NULL);
+	const char *converter = own != NULL ? own : worker_converter;
 	struct buffer text = {0};
 
-	if (converter[0] == '\0' || strcmp(converter, "org.apache.kafka.connect.json.JsonConverter") == 0 ||
-	    strstr(converter, ".AvroConverter") != NULL)
+	if (converter == NULL || is_json(converter) || is_avro(converter))
 		return;
 	buffer_append_format(&text,
-	                     "the connector has value.converter=%s, whose events this program cannot read; set "
-	                     "org.apache.kafka.connect.json.JsonConverter or an AvroConverter",
+	                     "%s%s, whose events this program cannot read; set "
+	                     "org.apache.kafka.connect.json.JsonConverter or an AvroConverter in the connector",
+	                     own != NULL ? "the connector has value.converter="
+	                                 : "the connector has no value.converter, and its Connect worker has ",
 	                     converter);
 	tell(context, true, text.data);
 	buffer_free(&text);
 }
 
-void format_check(const json_t *connector, enum event_format format, const struct config *config,
-                  void (*tell)(void *context, bool problem, const char *text), void *context)
+void format_check(const json_t *connector, const char *worker_converter, enum event_format format,
+                  const struct config *config, void (*tell)(void *context, bool problem, const char *text),
+                  void *context)
 {
 	if (format == FORMAT_UNKNOWN)
-		check_unknown(connector, config, tell, context);
+		check_unknown(connector, worker_converter, config, tell, context);
 	else
 		check_known(connector, format, config, tell, context);
-	check_converter(connector, tell, context);
+	check_converter(connector, worker_converter, tell, context);
 	check_placeholder(connector, config, tell, context);
 	check_null(connector, tell, context);
 }

@@ -2,10 +2,10 @@
  * format.h - in which format a connector writes its events, and which settings must be alike on both sides for it.
  *
  * NOTES
- *   A connector without a value.converter has that of its Connect worker. Kafka Connect's REST interface does not show
- *   the worker's configuration: /connectors/NAME/config has the connector's own settings only, config/validate answers
- *   with the value null for a converter that is not set (tried with Connect 4.3.1), and /admin/loggers has no settings.
- *   What can be known is what the events themselves show (format_of_message), where there are any.
+ *   A connector without a value.converter has that of its Connect worker. /connectors/NAME/config has the connector's own
+ *   settings only, but config/validate answers with the class of the worker's converter (tried with Connect 4.3.1; older
+ *   versions answer null). The settings of that converter are not shown anywhere. Whether JSON has schemas is known from
+ *   the events themselves (format_of_message), where there are any.
  *
  * Source: Kafka documentation, "Kafka Connect", sections "Configuring Connectors" and "REST API"; Debezium
  * documentation, "Debezium connector for PostgreSQL", "Connector properties".
@@ -26,8 +26,15 @@ enum event_format {
 	FORMAT_WITH_SCHEMA /* JSON with schema, or Avro: the events show how a value is written */
 };
 
-/* Of the connector's own settings ({"name": "value", …}, as Connect gives it). */
-enum event_format format_of_connector(const json_t *connector);
+/*
+ * The class of the worker's value.converter, or NULL (a connector that has one of its own; a worker that does not tell);
+ * free() it. One request to Connect, which starts nothing.
+ */
+struct error *format_read_worker(const struct config *config, const json_t *connector, int timeout_ms,
+                                 char **converter);
+
+/* Of the connector's own settings ({"name": "value", …}, as Connect gives it), and the worker's converter, or NULL. */
+enum event_format format_of_connector(const json_t *connector, const char *worker_converter);
 
 /* Of an event, a heartbeat or a transaction boundary event. */
 enum event_format format_of_message(struct slice value);
@@ -36,7 +43,8 @@ enum event_format format_of_message(struct slice value);
  * Calls `tell` for each setting of ours that is not the connector's. `format` is that of the connector, or where it is
  * unknown that of its messages. `text` lives during the call.
  */
-void format_check(const json_t *connector, enum event_format format, const struct config *config,
-                  void (*tell)(void *context, bool problem, const char *text), void *context);
+void format_check(const json_t *connector, const char *worker_converter, enum event_format format,
+                  const struct config *config, void (*tell)(void *context, bool problem, const char *text),
+                  void *context);
 
 #endif

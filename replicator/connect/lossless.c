@@ -202,8 +202,9 @@ static void check_partitions(const json_t *connector, void (*tell)(void *context
 	buffer_free(&text);
 }
 
-void lossless_check(const json_t *connector, enum event_format format, const struct config *config,
-                    void (*tell)(void *context, bool problem, const char *text), void *context)
+void lossless_check(const json_t *connector, const char *worker_converter, enum event_format format,
+                    const struct config *config, void (*tell)(void *context, bool problem, const char *text),
+                    void *context)
 {
 	struct buffer text = {0};
 
@@ -222,7 +223,7 @@ void lossless_check(const json_t *connector, enum event_format format, const str
 		tell(context, setting->problem, text.data);
 	}
 	buffer_free(&text);
-	format_check(connector, format, config, tell, context);
+	format_check(connector, worker_converter, format, config, tell, context);
 	transforms_check(connector, config, tell, context);
 	check_threads(connector, tell, context);
 	check_changes(connector, tell, context);

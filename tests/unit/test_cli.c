@@ -333,6 +333,11 @@ END_TEST
 /* A Connect that has one connector; `context` is more of its settings. */
 static int answer_settings(const char *request, struct buffer *body, void *context)
 {
+	if (strncmp(request, "PUT /connector-plugins/io.debezium.X/config/validate ", 53) == 0) {
+		buffer_append_text(body, "{\"configs\": [{\"value\": {\"name\": \"name\", \"value\": null}},"
+		                         "{\"value\": {\"name\": \"value.converter\", \"value\": \"an.Other\"}}]}");
+		return 200;
+	}
 	if (strncmp(request, "GET /connectors/c/config ", 25) != 0)
 		return 404;
 	buffer_append_format(body, "{\"name\": \"c\", \"publication.name\": \"p\"%s}", (const char *)context);
@@ -597,6 +602,12 @@ START_TEST(test_check_config_of_the_connector_s_lists)
 	expect_in(out, "problem: the connector has errors.tolerance=all");
 	expect_in(out, "warning: the connector has no value.converter");
 	expect_in(out, "decoding.time is \"adaptive\", the connector has time.precision.mode=isostring");
+	strcpy(lists, ", \"connector.class\": \"io.debezium.X\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: the connector has no value.converter, and its Connect worker has an.Other, whose");
+	strcpy(lists, ", \"connector.class\": \"io.debezium.Y\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "warning: the converter of the Connect worker was not read: ");
 	strcpy(lists, ", \"table.include.list\": \"public\\\\.(?<name>users)\"");
 	RUN("check-config", "-c", config_path);
 	expect_in(out, "regular expressions that only Java knows");

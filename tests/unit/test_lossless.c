@@ -30,7 +30,7 @@ static void check(const char *connector, const struct config *config)
 	buffer_reset(&told);
 	buffer_append_text(&told, "");
 	problems = 0;
-	lossless_check(json, format_of_connector(json), config, take, NULL);
+	lossless_check(json, NULL, format_of_connector(json, NULL), config, take, NULL);
 	json_decref(json);
 }
 
@@ -188,6 +188,15 @@ START_TEST(test_the_worker_s_converter)
 	                                        "decimal.handling.mode=string; decoding.time is \"adaptive\", the "
 	                                        "connector has time.precision.mode=isostring; decoding.interval"));
 	ck_assert_ptr_nonnull(strstr(told.data, "value.converter.replace.null.with.default=false"));
+	/* Connect tells the class. */
+	ck_assert_int_eq(format_of_connector(json, "io.confluent.connect.avro.AvroConverter"), FORMAT_WITH_SCHEMA);
+	ck_assert_int_eq(format_of_connector(json, "org.apache.kafka.connect.json.JsonConverter"), FORMAT_UNKNOWN);
+	buffer_reset(&told);
+	lossless_check(json, "org.apache.kafka.connect.storage.StringConverter", FORMAT_UNKNOWN, &config, take, NULL);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(strstr(told.data, "its Connect worker has org.apache.kafka.connect.storage."
+	                                        "StringConverter, whose events this program cannot read"));
+	problems = 0;
 	/* The events show which one it is. */
 	ck_assert_int_eq(format_of_message(slice_from("{\"before\":null,\"after\":{\"id\":1}}")), FORMAT_PLAIN_JSON);
 	ck_assert_int_eq(format_of_message(slice_from("{\"schema\":{\"type\":\"struct\"},\"payload\":{}}")),
@@ -195,12 +204,12 @@ START_TEST(test_the_worker_s_converter)
 	ck_assert_int_eq(format_of_message((struct slice){"\0\0\0\0\1x", 6}), FORMAT_WITH_SCHEMA);
 	ck_assert_int_eq(format_of_message((struct slice){0}), FORMAT_UNKNOWN);
 	buffer_reset(&told);
-	lossless_check(json, FORMAT_PLAIN_JSON, &config, take, NULL);
+	lossless_check(json, NULL, FORMAT_PLAIN_JSON, &config, take, NULL);
 	ck_assert_int_eq(problems, 1);
 	ck_assert_ptr_nonnull(strstr(told.data, "time.precision.mode=isostring; decoding.interval is \"numeric\", the "
 	                                        "connector has interval.handling.mode=string: values would be read"));
 	problems = 0;
-	lossless_check(json, FORMAT_WITH_SCHEMA, &config, take, NULL);
+	lossless_check(json, NULL, FORMAT_WITH_SCHEMA, &config, take, NULL);
 	ck_assert_int_eq(problems, 0);
 	json_decref(json);
 	/* Bytes in hex are texts for the schema, too. */
