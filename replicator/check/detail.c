@@ -18,12 +18,11 @@ static void append_sql(struct buffer *sql, const struct check_table *table, enum
 	for (size_t i = 0; i < table->column_count; i++) {
 		buffer_append_text(sql, ", ROW(");
 		expression_append_column(sql, &table->columns[i], which);
-		buffer_append_text(sql, ")::text, (");
+		buffer_append_text(sql, ")::text, ");
 		expression_append_value(sql, &table->columns[i], which);
-		buffer_append_text(sql, ")::text");
 	}
 	buffer_append_text(sql, " FROM ");
-	rows_append_key_list(sql, table, "s");
+	rows_append_key_list(sql, table, which, "s");
 	buffer_append_text(sql, ", ");
 	expression_append_from(sql, table, which);
 	buffer_append_text(sql, " WHERE ");

@@ -22,14 +22,15 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* A type of that name in another schema is another type. */
 static bool is_type(const struct column_image *column, const char *name)
 {
-	return strcmp(column->type.name, name) == 0 && !column->type.array;
+	return column->built_in && strcmp(column->type.name, name) == 0 && !column->type.array;
 }
 
 static bool is_array_of(const struct column_image *column, const char *name)
 {
-	return strcmp(column->type.name, name) == 0 && column->type.array;
+	return column->built_in && strcmp(column->type.name, name) == 0 && column->type.array;
 }
 
 /* Either side has the first type and the other side the second one. */
@@ -86,23 +87,36 @@ static bool is_composite(const struct column_image *column)
 	return column->type.category == 'C';
 }
 
-/* to_json writes numbers without quotes, and texts with them. */
-static void append_composite(struct buffer *sql, const struct column_image *column, const char *value)
+/* For to_json: of a field of another type it calls a cast to json, which may be a function of the type's owner. */
+static bool has_plain_fields(const struct column_image *column)
+{
+	return is_composite(column) && column->plain_fields;
+}
+
+/* The bounds of arrays in a value's text: "[0:1]=". */
+#define BOUNDS "((?:\\[-?[0-9]+:-?[0-9]+\\])+=)"
+
+/* to_json writes numbers without quotes, and texts with them. Bounds of arrays it leaves out. */
+static void append_composite(struct buffer *sql, const char *value)
 {
 	struct buffer json = {0};
 
 	buffer_append_format(&json, "to_json(%s)", value);
-	if (column->type.array)
-		buffer_append_format(sql, "array_dims(%s), ", value);
 	append_trimmed_json(sql, json.data);
+	buffer_append_text(sql,
+	                   ", (SELECT CASE WHEN w.v ~ '\\]=' THEN (SELECT string_agg(m[1], '') FROM regexp_matches(w.v,"
+	                   " '" BOUNDS "', 'g') AS m) END FROM (SELECT ");
+	sql_append_output(sql, value);
+	buffer_append_text(sql, ") AS w (v))");
 	buffer_free(&json);
 }
 
 /* A number, or several. */
 static bool is_of_numbers(const struct column_image *column)
 {
-	return is_array_of(column, "numeric") || strcmp(column->type.name, "numrange") == 0 ||
-	       strcmp(column->type.name, "nummultirange") == 0;
+	return is_array_of(column, "numeric") ||
+	       (column->built_in &&
+	        (strcmp(column->type.name, "numrange") == 0 || strcmp(column->type.name, "nummultirange") == 0));
 }
 
 /* What a rule makes of a value, computed where the value is. */
@@ -112,10 +126,9 @@ static void append_ruled(struct buffer *sql, const struct check_column *column, 
 
 	switch (column->rule->mask) {
 	case MASK_HASH:
-		buffer_append_format(sql,
-		                     "encode(sha256(convert_to(current_setting('" EXPRESSION_SALT
-		                     "') || %s::text, 'UTF8')), 'hex')",
-		                     name);
+		buffer_append_text(sql, "encode(sha256(convert_to(current_setting('" EXPRESSION_SALT "') || ");
+		rules_append_text(sql, name, column->sides[SIDE_SOURCE]->type.category);
+		buffer_append_text(sql, ", 'UTF8')), 'hex')");
 		return;
 	case MASK_NULL:
 		buffer_append_format(sql, "NULL::%s", target->cast_name);
@@ -136,15 +149,15 @@ static void append_ruled(struct buffer *sql, const struct check_column *column, 
  */
 static void append_truncated(struct buffer *sql, const char *name, uint64_t length)
 {
-	buffer_append_format(
-	    sql,
-	    "CASE WHEN octet_length(convert_to(left(%s::text, %" PRIu64
-	    "), 'UTF8')) < char_length(left(%s::text, %" PRIu64 ")) + 3 THEN left(%s::text, %" PRIu64
-	    ") ELSE (SELECT string_agg(u.c, '' ORDER BY u.n) FROM"
-	    " (SELECT v.c, v.n, sum(CASE WHEN octet_length(convert_to(v.c, 'UTF8')) = 4 THEN 2 ELSE 1 END)"
-	    " OVER (ORDER BY v.n) AS units FROM unnest(string_to_array(left(%s::text, %" PRIu64
-	    "), NULL)) WITH ORDINALITY AS v (c, n)) AS u WHERE u.units <= %" PRIu64 ") END",
-	    name, length, name, length, name, length, name, length, length);
+	buffer_append_text(sql,
+	                   "(SELECT CASE WHEN octet_length(convert_to(w.v, 'UTF8')) < char_length(w.v) + 3 THEN w.v"
+	                   " ELSE (SELECT string_agg(u.c, '' ORDER BY u.n) FROM (SELECT x.c, x.n,"
+	                   " sum(CASE WHEN octet_length(convert_to(x.c, 'UTF8')) = 4 THEN 2 ELSE 1 END)"
+	                   " OVER (ORDER BY x.n) AS units FROM unnest(string_to_array(w.v, NULL)) WITH ORDINALITY"
+	                   " AS x (c, n)) AS u");
+	buffer_append_format(sql, " WHERE u.units <= %" PRIu64 ") END FROM (SELECT left(", length);
+	sql_append_output(sql, name);
+	buffer_append_format(sql, ", %" PRIu64 ")) AS w (v))", length);
 }
 
 /* What the connector makes of a value. */
@@ -184,6 +197,13 @@ void expression_append_value(struct buffer *sql, const struct check_column *colu
 	buffer_free(&captured);
 }
 
+static void append_without_blanks(struct buffer *sql, const char *value)
+{
+	buffer_append_text(sql, "rtrim(");
+	sql_append_output(sql, value);
+	buffer_append_text(sql, ", ' ')");
+}
+
 static void append_normal(struct buffer *sql, const struct column_image *column, const struct column_image *other,
                           const char *value)
 {
@@ -195,12 +215,12 @@ static void append_normal(struct buffer *sql, const struct column_image *column,
 		append_trimmed_numbers(sql, value);
 	else if (is_type(column, "jsonb") || is_pair(column, other, "json", "jsonb"))
 		append_json_as_jsonb(sql, column, value);
-	else if (is_composite(column) && is_composite(other))
-		append_composite(sql, column, value);
+	else if (has_plain_fields(column) && has_plain_fields(other))
+		append_composite(sql, value);
 	else if (is_pair(column, other, "timestamp", "timestamptz"))
 		buffer_append_format(sql, "(%s)::timestamp", value);
 	else if (is_type(column, "bpchar") || is_type(other, "bpchar"))
-		buffer_append_format(sql, "rtrim((%s)::text, ' ')", value);
+		append_without_blanks(sql, value);
 	else
 		buffer_append_text(sql, value);
 }
@@ -226,16 +246,30 @@ void expression_append_common(struct buffer *sql, const struct check_table *tabl
 	}
 }
 
+static bool pads(const struct check_column *column, enum side which)
+{
+	return is_type(column->sides[which], "bpchar");
+}
+
 void expression_append_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n)
 {
 	const struct check_column *column = check_key_column(table, n);
 
-	buffer_append_byte(sql, '(');
-	if (is_composite(column->sides[which]))
-		expression_append_value(sql, column, which); /* the normal form cannot be cast back */
+	/* The normal form of a composite cannot be read back. The stream writes the blanks of a char(n) into a text. */
+	if (is_composite(column->sides[which]) || (pads(column, SIDE_SOURCE) && !pads(column, SIDE_TARGET)))
+		expression_append_value(sql, column, which);
 	else
 		expression_append_column(sql, column, which);
-	buffer_append_text(sql, ")::text");
+}
+
+bool expression_append_blind_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n)
+{
+	const struct check_column *column = check_key_column(table, n);
+
+	if (which != SIDE_SOURCE || pads(column, SIDE_SOURCE) || !pads(column, SIDE_TARGET) || is_ruled(column))
+		return false;
+	expression_append_key(sql, table, which, n);
+	return true;
 }
 
 static void append_hash(struct buffer *sql, const struct buffer *columns, int seed, bool encode)
@@ -297,13 +331,16 @@ void expression_append_own(struct buffer *sql, const struct check_table *table, 
 static void append_admitted(struct buffer *sql, const struct check_table *table)
 {
 	struct buffer column = {0};
+	const struct column_image *filtered;
 
 	if (table->rule->filter.column == NULL)
 		return;
+	filtered = check_column_of(table->images[SIDE_SOURCE], table->rule->filter.column);
 	buffer_append_text(&column, "t.");
 	sql_append_identifier(&column, table->rule->filter.column);
 	buffer_append_text(sql, " AND ");
-	rules_append_admitted(sql, &table->rule->filter, column.data);
+	rules_append_admitted(sql, &table->rule->filter, column.data,
+	                      filtered != NULL ? filtered->type.category : '\0');
 	buffer_free(&column);
 }
 

@@ -26,8 +26,14 @@ void expression_append_value(struct buffer *sql, const struct check_column *colu
 /* The columns that both sides have, in the source's order: "t.a, trim_scale(t.b)". */
 void expression_append_common(struct buffer *sql, const struct check_table *table, enum side which);
 
-/* The n-th column of the key, as text that can be cast to the column's type on either side. */
+/* The n-th column of the key; the text of a result can be read as the column's type on either side. */
 void expression_append_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n);
+
+/*
+ * Where the source's column cannot find a key by that text, because the target's is char(n) and has no blanks at the end:
+ * the expression whose text is the key's. False: nothing is appended, the column finds it.
+ */
+bool expression_append_blind_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n);
 
 /* A 64-bit hash of the whole row, or of its key; the same on both sides for equal ones. */
 void expression_append_row_hash(struct buffer *sql, const struct check_table *table, enum side which,

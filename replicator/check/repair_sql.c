@@ -2,8 +2,8 @@
  * repair_sql.c - see the header.
  *
  * NOTES
- *   Values travel as text[] parameters, a parameter a column, and are cast row by row to the target's types, without
- *   type modifiers: the assignment refuses what does not fit, where a cast would cut it.
+ *   Values travel as arrays, a parameter a column, of the target's types without modifiers: the assignment refuses what
+ *   does not fit, where a cast would cut it.
  */
 #include "check/repair_sql.h"
 
@@ -28,9 +28,8 @@ static void append_written_texts(struct buffer *sql, const struct check_table *t
 {
 	for (size_t i = 0; i < table->column_count; i++)
 		if (written(table, i) != NULL) {
-			buffer_append_text(sql, ", (");
+			buffer_append_text(sql, ", ");
 			expression_append_value(sql, &table->columns[i], SIDE_SOURCE);
-			buffer_append_text(sql, ")::text");
 		}
 }
 
@@ -69,7 +68,7 @@ void repair_append_source_sql(struct buffer *sql, const struct check_table *tabl
 	buffer_append_text(sql, ", t.xmin, s.n");
 	append_written_texts(sql, table);
 	buffer_append_text(sql, " FROM ");
-	rows_append_key_list(sql, table, "s");
+	rows_append_key_list(sql, table, SIDE_SOURCE, "s");
 	buffer_append_text(sql, ", ");
 	expression_append_from(sql, table, SIDE_SOURCE);
 	buffer_append_text(sql, " WHERE ");
@@ -89,7 +88,7 @@ void repair_append_target_sql(struct buffer *sql, const struct check_table *tabl
 	buffer_append_text(sql, ", t.xmin, s.n, (true");
 	expression_append_alive(sql, table, SIDE_TARGET, options);
 	buffer_append_text(sql, ")::int FROM ");
-	rows_append_key_list(sql, table, "s");
+	rows_append_key_list(sql, table, SIDE_TARGET, "s");
 	buffer_append_text(sql, ", ");
 	expression_append_from(sql, table, SIDE_TARGET);
 	buffer_append_text(sql, " WHERE ");
@@ -183,24 +182,31 @@ static struct parameters new_parameters(const struct check_table *table)
 
 /* --- statements --------------------------------------------------------------------------------------------------- */
 
+/* The names of the hidden columns as an array. */
+static void append_hidden(struct buffer *sql, const struct check_table *table)
+{
+	buffer_append_text(sql, "ARRAY[");
+	for (size_t i = 0; i < table->hidden_count; i++) {
+		buffer_append_text(sql, i > 0 ? ", " : "");
+		sql_append_literal(sql, table->hidden[i]);
+	}
+	buffer_append_text(sql, "]::text[]");
+}
+
 static void append_log(struct buffer *sql, const struct repair_names *names, const struct check_table *table,
                        const char *action)
 {
 	buffer_append_text(sql, "INSERT INTO ");
 	sql_append_qualified(sql, names->state_schema, "repair_log");
-	buffer_append_text(sql, " (stream, schema_name, table_name, action, key, before) SELECT ");
+	buffer_append_text(sql, " (stream, schema_name, table_name, action, hidden, key, before) SELECT ");
 	sql_append_literal(sql, names->stream);
 	buffer_append_text(sql, ", ");
 	sql_append_literal(sql, table->schema);
 	buffer_append_text(sql, ", ");
 	sql_append_literal(sql, table->name);
 	buffer_append_format(sql, ", '%s', ", action);
-}
-
-/* A key that the target has from before its mask is clear. */
-static void append_hidden_key(struct buffer *sql, const char *key)
-{
-	buffer_append_format(sql, "CASE WHEN %s ~ '^[0-9a-f]{64}$' THEN %s ELSE '(masked)' END", key, key);
+	append_hidden(sql, table);
+	buffer_append_text(sql, ", ");
 }
 
 static bool is_hashed_key(const struct check_table *table, size_t k)
@@ -208,7 +214,8 @@ static bool is_hashed_key(const struct check_table *table, size_t k)
 	return check_key_column(table, k)->rule->mask != MASK_NONE;
 }
 
-static void append_key_array(struct buffer *sql, const struct check_table *table)
+/* A masked key that only the target has may be a clear value from before the mask (`clear`). */
+static void append_key_array(struct buffer *sql, const struct check_table *table, bool clear)
 {
 	buffer_append_text(sql, "ARRAY[");
 	for (size_t k = 0; k < table->key->column_count; k++) {
@@ -216,10 +223,10 @@ static void append_key_array(struct buffer *sql, const struct check_table *table
 
 		buffer_append_format(&key, "s.k%zu", k);
 		buffer_append_text(sql, k > 0 ? ", " : "");
-		if (is_hashed_key(table, k))
-			append_hidden_key(sql, key.data);
+		if (clear && is_hashed_key(table, k))
+			buffer_append_text(sql, "'(masked)'");
 		else
-			buffer_append_text(sql, key.data);
+			sql_append_output(sql, key.data);
 		buffer_free(&key);
 	}
 	buffer_append_byte(sql, ']');
@@ -233,19 +240,36 @@ static bool is_hidden(const struct check_table *table, const char *name)
 	return false;
 }
 
+/* Of another type to_json would call a cast to json, which may be a function of the type's owner. */
+static void append_recorded(struct buffer *sql, const struct column_image *column)
+{
+	struct buffer name = {0};
+
+	buffer_append_text(&name, "t.");
+	sql_append_identifier(&name, column->name);
+	if (column->built_in || column->plain_fields) {
+		buffer_append_text(sql, name.data);
+	} else {
+		sql_append_output(sql, name.data);
+		buffer_append_text(sql, " AS ");
+		sql_append_identifier(sql, column->name);
+	}
+	buffer_free(&name);
+}
+
 /* The row of the target as JSON. Not jsonb: that refuses what json takes, like the escape of NUL. */
 static void append_image(struct buffer *sql, const struct check_table *table)
 {
 	const struct table_image *image = table->images[SIDE_TARGET];
-	const char *before = "t.";
+	const char *before = "";
 
 	buffer_append_text(sql, "(SELECT to_json(i.*) FROM (SELECT ");
 	for (size_t i = 0; i < image->column_count; i++) {
 		if (is_hidden(table, image->columns[i].name))
 			continue;
 		buffer_append_text(sql, before);
-		sql_append_identifier(sql, image->columns[i].name);
-		before = ", t.";
+		append_recorded(sql, &image->columns[i]);
+		before = ", ";
 	}
 	buffer_append_text(sql, ") AS i)");
 }
@@ -255,7 +279,7 @@ static void append_keys_and_table(struct buffer *sql, const struct check_table *
                                   bool with_table)
 {
 	buffer_append_text(sql, word);
-	rows_append_key_list(sql, table, "s");
+	rows_append_key_list(sql, table, SIDE_TARGET, "s");
 	if (with_table) {
 		buffer_append_text(sql, ", ");
 		expression_append_from(sql, table, SIDE_TARGET);
@@ -274,7 +298,7 @@ static struct error *log_rows(struct pg_connection *target, const struct repair_
 	struct error *error;
 
 	append_log(&sql, names, table, action);
-	append_key_array(&sql, table);
+	append_key_array(&sql, table, strcmp(action, "delete") == 0);
 	buffer_append_text(&sql, ", ");
 	append_image(&sql, table);
 	append_keys_and_table(&sql, table, " FROM ", true);
@@ -284,23 +308,14 @@ static struct error *log_rows(struct pg_connection *target, const struct repair_
 	return error;
 }
 
-/* "'a', 'b'" of the hidden columns. */
-static void append_hidden(struct buffer *sql, const struct check_table *table)
-{
-	for (size_t i = 0; i < table->hidden_count; i++) {
-		buffer_append_text(sql, i > 0 ? ", " : "");
-		sql_append_literal(sql, table->hidden[i]);
-	}
-}
-
 /* json_each refuses the escape of NUL: such a row is forgotten as a whole. */
 static void append_scrubbed_image(struct buffer *sql, const struct check_table *table)
 {
 	buffer_append_text(sql,
 	                   "CASE WHEN strpos(before::text, '\\u0000') = 0 THEN (SELECT coalesce(json_object_agg(e.key,"
-	                   " e.value), '{}') FROM json_each(before) AS e WHERE e.key <> ALL (ARRAY[");
+	                   " e.value), '{}') FROM json_each(before) AS e WHERE e.key <> ALL (");
 	append_hidden(sql, table);
-	buffer_append_text(sql, "])) END");
+	buffer_append_text(sql, ")) END");
 }
 
 static void append_scrubbed_key(struct buffer *sql, const struct check_table *table)
@@ -309,9 +324,8 @@ static void append_scrubbed_key(struct buffer *sql, const struct check_table *ta
 	for (size_t k = 0; k < table->key->column_count; k++)
 		if (is_hashed_key(table, k))
 			buffer_append_format(sql, ", %zu", k + 1);
-	buffer_append_text(sql, ") THEN ");
-	append_hidden_key(sql, "u.k");
-	buffer_append_text(sql, " ELSE u.k END FROM unnest(key) WITH ORDINALITY AS u (k, n) ORDER BY u.n) END");
+	buffer_append_text(
+	    sql, ") THEN '(masked)' ELSE u.k END FROM unnest(key) WITH ORDINALITY AS u (k, n) ORDER BY u.n) END");
 }
 
 struct error *repair_scrub_log(struct pg_connection *target, const struct repair_names *names,
@@ -331,10 +345,10 @@ struct error *repair_scrub_log(struct pg_connection *target, const struct repair
 		buffer_append_text(&sql, ", key = ");
 		append_scrubbed_key(&sql, table);
 	}
-	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND EXISTS (SELECT FROM"
-	                         " unnest(ARRAY[");
+	buffer_append_text(&sql, ", hidden = hidden || ");
 	append_hidden(&sql, table);
-	buffer_append_text(&sql, "]) AS h WHERE strpos(before::text, to_json(h)::text || ':') > 0)");
+	buffer_append_text(&sql, " WHERE stream = $1 AND schema_name = $2 AND table_name = $3 AND NOT hidden @> ");
+	append_hidden(&sql, table);
 	error = pg_query(target, sql.data, 3, parameters, NULL);
 	buffer_free(&sql);
 	return error;
@@ -431,7 +445,7 @@ struct error *repair_delete(struct pg_connection *target, const struct repair_na
 	return error;
 }
 
-/* unnest($first::text[], …) AS v (c0, c1, …, n): the written columns. */
+/* unnest($first::int4[], …) AS v (c0, c1, …, n): the written columns. */
 static void append_values(struct buffer *sql, const struct check_table *table, size_t first)
 {
 	size_t number = first;
@@ -439,7 +453,10 @@ static void append_values(struct buffer *sql, const struct check_table *table, s
 	buffer_append_text(sql, "unnest(");
 	for (size_t i = 0; i < table->column_count; i++)
 		if (written(table, i) != NULL) {
-			buffer_append_format(sql, "%s$%zu::text[]", number > first ? ", " : "", number);
+			const char *type = rows_element_type(written(table, i));
+
+			buffer_append_format(sql, "%s$%zu::%s[]", number > first ? ", " : "", number,
+			                     type != NULL ? type : "text");
 			number++;
 		}
 	buffer_append_text(sql, ") WITH ORDINALITY AS v (");
@@ -447,6 +464,13 @@ static void append_values(struct buffer *sql, const struct check_table *table, s
 		if (written(table, i) != NULL)
 			buffer_append_format(sql, "c%zu, ", i);
 	buffer_append_text(sql, "n)");
+}
+
+static void append_written_value(struct buffer *sql, const struct check_table *table, size_t i)
+{
+	buffer_append_format(sql, "v.c%zu", i);
+	if (rows_element_type(written(table, i)) == NULL)
+		buffer_append_format(sql, "::%s", written(table, i)->cast_name);
 }
 
 /* The columns of an INSERT, and an expression for each of them. */
@@ -473,7 +497,7 @@ static struct insertion new_insertion(const struct repair_names *names, const st
 	for (size_t i = 0; i < table->column_count; i++)
 		if (written(table, i) != NULL) {
 			add_column(&insertion, written(table, i)->name);
-			buffer_append_format(&insertion.values, "v.c%zu::%s", i, written(table, i)->cast_name);
+			append_written_value(&insertion.values, table, i);
 		}
 	for (size_t i = 0; i < 3; i++)
 		if (has_extra(table, extra[i])) {
@@ -582,9 +606,9 @@ struct error *repair_insert(struct pg_connection *target, const struct repair_na
 	parameters = new_parameters(table);
 	append_log(&sql, names, table, "insert");
 	if (table->key != NULL) {
-		append_key_array(&sql, table);
+		append_key_array(&sql, table, false);
 		buffer_append_text(&sql, ", NULL FROM ");
-		rows_append_key_list(&sql, table, "s");
+		rows_append_key_list(&sql, table, SIDE_TARGET, "s");
 		add_keys(&parameters, table, rows, count);
 	} else {
 		buffer_append_text(&sql, "NULL, NULL FROM unnest($1::bigint[], $2::bigint[]) AS s (k, times),"
@@ -616,12 +640,13 @@ static struct error *update_rows(struct pg_connection *target, const struct repa
 		if (!first)
 			buffer_append_text(&sql, ", ");
 		sql_append_identifier(&sql, column->name);
-		buffer_append_format(&sql, " = v.c%zu::%s", i, column->cast_name);
+		buffer_append_text(&sql, " = ");
+		append_written_value(&sql, table, i);
 		first = false;
 	}
 	append_extra(&sql, names, table, false, first);
 	buffer_append_text(&sql, " FROM ");
-	rows_append_key_list(&sql, table, "s");
+	rows_append_key_list(&sql, table, SIDE_TARGET, "s");
 	buffer_append_text(&sql, ", ");
 	append_values(&sql, table, table->key->column_count + 1);
 	buffer_append_text(&sql, " WHERE v.n = s.n AND ");

@@ -336,11 +336,41 @@ struct error *rows_narrow(const struct scan *scan, struct check_tables *tables, 
 	return error;
 }
 
-void rows_append_key_list(struct buffer *sql, const struct check_table *table, const char *alias)
+static bool is_array(const struct column_image *column)
+{
+	return column->type.array || column->type.category == 'A';
+}
+
+const char *rows_element_type(const struct column_image *column)
+{
+	bool comma = column->type.delimiter == '\0' || column->type.delimiter == ',';
+
+	return is_array(column) || column->type.category == 'C' || !comma ? NULL
+	       : column->base_name != NULL                                ? column->base_name
+	                                                                  : column->cast_name;
+}
+
+/* What a key's text is read as on that side. */
+static const struct column_image *key_column(const struct check_table *table, enum side which, size_t n)
+{
+	const struct check_column *pair = check_key_column(table, n);
+
+	return pair->sides[pair->rule->mask == MASK_HASH ? SIDE_TARGET : which];
+}
+
+/* The input function of a type reads an element; a cast from text may be a function of the type's owner. */
+void rows_append_key_list(struct buffer *sql, const struct check_table *table, enum side which, const char *alias)
 {
 	buffer_append_text(sql, "unnest(");
-	for (size_t i = 0; i < table->key->column_count; i++)
-		buffer_append_format(sql, "%s$%zu::text[]", i > 0 ? ", " : "", i + 1);
+	for (size_t i = 0; i < table->key->column_count; i++) {
+		struct buffer blind = {0};
+		const char *type = rows_element_type(key_column(table, which, i));
+
+		if (type == NULL || expression_append_blind_key(&blind, table, which, i))
+			type = "text";
+		buffer_append_format(sql, "%s$%zu::%s[]", i > 0 ? ", " : "", i + 1, type);
+		buffer_free(&blind);
+	}
 	buffer_append_format(sql, ") WITH ORDINALITY AS %s (", alias);
 	for (size_t i = 0; i < table->key->column_count; i++)
 		buffer_append_format(sql, "k%zu, ", i);
@@ -368,25 +398,35 @@ static struct key_column key_equality(const struct check_table *table, enum side
 	return equality;
 }
 
+static void append_key_condition(struct buffer *sql, const struct check_table *table, enum side which,
+                                 const char *alias, size_t n)
+{
+	const struct column_image *column = key_column(table, which, n);
+	struct key_column equality = key_equality(table, which, n);
+	bool array = is_array(column);
+
+	if (expression_append_blind_key(sql, table, which, n)) {
+		buffer_append_format(sql, " OPERATOR(pg_catalog.=) %s.k%zu", alias, n);
+		return;
+	}
+	expression_append_value(sql, check_key_column(table, n), which);
+	if (column->base_name != NULL)
+		buffer_append_format(sql, "::%s", column->base_name);
+	buffer_append_format(sql, " %s %s%s.k%zu", equality.equality, array ? "" : "ANY (ARRAY[", alias, n);
+	if (rows_element_type(column) == NULL)
+		buffer_append_format(sql, "::%s", column->base_name != NULL ? column->base_name : column->cast_name);
+	if (equality.collation != NULL)
+		buffer_append_format(sql, " %s", equality.collation);
+	if (!array)
+		buffer_append_text(sql, "])");
+}
+
 /* `= ANY (ARRAY[…])`, so that the plan is one lookup in the index for each key (see target/statement.c). */
 void rows_append_key_join(struct buffer *sql, const struct check_table *table, enum side which, const char *alias)
 {
 	for (size_t i = 0; i < table->key->column_count; i++) {
-		const struct check_column *pair = check_key_column(table, i);
-		const struct column_image *column = pair->sides[pair->rule->mask == MASK_HASH ? SIDE_TARGET : which];
-		struct key_column equality = key_equality(table, which, i);
-		bool array = column->type.array || column->type.category == 'A';
-
 		buffer_append_text(sql, i > 0 ? " AND " : "");
-		expression_append_value(sql, pair, which);
-		if (column->base_name != NULL)
-			buffer_append_format(sql, "::%s", column->base_name);
-		buffer_append_format(sql, " %s %s%s.k%zu::%s", equality.equality, array ? "" : "ANY (ARRAY[", alias, i,
-		                     column->base_name != NULL ? column->base_name : column->cast_name);
-		if (equality.collation != NULL)
-			buffer_append_format(sql, " %s", equality.collation);
-		if (!array)
-			buffer_append_text(sql, "])");
+		append_key_condition(sql, table, which, alias, i);
 	}
 	expression_append_own(sql, table, which);
 }
@@ -420,7 +460,7 @@ static void append_look_sql(struct buffer *sql, const struct check_table *table,
 	buffer_append_text(sql, "SELECT ");
 	expression_append_row_hash(sql, table, which, options);
 	buffer_append_text(sql, ", t.xmin, s.n FROM ");
-	rows_append_key_list(sql, table, "s");
+	rows_append_key_list(sql, table, which, "s");
 	buffer_append_text(sql, ", ");
 	expression_append_from(sql, table, which);
 	buffer_append_text(sql, " WHERE ");

@@ -6,6 +6,7 @@
  *   unless a rule leaves it out. What the source captures and the target lacks is seen by the topics whose offsets the
  *   stream keeps.
  */
+#include "check/rows.h"
 #include "check/tables.h"
 
 #include "check/shape.h"
@@ -198,6 +199,15 @@ static void check_captured(struct check_table *table, const struct captured_colu
 	table->refusal = table->reason;
 }
 
+/* What rows_element_type has no type for travels as text, and the owner of a type may have written a cast from text. */
+static bool is_read_by_cast(const struct check_column *column)
+{
+	for (int side = 0; side < 2; side++)
+		if (!column->sides[side]->built_in && rows_element_type(column->sides[side]) == NULL)
+			return true;
+	return false;
+}
+
 /* The source's primary key when the target has all its columns, and they tell rows apart there as well. */
 static const struct key_image *common_key(const struct check_table *table)
 {
@@ -208,7 +218,7 @@ static const struct key_image *common_key(const struct check_table *table)
 		const struct check_column *column =
 		    pair_of(table, SIDE_SOURCE, source->columns[key->columns[i].index].name);
 
-		if (column == NULL || is_constant(column->rule) || column->captured != NULL)
+		if (column == NULL || is_constant(column->rule) || column->captured != NULL || is_read_by_cast(column))
 			key = NULL;
 	}
 	return key;

@@ -38,6 +38,14 @@ static const char TABLES_SQL[] =
 	"  SELECT d.oid, r.base, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE r.typmod END"                        \
 	"    FROM resolved r JOIN pg_type d ON d.typtype = 'd' AND d.typbasetype = r.oid)"
 
+/* The types of a composite type's fields, of their fields and elements, and of what domains among them are over. */
+#define FIELD_TYPES                                                                                                    \
+	"WITH RECURSIVE fields(oid) AS (SELECT coalesce(eb.oid, b.oid) UNION SELECT n.oid FROM fields f"               \
+	" JOIN pg_type y ON y.oid = f.oid CROSS JOIN LATERAL (SELECT y.typbasetype WHERE y.typtype = 'd' UNION ALL"    \
+	" SELECT y.typelem WHERE y.typcategory = 'A' AND y.typelem <> 0 UNION ALL"                                     \
+	" SELECT ya.atttypid FROM pg_attribute ya WHERE y.typtype = 'c' AND ya.attrelid = y.typrelid"                  \
+	" AND ya.attnum > 0 AND NOT ya.attisdropped) AS n (oid))"
+
 static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "SELECT c.oid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
     "       coalesce(eb.typname, b.typname),"
@@ -48,7 +56,11 @@ static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "       (a.attgenerated <> '')::int, a.attidentity,"
     "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname), coalesce(eb.typdelim, b.typdelim),"
     "       coalesce((e.typtype = 'd')::int, 0), a.atttypid, coalesce(co.collisdeterministic, true)::int,"
-    "       CASE WHEN t.typtype = 'd' THEN quote_ident(bn.nspname) || '.' || quote_ident(b.typname) END"
+    "       CASE WHEN t.typtype = 'd' THEN quote_ident(bn.nspname) || '.' || quote_ident(b.typname) END,"
+    "       (coalesce(eb.typnamespace, b.typnamespace) = 'pg_catalog'::regnamespace)::int,"
+    "       (coalesce(eb.typtype, b.typtype) = 'c' AND NOT EXISTS (" FIELD_TYPES
+    "         SELECT FROM fields f JOIN pg_type y ON y.oid = f.oid WHERE y.typtype NOT IN ('c', 'd')"
+    "          AND y.typcategory <> 'A' AND y.typnamespace <> 'pg_catalog'::regnamespace))::int"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     "  JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace"
@@ -175,6 +187,8 @@ static void read_columns(struct reader *reader, struct table_image *image)
 		columns[i].equality = equality == NULL ? NULL : equality->equality;
 		columns[i].exact = equality != NULL && equality->exact && flag(result, row, 16);
 		columns[i].base_name = take_optional(reader->arena, result, row, 17);
+		columns[i].built_in = flag(result, row, 18);
+		columns[i].plain_fields = flag(result, row, 19);
 	}
 	image->columns = columns;
 	image->column_count = count;

@@ -73,6 +73,13 @@ static void append_escaped(struct buffer *out, const char *data, size_t length, 
 	buffer_append(out, data + start, length - start);
 }
 
+/* IS DISTINCT FROM NULL: a composite value whose fields are all NULL "IS NULL", too. */
+void sql_append_output(struct buffer *sql, const char *expression)
+{
+	buffer_append_format(sql, "CASE WHEN (%s) IS DISTINCT FROM NULL THEN pg_catalog.format('%%s', %s) END",
+	                     expression, expression);
+}
+
 void sql_append_array_element(struct buffer *array, const char *data, size_t length)
 {
 	uint8_t needs = ARRAY_PLAIN;

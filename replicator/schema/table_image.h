@@ -25,7 +25,9 @@ struct column_image {
 	const char *base_name; /* of a domain the type under it, as cast_name; else NULL */
 	/* "OPERATOR(schema.=)" of the type's default operator class; NULL: the type has no equality (json, point) */
 	const char *equality;
-	bool exact; /* equal values have equal texts: not so of numeric, citext, char(n), jsonb */
+	bool exact;        /* equal values have equal texts: not so of numeric, citext, char(n), jsonb */
+	bool built_in;     /* the type, under domains, or that of an array's elements, is one of pg_catalog */
+	bool plain_fields; /* of a composite type: all its fields and their elements, at any depth, are built in */
 };
 
 struct key_column {

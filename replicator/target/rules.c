@@ -2,9 +2,9 @@
  * rules.c - see rules.h.
  *
  * NOTES
- *   A mask by hash and a filter work on the text of a value: here on the text that came, in check_target on
- *   column::text at the source. The two are the same for texts, whole numbers, booleans, uuids and enums; for anything
- *   else both refuse.
+ *   A mask by hash and a filter work on the text of a value: here on the text that came, in check_target on that which
+ *   the source's output function makes. The two are the same for texts, whole numbers, booleans, uuids and enums, and
+ *   check-config refuses other types.
  */
 #include "target/rules.h"
 
@@ -47,13 +47,31 @@ bool rules_may_read(const struct value *value)
 	return value->kind != VALUE_JSON && value->kind != VALUE_UNCHANGED;
 }
 
-void rules_append_admitted(struct buffer *sql, const struct row_filter *filter, const char *column_sql)
+void rules_append_text(struct buffer *sql, const char *expression, char category)
+{
+	if (category == 'B') {
+		buffer_append_format(sql, "(%s)::text", expression);
+		return;
+	}
+	if (category == '\0')
+		buffer_append_format(sql,
+		                     "CASE WHEN (SELECT y.typcategory FROM pg_catalog.pg_type AS y WHERE y.oid ="
+		                     " pg_catalog.pg_typeof(%s)) = 'B' THEN (%s)::text ELSE ",
+		                     expression, expression);
+	sql_append_output(sql, expression);
+	if (category == '\0')
+		buffer_append_text(sql, " END");
+}
+
+void rules_append_admitted(struct buffer *sql, const struct row_filter *filter, const char *column_sql, char category)
 {
 	bool in = filter->in_count > 0;
 	const char *const *list = in ? filter->in : filter->not_in;
 	size_t count = in ? filter->in_count : filter->not_in_count;
 
-	buffer_append_format(sql, "(%s::text = ANY (ARRAY[", column_sql);
+	buffer_append_text(sql, "((");
+	rules_append_text(sql, column_sql, category);
+	buffer_append_text(sql, ") = ANY (ARRAY[");
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			buffer_append_text(sql, ", ");
@@ -89,7 +107,7 @@ void rules_append_scope(struct buffer *sql, const struct table_rule *rule, const
 		buffer_append_text(&column, alias);
 		sql_append_identifier(&column, filter_column);
 		buffer_append_text(sql, " AND ");
-		rules_append_admitted(sql, &rule->filter, column.data);
+		rules_append_admitted(sql, &rule->filter, column.data, '\0');
 		buffer_free(&column);
 	}
 }

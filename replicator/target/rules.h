@@ -20,8 +20,14 @@ bool rules_filter_reads(const struct table_rule *rule, const struct relation *re
 bool rules_may_read_column(const struct column *column);
 bool rules_may_read(const struct value *value);
 
-/* `column_sql` as a condition that is never NULL: "(t.c::text = ANY (ARRAY['DE'])) IS TRUE". */
-void rules_append_admitted(struct buffer *sql, const struct row_filter *filter, const char *column_sql);
+/*
+ * The text that an event has of the expression's value: of a boolean true and false, of other types what the output
+ * function makes (sql_append_output). `category`: pg_type.typcategory, or 0 where it is not known.
+ */
+void rules_append_text(struct buffer *sql, const char *expression, char category);
+
+/* `column_sql`, of that category, as a condition that is never NULL: "(… = ANY (ARRAY['DE'])) IS TRUE". */
+void rules_append_admitted(struct buffer *sql, const struct row_filter *filter, const char *column_sql, char category);
 
 /* The name in the target of the column that the filter reads; NULL: no filter, or the target has not its value. */
 const char *rules_filter_target(const struct table_rule *rule);

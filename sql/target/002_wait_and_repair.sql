@@ -45,6 +45,7 @@ CREATE TABLE @schema@.repair_log (
     schema_name text NOT NULL,
     table_name  text NOT NULL,
     action      text NOT NULL CHECK (action IN ('insert', 'update', 'delete')),
+    hidden      text[] NOT NULL DEFAULT '{}',            -- the columns that are left out of key and before
     key         text[],                                  -- in the order of the key's columns; NULL: a table without key
     before      json,                                    -- jsonb would refuse values that json takes
     repaired_at timestamptz NOT NULL DEFAULT now()

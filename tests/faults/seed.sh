@@ -55,6 +55,11 @@ seed_heal() {
   disks_end
 }
 
+# daemon_stack DIR: what the daemon's threads wait for, where gdb is there.
+daemon_stack() {
+  ! command -v gdb >/dev/null || timeout 30 gdb -p "$(cat "$1/daemon.pid")" -batch -ex 'thread apply all bt' >>"$1/stack" 2>&1 || true
+}
+
 seed_processes_end() {
   local file pid
   set +e
@@ -63,7 +68,7 @@ seed_processes_end() {
   for file in "$T"/d*/keeper.pid; do
     [ ! -r "$file" ] || wait_until 30 keeper_gone "$(cat "$file")" || {
       echo "the daemon of ${file%/*} did not end when it was asked to" >>"$T/stuck"
-      ! command -v gdb >/dev/null || timeout 30 gdb -p "$(cat "${file%/*}/daemon.pid")" -batch -ex 'thread apply all bt' >"${file%/*}/stack" 2>&1
+      daemon_stack "${file%/*}"
       kill -KILL "$(cat "$file")" 2>/dev/null
     }
   done
@@ -356,7 +361,7 @@ seed_test() {
   phase 'caught up'
   want=$(last_number)
   echo "$want" >"$T/transactions"
-  await_caught_up "$want" || { seed_exits; die "the target stands at $(target_ask 'SELECT n FROM counter') of $want since 90 s"; }
+  await_caught_up "$want" || { for ((i = 1; i <= PLAN_INSTANCES; i++)); do daemon_stack "$T/d$i"; done; seed_exits; die "the target stands at $(target_ask 'SELECT n FROM counter') of $want since 90 s"; }
   seed_exits
   phase compared
   rows_equal

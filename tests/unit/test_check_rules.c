@@ -222,6 +222,8 @@ START_TEST(faults_are_found_and_repaired)
 	    " ('replicator', 'public', 'users', 'update', '{1}', '{\"id\":1,\"mail\":\"old@x\",\"country\":\"DE\"}'),"
 	    " ('replicator', 'public', 'users', 'update', '{1}', '{\"mail\":\"old@x\",\"more\":\"\\u0000\"}'),"
 	    " ('replicator', 'public', 'logins', 'delete', '{clear}', '{\"name\":\"clear\",\"n\":1}'),"
+	    " ('replicator', 'public', 'logins', 'insert', '{clear}', NULL),"
+	    " ('replicator', 'public', 'logins', 'insert', ARRAY[encode(sha256('a clear one'), 'hex')], NULL),"
 	    " ('other', 'public', 'users', 'update', '{1}', '{\"mail\":\"theirs\"}')");
 	compare(&pair);
 	expect_faults(&pair, "public.users", 5, 1, 1);
@@ -249,12 +251,12 @@ START_TEST(faults_are_found_and_repaired)
 	expect_value(
 	    "SELECT count(*)::text FROM crm.people WHERE phone IS NOT NULL OR note <> 1.5 OR length(mail) <> 64", "0");
 	expect_value("SELECT count(*)::text FROM replicator.repair_log r WHERE r::text ~ '@|clear'", "0");
-	expect_value("SELECT count(*)::text FROM replicator.repair_log WHERE key = '{(masked)}'", "2");
+	expect_value("SELECT count(*)::text FROM replicator.repair_log WHERE key = '{(masked)}'", "4");
 	expect_value("SELECT string_agg(concat_ws(' ', stream, before), ' ' ORDER BY id) FROM replicator.repair_log"
-	             " WHERE id IN (1, 2, 4)",
+	             " WHERE id IN (1, 2, 6)",
 	             "replicator { \"id\" : 1, \"country\" : \"DE\" } replicator other {\"mail\":\"theirs\"}");
 	expect_value("SELECT concat_ws(' ', before ->> 'id', before ->> 'country') FROM replicator.repair_log"
-	             " WHERE id > 4 AND table_name = 'users' AND key = '{4}'",
+	             " WHERE id > 6 AND table_name = 'users' AND key = '{4}'",
 	             "4 DE");
 }
 END_TEST
