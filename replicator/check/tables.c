@@ -150,11 +150,17 @@ static void hide_column(struct check_table *table, const struct column_rule *rul
 
 static void pair_columns(struct check_table *table, const struct captured_columns *captured, struct arena *arena)
 {
-	const struct table_image *source = table->images[SIDE_SOURCE];
+	const struct table_image *source = table->images[SIDE_SOURCE], *target_image = table->images[SIDE_TARGET];
 	struct check_column *columns = arena_alloc_zeroed(arena, (source->column_count + 1) * sizeof(*columns));
 
 	table->columns = columns;
-	table->hidden = arena_alloc(arena, (2 * source->column_count + 1) * sizeof(*table->hidden));
+	table->hidden =
+	    arena_alloc(arena, 2 * (source->column_count + target_image->column_count + 1) * sizeof(*table->hidden));
+	for (size_t i = 0; i < target_image->column_count; i++) { /* that the source no longer has */
+		const char *name = target_image->columns[i].name;
+
+		hide_column(table, config_column_rule(table->rule, name), name, NULL);
+	}
 	for (size_t i = 0; i < source->column_count; i++) {
 		const char *name = source->columns[i].name;
 		const struct column_rule *rule = config_column_rule(table->rule, name);

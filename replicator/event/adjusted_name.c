@@ -45,13 +45,29 @@ static bool take_unit(const char **adjusted, uint32_t unit, bool unicode)
 	return take(adjusted, text);
 }
 
-static bool matches(const char *adjusted, const char *name, bool unicode)
+static bool matches(const char *adjusted, const char *name, const char *at, bool unicode, bool pattern);
+
+/* `at` is behind a * that takes any run of characters. */
+static bool matches_after_star(const char *adjusted, const char *name, const char *at, bool unicode)
 {
-	for (const char *at = name; *at != '\0';) {
+	for (;; adjusted++) {
+		if (matches(adjusted, name, at, unicode, true))
+			return true;
+		if (*adjusted == '\0')
+			return false;
+	}
+}
+
+/* Whether `adjusted` is the rest of the name from `at` on. `pattern`: with * in it. */
+static bool matches(const char *adjusted, const char *name, const char *at, bool unicode, bool pattern)
+{
+	while (*at != '\0') {
 		const char byte = *at;
 		const char *start = adjusted;
 		const uint32_t point = next_point(&at);
 
+		if (pattern && byte == '*')
+			return matches_after_star(adjusted, name, at, unicode);
 		if (is_kept(byte, at == name + 1) || (byte == '_' && !unicode)) {
 			if (*adjusted++ != byte)
 				return false;
@@ -70,5 +86,11 @@ static bool matches(const char *adjusted, const char *name, bool unicode)
 
 bool adjusted_name_matches(const char *adjusted, const char *name)
 {
-	return strcmp(adjusted, name) == 0 || matches(adjusted, name, false) || matches(adjusted, name, true);
+	return strcmp(adjusted, name) == 0 || matches(adjusted, name, name, false, false) ||
+	       matches(adjusted, name, name, true, false);
+}
+
+bool adjusted_name_matches_pattern(const char *adjusted, const char *pattern)
+{
+	return matches(adjusted, pattern, pattern, false, true) || matches(adjusted, pattern, pattern, true, true);
 }

@@ -16,4 +16,7 @@
 /* Whether the connector may have written `name` as `adjusted`. */
 bool adjusted_name_matches(const char *adjusted, const char *name);
 
+/* The same for a name that the pattern matches; * in it stands for any run of characters. */
+bool adjusted_name_matches_pattern(const char *adjusted, const char *pattern);
+
 #endif

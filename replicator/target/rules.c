@@ -18,8 +18,10 @@ const struct column_rule *rules_column(const struct table_rule *rule, const stru
 {
 	const char *name = relation->columns[number].name;
 
+	/* The first that matches counts, in either way: with the name as it came, or as it was before it was adjusted. */
 	for (size_t i = 0; relation->adjusted && i < rule->column_count; i++)
-		if (adjusted_name_matches(name, rule->columns[i].match))
+		if (config_pattern_matches(rule->columns[i].match, name) ||
+		    adjusted_name_matches_pattern(name, rule->columns[i].match))
 			return &rule->columns[i];
 	return config_column_rule(rule, name);
 }

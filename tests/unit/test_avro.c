@@ -208,6 +208,13 @@ START_TEST(test_adjusted_names)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		ck_assert_msg(adjusted_name_matches(names[i].adjusted, names[i].name) == names[i].same, "%s, %s",
 		              names[i].adjusted, names[i].name);
+	ck_assert(adjusted_name_matches_pattern("e_mail", "e-*"));
+	ck_assert(adjusted_name_matches_pattern("e_u002dmail", "*-m*l"));
+	ck_assert(adjusted_name_matches_pattern("card_no", "card *"));
+	ck_assert(adjusted_name_matches_pattern("_1st", "1*"));
+	ck_assert(!adjusted_name_matches_pattern("e_mail", "e-*x"));
+	ck_assert(!adjusted_name_matches_pattern("email", "e-*"));
+	ck_assert(!adjusted_name_matches("e_mail", "e-*"));
 }
 END_TEST
 

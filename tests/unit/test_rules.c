@@ -43,7 +43,7 @@ static const struct column_rule user_columns[] = {
     {.match = "secret*", .exclude = true},
 };
 static const struct column_rule adjusted_columns[] = {{.match = "e-mail", .rename = "mail", .mask = MASK_HASH},
-                                                      {.match = "the-kind", .exclude = true}};
+                                                      {.match = "the-*", .exclude = true}};
 static struct table_rule rules[] = {
     {.match = "source.users", .rename = "rules.people", .columns = user_columns, .column_count = 5},
     {.match = "source.orders",
