@@ -14,6 +14,7 @@
 #include "connect/captured_columns.h"
 #include "connect/lossless.h"
 #include "connect/preflight.h"
+#include "connect/stream_connector.h"
 #include "connect/topic_names.h"
 
 #define ANSWER_MS 10000
@@ -119,6 +120,9 @@ static void judge_settings(struct preflight *preflight, json_t *settings)
 	lossless_check(settings, worker_converter, preflight->format, preflight->config, take_finding, preflight);
 	free(worker_converter);
 	topic_names_check(settings, preflight->config, take_finding, preflight);
+	error = stream_connector_check(settings, preflight->config, take_finding, preflight);
+	if (error != NULL)
+		preflight_error(preflight, error);
 	check_lists(preflight, settings);
 	check_columns(preflight, settings);
 	check_capture(preflight, settings);
@@ -154,6 +158,9 @@ void check_connector(struct preflight *preflight)
 	buffer_free(&path);
 	if (error != NULL)
 		report_error(preflight, error_wrap(error, "connector %s", config->connect.connector));
+	else if (!stream_connector_is_configuration(settings))
+		preflight_problem(preflight, "connector %s: %s; is connect.url right?", config->connect.connector,
+		                  stream_connector_problem(settings, config, preflight->arena));
 	else
 		judge_settings(preflight, settings);
 	json_decref(settings);

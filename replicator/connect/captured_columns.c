@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "connect/capture_list.h"
 #include "connect/connector.h"
+#include "connect/stream_connector.h"
 
 #define COLUMN_LISTS_SINCE 150000 /* and row filters of publications */
 #define TYPMOD_HEADER 4           /* of varchar(n) and char(n) */
@@ -319,7 +320,7 @@ static void settle_columns(struct selection *selection, struct captured_columns 
 
 /* --- what may change any table ------------------------------------------------------------------------------------ */
 
-/* Transforms that leave the values of a row as they are, or send it to another topic. */
+/* Transforms and post processors that leave the values of a row as they are, or send it to another topic. */
 static const char *const HARMLESS[] = {
     "io.debezium.transforms.ExtractNewRecordState",
     "io.debezium.transforms.ByLogicalTableRouter",
@@ -328,6 +329,7 @@ static const char *const HARMLESS[] = {
     "io.debezium.transforms.partitions.PartitionRouting",
     "io.debezium.transforms.outbox.EventRouter",
     "io.debezium.transforms.tracing.ActivateTracingSpan",
+    "io.debezium.processors.reselect.ReselectColumnsPostProcessor", /* values of the source's row */
     "org.apache.kafka.connect.transforms.RegexRouter",
     "org.apache.kafka.connect.transforms.TimestampRouter",
     "org.apache.kafka.connect.transforms.InsertHeader",
@@ -367,6 +369,7 @@ static void take_transforms(const json_t *connector, struct arena *arena, struct
 
 	append_changing(&text, connector, "transforms", "transforms.", ".type");
 	append_changing(&text, connector, "converters", "", ".type");
+	append_changing(&text, connector, "post.processors", "", ".type");
 	if (text.length > 0)
 		captured->all =
 		    arena_format(arena, "the connector has %s, which may change values or leave out rows", text.data);
@@ -407,7 +410,12 @@ struct error *captured_columns_read(const struct config *config, struct pg_conne
 		return NULL;
 	error = connector_call(config, "GET", config->connect.connector, "/config", NULL, &connector);
 	if (error == NULL) {
-		error = captured_columns_take(connector, source, arena, captured);
+		const char *problem = stream_connector_problem(connector, config, arena);
+
+		if (problem == NULL)
+			error = captured_columns_take(connector, source, arena, captured);
+		else
+			*captured = (struct captured_columns){.configured = true, .problem = problem};
 		json_decref(connector);
 		return error;
 	}

@@ -2,7 +2,7 @@
  * captured_columns.h - the columns whose values in the connector's events are not those of the source: excluded, masked,
  * hashed or truncated by settings of the connector (column.exclude.list, column.include.list, column.mask.with.N.chars,
  * column.mask.hash.…, column.truncate.to.N.chars), or left out by the publication's column list. A transform, a custom
- * converter and a row filter of the publication change whole tables.
+ * converter, a post processor and a row filter of the publication change whole tables.
  *
  * NOTES
  *   A selector is a list of regular expressions (capture_list.h), each of which must match all of "schema.table.column",
@@ -62,9 +62,9 @@ struct captured_columns {
 };
 
 /*
- * Asks Kafka Connect for the connector's settings, and the source which columns they select. What Connect refuses is in
- * `problem`, and so is a regular expression that PostgreSQL does not know. Without settings for Connect everything is
- * captured as it is. Errors: those of the source connection.
+ * Asks Kafka Connect for the connector's settings, and the source which columns they select. `problem` has what Connect
+ * refuses, an answer that is not this stream's (stream_connector.h), and a regular expression that PostgreSQL does not know.
+ * Without settings for Connect everything is captured as it is. Errors: those of the source connection.
  */
 struct error *captured_columns_read(const struct config *config, struct pg_connection *source, struct arena *arena,
                                     struct captured_columns *captured);

@@ -23,14 +23,21 @@ static struct config config = {
 };
 static struct pg_connection *source, *target;
 static struct http_server *server;
-static char settings[1024]; /* of the connector; "" : Connect has no such connector */
+static char settings[1024];      /* of the connector; "" : Connect has no such connector */
+static const char *whole_answer; /* instead of them; NULL: none */
 
 static int answer(const char *request, struct buffer *body, void *context)
 {
 	(void)context;
 	if (strncmp(request, "GET /connectors/c/config ", 25) != 0 || settings[0] == '\0')
 		return 404;
-	buffer_append_format(body, "{\"name\": \"c\", \"publication.name\": \"p\", %s}", settings);
+	if (whole_answer != NULL)
+		buffer_append_text(body, whole_answer);
+	else
+		buffer_append_format(body,
+		                     "{\"name\": \"c\", \"connector.class\": \"io.debezium.X\", \"topic.prefix\": "
+		                     "\"db\", \"publication.name\": \"p\", %s}",
+		                     settings);
 	return 200;
 }
 
@@ -306,6 +313,54 @@ START_TEST(what_cannot_be_computed_is_refused)
 }
 END_TEST
 
+static const struct {
+	const char *answer;
+	const char *part; /* of the refusal */
+} other_answers[] = {
+    {"", "the answer at connect.url is not the configuration of a connector"},
+    {"\"\"", "is not the configuration of a connector"},
+    {"\"login\"", "is not the configuration of a connector"},
+    {"[]", "is not the configuration of a connector"},
+    {"{}", "is not the configuration of a connector"},
+    {"{\"connector.class\": 1, \"topic.prefix\": \"db\"}", "is not the configuration of a connector"},
+    {"{\"connector.class\": \"io.debezium.X\"}", "connector c has topic.prefix= and this stream has"},
+    {"{\"connector.class\": \"io.debezium.X\", \"topic.prefix\": \"billing\"}",
+     "connector c has topic.prefix=billing and this stream has kafka.topic_prefix = \"db\""},
+};
+
+/* Nothing is written over the connector's masks on the word of another server, or of another stream's connector. */
+START_TEST(other_answers_show_no_settings)
+{
+	const struct verify_options options = {.jobs = 1, .timeout_us = 1000000, .at_rest = true, .repair = true};
+	static const char *topics[] = {"^routed[.].*"};
+	enum exit_code code;
+
+	postgres_execute(source, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'clear')");
+	postgres_execute(target, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, '***')");
+	snprintf(settings, sizeof(settings), "\"x\": \"\"");
+	for (size_t i = 0; i < sizeof(other_answers) / sizeof(*other_answers); i++) {
+		whole_answer = other_answers[i].answer;
+		expect_refused(verify_pair(&config, &options, stderr, &code), other_answers[i].part);
+		expect_refused(resync(), other_answers[i].part);
+		postgres_expect(target, "SELECT a FROM t", "***");
+	}
+	/* Names of topics are no proof. */
+	config.kafka.topics = topics;
+	config.kafka.topic_count = 1;
+	expect_refused(resync(), "connector c has topic.prefix=billing");
+	whole_answer = NULL;
+	snprintf(settings, sizeof(settings),
+	         "\"post.processors\": \"mask\", \"mask.type\": \"com.acme.Masker\", \"column.exclude.list\": \"x\"");
+	expect_report(true, EXIT_DIFFERENT,
+	              "its rows are not written from the source: the connector has mask (com.acme.Masker), which may");
+	postgres_expect(target, "SELECT a FROM t", "***");
+	snprintf(settings, sizeof(settings),
+	         "\"post.processors\": \"r\", \"r.type\": "
+	         "\"io.debezium.processors.reselect.ReselectColumnsPostProcessor\"");
+	expect_report(true, EXIT_OK, "1 updated");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("captured");
@@ -320,6 +375,7 @@ int main(void)
 	tcase_add_test(tests, masked_and_excluded_columns_stay_so);
 	tcase_add_test(tests, a_rule_applies_to_the_masked_value);
 	tcase_add_test(tests, what_cannot_be_computed_is_refused);
+	tcase_add_test(tests, other_answers_show_no_settings);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
