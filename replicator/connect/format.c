@@ -259,6 +259,41 @@ static void check_converter(const json_t *connector, const char *worker_converte
 	buffer_free(&text);
 }
 
+/* Of a key the names of its fields count. */
+static void check_key_converter(const json_t *connector, tell_function *tell, void *context)
+{
+	const char *converter = capture_setting(connector, "key.converter", NULL);
+	struct buffer text = {0};
+
+	if (converter == NULL || is_json(converter) || is_avro(converter))
+		return;
+	buffer_append_format(
+	    &text,
+	    "the connector has key.converter=%s, whose keys this program cannot read: the stream stops at "
+	    "the first event; set org.apache.kafka.connect.json.JsonConverter or an AvroConverter",
+	    converter);
+	tell(context, true, text.data);
+	buffer_free(&text);
+}
+
+/* The names of columns are found in Avro only (event/adjusted_name.h). */
+static void check_names(const json_t *connector, tell_function *tell, void *context)
+{
+	const char *mode = capture_setting(connector, "field.name.adjustment.mode", "none");
+	struct buffer text = {0};
+
+	if (strcmp(mode, "none") == 0 || !is_json(capture_setting(connector, "value.converter", "")))
+		return;
+	buffer_append_format(
+	    &text,
+	    "the connector has field.name.adjustment.mode=%s: in JSON a column whose name has other "
+	    "characters than letters, digits and underscores arrives under another name, and is taken for "
+	    "another column; set field.name.adjustment.mode=none",
+	    mode);
+	tell(context, false, text.data);
+	buffer_free(&text);
+}
+
 void format_check(const json_t *connector, const char *worker_converter, enum event_format format,
                   const struct config *config, void (*tell)(void *context, bool problem, const char *text),
                   void *context)
@@ -268,6 +303,8 @@ void format_check(const json_t *connector, const char *worker_converter, enum ev
 	else
 		check_known(connector, format, config, tell, context);
 	check_converter(connector, worker_converter, tell, context);
+	check_key_converter(connector, tell, context);
+	check_names(connector, tell, context);
 	check_placeholder(connector, config, tell, context);
 	check_null(connector, tell, context);
 }

@@ -16,6 +16,7 @@ static const char *const whole_times[] = {"isostring", "adaptive", "adaptive_tim
 static const char *const only_fail[] = {"fail", NULL};
 static const char *const only_bytes[] = {"bytes", NULL};
 static const char *const hstores[] = {"json", "map", NULL};
+static const char *const one_moment[] = {"serializable", "repeatable_read", NULL};
 static const char *const snapshots[] = {"initial", "always", "initial_only", "when_needed", NULL};
 
 static const char replace_null[] = "value.converter.replace.null.with.default";
@@ -50,6 +51,14 @@ const struct lossless_setting lossless_settings[] = {
      "rows that were there before the connector are not sent; copy them to the target yourself", false},
     {"event.processing.failure.handling.mode", "fail", "fail", only_fail,
      "changes that the connector cannot process are left out, and nothing shows which", true},
+    {"event.converting.failure.handling.mode", "fail", "warn", only_fail,
+     "a value that the connector cannot convert arrives as NULL and overwrites the value (NaN in numeric[] and, with "
+     "decimal.handling.mode=precise, in numeric; a NULL element in an array of an enum); only the connector's log "
+     "shows "
+     "it, with skip not even that",
+     false},
+    {"snapshot.isolation.mode", "serializable", "serializable", one_moment,
+     "the tables of a snapshot can be read at different times, so that the target shows parts of transactions", false},
     {"errors.tolerance", "none", "none", only_none,
      "events that the converter or a transform cannot process are left out, and nothing shows which", true},
     {"slot.drop.on.stop", "false", "false", only_false,
@@ -140,6 +149,12 @@ static const struct {
     {"snapshot.select.statement.overrides", "reads only a part of the rows of these tables in a snapshot"},
     {"message.key.columns", "takes other columns as the keys of rows"},
     {"converters", "writes values with converters of its own, which this program does not know"},
+    {"post.processors", "changes events by post processors, which this program does not know"},
+    {"snapshot.include.collection.list",
+     "reads only these tables in a snapshot: rows that other tables had before do not arrive"},
+    {"slot.stream.params", "passes these parameters to the output plugin, which may leave out changes (origin=none: "
+                           "those that the source itself "
+                           "received by logical replication)"},
 };
 
 /* A salt is a part of the setting's name. */
@@ -202,6 +217,58 @@ static void check_partitions(const json_t *connector, void (*tell)(void *context
 	buffer_free(&text);
 }
 
+/* What the generated connector leaves at Kafka Connect's default: a worker may forbid these settings. */
+static void check_producer(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
+                           void *context)
+{
+	static const char acks_name[] = "producer.override.acks";
+	static const char requests_name[] = "producer.override.max.in.flight.requests.per.connection";
+	const char *acks = value_of(connector, acks_name, "all");
+	const char *requests = value_of(connector, requests_name, "1");
+	const char *idempotent = value_of(connector, "producer.override.enable.idempotence", "false");
+	struct buffer text = {0};
+
+	if (strcmp(acks, "all") != 0 && strcmp(acks, "-1") != 0) {
+		buffer_append_format(
+		    &text,
+		    "the connector has %s=%s: a broker that fails can lose events that the connector takes "
+		    "for written, and they are not sent again; set %s=all",
+		    acks_name, acks, acks_name);
+		tell(context, true, text.data);
+	}
+	if (strcmp(requests, "1") != 0 && strcasecmp(idempotent, "true") != 0) {
+		buffer_reset(&text);
+		buffer_append_format(
+		    &text,
+		    "the connector has %s=%s: a request that is sent again can change the order of events; "
+		    "remove it, or set producer.override.enable.idempotence=true",
+		    requests_name, requests);
+		tell(context, true, text.data);
+	}
+	buffer_free(&text);
+}
+
+/* FULL for all of them is what this program recommends. */
+static void check_identities(const json_t *connector, void (*tell)(void *context, bool problem, const char *text),
+                             void *context)
+{
+	static const char name[] = "replica.identity.autoset.values";
+	const char *list = value_of(connector, name, "");
+	struct buffer text = {0};
+
+	if (strcasestr(list, ":NOTHING") == NULL && strcasestr(list, ":DEFAULT") == NULL &&
+	    strcasestr(list, ":INDEX") == NULL)
+		return;
+	buffer_append_format(
+	    &text,
+	    "the connector has %s=%s: it changes the replica identity of these tables at the source when it "
+	    "starts: without FULL updates of tables without a key fail or carry no old row, with NOTHING the "
+	    "source refuses all updates and deletes; remove it, or set FULL",
+	    name, list);
+	tell(context, false, text.data);
+	buffer_free(&text);
+}
+
 void lossless_check(const json_t *connector, const char *worker_converter, enum event_format format,
                     const struct config *config, void (*tell)(void *context, bool problem, const char *text),
                     void *context)
@@ -227,6 +294,8 @@ void lossless_check(const json_t *connector, const char *worker_converter, enum 
 	transforms_check(connector, config, tell, context);
 	check_threads(connector, tell, context);
 	check_changes(connector, tell, context);
+	check_producer(connector, tell, context);
+	check_identities(connector, tell, context);
 	if (config->stream.transactions == TRANSACTIONS_ON) {
 		check_partitions(connector, tell, context);
 		check_logical_messages(connector, config, tell, context);

@@ -37,6 +37,7 @@ static void check(const char *connector, const struct config *config)
 #define GOOD                                                                                                           \
 	"\"provide.transaction.metadata\":\"true\",\"skipped.operations\":\"none\",\"decimal.handling.mode\":"         \
 	"\"string\",\"value.converter.replace.null.with.default\":\"false\","                                          \
+	"\"event.converting.failure.handling.mode\":\"fail\","                                                         \
 	"\"time.precision.mode\":\"isostring\",\"interval.handling.mode\":\"string\",\"include.unknown.datatypes\":"   \
 	"\"true\""
 
@@ -234,6 +235,23 @@ static const struct {
 } changing[] = {
     {"\"event.processing.failure.handling.mode\":\"skip\"", 1,
      "changes that the connector cannot process are left out"},
+    {"\"event.converting.failure.handling.mode\":\"skip\"", 0,
+     "event.converting.failure.handling.mode=skip: a value that the connector cannot convert arrives as NULL"},
+    {"\"snapshot.isolation.mode\":\"read_uncommitted\"", 0,
+     "snapshot.isolation.mode=read_uncommitted: the tables of a snapshot can be read at different times"},
+    {"\"snapshot.include.collection.list\":\"a.b\"", 0,
+     "snapshot.include.collection.list=a.b: it reads only these tables in a snapshot"},
+    {"\"post.processors\":\"mask\",\"mask.type\":\"com.acme.Masker\"", 0, "post.processors=mask: it changes events"},
+    {"\"slot.stream.params\":\"origin=none\"", 0, "slot.stream.params=origin=none: it passes these parameters"},
+    {"\"replica.identity.autoset.values\":\"a.b:NOTHING\"", 0,
+     "replica.identity.autoset.values=a.b:NOTHING: it changes the replica identity of these tables"},
+    {"\"field.name.adjustment.mode\":\"avro\"", 0, "field.name.adjustment.mode=avro: in JSON a column"},
+    {"\"key.converter\":\"org.apache.kafka.connect.storage.StringConverter\"", 1,
+     "key.converter=org.apache.kafka.connect.storage.StringConverter, whose keys this program cannot read"},
+    {"\"producer.override.acks\":\"0\"", 1, "producer.override.acks=0: "},
+    {"\"producer.override.acks\":\"1\"", 1, "producer.override.acks=1: "},
+    {"\"producer.override.max.in.flight.requests.per.connection\":\"5\"", 1,
+     "producer.override.max.in.flight.requests.per.connection=5: "},
     {"\"errors.tolerance\":\"all\"", 1, "errors.tolerance=all: events that the converter or a transform"},
     {"\"slot.drop.on.stop\":\"true\"", 1, "the slot is dropped whenever the connector stops"},
     {"\"column.truncate.to.20.chars\":\"a.b.c\"", 0, "column.truncate.to.20.chars=a.b.c: it cuts these columns"},
@@ -256,6 +274,12 @@ static const struct {
      "\"3\",\"topic.creation.default.partitions\":\"1\"",
      0, "topic.creation.big.partitions=3, also for"},
     /* These are right. */
+    {"\"producer.override.acks\":\"-1\",\"producer.override.max.in.flight.requests.per.connection\":\"5\","
+     "\"producer.override.enable.idempotence\":\"true\"",
+     0, NULL},
+    {"\"replica.identity.autoset.values\":\"a.b:FULL\"", 0, NULL},
+    {"\"key.converter\":\"org.apache.kafka.connect.json.JsonConverter\"", 0, NULL},
+    {"\"snapshot.isolation.mode\":\"repeatable_read\"", 0, NULL},
     {"\"topic.prefix\":\"p\",\"topic.creation.groups\":\"big\",\"topic.creation.big.include\":\"p\\\\.public.*\","
      "\"topic.creation.big.partitions\":\"3\",\"topic.creation.default.partitions\":\"1\"",
      0, NULL},
@@ -283,6 +307,17 @@ START_TEST(test_settings_that_leave_out_or_change)
 			              told.data);
 		ck_assert_ptr_null(strstr(told.data, "CzQM"));
 	}
+}
+END_TEST
+
+/* NaN in an array of numeric, for example: without "fail" only the connector's log shows it. */
+START_TEST(test_values_that_the_connector_cannot_convert)
+{
+	struct config config = ours();
+
+	check("{}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "event.converting.failure.handling.mode=warn: a value that the "));
+	ck_assert_ptr_nonnull(strstr(told.data, "set event.converting.failure.handling.mode=fail"));
 }
 END_TEST
 
@@ -402,6 +437,7 @@ int main(void)
 	tcase_add_test(cases, test_defaults_lose);
 	tcase_add_test(cases, test_null_is_not_the_default);
 	tcase_add_test(cases, test_generated_connector_is_lossless);
+	tcase_add_test(cases, test_values_that_the_connector_cannot_convert);
 	tcase_add_test(cases, test_two_sides_disagree);
 	tcase_add_test(cases, logical_messages_that_are_not_read);
 	tcase_add_test(cases, test_the_worker_s_converter);
