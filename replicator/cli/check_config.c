@@ -82,6 +82,7 @@ static void check_all(struct preflight *preflight)
 	check_kafka(preflight);
 	puts("connector");
 	check_connector(preflight);
+	check_publication(preflight);
 	puts("tables");
 	check_tables(preflight);
 }

@@ -14,6 +14,7 @@
 #include "connect/captured_columns.h"
 #include "connect/lossless.h"
 #include "connect/preflight.h"
+#include "connect/publication.h"
 #include "connect/stream_connector.h"
 #include "connect/topic_names.h"
 
@@ -104,6 +105,9 @@ static void check_capture(struct preflight *preflight, json_t *settings)
 	error = connector_check_capture(preflight->source, &definition, take_capture_finding, preflight);
 	if (error != NULL)
 		preflight_error(preflight, error);
+	error = publication_check(preflight->source, settings, preflight->config, take_capture_finding, preflight);
+	if (error != NULL)
+		preflight_error(preflight, error);
 }
 
 static void judge_settings(struct preflight *preflight, json_t *settings)
@@ -112,6 +116,8 @@ static void judge_settings(struct preflight *preflight, json_t *settings)
 	struct error *error = format_read_worker(preflight->config, settings, ANSWER_MS, &worker_converter);
 	const enum event_format format = format_of_connector(settings, worker_converter);
 
+	preflight->publication =
+	    arena_format(preflight->arena, "%s", capture_setting(settings, "publication.name", "dbz_publication"));
 	if (error != NULL)
 		preflight_warning(preflight, "the converter of the Connect worker was not read: %s", error->message);
 	error_free(error);

@@ -171,28 +171,6 @@ static void check_encodings(struct preflight *preflight)
 		                  source, target);
 }
 
-static void read_publications(struct preflight *preflight)
-{
-	struct pg_result *result;
-
-	result = ask(preflight, preflight->source, "SELECT bool_or(puballtables)::int FROM pg_publication", 0, NULL);
-	if (result == NULL || pg_result_is_null(result, 0, 0)) {
-		pg_result_free(result);
-		preflight_warning(preflight,
-		                  "there is no publication yet (the connector makes one when it starts): which tables "
-		                  "are captured is not known");
-		return;
-	}
-	preflight->all_published = pg_result_integer(result, 0, 0) != 0;
-	pg_result_free(result);
-	preflight->published = map_new();
-	result = ask(preflight, preflight->source,
-	             "SELECT DISTINCT schemaname || '.' || tablename FROM pg_publication_tables", 0, NULL);
-	for (size_t i = 0; result != NULL && i < pg_result_rows(result); i++)
-		map_put(preflight->published, slice_from(pg_result_text(result, i, 0)), preflight);
-	pg_result_free(result);
-}
-
 void check_source_server(struct preflight *preflight)
 {
 	if (preflight->config->source.dsn == NULL) {
@@ -204,6 +182,38 @@ void check_source_server(struct preflight *preflight)
 		return;
 	check_wal(preflight);
 	check_encodings(preflight);
-	read_publications(preflight);
 	read_tables(preflight, preflight->source, &preflight->source_tables);
+}
+
+/* Another publication does not serve this stream, but which one does is not always known. */
+void check_publication(struct preflight *preflight)
+{
+	static const char which[] = " WHERE ($1::text IS NULL OR pubname = $1)";
+	const char *name = preflight->publication;
+	struct pg_result *result;
+
+	if (preflight->source == NULL)
+		return;
+	result = ask(preflight, preflight->source,
+	             arena_format(preflight->arena, "SELECT bool_or(puballtables)::int FROM pg_publication%s", which),
+	             1, &name);
+	if (result == NULL || pg_result_is_null(result, 0, 0)) {
+		pg_result_free(result);
+		preflight_warning(
+		    preflight,
+		    "the source has no publication%s%s yet (the connector creates one when it starts): which "
+		    "tables are captured is not known",
+		    name != NULL ? " " : "", name != NULL ? name : "");
+		return;
+	}
+	preflight->all_published = pg_result_integer(result, 0, 0) != 0;
+	pg_result_free(result);
+	preflight->published = map_new();
+	result = ask(preflight, preflight->source,
+	             arena_format(preflight->arena,
+	                          "SELECT DISTINCT schemaname || '.' || tablename FROM pg_publication_tables%s", which),
+	             1, &name);
+	for (size_t i = 0; result != NULL && i < pg_result_rows(result); i++)
+		map_put(preflight->published, slice_from(pg_result_text(result, i, 0)), preflight);
+	pg_result_free(result);
 }

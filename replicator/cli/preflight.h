@@ -33,10 +33,11 @@ struct preflight {
 	struct pg_connection *source;
 	struct table_set target_tables;
 	struct table_set source_tables;
-	bool may_set_role;     /* the target's session_replication_role */
-	struct map *rights;    /* "schema.table" of the target to the rights that are missing there */
-	struct map *published; /* "schema.table" of the source that are in a publication; NULL: there is none */
-	bool all_published;    /* by a publication FOR ALL TABLES */
+	bool may_set_role;    /* the target's session_replication_role */
+	struct map *rights;   /* "schema.table" of the target to the rights that are missing there */
+	const char *publication; /* of the running connector; NULL: not known */
+	struct map *published;   /* "schema.table" of the source that it has, or else any has; NULL: there is none */
+	bool all_published;      /* by a publication FOR ALL TABLES */
 
 	enum event_format format; /* of the events */
 
@@ -69,6 +70,8 @@ struct error *check_events(struct preflight *preflight, int timeout_ms);
 bool check_is_carried(const struct preflight *preflight, const char *table, const char *column);
 /* check_connector.c: the running connector's settings, where connect.url and connect.connector name it */
 void check_connector(struct preflight *preflight);
+/* check_servers.c: which tables the publication has; after check_connector */
+void check_publication(struct preflight *preflight);
 /* check_pairs.c: the tables of both sides, and the rules; after the other three. */
 void check_tables(struct preflight *preflight);
 /*

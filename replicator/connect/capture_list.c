@@ -45,13 +45,10 @@ struct error *capture_list_matches(struct pg_connection *source, const char *lis
 	return error;
 }
 
-struct error *capture_list_left_out(struct pg_connection *source, const json_t *connector, struct pg_result **names)
+/* A query whose parameters are the publication, our schema and the four lists. */
+static struct error *ask_lists(struct pg_connection *source, const char *sql, const json_t *connector,
+                               struct pg_result **names)
 {
-	static const char sql[] = "SELECT schemaname, tablename FROM pg_publication_tables,"
-	                          " LATERAL (SELECT schemaname || '.' || tablename AS name) n"
-	                          " WHERE pubname = $1 AND schemaname <> $2"
-	                          " AND (" SCHEMA_NOT_INCLUDED " OR " SCHEMA_EXCLUDED " OR " TABLE_NOT_INCLUDED
-	                          " OR " TABLE_EXCLUDED ") ORDER BY 1, 2";
 	const char *const parameters[6] = {capture_setting(connector, "publication.name", "dbz_publication"),
 	                                   config_source_schema,
 	                                   capture_setting(connector, "schema.include.list", NULL),
@@ -62,6 +59,36 @@ struct error *capture_list_left_out(struct pg_connection *source, const json_t *
 
 	is_foreign_expression(&error);
 	return error;
+}
+
+struct error *capture_list_left_out(struct pg_connection *source, const json_t *connector, struct pg_result **names)
+{
+	static const char sql[] = "SELECT schemaname, tablename FROM pg_publication_tables,"
+	                          " LATERAL (SELECT schemaname || '.' || tablename AS name) n"
+	                          " WHERE pubname = $1 AND schemaname <> $2"
+	                          " AND (" SCHEMA_NOT_INCLUDED " OR " SCHEMA_EXCLUDED " OR " TABLE_NOT_INCLUDED
+	                          " OR " TABLE_EXCLUDED ") ORDER BY 1, 2";
+
+	return ask_lists(source, sql, connector, names);
+}
+
+struct error *capture_list_unpublished(struct pg_connection *source, const json_t *connector, struct pg_result **names)
+{
+	static const char sql[] =
+	    "SELECT l.schemaname, c.relname, format('%I.%I', l.schemaname, c.relname)"
+	    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,"
+	    " LATERAL (SELECT n.nspname AS schemaname, n.nspname || '.' || c.relname AS name) l"
+	    " WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition"
+	    "   AND l.schemaname !~ '^pg_' AND l.schemaname <> 'information_schema'"
+	    "   AND (l.schemaname <> $2 OR c.relname IN ('heartbeat', 'signal', 'ddl_log'))"
+	    "   AND NOT EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $1"
+	    "                    AND (t.schemaname = l.schemaname AND t.tablename = c.relname"
+	    "                         OR c.relkind = 'p' AND format('%I.%I', t.schemaname, t.tablename)::regclass IN"
+	    "                            (SELECT relid FROM pg_partition_tree(c.oid))))"
+	    "   AND NOT (" SCHEMA_NOT_INCLUDED " OR " SCHEMA_EXCLUDED " OR " TABLE_NOT_INCLUDED " OR " TABLE_EXCLUDED
+	    ") ORDER BY 1, 2";
+
+	return ask_lists(source, sql, connector, names);
 }
 
 struct error *capture_list_columns(struct pg_connection *source, const char *list, bool others,

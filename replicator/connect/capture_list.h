@@ -28,6 +28,13 @@ struct error *capture_list_matches(struct pg_connection *source, const char *lis
 struct error *capture_list_left_out(struct pg_connection *source, const json_t *connector, struct pg_result **names);
 
 /*
+ * The tables that the connector's lists let through and its publication does not have: rows of schema, table, and the
+ * qualified name for SQL. Of our own only those that serve the stream. A partitioned table counts as published if one of its
+ * partitions is. *names NULL: PostgreSQL does not know the expressions.
+ */
+struct error *capture_list_unpublished(struct pg_connection *source, const json_t *connector, struct pg_result **names);
+
+/*
  * The columns of ordinary and partitioned tables whose name "schema.table.column" one expression of the list matches, or
  * with `others` the columns that none matches: rows of schema, table, column, base type, whether it is a domain (1), an
  * array (1) or in the primary key (1), and the type modifier. *columns NULL: PostgreSQL does not know the expressions.

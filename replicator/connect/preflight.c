@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/embedded.h"
+#include "connect/publication.h"
 
 static const char *embedded_text(const char *path)
 {
@@ -66,5 +67,6 @@ struct error *connector_preflight(struct pg_connection *source, const struct con
 
 	TRY(ask(source, "sql/checks/connector.sql", parameters, sizeof(parameters) / sizeof(*parameters), tell,
 	        context));
-	return connector_check_capture(source, definition, tell, context);
+	TRY(connector_check_capture(source, definition, tell, context));
+	return publication_check(source, definition->config, NULL, tell, context);
 }

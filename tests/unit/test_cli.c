@@ -338,9 +338,16 @@ static int answer_settings(const char *request, struct buffer *body, void *conte
 		                         "{\"value\": {\"name\": \"value.converter\", \"value\": \"an.Other\"}}]}");
 		return 200;
 	}
+	if (strncmp(request, "PUT /connector-plugins/io.debezium.Z/config/validate ", 53) == 0) {
+		buffer_append_text(body, "{\"configs\": []}"); /* a worker that does not tell */
+		return 200;
+	}
 	if (strncmp(request, "GET /connectors/c/config ", 25) != 0)
 		return 404;
-	buffer_append_format(body, "{\"name\": \"c\", \"publication.name\": \"p\"%s}", (const char *)context);
+	buffer_append_format(body,
+	                     "{\"name\": \"c\", \"connector.class\": \"io.debezium.Z\", \"topic.prefix\": "
+	                     "\"dbserver1\", \"publication.name\": \"p\"%s}",
+	                     (const char *)context);
 	return 200;
 }
 
@@ -510,7 +517,7 @@ START_TEST(test_check_config_with_a_password_for_connect)
 	fclose(file);
 	write_config(source_dsn, target_dsn, more);
 	RUN("check-config", "-c", config_path);
-	ck_assert_int_eq(asked, 1);
+	ck_assert_int_eq(asked, 2); /* its settings, and the worker's converter */
 	expect_in(out, "the connector has decimal.handling.mode=precise");
 	file = fopen(password, "w");
 	ck_assert_ptr_nonnull(file);
@@ -615,6 +622,79 @@ START_TEST(test_check_config_of_the_connector_s_lists)
 	strcpy(lists, ", \"column.mask.with.12.chars\": \"public.users.ssn\"");
 	RUN("check-config", "-c", config_path);
 	expect_in(out, "warning: column.mask.with.12.chars of the connector masks public.users.ssn: ");
+	http_server_stop(server);
+	free(more);
+}
+END_TEST
+
+/* `context`: the whole answer. */
+static int answer_anything(const char *request, struct buffer *body, void *context)
+{
+	(void)request;
+	buffer_append_text(body, context);
+	return 200;
+}
+
+START_TEST(test_check_config_of_an_answer_that_is_no_connector)
+{
+	static char answer[64] = "[]";
+	struct http_server *server = http_server_start(0, answer_anything, answer);
+	char *more = memory_format("connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                           http_server_port(server));
+
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: connector c: the answer at connect.url is not the configuration of a connector");
+	expect_not_in(out, "the connector has ");
+	strcpy(answer, "\"login\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: connector c: the answer at connect.url is not the configuration of a connector");
+	http_server_stop(server);
+	free(more);
+}
+END_TEST
+
+/* What a publication does not publish, and tables that only a snapshot sends. */
+START_TEST(test_check_config_of_the_connector_s_publication)
+{
+	static char lists[256] =
+	    ", \"table.include.list\": \"public\\\\..*\", \"publication.autocreate.mode\": \"disabled\"";
+	struct http_server *server = http_server_start(0, answer_settings, lists);
+	char *more = memory_format("tables = ( { match = \"public.meant\"; exclude = true; } );\n"
+	                           "connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                           http_server_port(server));
+
+	execute(source_dsn, "SET search_path = public; CREATE TABLE users (id int PRIMARY KEY);"
+	                    "CREATE TABLE \"Or ders\" (id int PRIMARY KEY); CREATE TABLE meant (id int PRIMARY KEY);"
+	                    "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY LIST (id);"
+	                    "CREATE TABLE part1 PARTITION OF parts FOR VALUES IN (1);"
+	                    "CREATE PUBLICATION p FOR TABLE users, part1 WITH (publish = 'insert, update');"
+	                    "CREATE PUBLICATION other FOR ALL TABLES");
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: publication p does not publish delete, truncate: these changes never arrive; ALTER "
+	               "PUBLICATION p SET (publish = 'insert, update, delete, truncate')");
+	expect_in(out, "problem: publication p does not have public.\"Or ders\", which the lists of the connector let "
+	               "through: a snapshot sends their rows, and none of their later changes arrives; ALTER "
+	               "PUBLICATION p ADD TABLE public.\"Or ders\"");
+	expect_in(out, "\n  2 tables of the source checked");
+	strcpy(lists, ", \"publication.autocreate.mode\": \"disabled\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "warning: publication p does not have public.\"Or ders\"");
+	strcpy(lists, ", \"table.include.list\": \"public\\\\..*\", \"publication.autocreate.mode\": \"filtered\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "warning: publication p does not have public.\"Or ders\"");
+	expect_in(out, "the connector adds them at its next start");
+	execute(source_dsn, "DROP PUBLICATION p");
+	strcpy(lists, ", \"publication.autocreate.mode\": \"no_tables\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: the source has no publication p, and publication.autocreate.mode=no_tables: the "
+	               "connector creates it without tables");
+	expect_in(out, "warning: the source has no publication p yet");
+	execute(source_dsn, "CREATE PUBLICATION p FOR ALL TABLES");
+	strcpy(lists, ", \"publication.autocreate.mode\": \"disabled\"");
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "publication p");
 	http_server_stop(server);
 	free(more);
 }
@@ -848,6 +928,8 @@ int main(void)
 	tcase_add_test(tests, test_check_config_finds_nothing);
 	tcase_add_test(tests, test_check_config_finds_all);
 	tcase_add_test(tests, test_check_config_of_the_connector_s_lists);
+	tcase_add_test(tests, test_check_config_of_an_answer_that_is_no_connector);
+	tcase_add_test(tests, test_check_config_of_the_connector_s_publication);
 	tcase_add_test(tests, test_check_config_with_a_password_for_connect);
 	tcase_add_test(tests, test_reason_of_a_failed_connector);
 	tcase_add_test(tests, test_connector_create_looks_at_the_settings);
