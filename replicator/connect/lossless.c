@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "connect/session_options.h"
 #include "connect/topic_creation.h"
 #include "connect/transforms.h"
 #include "stream/topic_filter.h"
@@ -296,6 +297,7 @@ void lossless_check(const json_t *connector, const char *worker_converter, enum 
 	check_changes(connector, tell, context);
 	check_producer(connector, tell, context);
 	check_identities(connector, tell, context);
+	session_options_check(connector, tell, context);
 	if (config->stream.transactions == TRANSACTIONS_ON) {
 		check_partitions(connector, tell, context);
 		check_logical_messages(connector, config, tell, context);

@@ -32,7 +32,7 @@ extern const size_t lossless_setting_count;
 
 /*
  * Calls `tell` for each setting of the connector's configuration ({"name": "value", …}, as Connect gives it) that loses
- * something; with what format.h, transforms.h say of it. `worker_converter`: format_read_worker, or NULL; `format`: of its
+ * something; with what format.h, transforms.h, session_options.h say of it. `worker_converter`: format_read_worker, or NULL; `format`: of its
  * events. `text` lives during the call.
  */
 void lossless_check(const json_t *connector, const char *worker_converter, enum event_format format,
