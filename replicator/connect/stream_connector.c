@@ -50,7 +50,8 @@ struct error *stream_connector_check(const json_t *connector, const struct confi
 		return NULL;
 	TRY(pg_dsn_read(config->source.dsn, &dsn));
 	if (differs(host, dsn.host, strcasecmp) || differs(dbname, dsn.dbname, strcmp) ||
-	    (dsn.host != NULL && differs(port, dsn.port != NULL ? dsn.port : DEFAULT_PORT, strcmp))) {
+	    (host[0] != '\0' && dsn.host != NULL &&
+	     differs(port, dsn.port != NULL ? dsn.port : DEFAULT_PORT, strcmp))) {
 		buffer_append_format(
 		    &text,
 		    "the connector has database.hostname=%s, database.port=%s, database.dbname=%s, and source.dsn has "

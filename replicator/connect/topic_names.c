@@ -64,15 +64,53 @@ static bool is_among(const char *value, const char *const *words)
 	return false;
 }
 
+/* Where kafka.topics has the names of a router, another prefix is no proof of another stream. */
 static void check_prefix(const json_t *connector, const struct config *config, struct buffer *text)
 {
 	const char *prefix = value_of(connector, "topic.prefix", "");
 
-	if (config->kafka.topic_prefix != NULL && strcmp(prefix, config->kafka.topic_prefix) != 0)
+	if (config->kafka.topic_prefix == NULL || strcmp(prefix, config->kafka.topic_prefix) == 0)
+		return;
+	if (config->kafka.topic_count > 0)
+		buffer_append_format(
+		    text,
+		    "the connector has topic.prefix=%s, but kafka.topic_prefix is \"%s\": it may be the "
+		    "connector of another stream, so `check_target` repairs nothing; correct "
+		    "connect.connector, or set both alike",
+		    prefix, config->kafka.topic_prefix);
+	else
 		buffer_append_format(text,
 		                     "the connector has topic.prefix=%s, but this stream reads the topics of "
 		                     "kafka.topic_prefix = \"%s\"; set both alike",
 		                     prefix, config->kafka.topic_prefix);
+}
+
+static const char *transaction_topic(const struct config *config, struct buffer *name)
+{
+	if (config->kafka.transaction_topic != NULL)
+		return config->kafka.transaction_topic;
+	buffer_append_format(name, "%s.transaction", config->kafka.topic_prefix);
+	return name->data;
+}
+
+static void check_transaction_topic(const json_t *connector, const struct config *config, struct buffer *text)
+{
+	const char *name = value_of(connector, "topic.transaction", "transaction");
+	struct buffer theirs = {0}, default_name = {0};
+	const char *ours;
+
+	if (config->stream.transactions != TRANSACTIONS_ON || config->kafka.topic_prefix == NULL)
+		return;
+	buffer_append_format(&theirs, "%s.%s", value_of(connector, "topic.prefix", ""), name);
+	ours = transaction_topic(config, &default_name);
+	if (strcmp(theirs.data, ours) != 0)
+		buffer_append_format(
+		    text,
+		    "the connector has topic.transaction=%s: its transaction topic is %s, but this stream "
+		    "reads %s; set kafka.transaction_topic = \"%s\"",
+		    name, theirs.data, ours, theirs.data);
+	buffer_free(&theirs);
+	buffer_free(&default_name);
 }
 
 static void check_delimiter(const json_t *connector, const struct config *config, struct buffer *text)
@@ -127,27 +165,32 @@ static void check_routers(const json_t *connector, struct buffer *text)
 		                   "not set; name these topics there, the transaction topic included");
 }
 
+static void tell_text(struct buffer *text, bool problem, void (*tell)(void *context, bool problem, const char *text),
+                      void *context)
+{
+	if (text->length > 0)
+		tell(context, problem, text->data);
+	buffer_free(text);
+}
+
 void topic_names_check(const json_t *connector, const struct config *config,
                        void (*tell)(void *context, bool problem, const char *text), void *context)
 {
-	struct buffer prefix = {0}, delimiter = {0}, strategy = {0}, transforms = {0};
+	const bool named = config->kafka.topic_count > 0; /* whoever names the topics knows what they are called */
+	struct buffer prefix = {0}, transactions = {0}, delimiter = {0}, strategy = {0}, transforms = {0};
 
-	if (config->kafka.topic_count > 0)
-		return; /* whoever names the topics knows what they are called */
 	check_prefix(connector, config, &prefix);
-	check_delimiter(connector, config, &delimiter);
-	check_strategy(connector, config, &strategy);
-	check_routers(connector, &transforms);
-	if (prefix.length > 0)
-		tell(context, true, prefix.data);
-	if (delimiter.length > 0)
-		tell(context, true, delimiter.data);
-	if (strategy.length > 0)
-		tell(context, false, strategy.data);
-	if (transforms.length > 0)
-		tell(context, false, transforms.data);
-	buffer_free(&prefix);
-	buffer_free(&delimiter);
-	buffer_free(&strategy);
-	buffer_free(&transforms);
+	if (!named) {
+		check_delimiter(connector, config, &delimiter);
+		check_strategy(connector, config, &strategy);
+		check_routers(connector, &transforms);
+		/* Each of these gives that topic another name, too. */
+		if (prefix.length + delimiter.length + strategy.length + transforms.length == 0)
+			check_transaction_topic(connector, config, &transactions);
+	}
+	tell_text(&prefix, !named, tell, context);
+	tell_text(&transactions, true, tell, context);
+	tell_text(&delimiter, true, tell, context);
+	tell_text(&strategy, false, tell, context);
+	tell_text(&transforms, false, tell, context);
 }

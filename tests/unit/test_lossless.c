@@ -2,6 +2,7 @@
 #include "connect/definition.h"
 #include "connect/exception.h"
 #include "connect/lossless.h"
+#include "connect/stream_connector.h"
 #include "connect/topic_names.h"
 
 #include "base/buffer.h"
@@ -59,6 +60,18 @@ static void check_names(const char *connector, const struct config *config)
 	buffer_append_text(&told, "");
 	problems = 0;
 	topic_names_check(json, config, take, NULL);
+	json_decref(json);
+}
+
+static void check_stream(const char *connector, const struct config *config)
+{
+	json_t *json = json_loads(connector, 0, NULL);
+
+	ck_assert_ptr_nonnull(json);
+	buffer_reset(&told);
+	buffer_append_text(&told, "");
+	problems = 0;
+	ck_assert_ptr_null(stream_connector_check(json, config, take, NULL));
 	json_decref(json);
 }
 
@@ -335,6 +348,64 @@ START_TEST(test_values_that_the_connector_cannot_convert)
 }
 END_TEST
 
+/* Names are no proof of another database, so these are warnings. */
+START_TEST(test_connector_of_another_source)
+{
+	struct config config = ours();
+	static const char *topics[] = {"shop.transaction"};
+
+	config.kafka.topic_prefix = "shop";
+	config.source.dsn = "host=db.example port=5433 dbname=shop user=u";
+	config.connect.connector = "c";
+	check_stream("{\"database.hostname\":\"DB.example\",\"database.port\":\"5433\",\"database.dbname\":\"shop\"}",
+	             &config);
+	ck_assert_str_eq(told.data, "");
+	check_stream("{\"database.hostname\":\"other.example\",\"database.dbname\":\"billing\"}", &config);
+	ck_assert_int_eq(problems, 0);
+	ck_assert_ptr_nonnull(strstr(told.data, "database.hostname=other.example, database.port=5432, "
+	                                        "database.dbname=billing, and source.dsn has host=db.example, "
+	                                        "port=5433, dbname=shop"));
+	check_stream(
+	    "{\"database.hostname\":\"${file:h}\",\"database.port\":\"${env:P}\",\"database.dbname\":\"shop\"}",
+	    &config);
+	ck_assert_str_eq(told.data, "");
+	config.source.dsn = "service=shop";
+	check_stream("{\"database.hostname\":\"h\",\"database.dbname\":\"shop\"}", &config);
+	ck_assert_str_eq(told.data, "");
+	/* kafka.topics may have the names of a router, so another prefix is no proof either. */
+	config.kafka.topics = topics;
+	config.kafka.topic_count = 1;
+	check_names("{\"topic.prefix\":\"billing\"}", &config);
+	ck_assert_int_eq(problems, 0);
+	ck_assert_ptr_nonnull(strstr(told.data, "the connector has topic.prefix=billing, but kafka.topic_prefix is "
+	                                        "\"shop\""));
+}
+END_TEST
+
+START_TEST(test_transaction_topic_of_another_name)
+{
+	struct config config = ours();
+
+	config.stream.transactions = TRANSACTIONS_ON;
+	config.kafka.topic_prefix = "shop";
+	check_names("{\"topic.prefix\":\"shop\",\"topic.transaction\":\"tx\"}", &config);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(strstr(told.data,
+	                             "topic.transaction=tx: its transaction topic is shop.tx, but this stream "
+	                             "reads shop.transaction; set kafka.transaction_topic = \"shop.tx\""));
+	config.kafka.transaction_topic = "shop.tx";
+	check_names("{\"topic.prefix\":\"shop\",\"topic.transaction\":\"tx\"}", &config);
+	ck_assert_str_eq(told.data, "");
+	check_names("{\"topic.prefix\":\"shop\"}", &config);
+	ck_assert_int_eq(problems, 1);
+	ck_assert_ptr_nonnull(
+	    strstr(told.data, "its transaction topic is shop.transaction, but this stream reads shop.tx"));
+	config.stream.transactions = TRANSACTIONS_OFF;
+	check_names("{\"topic.prefix\":\"shop\"}", &config);
+	ck_assert_str_eq(told.data, "");
+}
+END_TEST
+
 START_TEST(test_two_sides_disagree)
 {
 	struct config config = ours();
@@ -452,6 +523,8 @@ int main(void)
 	tcase_add_test(cases, test_null_is_not_the_default);
 	tcase_add_test(cases, test_generated_connector_is_lossless);
 	tcase_add_test(cases, test_values_that_the_connector_cannot_convert);
+	tcase_add_test(cases, test_connector_of_another_source);
+	tcase_add_test(cases, test_transaction_topic_of_another_name);
 	tcase_add_test(cases, test_two_sides_disagree);
 	tcase_add_test(cases, logical_messages_that_are_not_read);
 	tcase_add_test(cases, test_the_worker_s_converter);
