@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "cli/preflight.h"
 #include "connect/type_losses.h"
+#include "pg/catalog.h"
 #include "pg/sql.h"
 
 /* What the connector may not even capture is only worth a warning. */
@@ -179,6 +180,36 @@ static void check_plain(struct preflight *preflight, const char *name, const str
 		    name, column->name, column->type_name, other->type_name);
 }
 
+/* The rule's cast_from takes the place of the target's type there. */
+static void check_plain_cast(struct preflight *preflight, const char *name, const struct column_image *column,
+                             const char *from, bool captured)
+{
+	const struct column_image *read_as = NULL;
+	struct error *error;
+
+	if (preflight->format == FORMAT_WITH_SCHEMA)
+		return;
+	error = catalog_read_type(preflight->target, from, preflight->arena, &read_as);
+	if (error != NULL) { /* check_rules.c reports it */
+		error_free(error);
+		return;
+	}
+	if (conversion_reads_plain(&column->type, &read_as->type, &preflight->config->decoding.modes))
+		return;
+	if (preflight->format == FORMAT_PLAIN_JSON)
+		report(preflight, captured,
+		       "%s: column %s is %s at the source and is read as %s (cast_from): plain JSON does not show the "
+		       "type, and "
+		       "values would be read as others; set cast_from = \"%s\"",
+		       name, column->name, column->type_name, read_as->type_name, column->type_name);
+	else
+		preflight_warning(preflight,
+		                  "%s: column %s is %s at the source and is read as %s (cast_from): if the events are "
+		                  "JSON without schemas, "
+		                  "values would be read as others; set cast_from = \"%s\"",
+		                  name, column->name, column->type_name, read_as->type_name, column->type_name);
+}
+
 static void check_type_loss(struct preflight *preflight, const char *name, const struct table_image *source,
                             const struct column_image *column, bool captured)
 {
@@ -213,6 +244,8 @@ static void check_columns(struct preflight *preflight, const struct table_rule *
 		check_type_loss(preflight, name, source, column, captured);
 		if (other != NULL && of_column->mask == MASK_NONE && of_column->cast_from == NULL)
 			check_plain(preflight, name, column, other, captured);
+		else if (other != NULL && of_column->cast_from != NULL)
+			check_plain_cast(preflight, name, column, of_column->cast_from, captured);
 		if (other == NULL)
 			report(preflight, captured,
 			       "%s: the target lacks column %s%s; on the target: ALTER TABLE %s ADD COLUMN %s %s", name,

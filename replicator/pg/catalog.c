@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "pg/catalog_internal.h"
+#include "pg/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -355,6 +356,32 @@ struct error *catalog_read_tables(struct pg_connection *connection, struct arena
 	return read_images(connection, NULL, NULL, arena, images, count);
 }
 
+/*
+ * A regtype has no modifier ("numeric(10,2)" is numeric), but a value of that type has. TYPE_SQL has read the name before, so
+ * that it is the name of a type and nothing else. A domain has the modifier of its own.
+ */
+static struct error *read_modifier(struct pg_connection *connection, const char *name, struct arena *arena,
+                                   struct column_image *image)
+{
+	struct pg_result *result = NULL;
+	const char *parameters[2] = {name, NULL};
+	int modifier;
+
+	if (image->type.typmod >= 0 || strchr(name, '(') == NULL)
+		return NULL;
+	TRY(pg_query(connection, arena_format(arena, "SELECT NULL::%s", name), 0, NULL, &result));
+	modifier = pg_result_type_modifier(result, 0);
+	pg_result_free(result);
+	if (modifier < 0)
+		return NULL;
+	image->type.typmod = modifier;
+	parameters[1] = arena_format(arena, "%d", modifier);
+	TRY(pg_query(connection, "SELECT format_type($1::regtype, $2::integer)", 2, parameters, &result));
+	image->type_name = take_text(arena, result, 0, 0);
+	pg_result_free(result);
+	return NULL;
+}
+
 struct error *catalog_read_type(struct pg_connection *connection, const char *name, struct arena *arena,
                                 const struct column_image **type)
 {
@@ -372,7 +399,7 @@ struct error *catalog_read_type(struct pg_connection *connection, const char *na
 	image->cast_name = take_text(arena, result, 0, 5);
 	pg_result_free(result);
 	*type = image;
-	return NULL;
+	return read_modifier(connection, name, arena, image);
 }
 
 struct error *catalog_may_set_replication_role(struct pg_connection *connection, bool *may)

@@ -49,6 +49,9 @@ struct pg_result {
 	PGresult *handle;
 };
 
+/* result.c: as pg_attribute.atttypmod; -1: it has none. */
+int pg_result_type_modifier(const struct pg_result *result, size_t column);
+
 /* Above this much in libpq's output buffer a send waits until the buffer is empty. */
 #define PG_UNSENT_MOST ((size_t)256 * 1024)
 

@@ -33,6 +33,11 @@ int64_t pg_result_integer(const struct pg_result *result, size_t row, size_t col
 	return strtoll(pg_result_text(result, row, column), NULL, 10);
 }
 
+int pg_result_type_modifier(const struct pg_result *result, size_t column)
+{
+	return PQfmod(result->handle, (int)column);
+}
+
 void pg_result_free(struct pg_result *result)
 {
 	if (result == NULL)

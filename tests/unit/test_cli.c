@@ -700,6 +700,40 @@ START_TEST(test_check_config_of_the_connector_s_publication)
 }
 END_TEST
 
+#define PLAIN                                                                                                          \
+	", \"value.converter\": \"org.apache.kafka.connect.json.JsonConverter\", "                                     \
+	"\"value.converter.schemas.enable\": \"false\""
+
+/* A cast_from says how plain JSON is read, so it must be the source's type; a text of varbit has no leading zeros. */
+START_TEST(test_check_config_of_casts_and_bits)
+{
+	static char lists[256] = PLAIN;
+	struct http_server *server = http_server_start(0, answer_settings, lists);
+	char *more = memory_format("tables = ( { match = \"public.t\"; columns = ("
+	                           " { match = \"at\"; cast_from = \"timestamp\"; },"
+	                           " { match = \"price\"; cast_from = \"numeric(10,4)\"; },"
+	                           " { match = \"good\"; cast_from = \"numeric(10,2)\"; } ); } );\n"
+	                           "connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                           http_server_port(server));
+
+	execute(source_dsn, "SET search_path = public; CREATE TABLE t (id int PRIMARY KEY, at timestamp(3), price "
+	                    "numeric(10,2), good numeric(10,2), flags varbit(9), kept bit(5));"
+	                    "CREATE PUBLICATION p FOR TABLE t");
+	execute(target_dsn, "SET search_path = public; CREATE TABLE t (id int PRIMARY KEY, at text, price text, good "
+	                    "text, flags varbit(9), kept bit(5))");
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: public.t: column at is timestamp(3) without time zone at the source and is read as "
+	               "timestamp without time zone (cast_from): plain JSON does not show the type");
+	expect_in(out, "problem: public.t: column price is numeric(10,2) at the source and is read as numeric(10,4) "
+	               "(cast_from)");
+	expect_not_in(out, "column good is numeric");
+	expect_not_in(out, "column kept is");
+	http_server_stop(server);
+	free(more);
+}
+END_TEST
+
 START_TEST(test_check_config_of_rules)
 {
 	execute(source_dsn,
@@ -930,6 +964,7 @@ int main(void)
 	tcase_add_test(tests, test_check_config_of_the_connector_s_lists);
 	tcase_add_test(tests, test_check_config_of_an_answer_that_is_no_connector);
 	tcase_add_test(tests, test_check_config_of_the_connector_s_publication);
+	tcase_add_test(tests, test_check_config_of_casts_and_bits);
 	tcase_add_test(tests, test_check_config_with_a_password_for_connect);
 	tcase_add_test(tests, test_reason_of_a_failed_connector);
 	tcase_add_test(tests, test_connector_create_looks_at_the_settings);

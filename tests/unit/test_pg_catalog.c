@@ -213,6 +213,40 @@ START_TEST(replication_role)
 }
 END_TEST
 
+/* As a rule's cast_from names them: plain JSON is read by the modifier. */
+START_TEST(types_by_name)
+{
+	static const struct {
+		const char *name, *type_name, *base;
+		int typmod;
+		bool array;
+	} types[] = {
+	    {"numeric(10,2)", "numeric(10,2)", "numeric", (10 << 16 | 2) + 4, false},
+	    {"numeric", "numeric", "numeric", -1, false},
+	    {"timestamp(3)", "timestamp(3) without time zone", "timestamp", 3, false},
+	    {"time (0) with time zone", "time(0) with time zone", "timetz", 0, false},
+	    {"bit(5)", "bit(5)", "bit", 5, false},
+	    {"varchar(9)[]", "character varying(9)[]", "varchar", 13, true},
+	    {"\"Cat\"\"alog\".price", "\"Cat\"\"alog\".price", "numeric", (12 << 16 | 2) + 4, false},
+	};
+	struct pg_connection *connection = postgres_connect();
+	struct arena *arena = arena_new();
+	const struct column_image *type;
+
+	postgres_execute(connection, SCHEMA);
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		expect_no_error(catalog_read_type(connection, types[i].name, arena, &type));
+		ck_assert_str_eq(type->type_name, types[i].type_name);
+		ck_assert_str_eq(type->type.name, types[i].base);
+		ck_assert_int_eq(type->type.typmod, types[i].typmod);
+		ck_assert_int_eq(type->type.array, types[i].array);
+	}
+	expect_error(catalog_read_type(connection, "int; SELECT 1(", arena, &type), ERROR_TARGET, NULL, "syntax error");
+	arena_free(arena);
+	pg_disconnect(connection);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pg_catalog");
@@ -225,6 +259,7 @@ int main(void)
 	tcase_add_test(tests, other_relations);
 	tcase_add_test(tests, all_tables);
 	tcase_add_test(tests, replication_role);
+	tcase_add_test(tests, types_by_name);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
