@@ -11,6 +11,7 @@
 static const struct type_loss losses[] = {
     {"money", true, true, LEFT_OUT},
     {"varbit", true, true, LEFT_OUT},
+    {"varbit", false, false, "leading zeros of a value are lost, the connector does not send its length; use bit(n)"},
     {"xml", true, true, LEFT_OUT},
     {"point", true, true, LEFT_OUT},
     {"interval", true, true, LEFT_OUT},

@@ -728,6 +728,7 @@ START_TEST(test_check_config_of_casts_and_bits)
 	expect_in(out, "problem: public.t: column price is numeric(10,2) at the source and is read as numeric(10,4) "
 	               "(cast_from)");
 	expect_not_in(out, "column good is numeric");
+	expect_in(out, "warning: public.t: column flags is bit varying(9): leading zeros of a value are lost");
 	expect_not_in(out, "column kept is");
 	http_server_stop(server);
 	free(more);
