@@ -93,6 +93,7 @@ static void release(struct preflight *preflight)
 	map_free(preflight->source_tables.by_name, NULL);
 	map_free(preflight->rights, NULL);
 	map_free(preflight->published, NULL);
+	map_free(preflight->unlogged, NULL);
 	map_free(preflight->carried, NULL);
 	pg_disconnect(preflight->target);
 	pg_disconnect(preflight->source);

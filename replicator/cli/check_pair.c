@@ -359,11 +359,24 @@ static void check_rights(struct preflight *preflight, const struct table_image *
 		preflight_problem(preflight, "%s: this user lacks %s in the target; GRANT it", name, missing);
 }
 
+static void check_persistence(struct preflight *preflight, const struct table_image *target)
+{
+	const char *name = preflight_name(preflight, target->schema, target->name);
+
+	if (map_get(preflight->unlogged, slice_from(name)) != NULL)
+		preflight_warning(
+		    preflight,
+		    "%s: the target's table is UNLOGGED: a crash of the target empties it, and the stream does "
+		    "not send its rows again; on the target: ALTER TABLE %s SET LOGGED",
+		    name, quoted_name(preflight, target));
+}
+
 void check_target_table(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target)
 {
 	check_soft(preflight, rule, target);
 	check_cascades(preflight, rule, target);
 	check_rights(preflight, target);
+	check_persistence(preflight, target);
 }
 
 void check_pair(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,

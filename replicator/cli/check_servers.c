@@ -90,6 +90,20 @@ static void read_rights(struct preflight *preflight)
 	pg_result_free(result);
 }
 
+static void read_unlogged(struct preflight *preflight)
+{
+	struct pg_result *result =
+	    ask(preflight, preflight->target,
+	        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	        " WHERE c.relkind = 'r' AND c.relpersistence = 'u'",
+	        0, NULL);
+
+	preflight->unlogged = map_new();
+	for (size_t i = 0; result != NULL && i < pg_result_rows(result); i++)
+		map_put(preflight->unlogged, slice_from(pg_result_text(result, i, 0)), preflight);
+	pg_result_free(result);
+}
+
 static void check_state_schema(struct preflight *preflight)
 {
 	static const char *const tables[] = {"stream", "offsets", "snapshot_progress"};
@@ -139,6 +153,7 @@ void check_target_server(struct preflight *preflight)
 	if (strcmp(ask_text(preflight, preflight->target, "SHOW default_transaction_read_only"), "on") == 0)
 		preflight_problem(preflight, "default_transaction_read_only is on; turn it off for this user");
 	read_rights(preflight);
+	read_unlogged(preflight);
 	check_state_schema(preflight);
 	check_replication_role(preflight);
 	read_tables(preflight, preflight->target, &preflight->target_tables);

@@ -35,6 +35,8 @@ struct preflight {
 	struct table_set source_tables;
 	bool may_set_role;    /* the target's session_replication_role */
 	struct map *rights;   /* "schema.table" of the target to the rights that are missing there */
+	struct map *unlogged; /* "schema.table" of the target that are UNLOGGED */
+
 	const char *publication; /* of the running connector; NULL: not known */
 	struct map *published;   /* "schema.table" of the source that it has, or else any has; NULL: there is none */
 	bool all_published;      /* by a publication FOR ALL TABLES */

@@ -735,6 +735,19 @@ START_TEST(test_check_config_of_casts_and_bits)
 }
 END_TEST
 
+START_TEST(test_check_config_of_an_unlogged_target)
+{
+	execute(source_dsn, "CREATE TABLE public.t (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES");
+	execute(target_dsn, "CREATE UNLOGGED TABLE public.t (id int PRIMARY KEY)");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "warning: public.t: the target's table is UNLOGGED: a crash of the target empties it, and the "
+	               "stream does not send its rows again; on the target: ALTER TABLE \"public\".\"t\" SET LOGGED");
+	execute(target_dsn, "ALTER TABLE public.t SET LOGGED");
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "UNLOGGED");
+}
+END_TEST
+
 START_TEST(test_check_config_of_rules)
 {
 	execute(source_dsn,
@@ -966,6 +979,7 @@ int main(void)
 	tcase_add_test(tests, test_check_config_of_an_answer_that_is_no_connector);
 	tcase_add_test(tests, test_check_config_of_the_connector_s_publication);
 	tcase_add_test(tests, test_check_config_of_casts_and_bits);
+	tcase_add_test(tests, test_check_config_of_an_unlogged_target);
 	tcase_add_test(tests, test_check_config_with_a_password_for_connect);
 	tcase_add_test(tests, test_reason_of_a_failed_connector);
 	tcase_add_test(tests, test_connector_create_looks_at_the_settings);
