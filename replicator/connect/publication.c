@@ -114,6 +114,8 @@ struct error *publication_check(struct pg_connection *source, const json_t *conn
 	struct pg_result *publication = NULL, *tables = NULL;
 	struct error *error;
 
+	if (strcmp(capture_setting(connector, "plugin.name", "pgoutput"), "pgoutput") != 0)
+		return NULL; /* it has no publication */
 	TRY(pg_query(source, sql, 1, &check.name, &publication));
 	if (pg_result_rows(publication) == 0) {
 		tell_absent(&check);

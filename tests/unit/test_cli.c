@@ -685,6 +685,9 @@ START_TEST(test_check_config_of_the_connector_s_publication)
 	RUN("check-config", "-c", config_path);
 	expect_in(out, "warning: publication p does not have public.\"Or ders\"");
 	expect_in(out, "the connector adds them at its next start");
+	strcpy(lists, ", \"table.include.list\": \"public\\\\..*\", \"plugin.name\": \"decoderbufs\"");
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "publication p ");
 	execute(source_dsn, "DROP PUBLICATION p");
 	strcpy(lists, ", \"publication.autocreate.mode\": \"no_tables\"");
 	RUN("check-config", "-c", config_path);
