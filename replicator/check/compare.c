@@ -190,6 +190,20 @@ void comparison_end_look(struct comparison *comparison)
 	session_end(&comparison->sides[SIDE_TARGET]);
 }
 
+/* Such a row cannot have come from the source; a rule may keep rows that the source has not. */
+static void judge_null_keys(struct check_tables *tables, bool trusted)
+{
+	for (size_t i = 0; i < tables->count; i++) {
+		struct check_table *table = &tables->tables[i];
+
+		if (table->verdict != VERDICT_PENDING || !table->null_keys.open)
+			continue;
+		if (check_keeps_rows(table))
+			table->null_keys.open = false;
+		table->null_keys.lasting = trusted && table->null_keys.open;
+	}
+}
+
 /* Digests, and the rows of the unequal buckets when the stream has passed the snapshot. */
 static struct error *look_at_buckets(struct comparison *comparison, struct check_tables *tables, int64_t wait_us)
 {
@@ -204,6 +218,8 @@ static struct error *look_at_buckets(struct comparison *comparison, struct check
 		error = rows_scan_buckets(&scan, tables);
 	if (error == NULL && comparison_is_trusted(comparison) && !signals_stop_requested())
 		error = rows_narrow(&scan, tables, comparison->arena);
+	if (error == NULL)
+		judge_null_keys(tables, comparison_is_trusted(comparison));
 	comparison_end_look(comparison);
 	return error;
 }
@@ -358,9 +374,9 @@ static int64_t count_lasting(const struct check_table *table)
 /* False when another look at the buckets is needed. */
 static bool judge_table(struct check_table *table)
 {
-	bool lasting = count_lasting(table) > 0;
+	bool lasting = count_lasting(table) > 0, equal = !table->null_keys.open;
 
-	if (table->open_count == 0 || (table->narrowed && table->row_count == 0))
+	if (equal && (table->open_count == 0 || (table->narrowed && table->row_count == 0)))
 		table->verdict = table->schema_difference_count > 0 ? VERDICT_DIFFERENT : VERDICT_IN_SYNC;
 	else if (lasting && !has_open_rows(table))
 		table->verdict = VERDICT_DIFFERENT;

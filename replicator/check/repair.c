@@ -490,6 +490,17 @@ static struct error *choose_way(struct repair *repair, struct check_table *table
 	return NULL;
 }
 
+static void leave_null_keys(struct check_table *table, struct arena *arena)
+{
+	if (!table->null_keys.lasting)
+		return;
+	table->repair.left += table->null_keys.rows;
+	table->repair.problem =
+	    arena_format(arena,
+	                 "rows with NULL in a column of the key (%s) are not repaired: delete them in the target",
+	                 table->null_keys.columns);
+}
+
 static struct error *repair_table(struct repair *repair, struct check_table *table, bool dry_run)
 {
 	const struct check_row **rows;
@@ -499,6 +510,7 @@ static struct error *repair_table(struct repair *repair, struct check_table *tab
 
 	if (!dry_run)
 		TRY(repair_scrub_log(repair->writer, &repair->names, table));
+	leave_null_keys(table, repair->comparison->arena);
 	if (table->row_count == 0 || table->repair.stalled)
 		return NULL;
 	TRY(may_repair(repair, table, &may));

@@ -202,6 +202,11 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 		if (table->kept > 0)
 			fprintf(out, "%s: %" PRId64 " rows are kept by a rule although the source deleted them\n",
 			        table->label, table->kept);
+		if (table->null_keys.lasting)
+			fprintf(out,
+			        "%s: %" PRId64 " rows of the target have NULL in a column of the key (%s): the source "
+			        "cannot have such rows\n",
+			        table->label, table->null_keys.rows, table->null_keys.columns);
 		print_rows(report, table, arena, out);
 		print_suspects(report, table, arena, out);
 		if (table->unverified != NULL)

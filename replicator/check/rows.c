@@ -26,10 +26,41 @@ static bool is_read(const struct check_table *table)
 	return table->sides[SIDE_SOURCE].pieces_open == 0 && table->sides[SIDE_TARGET].pieces_open == 0;
 }
 
+static bool is_pending(const struct check_table *table)
+{
+	return table->verdict == VERDICT_PENDING && table->sides[SIDE_SOURCE].error == NULL &&
+	       table->sides[SIDE_TARGET].error == NULL;
+}
+
+static bool is_narrowed(const struct check_table *table)
+{
+	return is_pending(table) && table->open_count > 0;
+}
+
 static bool is_scanned(const struct check_table *table)
 {
-	return table->verdict == VERDICT_PENDING && table->open_count > 0 && table->sides[SIDE_SOURCE].error == NULL &&
-	       table->sides[SIDE_TARGET].error == NULL;
+	return is_pending(table) && (table->open_count > 0 || table->null_keys.open);
+}
+
+/* Not IS NULL: that is true as well of a composite value whose fields are NULL. False: the key has a value in each row. */
+static bool append_null_key(struct buffer *sql, const struct check_table *table, enum side which)
+{
+	const char *before = "(";
+
+	if (which != SIDE_TARGET || table->null_keys.columns == NULL)
+		return false;
+	for (size_t i = 0; i < table->key->column_count; i++) {
+		const struct column_image *column = check_key_column(table, i)->sides[SIDE_TARGET];
+
+		if (column->not_null)
+			continue;
+		buffer_append_format(sql, "%st.", before);
+		sql_append_identifier(sql, column->name);
+		buffer_append_text(sql, " IS NOT DISTINCT FROM NULL");
+		before = " OR ";
+	}
+	buffer_append_byte(sql, ')');
+	return true;
 }
 
 static void append_piece(struct buffer *sql, const struct check_table *table, enum side which,
@@ -47,9 +78,14 @@ static void append_bucket_sql(struct buffer *sql, const struct check_table *tabl
 	size_t mask = table->bucket_count - 1;
 
 	if (table->key != NULL) {
+		struct buffer null_key = {0};
+
 		buffer_append_text(sql, "SELECT b, count(*), sum(h) FROM (SELECT ");
+		if (append_null_key(&null_key, table, which)) /* as if there were one more bucket */
+			buffer_append_format(sql, "CASE WHEN %s THEN %zu ELSE ", null_key.data, table->bucket_count);
 		expression_append_key_hash(sql, table, which, options);
-		buffer_append_format(sql, " & %zu AS b, ", mask);
+		buffer_append_format(sql, " & %zu%s AS b, ", mask, null_key.length > 0 ? " END" : "");
+		buffer_free(&null_key);
 	} else {
 		buffer_append_format(sql, "SELECT h & %zu AS b, count(*), sum(h) FROM (SELECT ", mask);
 	}
@@ -75,6 +111,8 @@ static void append_open_buckets(struct buffer *array, const struct check_table *
 	for (size_t i = 0; i < table->bucket_count; i++)
 		if (table->open[i])
 			buffer_append_format(array, "%s%zu", array->length > 1 ? "," : "", i);
+	if (table->null_keys.columns != NULL)
+		buffer_append_format(array, "%s%zu", array->length > 1 ? "," : "", table->bucket_count);
 	buffer_append_byte(array, '}');
 }
 
@@ -96,8 +134,10 @@ static void take_buckets(struct check_table *table, enum side which, const struc
 	for (size_t i = 0; i < pg_result_rows(result); i++) {
 		size_t number = (size_t)pg_result_integer(result, i, 0);
 
-		if (number >= table->bucket_count)
+		if (number >= table->bucket_count) {
+			table->null_keys.rows += pg_result_integer(result, i, 1);
 			continue;
+		}
 		table->sides[which].buckets[number].rows += pg_result_integer(result, i, 1);
 		table->sides[which].buckets[number].digest += parse_sum(pg_result_text(result, i, 2));
 	}
@@ -123,15 +163,22 @@ struct error *rows_scan_buckets(const struct scan *scan, struct check_tables *ta
 	for (size_t i = 0; i < tables->count; i++) {
 		struct check_table *table = &tables->tables[i];
 
+		if (is_scanned(table))
+			table->null_keys.rows = 0;
 		for (size_t b = 0; is_scanned(table) && b < table->bucket_count; b++)
 			if (table->open[b])
 				table->sides[SIDE_SOURCE].buckets[b] = table->sides[SIDE_TARGET].buckets[b] =
 				    (struct bucket){0};
 	}
 	TRY(scan_tables(scan, tables, &question));
-	for (size_t i = 0; i < tables->count; i++)
-		if (is_scanned(&tables->tables[i]) && is_read(&tables->tables[i]))
-			close_equal_buckets(&tables->tables[i]);
+	for (size_t i = 0; i < tables->count; i++) {
+		struct check_table *table = &tables->tables[i];
+
+		if (!is_scanned(table) || !is_read(table))
+			continue;
+		close_equal_buckets(table);
+		table->null_keys.open = table->null_keys.rows > 0;
+	}
 	return NULL;
 }
 
@@ -155,6 +202,8 @@ static void append_row_sql(struct buffer *sql, const struct check_table *table, 
 	}
 	append_piece(sql, table, which, options);
 	buffer_append_text(sql, " AND ");
+	if (append_null_key(sql, table, which))
+		buffer_append_text(sql, " IS FALSE AND ");
 	expression_append_key_hash(sql, table, which, options);
 	buffer_append_format(sql, " & %zu = ANY ($3::bigint[])", mask);
 }
@@ -317,7 +366,7 @@ static void drop_found(struct check_table *table)
 
 struct error *rows_narrow(const struct scan *scan, struct check_tables *tables, struct arena *arena)
 {
-	static const struct scan_question question = {is_scanned, append_row_sql, append_narrow_buckets, take_rows};
+	static const struct scan_question question = {is_narrowed, append_row_sql, append_narrow_buckets, take_rows};
 	struct scan inner = *scan;
 	struct error *error;
 
@@ -326,7 +375,7 @@ struct error *rows_narrow(const struct scan *scan, struct check_tables *tables, 
 	for (size_t i = 0; i < tables->count; i++) {
 		struct check_table *table = &tables->tables[i];
 
-		if (error == NULL && is_scanned(table) && is_read(table)) {
+		if (error == NULL && is_narrowed(table) && is_read(table)) {
 			table->narrowed = all_are_listed(table);
 			merge_found(table, arena);
 		}

@@ -256,6 +256,21 @@ static const struct key_image *key_of_target(const struct check_table *table)
 	return NULL;
 }
 
+/* The columns of the key that may be NULL in the target, "a, b", or NULL. */
+static const char *nullable_columns(const struct check_table *table, struct arena *arena)
+{
+	const char *columns = NULL;
+
+	for (size_t i = 0; table->key != NULL && i < table->key->column_count; i++) {
+		const struct column_image *column = check_key_column(table, i)->sides[SIDE_TARGET];
+
+		if (!column->not_null)
+			columns = arena_format(arena, "%s%s%s", columns != NULL ? columns : "",
+			                       columns != NULL ? ", " : "", column->name);
+	}
+	return columns;
+}
+
 static size_t bucket_count_of(const struct table_image *source, const struct table_image *target)
 {
 	int64_t rows =
@@ -302,6 +317,8 @@ static void add_table(struct check_tables *tables, const struct table_image *sou
 	check_captured(table, choice->captured, arena);
 	table->key = common_key(table);
 	table->target_key = key_of_target(table);
+	table->null_keys.columns = nullable_columns(table, arena);
+	table->null_keys.open = table->null_keys.columns != NULL;
 	shape_compare(table, choice->captured, arena);
 	table->bucket_count = bucket_count_of(source, target);
 	table->open = arena_alloc(arena, table->bucket_count * sizeof(*table->open));
@@ -536,7 +553,7 @@ int64_t check_rows_of(const struct check_table *table, enum side side)
 		return -1;
 	for (size_t i = 0; i < table->bucket_count; i++)
 		rows += table->sides[side].buckets[i].rows;
-	return rows;
+	return side == SIDE_TARGET ? rows + table->null_keys.rows : rows;
 }
 
 enum row_fault check_row_fault(const struct check_table *table, const struct check_row *row)
@@ -548,7 +565,8 @@ enum row_fault check_row_fault(const struct check_table *table, const struct che
 
 int64_t check_count_rows(const struct check_table *table, enum row_state state, enum row_fault fault)
 {
-	int64_t count = 0;
+	int64_t count =
+	    table->null_keys.lasting && state == ROW_LASTING && fault == FAULT_EXTRA ? table->null_keys.rows : 0;
 
 	for (size_t i = 0; i < table->row_count; i++) {
 		const struct check_row *row = &table->rows[i];

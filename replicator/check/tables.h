@@ -97,7 +97,17 @@ struct check_table {
 	struct check_side sides[2];
 	struct check_row *rows; /* narrowed down from the open buckets */
 	size_t row_count;
-	bool narrowed;         /* rows are all that differ; false: only buckets are known, or the list was cut */
+	bool narrowed; /* rows are all that differ; false: only buckets are known, or the list was cut */
+	/*
+	 * Rows of the target with NULL in a column of the key, where the target allows that. The source has no such row, and
+	 * no key finds one: they are in no bucket, and they are extra.
+	 */
+	struct {
+		const char *columns; /* of the key that may be NULL, "a, b"; NULL: none */
+		int64_t rows;        /* at the last scan of the buckets */
+		bool open;           /* counted in the next scan, too */
+		bool lasting;        /* the stream had passed the snapshot of the last scan */
+	} null_keys;
 	const char **suspects; /* keys ("id=5") of rows that the stream marked: the connector lost their values */
 	size_t suspect_count;
 	/* Why the stream marked it as unverified, NULL: it did not; and when, as text, to know the mark again. */

@@ -1313,6 +1313,51 @@ START_TEST(repair_of_a_live_pair)
 }
 END_TEST
 
+/* Unique, not primary: no row of the source can be one whose key is NULL, and nothing finds it by its key. */
+START_TEST(null_in_a_key_of_the_target)
+{
+	struct pair pair;
+	char *text;
+
+	make_databases();
+	run("check_source",
+	    "CREATE TABLE texts (k text PRIMARY KEY, n int); INSERT INTO texts VALUES ('', 0), ('a', 1);"
+	    "CREATE TABLE two (a int, b int, PRIMARY KEY (a, b)); INSERT INTO two VALUES (1, 1);"
+	    "CREATE TABLE same (k int PRIMARY KEY); INSERT INTO same VALUES (1);"
+	    "CREATE TABLE kept (k int PRIMARY KEY)");
+	run("check_target",
+	    "CREATE TABLE texts (k text UNIQUE, n int); INSERT INTO texts VALUES ('', 0), ('a', 1), (NULL, 2), (NULL, "
+	    "3);"
+	    "CREATE TABLE two (a int NOT NULL, b int, UNIQUE (a, b)); INSERT INTO two VALUES (1, 1), (1, NULL);"
+	    "CREATE TABLE same (k int UNIQUE); INSERT INTO same VALUES (1);"
+	    "CREATE TABLE kept (k int UNIQUE); INSERT INTO kept VALUES (NULL)");
+	install_state("stopped");
+	expect_no_error(compare(&pair, 5000, NULL, 0));
+	expect_verdict(&pair, "public.texts", VERDICT_DIFFERENT, NULL);
+	expect_verdict(&pair, "public.two", VERDICT_DIFFERENT, NULL);
+	expect_verdict(&pair, "public.same", VERDICT_IN_SYNC, NULL);
+	expect_verdict(&pair, "public.kept", VERDICT_IN_SYNC, NULL);
+	ck_assert_int_eq(check_count_rows(table_of(&pair, "public.texts"), ROW_LASTING, FAULT_EXTRA), 2);
+	ck_assert_int_eq(check_rows_of(table_of(&pair, "public.texts"), SIDE_TARGET), 4);
+	text = report_text(&pair, false);
+	ck_assert_msg(strstr(text, "public.texts: 2 rows of the target have NULL in a column of the key (k)") != NULL,
+	              "%s", text);
+	free(text);
+	release(&pair);
+
+	run("check_target", "UPDATE texts SET n = 7 WHERE k = 'a'");
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_DIFFERENT);
+	ck_assert_msg(strstr(text, "public.texts: repaired: 0 inserted, 1 updated, 0 deleted, 2 left: ") != NULL, "%s",
+	              text);
+	ck_assert_msg(strstr(text, "public.two: repaired: 0 inserted, 0 updated, 0 deleted, 1 left: ") != NULL, "%s",
+	              text);
+	free(text);
+	run("check_target", "DELETE FROM texts WHERE k IS NULL; DELETE FROM two WHERE b IS NULL");
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_OK);
+	free(text);
+}
+END_TEST
+
 START_TEST(grid_shows_what_a_terminal_would_eat)
 {
 	struct arena *arena = arena_new();
@@ -1341,6 +1386,16 @@ START_TEST(grid_shows_what_a_terminal_would_eat)
 	arena_free(arena);
 }
 END_TEST
+
+/* CK_RUN_CASE=bounds: what a check must not do to others, or take from them. */
+static void add_bounds(Suite *suite)
+{
+	TCase *tests = tcase_create("bounds");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_test(tests, null_in_a_key_of_the_target);
+	suite_add_tcase(suite, tests);
+}
 
 int main(void)
 {
@@ -1378,6 +1433,7 @@ int main(void)
 	tcase_add_test(tests, repair_of_a_live_pair);
 	tcase_add_test(tests, grid_shows_what_a_terminal_would_eat);
 	suite_add_tcase(suite, tests);
+	add_bounds(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
