@@ -44,6 +44,9 @@
 #define STRIKES_LIVE 2
 #define STRIKES_AT_REST 1
 
+/* A repair reads rows through it while a table of the target is locked: the stream waits for as long as that takes. */
+static const char FENCE_SETTINGS[] = "SET lock_timeout = '2s'; SET jit = off";
+
 static struct error *is_utf8(struct pg_connection *connection, bool *utf8)
 {
 	struct pg_result *result = NULL;
@@ -76,6 +79,7 @@ struct error *comparison_connect(struct comparison *comparison)
 	TRY(session_connect(&comparison->sides[SIDE_SOURCE], config->source.dsn, "source.dsn", comparison->jobs));
 	TRY(session_connect(&comparison->sides[SIDE_TARGET], config->target.dsn, "target.dsn", comparison->jobs));
 	TRY(error_wrap(pg_connect(config->source.dsn, "check_target", &comparison->fence), "source.dsn"));
+	TRY(pg_execute(comparison->fence, FENCE_SETTINGS));
 	TRY(error_wrap(pg_connect(config->target.dsn, "check_target", &comparison->watch), "target.dsn"));
 	TRY(set_salt(comparison));
 	TRY(is_utf8(comparison->fence, &source_utf8));

@@ -8,7 +8,8 @@
  *   passed that look's position, so the target has nothing to expect for them from before. What the source commits to
  *   them afterwards comes through the stream, which waits for the lock, and is applied on top. All others are left to
  *   the stream and to the next comparison. The lock is the transaction's first and only one on tables, so that it is in
- *   no deadlock, and it lasts for some milliseconds.
+ *   no deadlock, and it lasts for some milliseconds. A lock at the source makes it two seconds: the batch then gives the
+ *   lock back, and tries again a few times. What is still locked says nothing of single rows, and the batch is left.
  *
  *   A row may be refused because another row of the target has its unique value, or one that an exclusion constraint
  *   compares with: values that changed places in the source, in a cycle or in a chain. The batch is written again, with
@@ -316,12 +317,12 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 		error_free(error);
 		return NULL;
 	}
-	if (count > 1) { /* one row that is refused shall not keep the others */
+	if (count > 1 && error->class != ERROR_TRANSIENT) { /* one row that is refused shall not keep the others */
 		error_free(error);
 		TRY(repair_run(repair, table, rows, count / 2, dry_run));
 		return repair_run(repair, table, rows + count / 2, count - count / 2, dry_run);
 	}
-	table->repair.left++;
+	table->repair.left += (int64_t)count;
 	if (table->repair.problem == NULL)
 		table->repair.problem = arena_format(repair->comparison->arena, "%s", error->message);
 	error_free(error);

@@ -1358,6 +1358,70 @@ START_TEST(null_in_a_key_of_the_target)
 }
 END_TEST
 
+static void await_value(struct pg_connection *connection, const char *sql, const char *expected)
+{
+	for (bool found = false; !found; clock_sleep_ms(5)) {
+		char *value = postgres_value(connection, sql);
+
+		found = strcmp(value, expected) == 0;
+		free(value);
+	}
+}
+
+#define WAITING_FOR_A_LOCK                                                                                             \
+	"SELECT count(*) FROM pg_stat_activity WHERE datname = 'check_%s' AND application_name = 'check_target'"       \
+	" AND wait_event_type = 'Lock'"
+
+static void *repair_in_thread(void *argument)
+{
+	struct pair *pair = argument;
+
+	expect_no_error(repair_tables(&pair->comparison, &pair->tables, false));
+	return NULL;
+}
+
+/*
+ * While a lock at the source lasts, the stream must get at the table of the target. Such a lock says nothing of single rows:
+ * the batch is left as a whole.
+ */
+START_TEST(locked_table_of_the_source)
+{
+	struct pg_connection *source, *stream;
+	struct pair pair;
+	pthread_t thread;
+	char *waits_there = memory_format(WAITING_FOR_A_LOCK, "source");
+	char *waits_here = memory_format(WAITING_FOR_A_LOCK, "target");
+
+	make_databases();
+	run_both("CREATE TABLE a (id int PRIMARY KEY, n int)");
+	run("check_source", "INSERT INTO a SELECT i, i FROM generate_series(1, 10) i");
+	install_state("stopped");
+	expect_no_error(compare(&pair, 5000, NULL, 0));
+	source = connect_database("check_source");
+	stream = connect_database("check_target");
+	/* The batch has been planned, and waits for the target's table. */
+	postgres_execute(stream, "BEGIN; LOCK TABLE public.a IN ROW EXCLUSIVE MODE");
+	ck_assert_int_eq(pthread_create(&thread, NULL, repair_in_thread, &pair), 0);
+	await_value(source, waits_here, "1");
+	postgres_execute(source, "BEGIN; LOCK TABLE public.a IN ACCESS EXCLUSIVE MODE");
+	postgres_execute(stream, "COMMIT");
+	await_value(source, waits_there, "1");
+	postgres_execute(stream, "SET statement_timeout = '30s'; INSERT INTO public.a VALUES (100, 100)");
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(table_of(&pair, "public.a")->repair.left, 10);
+	ck_assert_ptr_nonnull(strstr(table_of(&pair, "public.a")->repair.problem, "lock timeout"));
+	postgres_execute(source, "ROLLBACK");
+	expect_no_error(repair_tables(&pair.comparison, &pair.tables, false));
+	ck_assert_int_eq(table_of(&pair, "public.a")->repair.inserted, 10);
+	expect_target("SELECT count(*) FROM public.a", "11");
+	free(waits_there);
+	free(waits_here);
+	pg_disconnect(source);
+	pg_disconnect(stream);
+	release(&pair);
+}
+END_TEST
+
 START_TEST(grid_shows_what_a_terminal_would_eat)
 {
 	struct arena *arena = arena_new();
@@ -1394,6 +1458,7 @@ static void add_bounds(Suite *suite)
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, null_in_a_key_of_the_target);
+	tcase_add_test(tests, locked_table_of_the_source);
 	suite_add_tcase(suite, tests);
 }
 
