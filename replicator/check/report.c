@@ -223,6 +223,11 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 	if (tables->uncaptured != NULL)
 		fprintf(out, "note: published by the source, but without a table in the target: %s\n",
 		        tables->uncaptured);
+	if (tables->left_out != NULL)
+		fprintf(out,
+		        "note: neither replicated nor compared, because their schema has the name of the state schema "
+		        "(target.schema): %s\n",
+		        tables->left_out);
 }
 
 static void print_refusal(const struct report *report, FILE *out)

@@ -165,9 +165,8 @@ struct error *resync_table(const struct config *config, const char *schema, cons
 	                        .table = table,
 	                        .name = name,
 	                        .snapshot = !compare_only};
-	const char *patterns[1] = {name};
-	const struct verify_options options = {.patterns = patterns,
-	                                       .pattern_count = 1,
+	const struct table_name only = {schema, table};
+	const struct verify_options options = {.only = &only,
 	                                       .jobs = 2,
 	                                       .timeout_us = timeout_us,
 	                                       .limit = 10,

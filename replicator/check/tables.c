@@ -33,10 +33,12 @@ struct choice {
 	const struct captured_columns *captured;
 	const char *const *patterns;
 	size_t pattern_count;
+	const struct table_name *only; /* instead of patterns; or NULL */
 	const struct pg_result *topics;
 	const struct pg_result *published;
 	struct buffer topic;
 	struct buffer uncaptured;
+	struct buffer left_out;
 };
 
 static int compare_names(const char *schema, const char *name, const struct table_image *image)
@@ -392,6 +394,23 @@ static const struct table_image *find_mixed(const struct config *config, const s
 	return NULL;
 }
 
+static void append_name(struct buffer *list, const struct table_image *image)
+{
+	buffer_append_format(list, "%s%s.%s", list->length > 0 ? ", " : "", image->schema, image->name);
+}
+
+/* Our own tables at the source; and, as config_table_rule has it, those in a schema of the name that our state has. */
+static bool is_ours(struct choice *choice, const struct table_image *source)
+{
+	if (strcmp(source->schema, config_source_schema) == 0)
+		return true;
+	if (strcmp(source->schema, choice->config->target.schema) != 0)
+		return false;
+	if (is_published(choice->published, source))
+		append_name(&choice->left_out, source);
+	return true;
+}
+
 /* The target lacks the table: why it should have it; NULL: the connector leaves it out, or nothing publishes it. */
 static const char *why_missing(struct choice *choice, const struct table_image *source)
 {
@@ -405,9 +424,17 @@ static const char *why_missing(struct choice *choice, const struct table_image *
 		return "it is published and the target has no such table; create it (`replicator table add`), or "
 		       "exclude it "
 		       "with a rule";
-	buffer_append_format(&choice->uncaptured, "%s%s.%s", choice->uncaptured.length > 0 ? ", " : "", source->schema,
-	                     source->name);
+	append_name(&choice->uncaptured, source);
 	return NULL;
+}
+
+/* By its name on either side. */
+static bool is_wanted(const struct choice *choice, const struct table_image *source, const struct table_name *target)
+{
+	if (choice->only != NULL)
+		return compare_names(choice->only->schema, choice->only->table, source) == 0;
+	return check_pattern_matches(choice->patterns, choice->pattern_count, source->schema, source->name) ||
+	       check_pattern_matches(choice->patterns, choice->pattern_count, target->schema, target->table);
 }
 
 static void choose_table(struct choice *choice, const struct images *sources, size_t number,
@@ -419,11 +446,10 @@ static void choose_table(struct choice *choice, const struct images *sources, si
 	struct table_name name;
 	size_t found;
 
-	if (rule->exclude || strcmp(source->schema, choice->config->target.schema) == 0)
+	if (is_ours(choice, source) || rule->exclude)
 		return;
 	name = config_target_table(choice->config, rule, source->schema, source->name, arena);
-	if (!check_pattern_matches(choice->patterns, choice->pattern_count, source->schema, source->name) &&
-	    !check_pattern_matches(choice->patterns, choice->pattern_count, name.schema, name.table))
+	if (!is_wanted(choice, source, &name))
 		return;
 	found = find_image(targets, name.schema, name.table);
 	if (found == targets->count) {
@@ -451,6 +477,10 @@ static bool is_named(const char *pattern, const struct check_table *table)
 
 static struct error *check_patterns(const struct choice *choice, const struct check_tables *tables)
 {
+	if (choice->only != NULL && tables->count == 0)
+		return error_new(ERROR_CONFIGURATION,
+		                 "%s.%s: the target has no table for it, or a rule excludes it, or it is misspelt",
+		                 choice->only->schema, choice->only->table);
 	for (size_t i = 0; i < choice->pattern_count; i++) {
 		bool found = false;
 
@@ -500,6 +530,32 @@ struct error *check_table_require(const struct check_table *table, enum side sid
 	                 pg_description(connection), image->schema, image->name);
 }
 
+static struct error *choose(struct choice *choice, struct pg_connection *source, struct pg_connection *target,
+                            struct arena *arena, struct check_tables *tables)
+{
+	struct images sources, targets;
+	struct pg_result *topics, *published;
+
+	*tables = (struct check_tables){0};
+	TRY(read_images(source, arena, &sources));
+	TRY(read_images(target, arena, &targets));
+	choice->topics = topics = read_topics(target, choice->config);
+	choice->published = published = read_published(source, choice->config, choice->captured);
+	tables->tables = arena_alloc(arena, (sources.count + 1) * sizeof(*tables->tables));
+	for (size_t i = 0; i < sources.count; i++)
+		choose_table(choice, &sources, i, &targets, tables, arena);
+	if (choice->uncaptured.length > 0)
+		tables->uncaptured = arena_copy(arena, choice->uncaptured.data, choice->uncaptured.length);
+	if (choice->left_out.length > 0)
+		tables->left_out = arena_copy(arena, choice->left_out.data, choice->left_out.length);
+	buffer_free(&choice->topic);
+	buffer_free(&choice->uncaptured);
+	buffer_free(&choice->left_out);
+	pg_result_free(topics);
+	pg_result_free(published);
+	return check_patterns(choice, tables);
+}
+
 struct error *check_tables_choose(struct pg_connection *source, struct pg_connection *target,
                                   const struct config *config, const struct captured_columns *captured,
                                   const char *const *patterns, size_t pattern_count, struct arena *arena,
@@ -509,24 +565,17 @@ struct error *check_tables_choose(struct pg_connection *source, struct pg_connec
 	                        .captured = captured,
 	                        .patterns = patterns,
 	                        .pattern_count = pattern_count};
-	struct images sources, targets;
-	struct pg_result *topics, *published;
 
-	*tables = (struct check_tables){0};
-	TRY(read_images(source, arena, &sources));
-	TRY(read_images(target, arena, &targets));
-	choice.topics = topics = read_topics(target, config);
-	choice.published = published = read_published(source, config, choice.captured);
-	tables->tables = arena_alloc(arena, (sources.count + 1) * sizeof(*tables->tables));
-	for (size_t i = 0; i < sources.count; i++)
-		choose_table(&choice, &sources, i, &targets, tables, arena);
-	if (choice.uncaptured.length > 0)
-		tables->uncaptured = arena_copy(arena, choice.uncaptured.data, choice.uncaptured.length);
-	buffer_free(&choice.topic);
-	buffer_free(&choice.uncaptured);
-	pg_result_free(topics);
-	pg_result_free(published);
-	return check_patterns(&choice, tables);
+	return choose(&choice, source, target, arena, tables);
+}
+
+struct error *check_tables_choose_one(struct pg_connection *source, struct pg_connection *target,
+                                      const struct config *config, const struct captured_columns *captured,
+                                      const struct table_name *name, struct arena *arena, struct check_tables *tables)
+{
+	struct choice choice = {.config = config, .captured = captured, .only = name};
+
+	return choose(&choice, source, target, arena, tables);
 }
 
 void check_tables_release(struct check_tables *tables)

@@ -140,6 +140,8 @@ struct check_tables {
 	size_t count;
 	const char
 	    *uncaptured; /* published tables that the target lacks and the connector leaves out, for a note; or NULL */
+	const char
+	    *left_out; /* tables in a schema that is named like target.schema: the stream leaves them out; or NULL */
 };
 
 /*
@@ -154,6 +156,10 @@ struct error *check_tables_choose(struct pg_connection *source, struct pg_connec
                                   const struct config *config, const struct captured_columns *captured,
                                   const char *const *patterns, size_t pattern_count, struct arena *arena,
                                   struct check_tables *tables);
+/* The table of that name at the source, which is no pattern. */
+struct error *check_tables_choose_one(struct pg_connection *source, struct pg_connection *target,
+                                      const struct config *config, const struct captured_columns *captured,
+                                      const struct table_name *name, struct arena *arena, struct check_tables *tables);
 void check_tables_release(struct check_tables *tables); /* the errors in it; the rest lies in the arena */
 
 /* ERROR_TARGET: the table is no longer what its image says. The connection is one to that side. */

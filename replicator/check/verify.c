@@ -36,9 +36,14 @@ static struct error *choose_tables(struct verify *verify)
 	struct comparison *comparison = &verify->comparison;
 
 	check_tables_release(&verify->tables);
-	TRY(check_tables_choose(comparison->fence, comparison->watch, comparison->config, &comparison->captured,
-	                        verify->options->patterns, verify->options->pattern_count, comparison->arena,
-	                        &verify->tables));
+	if (verify->options->only != NULL)
+		TRY(check_tables_choose_one(comparison->fence, comparison->watch, comparison->config,
+		                            &comparison->captured, verify->options->only, comparison->arena,
+		                            &verify->tables));
+	else
+		TRY(check_tables_choose(comparison->fence, comparison->watch, comparison->config, &comparison->captured,
+		                        verify->options->patterns, verify->options->pattern_count, comparison->arena,
+		                        &verify->tables));
 	if (verify->tables.count == 0)
 		return error_new(ERROR_CONFIGURATION, "no table is on both sides: nothing to check (%s, %s)",
 		                 pg_description(comparison->fence), pg_description(comparison->watch));

@@ -13,8 +13,9 @@
 struct verify_options {
 	const char *const *patterns; /* of tables; none: all */
 	size_t pattern_count;
-	size_t jobs;      /* connections to each side; 1 to 64 */
-	int64_t max_rate; /* rows a second on each side; 0: no bound */
+	const struct table_name *only; /* instead of patterns: this table of the source; or NULL */
+	size_t jobs;                   /* connections to each side; 1 to 64 */
+	int64_t max_rate;              /* rows a second on each side; 0: no bound */
 	int64_t timeout_us;
 	size_t limit; /* differing rows that are named, of each table */
 	bool json;

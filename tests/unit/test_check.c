@@ -1422,6 +1422,57 @@ START_TEST(locked_table_of_the_source)
 }
 END_TEST
 
+/* What the stream leaves out under another target.schema. */
+START_TEST(schemas_that_the_stream_leaves_out)
+{
+	struct config config = *configured();
+	struct pg_connection *source, *target;
+	struct arena *arena = arena_new();
+	struct check_tables tables;
+
+	make_databases();
+	run("check_source", "CREATE SCHEMA replicator; CREATE TABLE replicator.ddl_log (id int PRIMARY KEY);"
+	                    "CREATE SCHEMA repl_state; CREATE TABLE repl_state.x (id int PRIMARY KEY);"
+	                    "CREATE TABLE a (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES");
+	run("check_target", "CREATE SCHEMA repl_state; CREATE TABLE repl_state.x (id int PRIMARY KEY);"
+	                    "CREATE TABLE a (id int PRIMARY KEY)");
+	config.target.schema = "repl_state";
+	source = connect_database("check_source");
+	target = connect_database("check_target");
+	expect_no_error(check_tables_choose(source, target, &config, NULL, NULL, 0, arena, &tables));
+	ck_assert_uint_eq(tables.count, 1);
+	ck_assert_str_eq(tables.tables[0].label, "public.a");
+	ck_assert_ptr_nonnull(tables.left_out);
+	ck_assert_str_eq(tables.left_out, "repl_state.x");
+	check_tables_release(&tables);
+	pg_disconnect(source);
+	pg_disconnect(target);
+	arena_free(arena);
+}
+END_TEST
+
+/* A star is a character of a name. */
+START_TEST(resync_of_one_name)
+{
+	enum exit_code code;
+	struct error *error;
+	struct fences fences;
+
+	make_databases();
+	run_both("CREATE TABLE \"a*\" (id int PRIMARY KEY); CREATE TABLE ab (id int PRIMARY KEY)");
+	run("check_source", "INSERT INTO \"a*\" VALUES (1); INSERT INTO ab VALUES (1)");
+	install_stream(&fences);
+	expect_no_error(resync_table(configured(), "public", "a*", true, 5000000, stderr, &code));
+	ck_assert_int_eq(code, EXIT_OK);
+	expect_target("SELECT count(*) FROM public.\"a*\"", "1");
+	expect_target("SELECT count(*) FROM public.ab", "0");
+	run("check_target", "DROP TABLE \"a*\"");
+	error = resync_table(configured(), "public", "a*", true, 5000000, stderr, &code);
+	expect_error(error, ERROR_CONFIGURATION, NULL, "public.a*");
+	fences_stop(&fences);
+}
+END_TEST
+
 START_TEST(grid_shows_what_a_terminal_would_eat)
 {
 	struct arena *arena = arena_new();
@@ -1459,6 +1510,8 @@ static void add_bounds(Suite *suite)
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, null_in_a_key_of_the_target);
 	tcase_add_test(tests, locked_table_of_the_source);
+	tcase_add_test(tests, schemas_that_the_stream_leaves_out);
+	tcase_add_test(tests, resync_of_one_name);
 	suite_add_tcase(suite, tests);
 }
 
