@@ -106,34 +106,41 @@ static int64_t add_margin(const struct check_sequence *sequence, int64_t margin)
 	return sequence->increment > 0 ? INT64_MAX : INT64_MIN;
 }
 
+/* Whether it is behind is asked again in the statement that sets it: a session of the target may have moved it. */
+static const char SET_SQL[] =
+    "SELECT setval($1::regclass, greatest(least($2::bigint, seqmax), seqmin)) FROM pg_sequence"
+    " WHERE seqrelid = $1::regclass AND (coalesce(pg_sequence_last_value(seqrelid)::numeric,"
+    " seqstart::numeric - seqincrement) - $3::numeric) * sign(seqincrement) < 0";
+
 struct error *sequences_repair(struct pg_connection *target, const struct check_sequences *sequences, int64_t margin,
                                size_t *set)
 {
-	struct buffer name = {0}, value = {0};
+	struct buffer name = {0}, value = {0}, source = {0};
 	struct error *error = NULL;
 
 	*set = 0;
 	for (size_t i = 0; error == NULL && i < sequences->count; i++) {
 		const struct check_sequence *sequence = &sequences->sequences[i];
-		const char *parameters[2];
+		const char *parameters[3];
+		struct pg_result *result = NULL;
 
 		if (!sequence->behind)
 			continue;
 		buffer_reset(&name);
 		buffer_reset(&value);
 		sql_append_qualified(&name, sequence->schema, sequence->name);
+		buffer_reset(&source);
+		buffer_append_format(&source, "%" PRId64, sequence->source);
 		buffer_append_format(&value, "%" PRId64, add_margin(sequence, margin));
 		parameters[0] = name.data;
 		parameters[1] = value.data;
-		error = error_wrap(
-		    pg_query(target,
-		             "SELECT setval($1::regclass, greatest(least($2::bigint, seqmax), seqmin)) FROM pg_sequence"
-		             " WHERE seqrelid = $1::regclass",
-		             2, parameters, NULL),
-		    "sequence %s", sequence->label);
-		*set += error == NULL;
+		parameters[2] = source.data;
+		error = error_wrap(pg_query(target, SET_SQL, 3, parameters, &result), "sequence %s", sequence->label);
+		*set += error == NULL && pg_result_rows(result) > 0;
+		pg_result_free(result);
 	}
 	buffer_free(&name);
 	buffer_free(&value);
+	buffer_free(&source);
 	return error;
 }

@@ -23,8 +23,8 @@ struct error *sequences_read(struct pg_connection *source, struct pg_connection 
                              const struct check_tables *tables, struct arena *arena, struct check_sequences *sequences);
 
 /*
- * Sets those that are behind to the source's value and `margin` increments more, since the source goes on. *set counts
- * them.
+ * Sets those that are behind, and still are, to the source's value and `margin` increments more, since the source goes on.
+ * *set counts them. None is set back.
  */
 struct error *sequences_repair(struct pg_connection *target, const struct check_sequences *sequences, int64_t margin,
                                size_t *set);

@@ -25,11 +25,21 @@
 
 struct verify {
 	const struct verify_options *options;
-	struct comparison comparison;
+	struct comparison comparison; /* its arena is that of a round */
+	struct arena *arena;          /* what lasts longer than a round */
 	struct check_tables tables;
 	struct check_sequences sequences;
 	struct report report;
 };
+
+/* What was read by then lasts. */
+static struct error *connect_pair(struct verify *verify)
+{
+	TRY(comparison_connect(&verify->comparison));
+	verify->arena = verify->comparison.arena;
+	verify->comparison.arena = arena_new();
+	return NULL;
+}
 
 static struct error *choose_tables(struct verify *verify)
 {
@@ -83,17 +93,18 @@ static int64_t count_mended(const struct check_tables *tables)
 }
 
 /* What the rounds did is told by the last one's tables: the order of the tables does not change in between. */
-static void add_tally(const struct check_tables *tables, struct tally *tally, bool give)
+static void add_tally(const struct check_tables *tables, struct tally *tally, bool give, struct arena *arena)
 {
 	for (size_t i = 0; i < tables->count; i++) {
 		struct check_table *table = &tables->tables[i];
+		const char *problem = table->repair.problem;
 
 		if (!give) {
 			tally[i].inserted += table->repair.inserted;
 			tally[i].updated += table->repair.updated;
 			tally[i].deleted += table->repair.deleted;
-			if (tally[i].problem == NULL)
-				tally[i].problem = table->repair.problem;
+			if (tally[i].problem == NULL && problem != NULL)
+				tally[i].problem = arena_copy(arena, problem, strlen(problem));
 		} else {
 			table->repair.inserted += tally[i].inserted;
 			table->repair.updated += tally[i].updated;
@@ -170,6 +181,18 @@ static void find_stalled(struct check_tables *tables, struct tally *tally, struc
 	}
 }
 
+/* A round's list of rows is as long as a list may be, and there may be many rounds. */
+static struct error *begin_round(struct verify *verify)
+{
+	struct arena *before = verify->comparison.arena;
+	struct error *error;
+
+	verify->comparison.arena = arena_new();
+	error = choose_tables(verify);
+	arena_free(before);
+	return error;
+}
+
 static struct error *repair_rounds(struct verify *verify)
 {
 	struct comparison *comparison = &verify->comparison;
@@ -184,23 +207,29 @@ static struct error *repair_rounds(struct verify *verify)
 		error = repair_tables(comparison, &verify->tables, false);
 		if (error != NULL || count_mended(&verify->tables) == 0)
 			break;
-		add_tally(&verify->tables, tally, false);
+		add_tally(&verify->tables, tally, false, verify->arena);
 		note_written(&verify->tables, tally);
-		error = choose_tables(verify);
+		error = begin_round(verify);
 		if (error == NULL && verify->tables.count != count)
 			error = error_new(ERROR_CONFIGURATION,
 			                  "a table came or went while the pair was repaired: check again");
 		if (error == NULL)
 			error = compare_tables(comparison, &verify->tables);
 		if (error == NULL)
-			find_stalled(&verify->tables, tally, comparison->arena);
+			find_stalled(&verify->tables, tally, verify->arena);
 	}
 	if (error == NULL)
-		add_tally(&verify->tables, tally, true);
+		add_tally(&verify->tables, tally, true, verify->arena);
 	for (size_t i = 0; i < count; i++)
 		free(tally[i].written);
 	free(tally);
 	return error;
+}
+
+static struct error *read_sequences(struct verify *verify)
+{
+	return sequences_read(verify->comparison.fence, verify->comparison.watch, &verify->tables, verify->arena,
+	                      &verify->sequences);
 }
 
 static struct error *repair(struct verify *verify)
@@ -219,6 +248,8 @@ static struct error *repair(struct verify *verify)
 	if (comparison->refusal != NULL)
 		return NULL;
 	TRY(suspects_clear(comparison->watch, comparison->config, comparison->began_lsn, &verify->tables));
+	/* Both sides went on: the source's values belong to the rows that the target has now. */
+	TRY(read_sequences(verify));
 	return sequences_repair(comparison->watch, &verify->sequences, SEQUENCE_MARGIN, &verify->report.sequences_set);
 }
 
@@ -227,13 +258,12 @@ static struct error *check_pair(struct verify *verify, FILE *out)
 	struct comparison *comparison = &verify->comparison;
 	int64_t start = clock_monotonic_us();
 
-	TRY(comparison_connect(comparison));
+	TRY(connect_pair(verify));
 	if (verify->options->repair)
 		TRY(require_capture(comparison));
 	TRY(choose_tables(verify));
 	TRY(compare_tables(comparison, &verify->tables));
-	TRY(sequences_read(comparison->fence, comparison->watch, &verify->tables, comparison->arena,
-	                   &verify->sequences));
+	TRY(read_sequences(verify));
 	TRY(repair(verify));
 	TRY(suspects_read(comparison->watch, comparison->config, comparison->arena, &verify->tables));
 	TRY(proof_read_doubt(comparison, &verify->report.doubt));
@@ -269,6 +299,7 @@ static void release_verify(struct verify *verify)
 	check_tables_release(&verify->tables);
 	comparison_disconnect(&verify->comparison);
 	arena_free(verify->comparison.arena);
+	arena_free(verify->arena);
 }
 
 struct error *verify_pair(const struct config *config, const struct verify_options *options, FILE *out,
@@ -287,7 +318,7 @@ struct error *verify_pair(const struct config *config, const struct verify_optio
 
 static struct error *require_repair(struct verify *verify)
 {
-	TRY(comparison_connect(&verify->comparison));
+	TRY(connect_pair(verify));
 	TRY(require_capture(&verify->comparison));
 	TRY(choose_tables(verify));
 	for (size_t i = 0; i < verify->tables.count; i++)

@@ -1422,6 +1422,44 @@ START_TEST(locked_table_of_the_source)
 }
 END_TEST
 
+/* While the repair waits for a lock of the target. */
+static void *move_sequences(void *argument)
+{
+	struct pg_connection *stream = argument, *watch = connect_database("check_target");
+	char *waiting = memory_format(WAITING_FOR_A_LOCK, "target");
+
+	await_value(watch, waiting, "1");
+	run("check_source", "SELECT setval('a_id_seq', 3000)");
+	run("check_target", "SELECT setval('b_id_seq', 900000)");
+	postgres_execute(stream, "COMMIT");
+	free(waiting);
+	pg_disconnect(watch);
+	return NULL;
+}
+
+START_TEST(sequences_that_move_during_the_repair)
+{
+	struct pg_connection *stream;
+	pthread_t thread;
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id serial PRIMARY KEY)");
+	run("check_source", "INSERT INTO a SELECT FROM generate_series(1, 10); SELECT setval('b_id_seq', 50)");
+	install_state("stopped");
+	stream = connect_database("check_target");
+	postgres_execute(stream, "BEGIN; LOCK TABLE public.a IN ROW EXCLUSIVE MODE");
+	ck_assert_int_eq(pthread_create(&thread, NULL, move_sequences, stream), 0);
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_OK);
+	ck_assert_msg(strstr(text, "1 sequence of the target set") != NULL, "%s", text);
+	free(text);
+	pthread_join(thread, NULL);
+	pg_disconnect(stream);
+	expect_target("SELECT last_value FROM public.a_id_seq", "4000");
+	expect_target("SELECT last_value FROM public.b_id_seq", "900000");
+}
+END_TEST
+
 /* What the stream leaves out under another target.schema. */
 START_TEST(schemas_that_the_stream_leaves_out)
 {
@@ -1510,6 +1548,7 @@ static void add_bounds(Suite *suite)
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, null_in_a_key_of_the_target);
 	tcase_add_test(tests, locked_table_of_the_source);
+	tcase_add_test(tests, sequences_that_move_during_the_repair);
 	tcase_add_test(tests, schemas_that_the_stream_leaves_out);
 	tcase_add_test(tests, resync_of_one_name);
 	suite_add_tcase(suite, tests);
