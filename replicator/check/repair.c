@@ -45,11 +45,16 @@
 #define BATCH_KEYED ((size_t)1000)
 #define BATCH_UNKEYED ((size_t)20000)
 #define BATCH_BYTES ((int64_t)16 << 20)
-#define BATCH_LEAST ((size_t)50)
 #define TRIES_MOST 5
 /* Of rows that were put off: one transaction has to hold all rows whose unique values changed places among them. */
 #define BATCH_TOGETHER ((size_t)100000)
 #define BATCH_TOGETHER_BYTES ((int64_t)256 << 20)
+
+/* Of a batch. */
+struct limits {
+	size_t rows;
+	int64_t bytes;
+};
 
 struct repair {
 	struct comparison *comparison;
@@ -60,7 +65,8 @@ struct repair {
 	/* Rows of the table that other rows of the target refuse for now; `put_off` NULL: they are left, with the reason. */
 	const struct check_row **put_off;
 	size_t put_off_count;
-	bool halted; /* the error is one of the whole pair */
+	int64_t *sizes; /* of the table's rows at the source, by their numbers */
+	bool halted;    /* the error is one of the whole pair */
 };
 
 /* One batch: the rows, what the source has for them now, what the target has. */
@@ -329,27 +335,50 @@ static struct error *repair_run(struct repair *repair, struct check_table *table
 	return NULL;
 }
 
-/* By the average width of the table's rows at the source; what is stored out of line counts. */
-static struct error *choose_batch_size(struct repair *repair, const struct check_table *table, size_t limit,
-                                       int64_t limit_bytes, size_t *most)
+/* Of the rows' texts; a row that the source has no longer has none. */
+static struct error *read_sizes(struct repair *repair, const struct check_table *table,
+                                const struct check_row *const *rows, size_t count)
 {
-	const char *const names[2] = {table->schema, table->name};
-	int64_t rows = check_rows_of(table, SIDE_SOURCE), bytes, fitting;
+	struct buffer sql = {0};
+	struct pg_result *result = NULL;
+	struct error *error;
 
-	*most = limit;
-	if (rows <= 0) /* no row of it is read */
-		return NULL;
-	TRY(pg_query_integer(
-	    repair->comparison->fence,
-	    "SELECT coalesce(sum(pg_table_size(p.oid)), 0)::bigint FROM pg_class c"
-	    " JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT q.oid FROM pg_class q WHERE"
-	    " q.oid = c.oid OR q.oid IN (SELECT relid FROM pg_partition_tree(c.oid))) p"
-	    " WHERE n.nspname = $1 AND c.relname = $2",
-	    2, names, 0, &bytes));
-	fitting = limit_bytes / (bytes / rows + 1);
-	if (fitting < (int64_t)limit)
-		*most = fitting > (int64_t)BATCH_LEAST ? (size_t)fitting : BATCH_LEAST;
-	return NULL;
+	repair_append_sizes_sql(&sql, table, &repair->comparison->options);
+	error = query_rows(repair->comparison->fence, table, sql.data, rows, count, &result);
+	buffer_free(&sql);
+	for (size_t i = 0; error == NULL && i < pg_result_rows(result); i++)
+		repair->sizes[rows[pg_result_integer(result, i, 0) - 1] - table->rows] =
+		    pg_result_integer(result, i, 1);
+	pg_result_free(result);
+	return error;
+}
+
+/* A value may be much larger than what the table keeps of it, so the server is asked. No lock is held meanwhile. */
+static struct error *measure_rows(struct repair *repair, const struct check_table *table,
+                                  const struct check_row *const *rows, size_t count)
+{
+	size_t most = table->key != NULL ? BATCH_KEYED : count;
+	struct error *error = NULL;
+
+	for (size_t i = 0; error == NULL && i < count && !signals_stop_requested(); i += most)
+		error = read_sizes(repair, table, rows + i, count - i < most ? count - i : most);
+	return error;
+}
+
+/* How many of the last rows of a list go into a batch: at least one. */
+static size_t choose_batch(const struct repair *repair, const struct check_table *table,
+                           const struct check_row *const *rows, size_t count, struct limits limits)
+{
+	int64_t bytes = 0;
+	size_t taken = 0;
+
+	while (taken < count && taken < limits.rows) {
+		bytes += repair->sizes[rows[count - taken - 1] - table->rows];
+		if (taken > 0 && bytes > limits.bytes)
+			break;
+		taken++;
+	}
+	return taken;
 }
 
 /* In the order of the comparison's list. */
@@ -363,12 +392,12 @@ static int by_place(const void *a, const void *b)
 
 /* From the last row on: values that were shifted upwards are free there first. */
 static struct error *repair_list(struct repair *repair, struct check_table *table, const struct check_row *const *rows,
-                                 size_t count, size_t most, bool dry_run)
+                                 size_t count, struct limits limits, bool dry_run)
 {
 	struct error *error = NULL;
 
 	while (error == NULL && count > 0 && !signals_stop_requested()) {
-		size_t part = count < most ? count : most;
+		size_t part = choose_batch(repair, table, rows, count, limits);
 
 		count -= part;
 		error = repair_run(repair, table, rows + count, part, dry_run);
@@ -378,14 +407,13 @@ static struct error *repair_list(struct repair *repair, struct check_table *tabl
 
 /* The rows that were put off: together, as often as that helps; then those that stay refused are found one by one. */
 static struct error *repair_put_off(struct repair *repair, struct check_table *table, const struct check_row **rows,
-                                    size_t most)
+                                    struct limits limits)
 {
 	const struct check_row **put_off = repair->put_off;
-	size_t together = most, before = SIZE_MAX, count;
+	const struct limits together = {BATCH_TOGETHER, BATCH_TOGETHER_BYTES};
+	size_t before = SIZE_MAX, count;
 	struct error *error = NULL;
 
-	if (repair->put_off_count > 0)
-		error = choose_batch_size(repair, table, BATCH_TOGETHER, BATCH_TOGETHER_BYTES, &together);
 	while (error == NULL && repair->put_off_count > 0 && !signals_stop_requested()) {
 		count = repair->put_off_count;
 		memcpy(rows, put_off, count * sizeof(*rows));
@@ -394,7 +422,7 @@ static struct error *repair_put_off(struct repair *repair, struct check_table *t
 			repair->put_off = NULL;
 		before = count;
 		repair->put_off_count = 0;
-		error = repair_list(repair, table, rows, count, repair->put_off != NULL ? together : most, false);
+		error = repair_list(repair, table, rows, count, repair->put_off != NULL ? together : limits, false);
 		if (repair->put_off == NULL)
 			break;
 	}
@@ -502,11 +530,47 @@ static void leave_null_keys(struct check_table *table, struct arena *arena)
 	                 table->null_keys.columns);
 }
 
+/* Rows that cannot be measured because of a lock, or of a change of the table, are left. */
+static struct error *leave_unmeasured(struct repair *repair, struct check_table *table, struct error *error)
+{
+	if (pg_is_broken(repair->comparison->fence))
+		return error;
+	leave_rows(table, arena_format(repair->comparison->arena, "%s", error->message));
+	error_free(error);
+	return NULL;
+}
+
+static struct error *repair_rows(struct repair *repair, struct check_table *table, bool dry_run)
+{
+	const struct limits limits = {table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED, BATCH_BYTES};
+	const struct check_row **rows = memory_alloc(table->row_count * sizeof(*rows));
+	struct error *error;
+	size_t count = 0;
+
+	repair->put_off = memory_alloc(table->row_count * sizeof(*repair->put_off));
+	repair->sizes = memory_alloc(table->row_count * sizeof(*repair->sizes));
+	for (size_t i = 0; i < table->row_count; i++)
+		if (table->rows[i].state == ROW_LASTING)
+			rows[count++] = &table->rows[i];
+	error = measure_rows(repair, table, rows, count);
+	if (error != NULL) {
+		error = leave_unmeasured(repair, table, error);
+	} else {
+		error = repair_list(repair, table, rows, count, limits, dry_run);
+		if (error == NULL)
+			error = repair_put_off(repair, table, rows, limits);
+	}
+	free(repair->put_off);
+	repair->put_off = NULL;
+	repair->put_off_count = 0;
+	free(repair->sizes);
+	repair->sizes = NULL;
+	free(rows);
+	return error;
+}
+
 static struct error *repair_table(struct repair *repair, struct check_table *table, bool dry_run)
 {
-	const struct check_row **rows;
-	struct error *error;
-	size_t most = 0, count = 0;
 	bool may = false;
 
 	if (!dry_run)
@@ -518,20 +582,7 @@ static struct error *repair_table(struct repair *repair, struct check_table *tab
 	if (!may)
 		return NULL;
 	TRY(choose_way(repair, table, dry_run));
-	TRY(choose_batch_size(repair, table, table->key != NULL ? BATCH_KEYED : BATCH_UNKEYED, BATCH_BYTES, &most));
-	rows = memory_alloc(table->row_count * sizeof(*rows));
-	repair->put_off = memory_alloc(table->row_count * sizeof(*repair->put_off));
-	for (size_t i = 0; i < table->row_count; i++)
-		if (table->rows[i].state == ROW_LASTING)
-			rows[count++] = &table->rows[i];
-	error = repair_list(repair, table, rows, count, most, dry_run);
-	if (error == NULL)
-		error = repair_put_off(repair, table, rows, most);
-	free(repair->put_off);
-	repair->put_off = NULL;
-	repair->put_off_count = 0;
-	free(rows);
-	return error;
+	return repair_rows(repair, table, dry_run);
 }
 
 struct error *repair_tables(struct comparison *comparison, struct check_tables *tables, bool dry_run)

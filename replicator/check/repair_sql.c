@@ -76,6 +76,22 @@ void repair_append_source_sql(struct buffer *sql, const struct check_table *tabl
 	expression_append_alive(sql, table, SIDE_SOURCE, options);
 }
 
+void repair_append_sizes_sql(struct buffer *sql, const struct check_table *table,
+                             const struct expression_options *options)
+{
+	buffer_append_text(sql, "SELECT q.n, 0::bigint");
+	for (size_t i = 0; i < table->column_count; i++)
+		if (written(table, i) != NULL)
+			buffer_append_format(sql, " + octet_length(pg_catalog.format('%%s', q.c%zu))", i);
+	buffer_append_text(sql, " FROM (");
+	repair_append_source_sql(sql, table, options);
+	buffer_append_text(sql, ") AS q (token, version, n");
+	for (size_t i = 0; i < table->column_count; i++)
+		if (written(table, i) != NULL)
+			buffer_append_format(sql, ", c%zu", i);
+	buffer_append_byte(sql, ')');
+}
+
 void repair_append_target_sql(struct buffer *sql, const struct check_table *table,
                               const struct expression_options *options)
 {

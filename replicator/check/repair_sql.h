@@ -20,7 +20,10 @@ struct repair_row {
 /* Rows: hash, xmin (without a key: count, sum of xmin), n of the parameter, then the texts of the columns that are written. */
 void repair_append_source_sql(struct buffer *sql, const struct check_table *table,
                               const struct expression_options *options);
-/* Rows: likewise, then 1 when the row is not softly deleted. */
+/* Of the same rows: n, and the bytes of those texts. */
+void repair_append_sizes_sql(struct buffer *sql, const struct check_table *table,
+                             const struct expression_options *options);
+/* As repair_append_source_sql, then 1 when the row is not softly deleted. */
 void repair_append_target_sql(struct buffer *sql, const struct check_table *table,
                               const struct expression_options *options);
 

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static const struct table_rule RULES[] = {
     {.match = "public.soft", .delete_mode = DELETE_SOFT},
@@ -1460,6 +1461,25 @@ START_TEST(sequences_that_move_during_the_repair)
 }
 END_TEST
 
+/* Of few bytes in the table, where they are compressed. */
+START_TEST(repair_of_large_values_in_small_batches)
+{
+	struct rusage before, after;
+	char *text;
+
+	make_databases();
+	run_both("CREATE TABLE large (id int PRIMARY KEY, t text)");
+	run("check_source", "INSERT INTO large SELECT i, repeat('x', 4000000) FROM generate_series(1, 20) i");
+	install_state("stopped");
+	getrusage(RUSAGE_SELF, &before);
+	ck_assert_int_eq(verify(&repair_at_rest, &text), EXIT_OK);
+	getrusage(RUSAGE_SELF, &after);
+	free(text);
+	expect_target("SELECT sum(length(t)) FROM public.large", "80000000");
+	ck_assert_msg(after.ru_maxrss - before.ru_maxrss < 120000, "%ld kB more", after.ru_maxrss - before.ru_maxrss);
+}
+END_TEST
+
 /* What the stream leaves out under another target.schema. */
 START_TEST(schemas_that_the_stream_leaves_out)
 {
@@ -1549,6 +1569,7 @@ static void add_bounds(Suite *suite)
 	tcase_add_test(tests, null_in_a_key_of_the_target);
 	tcase_add_test(tests, locked_table_of_the_source);
 	tcase_add_test(tests, sequences_that_move_during_the_repair);
+	tcase_add_test(tests, repair_of_large_values_in_small_batches);
 	tcase_add_test(tests, schemas_that_the_stream_leaves_out);
 	tcase_add_test(tests, resync_of_one_name);
 	suite_add_tcase(suite, tests);
