@@ -73,20 +73,20 @@ static json_t *table_json(const struct report *report, const struct check_table 
 {
 	static const char *const verdicts[] = {"pending", "in_sync", "different", "not_checked"};
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s?, s:f, s:o, s:o, s:s?, s:I, "
+	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s?, s:f, s:o, s:o, s:s?, s:I, "
 	                 "s:s?, s:s?, s:o, s:o}",
 	                 "schema", table->schema, "table", table->name, "source_rows",
 	                 rows_json(check_rows_of(table, SIDE_SOURCE)), "target_rows",
 	                 rows_json(check_rows_of(table, SIDE_TARGET)), "parts", (json_int_t)table->bucket_count,
 	                 "different", (json_int_t)check_count_rows(table, ROW_LASTING, FAULT_DIFFERENT), "missing",
 	                 (json_int_t)check_count_rows(table, ROW_LASTING, FAULT_MISSING), "extra",
-	                 (json_int_t)check_count_rows(table, ROW_LASTING, FAULT_EXTRA), "kept", (json_int_t)table->kept,
-	                 "complete", table->open_count == 0 || table->narrowed, "verdict", verdicts[table->verdict],
-	                 "reason", table->reason, "seconds", report_seconds(table), "schema_differences",
-	                 shape_json(table), "suspect", suspects_json(table), "unverified", table->unverified,
-	                 "quarantined", (json_int_t)table->quarantined, "left_out", table->left_out, "refusal",
-	                 table->refusal, "differences", differences_json(report, table), "repair",
-	                 repair_json(report, table));
+	                 (json_int_t)check_count_rows(table, ROW_LASTING, FAULT_EXTRA), "null_keys",
+	                 (json_int_t)table->null_keys.rows, "kept", (json_int_t)table->kept, "complete",
+	                 table->open_count == 0 || table->narrowed, "verdict", verdicts[table->verdict], "reason",
+	                 table->reason, "seconds", report_seconds(table), "schema_differences", shape_json(table),
+	                 "suspect", suspects_json(table), "unverified", table->unverified, "quarantined",
+	                 (json_int_t)table->quarantined, "left_out", table->left_out, "refusal", table->refusal,
+	                 "differences", differences_json(report, table), "repair", repair_json(report, table));
 }
 
 static json_t *stream_json(const struct report *report)
@@ -129,11 +129,12 @@ struct error *report_print_json(const struct report *report, FILE *out)
 
 	for (size_t i = 0; i < report->tables->count; i++)
 		json_array_append_new(tables, table_json(report, &report->tables->tables[i]));
-	root = json_pack("{s:s, s:b, s:i, s:f, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?}", "verdict",
+	root = json_pack("{s:s, s:b, s:i, s:f, s:o, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:s?}", "verdict",
 	                 verdicts[report_exit_code(report)], "interrupted", report->comparison->interrupted, "looks",
 	                 report->comparison->looks, "seconds", (double)report->elapsed_us / 1e6, "tables", tables,
 	                 "sequences", sequences_json(report), "stream", stream_json(report), "uncaptured",
-	                 report->tables->uncaptured, "capture_problem", report->comparison->captured.problem, "refusal",
+	                 report->tables->uncaptured, "named_like_state", report->tables->left_out, "capture_problem",
+	                 report->comparison->captured.problem, "refusal",
 	                 report->kind == REPORT_COMPARED ? NULL : report->comparison->refusal, "doubt", report->doubt);
 	failed = root == NULL || json_dumpf(root, out, JSON_INDENT(2)) != 0;
 	json_decref(root);
