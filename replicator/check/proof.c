@@ -127,6 +127,7 @@ struct error *proof_take(struct comparison *comparison, bool dry_run)
 	TRY(refuse_at_once(comparison));
 	if (comparison->refusal != NULL || comparison->at_rest || dry_run)
 		return NULL;
+	TRY(source_token_expect(comparison->watch, comparison->config, &comparison->token));
 	comparison->token.number++;
 	source_token_append(&text, &comparison->token);
 	if (watermark_push_fence(comparison->fence, text.data))

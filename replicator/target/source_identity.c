@@ -145,6 +145,20 @@ void source_token_append(struct buffer *text, const struct source_token *token)
 	                     token->identity.timeline, token->number, token->text);
 }
 
+struct error *source_token_expect(struct pg_connection *target, const struct config *config,
+                                  const struct source_token *token)
+{
+	const char *const parameters[2] = {config->stream.name, token->text};
+
+	return state_query(
+	    target, config,
+	    "WITH old AS (DELETE FROM @source_token WHERE stream = $1 AND received_at < now() - interval '1 day'"
+	    " AND token <> $2) INSERT INTO @source_token (stream, token, number)"
+	    " SELECT name, $2, 0 FROM @stream WHERE name = $1"
+	    " ON CONFLICT (stream, token) DO UPDATE SET received_at = excluded.received_at",
+	    2, parameters, NULL);
+}
+
 static bool parse(struct slice text, struct source_token *token)
 {
 	char copy[FENCE_MOST];
@@ -170,16 +184,12 @@ static struct error *write_token(struct pg_connection *connection, const struct 
 	                                   token->identity.database,
 	                                   token->identity.timeline};
 
-	return state_query(
-	    connection, config,
-	    "WITH old AS (DELETE FROM @source_token WHERE stream = $1 AND received_at < now() - interval '1 day'"
-	    " AND token <> $2), first AS (INSERT INTO @source_identity (stream, system_identifier, database_oid, "
-	    "timeline)"
-	    " VALUES ($1, $4, $5, $6) ON CONFLICT DO NOTHING)"
-	    " INSERT INTO @source_token AS t (stream, token, number) VALUES ($1, $2, $3::bigint)"
-	    " ON CONFLICT (stream, token) DO UPDATE SET number = greatest(t.number, excluded.number),"
-	    " received_at = excluded.received_at",
-	    6, parameters, NULL);
+	return state_query(connection, config,
+	                   "WITH expected AS (UPDATE @source_token SET number = greatest(number, $3::bigint),"
+	                   " received_at = clock_timestamp() WHERE stream = $1 AND token = $2 RETURNING 1)"
+	                   " INSERT INTO @source_identity (stream, system_identifier, database_oid, timeline)"
+	                   " SELECT $1, $4, $5, $6 FROM expected ON CONFLICT DO NOTHING",
+	                   6, parameters, NULL);
 }
 
 /* A message of ours, or the row of the heartbeat table where the source takes no message. */

@@ -57,7 +57,14 @@ struct error *source_token_new(struct pg_connection *target, struct source_token
 /* The text that a fence carries. */
 void source_token_append(struct buffer *text, const struct source_token *token);
 
-/* Notes the token in a transaction that the stream brought, if there is one; inside the target transaction that applies it. */
+/*
+ * Makes the target expect the token: the stream notes no other, since each role of the source may write a message with a
+ * fence's text. Forgets tokens of a day ago.
+ */
+struct error *source_token_expect(struct pg_connection *target, const struct config *config,
+                                  const struct source_token *token);
+
+/* Notes the token in a transaction that the stream brought, if there is one that is expected; inside the target transaction that applies it. */
 struct error *source_token_note(struct pg_connection *connection, const struct config *config,
                                 const struct transaction *transaction);
 

@@ -31,11 +31,10 @@ static inline void fences_take(struct pg_connection *source, struct pg_connectio
 		const char *const text[1] = {pg_result_text(result, i, 0)};
 
 		expect_no_error(pg_query(target,
-		                         "WITH p AS (SELECT string_to_array($1, ' ') AS w), i AS (INSERT INTO"
-		                         " replicator.source_identity SELECT 'replicator', w[2], w[3], w[4] FROM p"
-		                         " ON CONFLICT DO NOTHING) INSERT INTO replicator.source_token AS t"
-		                         " (stream, token, number) SELECT 'replicator', w[6], w[5]::bigint FROM p"
-		                         " ON CONFLICT (stream, token) DO UPDATE SET number = excluded.number",
+		                         "WITH p AS (SELECT string_to_array($1, ' ') AS w), e AS (UPDATE"
+		                         " replicator.source_token SET number = w[5]::bigint FROM p WHERE token = w[6]"
+		                         " RETURNING w) INSERT INTO replicator.source_identity"
+		                         " SELECT 'replicator', w[2], w[3], w[4] FROM e ON CONFLICT DO NOTHING",
 		                         1, text, NULL));
 	}
 	pg_result_free(result);

@@ -365,17 +365,28 @@ START_TEST(tokens_are_noted)
 	bool arrived;
 
 	make_pair();
-	note(&change); /* "fence 7 8 1 3 abc-1" */
+	note(&change); /* "fence 7 8 1 3 abc-1": any role of the source may write that */
+	expect_target("SELECT count(*) FROM replicator.source_token", "0");
+	expect_target("SELECT count(*) FROM replicator.source_identity", "0");
+	target = connect_database("identity_target");
+	expect_no_error(source_token_expect(target, &config, &token));
+	expect_no_error(source_token_arrived(target, &config, &token, &arrived));
+	ck_assert(!arrived);
+	note(&change);
 	expect_target("SELECT token || number FROM replicator.source_token", "abc-13");
 	expect_target(
 	    "SELECT concat_ws(' ', system_identifier, database_oid, timeline) FROM replicator.source_identity",
 	    "7 8 1");
-	target = connect_database("identity_target");
 	expect_no_error(source_token_arrived(target, &config, &token, &arrived));
 	ck_assert(arrived);
 	token.number = 4;
 	expect_no_error(source_token_arrived(target, &config, &token, &arrived));
 	ck_assert(!arrived);
+	/* Tokens of a day ago are forgotten, and those that are expected again are not. */
+	run("identity_target", "INSERT INTO source_token VALUES ('replicator', 'old', 1, now() - interval '2 days');"
+	                       "UPDATE source_token SET received_at = now() - interval '2 days' WHERE token = 'abc-1'");
+	expect_no_error(source_token_expect(target, &config, &token));
+	expect_target("SELECT token || number FROM replicator.source_token", "abc-13");
 	pg_disconnect(target);
 
 	/* What is none of ours, or no fence with a token. */
