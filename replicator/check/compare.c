@@ -389,6 +389,31 @@ static bool judge_table(struct check_table *table)
 	return true;
 }
 
+/* How often a row must have been looked at: that of the narrowing, and those that may prove the difference. */
+static unsigned looks_needed(const struct comparison *comparison)
+{
+	return 1 + (comparison->passed ? STRIKES_LIVE : STRIKES_AT_REST);
+}
+
+/* Rows without a verdict, because their values changed or because the looks took so long that there were too few of them. */
+static const char *explain_open_rows(const struct comparison *comparison, const struct check_table *table)
+{
+	size_t seldom = 0, open = 0;
+
+	for (size_t i = 0; i < table->row_count; i++) {
+		const struct check_row *row = &table->rows[i];
+
+		open += row->state == ROW_OPEN;
+		seldom += row->state == ROW_OPEN && row->seen_count < looks_needed(comparison);
+	}
+	if (seldom > 0)
+		return arena_format(comparison->arena,
+		                    "%zu rows differ at the last look and were looked at less than %u times, which a "
+		                    "verdict takes: the time was too short for these rows (--timeout)",
+		                    seldom, looks_needed(comparison));
+	return arena_format(comparison->arena, "%zu rows changed at each look and could not be compared in time", open);
+}
+
 /* The time is over, or a signal came. */
 static void judge_rest(const struct comparison *comparison, struct check_table *table)
 {
@@ -423,8 +448,7 @@ static void judge_rest(const struct comparison *comparison, struct check_table *
 		                 "time: whether they differ for good is not known",
 		                 table->open_count, table->bucket_count);
 	else if (table->row_count > 0)
-		table->reason = arena_format(arena, "%zu rows changed at each look and could not be compared in time",
-		                             table->row_count);
+		table->reason = explain_open_rows(comparison, table);
 	else
 		table->reason = "more rows kept changing than could be looked at in time";
 }

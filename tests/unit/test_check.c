@@ -1344,6 +1344,9 @@ START_TEST(null_in_a_key_of_the_target)
 	ck_assert_msg(strstr(text, "public.texts: 2 rows of the target have NULL in a column of the key (k)") != NULL,
 	              "%s", text);
 	free(text);
+	text = report_text(&pair, true);
+	ck_assert_msg(strstr(text, "\"null_keys\": 2,") != NULL, "%s", text);
+	free(text);
 	release(&pair);
 
 	run("check_target", "UPDATE texts SET n = 7 WHERE k = 'a'");
@@ -1509,6 +1512,60 @@ START_TEST(schemas_that_the_stream_leaves_out)
 }
 END_TEST
 
+#define LOOK_TIMEOUT_MS 1500
+
+/* The stream passes the second look only when its rows are locked, until the time of the comparison is over. */
+static void *delay_second_look(void *argument)
+{
+	struct stream *stream = argument;
+	struct pg_connection *source = connect_database("check_source"), *target = connect_database("check_target");
+	struct pg_connection *holder = connect_database("check_target");
+
+	postgres_execute(source, "SELECT pg_create_logical_replication_slot('looks', 'test_decoding', true)");
+	atomic_store(&stream->ready, true);
+	for (int look = 1; look <= 2; look++) {
+		char *lsn, *update;
+
+		await_value(source,
+		            "SELECT (count(*) > 0)::text FROM pg_logical_slot_get_changes('looks', NULL, NULL)"
+		            " WHERE data LIKE '%content:fence%'",
+		            "true");
+		if (look == 2)
+			postgres_execute(holder, "BEGIN; LOCK TABLE public.a IN ACCESS EXCLUSIVE MODE");
+		lsn = postgres_value(source, "SELECT pg_current_wal_insert_lsn()");
+		update = memory_format("UPDATE replicator.stream SET last_commit_lsn = '%s'", lsn);
+		postgres_execute(target, update);
+		free(lsn);
+		free(update);
+	}
+	clock_sleep_ms(LOOK_TIMEOUT_MS);
+	postgres_execute(holder, "COMMIT");
+	pg_disconnect(holder);
+	pg_disconnect(source);
+	pg_disconnect(target);
+	return NULL;
+}
+
+/* Its rows did not change: it is the time that was too short. */
+START_TEST(rows_that_were_looked_at_too_seldom)
+{
+	struct stream stream = {0};
+	struct pair pair;
+
+	make_databases();
+	run_both("CREATE TABLE a (id int PRIMARY KEY, n int)");
+	run("check_source", "INSERT INTO a VALUES (1, 1)");
+	install_state("running");
+	ck_assert_int_eq(pthread_create(&stream.thread, NULL, delay_second_look, &stream), 0);
+	while (!atomic_load(&stream.ready))
+		clock_sleep_ms(2);
+	expect_no_error(compare(&pair, LOOK_TIMEOUT_MS, NULL, 0));
+	pthread_join(stream.thread, NULL);
+	expect_verdict(&pair, "public.a", VERDICT_UNCHECKED, "the time was too short");
+	release(&pair);
+}
+END_TEST
+
 /* A star is a character of a name. */
 START_TEST(resync_of_one_name)
 {
@@ -1572,6 +1629,7 @@ static void add_bounds(Suite *suite)
 	tcase_add_test(tests, repair_of_large_values_in_small_batches);
 	tcase_add_test(tests, schemas_that_the_stream_leaves_out);
 	tcase_add_test(tests, resync_of_one_name);
+	tcase_add_test(tests, rows_that_were_looked_at_too_seldom);
 	suite_add_tcase(suite, tests);
 }
 
