@@ -87,7 +87,7 @@ struct error *sequences_read(struct pg_connection *source, struct pg_connection 
 		take_sequences(theirs, ours, tables, arena, sequences);
 	pg_result_free(ours);
 	pg_result_free(theirs);
-	if (error != NULL && error->class == ERROR_TARGET) {
+	if (error != NULL && !pg_is_broken(source) && !pg_is_broken(target)) { /* a missing right, or a lock */
 		sequences->problem = arena_format(arena, "%s", error->message);
 		error_free(error);
 		error = NULL;

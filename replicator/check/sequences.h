@@ -18,7 +18,7 @@ struct check_sequences {
 	const char *problem; /* why they could not be compared, or NULL */
 };
 
-/* The sequences that belong to columns of the compared tables. A missing right is `problem`, no error. */
+/* The sequences that belong to columns of the compared tables. A missing right or a lock is `problem`, no error. */
 struct error *sequences_read(struct pg_connection *source, struct pg_connection *target,
                              const struct check_tables *tables, struct arena *arena, struct check_sequences *sequences);
 
