@@ -35,7 +35,11 @@ const struct command commands[] = {
      "                         which may hold values of rows\n"
      "pause, resume, stop [NAME]\n"
      "restart [NAME] [--all]   what failed of it, or all\n"
-     "delete [NAME] [--with-slot]  --with-slot: with slot, publication and offsets, for a new start\n"
+     "delete [NAME] [--with-slot | --slot SLOT]\n"
+     "                         --with-slot: with slot, publication and offsets, for a new start, if the slot at "
+     "source.dsn\n"
+     "                         is surely the connector's: its reader ends with the connector; --slot: you know that "
+     "it is\n"
      "offsets [NAME] [--reset] how far it read; --reset forgets it (the connector must be stopped)\n"
      "NAME is connect.connector when it is left out.",
      command_connector},

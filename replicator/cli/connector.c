@@ -12,10 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/exit_code.h"
-#include "base/memory.h"
-#include "base/signals.h"
 #include "connect/client.h"
 #include "connect/connector.h"
 #include "connect/lossless.h"
@@ -23,9 +20,6 @@
 #include "connect/topic_names.h"
 
 #define WORKER_ANSWER_MS 10000
-
-#define STOP_PATIENCE_US INT64_C(30000000)
-#define SLOT_PATIENCE_US INT64_C(20000000)
 
 /* The definition that a verb works with: of the file, else made from the settings. */
 static struct error *take_definition(const struct connector_request *request, struct connector_definition *definition)
@@ -277,88 +271,6 @@ static struct error *restart(const struct connector_request *request)
 	return NULL;
 }
 
-/* The connector's walsender may take a moment to notice that it is gone. */
-static struct error *drop_slot(struct pg_connection *source, const char *slot)
-{
-	int64_t until = clock_monotonic_us() + SLOT_PATIENCE_US;
-
-	for (;;) {
-		struct error *error = pg_query(
-		    source, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
-		    1, &slot, NULL);
-
-		/* 55006: it is active */
-		if (error == NULL || strcmp(error->sqlstate, "55006") != 0 || clock_monotonic_us() > until)
-			return error_wrap(error, "slot %s", slot);
-		error_free(error);
-		clock_sleep_ms(200);
-	}
-}
-
-static struct error *drop_from_source(const struct connector_request *request,
-                                      const struct connector_definition *definition)
-{
-	struct pg_connection *source = NULL;
-	const char *slot = definition_get(definition, "slot.name", "debezium");
-	const char *publication = definition_get(definition, "publication.name", "dbz_publication");
-	struct buffer sql = {0};
-	struct error *error;
-
-	TRY(pg_connect(request->config->source.dsn, "replicator connector", &source));
-	error = drop_slot(source, slot);
-	buffer_append_text(&sql, "DROP PUBLICATION IF EXISTS ");
-	sql_append_identifier(&sql, publication);
-	if (error == NULL)
-		error = pg_execute(source, sql.data);
-	if (error == NULL)
-		printf("slot %s and publication %s are dropped at the source, its offsets forgotten\n", slot,
-		       publication);
-	buffer_free(&sql);
-	pg_disconnect(source);
-	return error;
-}
-
-/*
- * Without its slot a connector of this name could not go on from where the old one was, so its offsets go with the
- * slot. Connect takes them away from a stopped connector only, which takes a moment to become one (status 400 until
- * then).
- */
-static struct error *forget_offsets(const struct connector_request *request)
-{
-	int64_t until = clock_monotonic_us() + STOP_PATIENCE_US;
-
-	TRY(connector_call(request->config, "PUT", request->name, "/stop", NULL, NULL));
-	for (;;) {
-		struct error *error = connector_call(request->config, "DELETE", request->name, "/offsets", NULL, NULL);
-
-		if (error == NULL || error->class == ERROR_INTERRUPTED || clock_monotonic_us() > until)
-			return error;
-		error_free(error);
-		clock_sleep_ms(500);
-	}
-}
-
-static struct error *delete_it(const struct connector_request *request)
-{
-	struct connector_definition definition = {0};
-	struct error *error;
-
-	if (request->with_slot && request->config->source.dsn == NULL)
-		return error_new(ERROR_CONFIGURATION, "--with-slot needs source.dsn, where the slot is");
-	error = connector_call(request->config, "GET", request->name, "/config", NULL, &definition.config);
-	if (error == NULL && request->with_slot)
-		error = forget_offsets(request);
-	if (error == NULL)
-		error = connector_call(request->config, "DELETE", request->name, "", NULL, NULL);
-	if (error == NULL)
-		printf("connector %s is deleted%s\n", request->name,
-		       request->with_slot ? "" : "; its slot is still there and keeps WAL (--with-slot drops it)");
-	if (error == NULL && request->with_slot)
-		error = drop_from_source(request, &definition);
-	definition_free(&definition);
-	return error;
-}
-
 static struct error *offsets(const struct connector_request *request)
 {
 	json_t *answer = NULL;
@@ -382,7 +294,7 @@ static const struct connector_verb verbs[] = {
     {"resume", resume, NAME_CONNECTOR},
     {"restart", restart, NAME_CONNECTOR},
     {"stop", stop, NAME_CONNECTOR},
-    {"delete", delete_it, NAME_CONNECTOR},
+    {"delete", connector_delete, NAME_CONNECTOR},
     {"offsets", offsets, NAME_CONNECTOR},
 };
 
@@ -420,6 +332,7 @@ int command_connector(const struct invocation *invocation)
 	                                         {"--all", &request.all, NULL},
 	                                         {"--trace", &request.trace, NULL},
 	                                         {"--with-slot", &request.with_slot, NULL},
+	                                         {"--slot", NULL, &request.slot},
 	                                         {"--reset", &request.reset, NULL},
 	                                         {0}};
 	const struct connector_verb *verb = find_verb(invocation->argument_count > 0 ? invocation->arguments[0] : NULL);

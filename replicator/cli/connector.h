@@ -16,6 +16,7 @@ struct connector_request {
 	bool unchecked;
 	bool all;
 	bool with_slot;
+	const char *slot; /* that the operator names */
 	bool reset;
 	bool trace;
 };
@@ -25,6 +26,9 @@ struct connector_verb {
 	struct error *(*run)(const struct connector_request *request);
 	enum { NAME_NONE, NAME_CONNECTOR, NAME_FILE } takes; /* what its one word is */
 };
+
+/* connector_delete.c */
+struct error *connector_delete(const struct connector_request *request);
 
 /* connector_print.c: to standard output; values of secret settings are masked. */
 void connector_print_config(const json_t *config);

@@ -96,6 +96,10 @@ test_connector_verbs() {
   replicator connector offsets --reset >"$WORK/said"
   prints 'replicator connector offsets --reset' 'have been reset successfully'
   ! offset_is_there || die 'there is still an offset'
+  refuses 3 replicator connector delete --with-slot
+  says 'no session reads the slot'
+  replicator connector resume
+  await 60 'a reader of the slot' slot_is_read
   replicator connector delete --with-slot >"$WORK/said"
   prints 'replicator connector delete --with-slot' 'slot shop_slot and publication shop_publication are dropped'
   [ "$(source_ask "SELECT count(*) FROM pg_replication_slots")" = 0 ]
@@ -103,6 +107,8 @@ test_connector_verbs() {
   replicator connector create
   await 60 'connector RUNNING' connector_is RUNNING
 }
+
+slot_is_read() { [ "$(source_ask "SELECT active FROM pg_replication_slots WHERE slot_name = 'shop_slot'")" = t ]; }
 
 offset_is_there() { replicator connector offsets >"$WORK/said" && grep -q lsn "$WORK/said"; }
 

@@ -1,0 +1,291 @@
+/* test_connector.c - `replicator connector`: what it does at Connect and at the source, and what it prints. */
+#include "commands.h"
+#include "http_server.h"
+
+#include <jansson.h>
+#include <sys/prctl.h>
+
+/* A Connect with the connector c, or without it. */
+struct connect {
+	struct http_server *server;
+	const char *settings; /* more of them */
+	char state[16];       /* "" when there is no connector */
+	bool offsets;
+	bool refuses_offsets;
+	pid_t reader; /* ends when the connector stops; 0: none */
+	pid_t foreign;
+	int stops;
+	int resumes;
+};
+
+static void end_process(pid_t *pid)
+{
+	if (*pid == 0)
+		return;
+	kill(*pid, SIGTERM);
+	waitpid(*pid, NULL, 0);
+	*pid = 0;
+}
+
+static int answer_status(const struct connect *connect, struct buffer *body)
+{
+	if (connect->state[0] == '\0') {
+		buffer_append_text(body, "{}");
+		return 200;
+	}
+	buffer_append_format(body, "{\"c\":{\"status\":{\"connector\":{\"state\":\"%s\"},\"tasks\":[", connect->state);
+	if (strcmp(connect->state, "STOPPED") != 0)
+		buffer_append_format(body, "{\"id\":0,\"state\":\"%s\"}", connect->state);
+	buffer_append_text(body, "]}}}");
+	return 200;
+}
+
+static int answer_delete(struct connect *connect, const char *rest, struct buffer *body)
+{
+	const bool offsets = strncmp(rest, "/offsets ", 9) == 0;
+
+	if (offsets && (strcmp(connect->state, "STOPPED") != 0 || connect->refuses_offsets))
+		return 500;
+	if (offsets)
+		connect->offsets = false;
+	else
+		connect->state[0] = '\0';
+	buffer_append_text(body, "{}");
+	return offsets ? 200 : 204;
+}
+
+static int answer_connect(const char *request, struct buffer *body, void *context)
+{
+	struct connect *connect = context;
+
+	if (strncmp(request, "GET /connectors?expand=status ", 30) == 0)
+		return answer_status(connect, body);
+	if (connect->state[0] == '\0')
+		return 404;
+	if (strncmp(request, "GET /connectors/c/config ", 25) == 0) {
+		buffer_append_format(body, "{\"name\":\"c\"%s}", connect->settings);
+		return 200;
+	}
+	if (strncmp(request, "PUT /connectors/c/stop ", 23) == 0) {
+		connect->stops++;
+		strcpy(connect->state, "STOPPED");
+		end_process(&connect->reader);
+		return 202;
+	}
+	if (strncmp(request, "PUT /connectors/c/resume ", 25) == 0) {
+		connect->resumes++;
+		strcpy(connect->state, "RUNNING");
+		return 202;
+	}
+	if (strncmp(request, "DELETE /connectors/c", 20) == 0)
+		return answer_delete(connect, request + 20, body);
+	return 404;
+}
+
+static struct connect worker;
+
+static void start_connect(void)
+{
+	char *more;
+
+	make_databases();
+	worker = (struct connect){.state = "RUNNING", .settings = "", .offsets = true};
+	worker.server = http_server_start(0, answer_connect, &worker);
+	more = memory_format("connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                     http_server_port(worker.server));
+	write_config(source_dsn, target_dsn, more);
+	free(more);
+	execute(source_dsn, "CREATE PUBLICATION shop_pub");
+	execute(source_dsn, "SELECT pg_create_logical_replication_slot('shop_slot', 'test_decoding')");
+}
+
+static void stop_connect(void)
+{
+	end_process(&worker.reader);
+	end_process(&worker.foreign);
+	http_server_stop(worker.server);
+	execute(source_dsn,
+	        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE '%shop%'");
+	remove_databases();
+}
+
+/* The number that a query of the source gives. */
+static int64_t ask(const char *sql)
+{
+	struct pg_connection *connection = postgres_connect_to(source_dsn);
+	int64_t number = 0;
+
+	expect_no_error(pg_query_integer(connection, sql, 0, NULL, 0, &number));
+	pg_disconnect(connection);
+	return number;
+}
+
+static int64_t slots(void)
+{
+	return ask("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'shop_slot'");
+}
+
+static int64_t publications(void)
+{
+	return ask("SELECT count(*) FROM pg_publication WHERE pubname = 'shop_pub'");
+}
+
+/* Returns when the slot is active. */
+static pid_t read_slot(void)
+{
+	const pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execlp("pg_recvlogical", "pg_recvlogical", "-d", source_dsn, "-S", "shop_slot", "--start", "-n", "-f",
+		       "/dev/null", (char *)NULL);
+		_exit(127);
+	}
+	while (ask("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'shop_slot' AND active") == 0) {
+		ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+		clock_sleep_ms(20);
+	}
+	return pid;
+}
+
+#define SHOP ", \"database.dbname\": \"cli_source\", \"slot.name\": \"shop_slot\", \"publication.name\": \"shop_pub\""
+
+static void expect_untouched(void)
+{
+	ck_assert_int_eq(slots(), 1);
+	ck_assert_int_eq(publications(), 1);
+	ck_assert_str_eq(worker.state, "RUNNING");
+	ck_assert(worker.offsets);
+}
+
+START_TEST(test_delete_with_slot)
+{
+	worker.settings = SHOP;
+	worker.reader = read_slot();
+	ck_assert_int_eq(RUN("connector", "delete", "--with-slot", "-c", config_path), 0);
+	expect_in(out, "slot shop_slot and publication shop_pub are dropped");
+	expect_in(out, "connector c is deleted, its offsets are forgotten");
+	ck_assert_int_eq(slots(), 0);
+	ck_assert_int_eq(publications(), 0);
+	ck_assert_str_eq(worker.state, "");
+	ck_assert(!worker.offsets);
+}
+END_TEST
+
+/* The connector reads another server, or may: the slot of source.dsn is of another stream. */
+START_TEST(test_delete_keeps_the_slot_of_another)
+{
+	worker.settings = ", \"database.dbname\": \"cli_source\"";
+	ck_assert_int_eq(RUN("connector", "delete", "--with-slot", "-c", config_path), 3);
+	expect_in(err, "its settings do not show slot.name; name its slot with --slot");
+	expect_untouched();
+	worker.settings = ", \"database.dbname\": \"billing\", \"slot.name\": \"shop_slot\"";
+	ck_assert_int_eq(RUN("connector", "delete", "--slot", "shop_slot", "-c", config_path), 3);
+	expect_in(err, "the connector reads database billing, and source.dsn is database cli_source");
+	expect_untouched();
+	worker.settings = SHOP;
+	ck_assert_int_eq(RUN("connector", "delete", "--with-slot", "-c", config_path), 3);
+	expect_in(err, "no session reads the slot, so nothing shows that it is this connector's");
+	expect_in(err, "SELECT pg_drop_replication_slot('shop_slot'); DROP PUBLICATION \"shop_pub\";");
+	ck_assert_int_eq(worker.stops, 0);
+	expect_untouched();
+	ck_assert_int_eq(RUN("connector", "delete", "--slot", "other", "-c", config_path), 3);
+	expect_in(err, "it has slot.name=shop_slot, not other");
+	worker.settings = "";
+	ck_assert_int_eq(RUN("connector", "delete", "--slot", "other", "-c", config_path), 3);
+	expect_in(err, "source.dsn's server has no such slot");
+	expect_untouched();
+}
+END_TEST
+
+/* Its reader does not end with the connector. */
+START_TEST(test_delete_keeps_the_slot_that_another_reads)
+{
+	worker.settings = SHOP;
+	worker.foreign = read_slot();
+	ck_assert_int_eq(RUN("connector", "delete", "--with-slot", "-c", config_path), 3);
+	expect_in(err, "another reader than this connector uses the slot at source.dsn");
+	ck_assert_int_eq(worker.stops, 1);
+	ck_assert_int_eq(worker.resumes, 1);
+	expect_untouched();
+}
+END_TEST
+
+START_TEST(test_delete_keeps_a_publication_that_another_slot_may_use)
+{
+	worker.settings = SHOP;
+	execute(source_dsn, "SELECT pg_create_logical_replication_slot('other_shop', 'pgoutput')");
+	ck_assert_int_eq(RUN("connector", "delete", "--slot", "shop_slot", "-c", config_path), 0);
+	expect_in(out, "publication shop_pub stays, as another slot of the database may use it");
+	ck_assert_int_eq(slots(), 0);
+	ck_assert_int_eq(publications(), 1);
+	ck_assert_str_eq(worker.state, "");
+}
+END_TEST
+
+/* What a first run does not do, a second one does. */
+START_TEST(test_delete_again)
+{
+	char *url = memory_format("connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                          http_server_port(worker.server));
+
+	worker.settings = SHOP;
+	write_config("host=127.0.0.1 port=1 dbname=cli_source user=postgres", target_dsn, url);
+	ck_assert_int_eq(RUN("connector", "delete", "--with-slot", "-c", config_path), 4);
+	expect_untouched();
+	write_config(source_dsn, target_dsn, url);
+	worker.reader = read_slot();
+	worker.refuses_offsets = true;
+	ck_assert_int_eq(RUN("connector", "delete", "--with-slot", "-c", config_path), 4);
+	expect_in(err, "connector c is stopped and not deleted; `replicator connector delete c --slot shop_slot` does");
+	ck_assert_int_eq(slots(), 1);
+	ck_assert_str_eq(worker.state, "STOPPED");
+	worker.refuses_offsets = false;
+	ck_assert_int_eq(RUN("connector", "delete", "c", "--slot", "shop_slot", "-c", config_path), 0);
+	ck_assert_int_eq(slots(), 0);
+	ck_assert_str_eq(worker.state, "");
+	free(url);
+}
+END_TEST
+
+/* The connector was deleted without its slot. */
+START_TEST(test_delete_the_slot_that_is_left)
+{
+	ck_assert_int_eq(RUN("connector", "delete", "-c", config_path), 0);
+	ck_assert_int_eq(slots(), 1);
+	ck_assert_int_eq(RUN("connector", "delete", "--with-slot", "-c", config_path), 3);
+	expect_in(err, "`replicator connector delete c --slot SLOT` drops it");
+	worker.foreign = read_slot();
+	ck_assert_int_ne(RUN("connector", "delete", "--slot", "shop_slot", "-c", config_path), 0);
+	ck_assert_int_eq(slots(), 1);
+	end_process(&worker.foreign);
+	while (ask("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'shop_slot' AND active") > 0)
+		clock_sleep_ms(20);
+	ck_assert_int_eq(RUN("connector", "delete", "--slot", "shop_slot", "-c", config_path), 0);
+	expect_in(out, "slot shop_slot is dropped");
+	ck_assert_int_eq(slots(), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("connector");
+	TCase *tests = tcase_create("connector");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, start_connect, stop_connect);
+	tcase_add_test(tests, test_delete_with_slot);
+	tcase_add_test(tests, test_delete_keeps_the_slot_of_another);
+	tcase_add_test(tests, test_delete_keeps_the_slot_that_another_reads);
+	tcase_add_test(tests, test_delete_keeps_a_publication_that_another_slot_may_use);
+	tcase_add_test(tests, test_delete_again);
+	tcase_add_test(tests, test_delete_the_slot_that_is_left);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
