@@ -28,6 +28,41 @@ static const char *const fixed[][2] = {
     {"max.queue.size", "16384"},
 };
 
+/* Kafka Connect takes booleans and numbers as texts; so does everything here that reads a setting. NULL: it is neither. */
+static json_t *text_of(const json_t *value)
+{
+	char *text;
+	json_t *string;
+
+	if (json_is_string(value))
+		return json_incref((json_t *)(uintptr_t)value);
+	if (!json_is_boolean(value) && !json_is_number(value))
+		return NULL;
+	text = json_dumps(value, JSON_ENCODE_ANY);
+	string = text == NULL ? NULL : json_string(text);
+	free(text);
+	return string;
+}
+
+static struct error *take_settings(const char *path, const json_t *settings, json_t *config)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)settings, key, value)
+	{
+		json_t *text = text_of(value);
+
+		if (text == NULL)
+			return error_new(ERROR_CONFIGURATION,
+			                 "%s: setting %s is not a text, a number or a boolean; Kafka Connect takes no "
+			                 "null, array or object",
+			                 path, key);
+		json_object_set_new(config, key, text);
+	}
+	return NULL;
+}
+
 struct error *definition_read(const char *path, struct connector_definition *definition)
 {
 	json_error_t problem;
@@ -44,8 +79,11 @@ struct error *definition_read(const char *path, struct connector_definition *def
 		    error_new(ERROR_CONFIGURATION, "%s is not of the form {\"name\": \"…\", \"config\": {…}}", path);
 	if (error == NULL) {
 		definition->name = memory_copy_text(name);
-		definition->config = json_incref(config);
+		definition->config = json_object();
+		error = take_settings(path, config, definition->config);
 	}
+	if (error != NULL)
+		definition_free(definition);
 	json_decref(root);
 	return error;
 }

@@ -14,7 +14,10 @@ struct connector_definition {
 	json_t *config; /* text to text */
 };
 
-/* ERROR_CONFIGURATION names file, line and what is wrong. */
+/*
+ * Booleans and numbers become texts, as Kafka Connect takes them (org.apache.kafka.connect.runtime.rest.entities.
+ * CreateConnectorRequest). ERROR_CONFIGURATION names the file and what is wrong; the definition is then empty.
+ */
 struct error *definition_read(const char *path, struct connector_definition *definition);
 
 /*

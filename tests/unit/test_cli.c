@@ -366,6 +366,24 @@ START_TEST(test_connector_create_looks_at_the_settings)
 	ck_assert_int_eq(created, 0);
 	ck_assert_int_eq(RUN("connector", "create", definition, "--no-checks", "-c", config_path), 0);
 	ck_assert_int_eq(created, 1);
+	file = fopen(definition, "w"); /* Connect takes booleans and numbers as texts */
+	ck_assert_ptr_nonnull(file);
+	fputs("{\"name\":\"c\",\"config\":{\"topic.prefix\":\"dbserver1\",\"provide.transaction.metadata\":true,"
+	      "\"skipped.operations\":\"none\",\"slot.drop.on.stop\":true,\"topic.creation.default.partitions\":3}}",
+	      file);
+	fclose(file);
+	ck_assert_int_eq(RUN("connector", "create", definition, "-c", config_path), 3);
+	expect_in(err, "problem: the connector has slot.drop.on.stop=true");
+	expect_in(err, "warning: the connector has topic.creation.default.partitions=3");
+	expect_not_in(err, "provide.transaction.metadata");
+	file = fopen(definition, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs("{\"name\":\"c\",\"config\":{\"topic.prefix\":\"dbserver1\",\"table.include.list\":[\"public.t\"]}}",
+	      file);
+	fclose(file);
+	ck_assert_int_eq(RUN("connector", "create", definition, "--no-checks", "-c", config_path), 3);
+	expect_in(err, "setting table.include.list is not a text, a number or a boolean");
+	ck_assert_int_eq(created, 1);
 	unlink(definition);
 	http_server_stop(server);
 	free(definition);
