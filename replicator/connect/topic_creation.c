@@ -45,9 +45,21 @@ static const char *setting_of(const json_t *connector, struct buffer *name, cons
 	return capture_setting(connector, name->data, fallback);
 }
 
+/* A group without a number takes that of the default group. Sets *partitions when the setting exists. */
+static bool read_partitions(const json_t *connector, const char *group, size_t length, struct buffer *setting,
+                            long *partitions)
+{
+	const char *text = setting_of(connector, setting, group, length, "partitions", NULL);
+
+	if (text != NULL)
+		*partitions = strtol(text, NULL, 10);
+	return text != NULL;
+}
+
 long topic_creation_partitions(const json_t *connector, const char *topic, struct buffer *setting)
 {
 	const char *groups = capture_setting(connector, "topic.creation.groups", "");
+	long partitions = 0;
 
 	while (*groups != '\0') {
 		size_t length;
@@ -55,9 +67,13 @@ long topic_creation_partitions(const json_t *connector, const char *topic, struc
 		groups += strspn(groups, ", ");
 		length = strcspn(groups, ", ");
 		if (length > 0 && matches_any(setting_of(connector, setting, groups, length, "include", ""), topic) &&
-		    !matches_any(setting_of(connector, setting, groups, length, "exclude", ""), topic))
-			return strtol(setting_of(connector, setting, groups, length, "partitions", "-1"), NULL, 10);
+		    !matches_any(setting_of(connector, setting, groups, length, "exclude", ""), topic)) {
+			if (read_partitions(connector, groups, length, setting, &partitions))
+				return partitions;
+			break;
+		}
 		groups += length;
 	}
-	return strtol(setting_of(connector, setting, "default", strlen("default"), "partitions", "0"), NULL, 10);
+	read_partitions(connector, "default", strlen("default"), setting, &partitions);
+	return partitions;
 }
