@@ -8,14 +8,26 @@
 #define INVALID_REGULAR_EXPRESSION "2201B"
 
 /* Of SQL: a comma that is part of an expression is escaped. */
-#define MATCHES(name, list)                                                                                            \
-	"EXISTS (SELECT FROM regexp_split_to_table(" list ", '\\s*(?<!\\\\),\\s*') AS p"                               \
-	" WHERE " name " ~* ('^(?:' || btrim(p, E' \\t\\r\\n') || ')$'))"
+#define ENTRIES(list) "regexp_split_to_table(" list ", '\\s*(?<!\\\\),\\s*') AS p"
+#define IS_ALL_OF(name) name " ~* ('^(?:' || btrim(p, E' \\t\\r\\n') || ')$')"
+#define MATCHES(name, list) "EXISTS (SELECT FROM " ENTRIES(list) " WHERE " IS_ALL_OF(name) ")"
 
-#define SCHEMA_NOT_INCLUDED "$3::text IS NOT NULL AND NOT " MATCHES("schemaname", "$3")
-#define SCHEMA_EXCLUDED MATCHES("schemaname", "$4::text")
-#define TABLE_NOT_INCLUDED "$5::text IS NOT NULL AND NOT " MATCHES("name", "$5")
-#define TABLE_EXCLUDED MATCHES("name", "$6::text")
+/* Of a row with schemaname, and name ("schema.table"). The four lists are $1 to $4. */
+#define LEFT_OUT                                                                                                       \
+	"($1::text IS NOT NULL AND NOT " MATCHES("schemaname", "$1") " OR " MATCHES(                                   \
+	    "schemaname", "$2::text") " OR $3::text IS NOT NULL AND NOT " MATCHES("name",                              \
+	                                                                          "$3") " OR " MATCHES("name",         \
+	                                                                                               "$4::text") ")"
+
+static const char *const lists[] = {"schema.include.list", "schema.exclude.list", "table.include.list",
+                                    "table.exclude.list"};
+#define LIST_COUNT (sizeof(lists) / sizeof(*lists))
+
+static void take_lists(const json_t *connector, const char **parameters)
+{
+	for (size_t i = 0; i < LIST_COUNT; i++)
+		parameters[i] = capture_setting(connector, lists[i], NULL);
+}
 
 const char *capture_setting(const json_t *connector, const char *key, const char *fallback)
 {
@@ -45,17 +57,52 @@ struct error *capture_list_matches(struct pg_connection *source, const char *lis
 	return error;
 }
 
-/* A query whose parameters are the publication, our schema and the four lists. */
+bool capture_list_is_set(const json_t *connector)
+{
+	for (size_t i = 0; i < LIST_COUNT; i++)
+		if (capture_setting(connector, lists[i], NULL) != NULL)
+			return true;
+	return false;
+}
+
+/* A query whose parameters are the four lists, the publication and our schema. */
 static struct error *ask_lists(struct pg_connection *source, const char *sql, const json_t *connector,
                                struct pg_result **names)
 {
-	const char *const parameters[6] = {capture_setting(connector, "publication.name", "dbz_publication"),
-	                                   config_source_schema,
-	                                   capture_setting(connector, "schema.include.list", NULL),
-	                                   capture_setting(connector, "schema.exclude.list", NULL),
-	                                   capture_setting(connector, "table.include.list", NULL),
-	                                   capture_setting(connector, "table.exclude.list", NULL)};
-	struct error *error = pg_query(source, sql, 6, parameters, names);
+	const char *parameters[LIST_COUNT + 2];
+	struct error *error;
+
+	take_lists(connector, parameters);
+	parameters[LIST_COUNT] = capture_setting(connector, "publication.name", "dbz_publication");
+	parameters[LIST_COUNT + 1] = config_source_schema;
+	error = pg_query(source, sql, LIST_COUNT + 2, parameters, names);
+	is_foreign_expression(&error);
+	return error;
+}
+
+struct error *capture_list_tables(struct pg_connection *source, const json_t *connector, struct pg_result **tables)
+{
+	static const char sql[] = "SELECT COALESCE(array_agg(c.oid), '{}') FROM pg_class c"
+	                          " JOIN pg_namespace ON pg_namespace.oid = c.relnamespace,"
+	                          " LATERAL (SELECT nspname AS schemaname, nspname || '.' || c.relname AS name) n"
+	                          " WHERE c.relkind IN ('r', 'p') AND nspname <> 'information_schema'"
+	                          " AND nspname !~ '^pg_' AND NOT " LEFT_OUT;
+	const char *parameters[LIST_COUNT];
+	struct error *error;
+
+	take_lists(connector, parameters);
+	error = pg_query(source, sql, LIST_COUNT, parameters, tables);
+	is_foreign_expression(&error);
+	return error;
+}
+
+struct error *capture_list_unmatched(struct pg_connection *source, const char *list, struct pg_result **entries)
+{
+	static const char sql[] = "SELECT btrim(p, E' \\t\\r\\n') FROM " ENTRIES(
+	    "$1") " WHERE btrim(p, E' \\t\\r\\n') <> ''"
+	          " AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	          " WHERE c.relkind IN ('r', 'p') AND " IS_ALL_OF("n.nspname || '.' || c.relname") ")";
+	struct error *error = pg_query(source, sql, 1, &list, entries);
 
 	is_foreign_expression(&error);
 	return error;
@@ -65,9 +112,7 @@ struct error *capture_list_left_out(struct pg_connection *source, const json_t *
 {
 	static const char sql[] = "SELECT schemaname, tablename FROM pg_publication_tables,"
 	                          " LATERAL (SELECT schemaname || '.' || tablename AS name) n"
-	                          " WHERE pubname = $1 AND schemaname <> $2"
-	                          " AND (" SCHEMA_NOT_INCLUDED " OR " SCHEMA_EXCLUDED " OR " TABLE_NOT_INCLUDED
-	                          " OR " TABLE_EXCLUDED ") ORDER BY 1, 2";
+	                          " WHERE pubname = $5 AND schemaname <> $6 AND " LEFT_OUT " ORDER BY 1, 2";
 
 	return ask_lists(source, sql, connector, names);
 }
@@ -80,13 +125,12 @@ struct error *capture_list_unpublished(struct pg_connection *source, const json_
 	    " LATERAL (SELECT n.nspname AS schemaname, n.nspname || '.' || c.relname AS name) l"
 	    " WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition"
 	    "   AND l.schemaname !~ '^pg_' AND l.schemaname <> 'information_schema'"
-	    "   AND (l.schemaname <> $2 OR c.relname IN ('heartbeat', 'signal', 'ddl_log'))"
-	    "   AND NOT EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $1"
+	    "   AND (l.schemaname <> $6 OR c.relname IN ('heartbeat', 'signal', 'ddl_log'))"
+	    "   AND NOT EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $5"
 	    "                    AND (t.schemaname = l.schemaname AND t.tablename = c.relname"
 	    "                         OR c.relkind = 'p' AND format('%I.%I', t.schemaname, t.tablename)::regclass IN"
 	    "                            (SELECT relid FROM pg_partition_tree(c.oid))))"
-	    "   AND NOT (" SCHEMA_NOT_INCLUDED " OR " SCHEMA_EXCLUDED " OR " TABLE_NOT_INCLUDED " OR " TABLE_EXCLUDED
-	    ") ORDER BY 1, 2";
+	    "   AND NOT " LEFT_OUT " ORDER BY 1, 2";
 
 	return ask_lists(source, sql, connector, names);
 }

@@ -12,6 +12,7 @@
 #define REPLICATOR_CONNECT_CAPTURE_LIST_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "pg/connection.h"
 
@@ -26,6 +27,18 @@ struct error *capture_list_matches(struct pg_connection *source, const char *lis
  * *names NULL: PostgreSQL does not know the expressions.
  */
 struct error *capture_list_left_out(struct pg_connection *source, const json_t *connector, struct pg_result **names);
+
+/* Whether any of the four lists is set. */
+bool capture_list_is_set(const json_t *connector);
+
+/*
+ * The tables of the database that the lists let through, ours included: one value, an array of OIDs. *tables NULL:
+ * PostgreSQL does not know the expressions.
+ */
+struct error *capture_list_tables(struct pg_connection *source, const json_t *connector, struct pg_result **tables);
+
+/* The expressions of a list that match no table: a row each. *entries NULL: PostgreSQL does not know the expressions. */
+struct error *capture_list_unmatched(struct pg_connection *source, const char *list, struct pg_result **entries);
 
 /*
  * The tables that the connector's lists let through and its publication does not have: rows of schema, table, and the

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/embedded.h"
+#include "connect/capture_list.h"
 #include "connect/publication.h"
 
 static const char *embedded_text(const char *path)
@@ -39,34 +41,99 @@ static struct error *ask(struct pg_connection *source, const char *path, const c
 	return NULL;
 }
 
+static const char *tables_of(const struct pg_result *tables)
+{
+	return tables == NULL ? NULL : pg_result_text(tables, 0, 0);
+}
+
 /* The defaults are Debezium's. */
-struct error *connector_check_capture(struct pg_connection *source, const struct connector_definition *definition,
-                                      void (*tell)(const struct connector_finding *finding, void *context),
-                                      void *context)
+static struct error *ask_of_capture(struct pg_connection *source, const struct connector_definition *definition,
+                                    const struct pg_result *tables, tell_function *tell, void *context)
 {
 	const char *const parameters[] = {
 	    definition_get(definition, "database.user", ""),
 	    definition_get(definition, "publication.name", "dbz_publication"),
-	    definition_get(definition, "table.include.list", ""),
+	    tables_of(tables),
+	    capture_list_is_set(definition->config) ? "true" : "false",
 	};
 
 	return ask(source, "sql/checks/capture.sql", parameters, sizeof(parameters) / sizeof(*parameters), tell,
 	           context);
 }
 
-struct error *connector_preflight(struct pg_connection *source, const struct connector_definition *definition,
-                                  void (*tell)(const struct connector_finding *finding, void *context), void *context)
+static struct error *ask_of_source(struct pg_connection *source, const struct connector_definition *definition,
+                                   const struct pg_result *tables, tell_function *tell, void *context)
 {
 	const char *const parameters[] = {
 	    definition_get(definition, "database.user", ""),
 	    definition_get(definition, "slot.name", "debezium"),
 	    definition_get(definition, "publication.name", "dbz_publication"),
 	    definition_get(definition, "publication.autocreate.mode", "all_tables"),
-	    definition_get(definition, "table.include.list", ""),
+	    tables_of(tables),
 	};
 
-	TRY(ask(source, "sql/checks/connector.sql", parameters, sizeof(parameters) / sizeof(*parameters), tell,
-	        context));
-	TRY(connector_check_capture(source, definition, tell, context));
-	return publication_check(source, definition->config, NULL, tell, context);
+	return ask(source, "sql/checks/connector.sql", parameters, sizeof(parameters) / sizeof(*parameters), tell,
+	           context);
+}
+
+static void tell_text(bool problem, const char *text, const char *remedy, tell_function *tell, void *context)
+{
+	const struct connector_finding finding = {.problem = problem, .text = text, .remedy = remedy};
+
+	tell(&finding, context);
+}
+
+static struct error *check_entries(struct pg_connection *source, const struct connector_definition *definition,
+                                   tell_function *tell, void *context)
+{
+	const char *list = capture_setting(definition->config, "table.include.list", NULL);
+	struct pg_result *entries = NULL;
+	struct buffer text = {0};
+
+	if (list != NULL)
+		TRY(capture_list_unmatched(source, list, &entries));
+	for (size_t i = 0; entries != NULL && i < pg_result_rows(entries); i++) {
+		buffer_reset(&text);
+		buffer_append_format(&text, "%s in table.include.list matches no table", pg_result_text(entries, i, 0));
+		tell_text(true, text.data, "correct table.include.list, or create the table first", tell, context);
+	}
+	buffer_free(&text);
+	pg_result_free(entries);
+	return NULL;
+}
+
+struct error *connector_check_capture(struct pg_connection *source, const struct connector_definition *definition,
+                                      void (*tell)(const struct connector_finding *finding, void *context),
+                                      void *context)
+{
+	struct pg_result *tables = NULL;
+	struct error *error;
+
+	TRY(capture_list_tables(source, definition->config, &tables));
+	error = ask_of_capture(source, definition, tables, tell, context);
+	pg_result_free(tables);
+	return error;
+}
+
+struct error *connector_preflight(struct pg_connection *source, const struct connector_definition *definition,
+                                  void (*tell)(const struct connector_finding *finding, void *context), void *context)
+{
+	struct pg_result *tables = NULL;
+	struct error *error;
+
+	TRY(capture_list_tables(source, definition->config, &tables));
+	if (tables == NULL)
+		tell_text(false,
+		          "the connector's lists of tables have regular expressions that only Java knows: only the "
+		          "tables of its publication are checked",
+		          "write the lists without them, if the tables are to be checked", tell, context);
+	error = ask_of_source(source, definition, tables, tell, context);
+	if (error == NULL)
+		error = check_entries(source, definition, tell, context);
+	if (error == NULL)
+		error = ask_of_capture(source, definition, tables, tell, context);
+	if (error == NULL)
+		error = publication_check(source, definition->config, NULL, tell, context);
+	pg_result_free(tables);
+	return error;
 }

@@ -1,6 +1,7 @@
 -- What makes a connector read other values or rows than the tables have, also while it runs: one row a finding (problem or warning,
 -- text, remedy).
--- $1 the connector's database user, $2 publication, $3 table.include.list or ''.
+-- $1 the connector's database user, $2 publication, $3 OIDs of the tables that the connector's lists let through (NULL: not known, the
+-- tables of the publication count), $4 whether there is a list.
 --
 -- The server sends values as text under the settings of the connector's session. Those of its role and of the database count, unless the
 -- session says something else. This session pins its own (pg/session_settings.c): what the server has without a role is what this
@@ -26,8 +27,6 @@ WITH role AS (
                    AND NOT EXISTS (SELECT FROM own o JOIN pg_roles r ON r.oid = o.setrole
                                     WHERE o.name = w.name AND r.rolname = session_user))) AS actual
       FROM wanted w
-), patterns AS (
-    SELECT btrim(p) AS pattern FROM regexp_split_to_table($3, ',') p WHERE btrim(p) <> ''
 ), matched AS (
     SELECT c.oid, c.relpersistence, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
            format('%I.%I', n.nspname, c.relname) AS name,
@@ -35,7 +34,7 @@ WITH role AS (
                     WHERE t.pubname = $2 AND t.schemaname = n.nspname AND t.tablename = c.relname) AS published
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT c.relispartition
-       AND ($3 = '' OR EXISTS (SELECT FROM patterns p WHERE n.nspname || '.' || c.relname ~* ('^(' || p.pattern || ')$')))
+       AND ($3::oid[] IS NULL OR c.oid = ANY ($3))
 )
 SELECT 'problem', format('%s is %s for role %s: %s', name, actual, $1, effect),
        format('ALTER ROLE %I IN DATABASE %I SET %s = %L; then restart the connector (`init source --role %s` does it)',
@@ -49,12 +48,12 @@ SELECT 'problem', format('%s is %s for role %s: %s', name, actual, $1, effect),
                  ELSE lower(actual) <> value END
 UNION ALL
 SELECT 'problem', format('table %s is UNLOGGED: the connector fails at it, or its changes never arrive', name),
-       format('ALTER TABLE %s SET LOGGED; or leave it out of table.include.list', name)
-  FROM matched WHERE relpersistence = 'u' AND $3 <> ''
+       format('ALTER TABLE %s SET LOGGED; or leave it out of the connector''s lists of tables', name)
+  FROM matched WHERE relpersistence = 'u' AND $3 IS NOT NULL AND $4::bool
 UNION ALL
 SELECT 'problem', format('row-level security of table %s applies to role %s: a snapshot has only the rows that a policy lets it see',
                          m.name, r.rolname),
        format('ALTER ROLE %I BYPASSRLS', r.rolname)
   FROM matched m, role r
- WHERE (m.published OR $3 <> '') AND m.relrowsecurity AND NOT r.sees_all
+ WHERE (m.published OR $3 IS NOT NULL AND $4) AND m.relrowsecurity AND NOT r.sees_all
    AND (m.relforcerowsecurity OR NOT pg_has_role(r.oid, m.relowner, 'USAGE'))

@@ -1,5 +1,6 @@
 -- What keeps a Debezium connector from working on this source: one row a finding (problem or warning, text, remedy).
--- $1 the connector's database user, $2 slot, $3 publication, $4 publication.autocreate.mode, $5 table.include.list or ''.
+-- $1 the connector's database user, $2 slot, $3 publication, $4 publication.autocreate.mode, $5 OIDs of the tables
+-- that the connector's lists let through (NULL: not known, the tables of the publication count).
 WITH settings AS (
     SELECT current_setting('wal_level') AS wal_level,
            current_setting('max_replication_slots')::int AS slots,
@@ -10,16 +11,15 @@ WITH settings AS (
            OR EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
                        WHERE m.member = r.oid AND g.rolname IN ('rds_replication', 'cloudsqlsuperuser')) AS replicates
       FROM pg_roles r WHERE r.rolname = $1
-), patterns AS (
-    SELECT btrim(p) AS pattern FROM regexp_split_to_table($5, ',') p WHERE btrim(p) <> ''
 ), captured AS (
     SELECT c.oid, c.relreplident, c.relowner, n.nspname, format('%I.%I', n.nspname, c.relname) AS name,
            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS has_key
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
        AND NOT c.relispartition
-       AND ($5 = '' OR EXISTS (SELECT FROM patterns p
-                                WHERE n.nspname || '.' || c.relname ~* ('^(' || p.pattern || ')$')))
+       AND CASE WHEN $5::oid[] IS NOT NULL THEN c.oid = ANY ($5)
+                ELSE EXISTS (SELECT FROM pg_publication_tables t
+                              WHERE t.pubname = $3 AND t.schemaname = n.nspname AND t.tablename = c.relname) END
 ), published AS (
     SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $3) AS exists
 )
@@ -91,11 +91,6 @@ UNION ALL
 SELECT 'warning', format('table %s has replica identity nothing: its updates and deletes fail once it is published', name),
        format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', name)
   FROM captured WHERE has_key AND relreplident = 'n'
-UNION ALL
-SELECT 'problem', format('%s in table.include.list matches no table', p.pattern), 'correct table.include.list, or create the table first'
-  FROM patterns p
- WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname ~* ('^(' || p.pattern || ')$'))
 UNION ALL
 SELECT 'warning', format('table %s has generated columns and a column of the enum %s: at a label that was added or renamed while the '
                          'connector runs, it gives values to wrong columns', c.name, e.name),
