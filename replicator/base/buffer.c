@@ -41,21 +41,28 @@ void buffer_append_text(struct buffer *buffer, const char *text)
 	buffer_append(buffer, text, strlen(text));
 }
 
-void buffer_append_format(struct buffer *buffer, const char *format, ...)
+void buffer_append_format_v(struct buffer *buffer, const char *format, va_list arguments)
 {
-	va_list arguments;
+	va_list again;
 	int length;
 
-	va_start(arguments, format);
-	length = vsnprintf(NULL, 0, format, arguments);
-	va_end(arguments);
+	va_copy(again, arguments);
+	length = vsnprintf(NULL, 0, format, again);
+	va_end(again);
 	if (length < 0)
 		return;
 	buffer_reserve(buffer, (size_t)length);
-	va_start(arguments, format);
 	vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, arguments);
-	va_end(arguments);
 	buffer->length += (size_t)length;
+}
+
+void buffer_append_format(struct buffer *buffer, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	buffer_append_format_v(buffer, format, arguments);
+	va_end(arguments);
 }
 
 void buffer_reset(struct buffer *buffer)

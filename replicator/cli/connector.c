@@ -51,8 +51,8 @@ static void tell(const struct connector_finding *finding, void *context)
 {
 	size_t *problems = context;
 
-	fprintf(stderr, "%s: %s\n         %s\n", finding->problem ? "problem" : "warning", finding->text,
-	        finding->remedy);
+	connector_print_line(stderr, "%s: %s", finding->problem ? "problem" : "warning", finding->text);
+	connector_print_line(stderr, "         %s", finding->remedy);
 	*problems += finding->problem ? 1 : 0;
 }
 
@@ -60,7 +60,7 @@ static void tell_of_setting(void *context, bool problem, const char *text)
 {
 	size_t *problems = context;
 
-	fprintf(stderr, "%s: %s\n", problem ? "problem" : "warning", text);
+	connector_print_line(stderr, "%s: %s", problem ? "problem" : "warning", text);
 	*problems += problem ? 1 : 0;
 }
 
@@ -95,7 +95,8 @@ static struct error *check_definition(const struct connector_request *request,
 		return NULL;
 	error = format_read_worker(request->config, definition->config, WORKER_ANSWER_MS, &worker_converter);
 	if (error != NULL)
-		fprintf(stderr, "warning: the converter of the Connect worker was not read: %s\n", error->message);
+		connector_print_line(stderr, "warning: the converter of the Connect worker was not read: %s",
+		                     error->message);
 	error_free(error);
 	lossless_check(definition->config, worker_converter, format_of_connector(definition->config, worker_converter),
 	               request->config, tell_of_setting, &problems);
@@ -129,7 +130,9 @@ static struct error *create(const struct connector_request *request)
 		json_decref(body);
 	}
 	if (error == NULL)
-		printf("connector %s is created; `replicator connector status` says when it runs\n", definition.name);
+		connector_print_line(stdout,
+		                     "connector %s is created; `replicator connector status` shows when it runs",
+		                     definition.name);
 	definition_free(&definition);
 	return error;
 }
@@ -277,8 +280,7 @@ static struct error *offsets(const struct connector_request *request)
 
 	TRY(connector_call(request->config, request->reset ? "DELETE" : "GET", request->name, "/offsets", NULL,
 	                   &answer));
-	json_dumpf(answer, stdout, JSON_INDENT(2));
-	putchar('\n');
+	connector_print_json(answer);
 	json_decref(answer);
 	return NULL;
 }

@@ -2,6 +2,8 @@
 #ifndef REPLICATOR_CLI_CONNECTOR_H
 #define REPLICATOR_CLI_CONNECTOR_H
 
+#include <stdio.h>
+
 #include "cli/command.h"
 #include "connect/connector.h"
 #include "connect/definition.h"
@@ -30,7 +32,9 @@ struct connector_verb {
 /* connector_delete.c */
 struct error *connector_delete(const struct connector_request *request);
 
-/* connector_print.c: to standard output; values of secret settings are masked. */
+/* connector_print.c: to standard output; secrets in settings are hidden, control characters are escaped. */
+void connector_print_line(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void connector_print_json(const json_t *json);
 void connector_print_config(const json_t *config);
 void connector_print_difference(const char *name, const json_t *before, const json_t *after);
 size_t connector_print_validation(const char *name, const json_t *answer); /* how many problems */

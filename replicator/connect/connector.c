@@ -122,15 +122,3 @@ struct error *connector_restart(const struct config *config, const char *name, b
 	                      only_failed ? "/restart?includeTasks=true&onlyFailed=true" : "/restart?includeTasks=true",
 	                      NULL, NULL);
 }
-
-bool connector_setting_is_secret(const char *name)
-{
-	static const char *const parts[] = {"password",   "secret",     "token",  "jaas",
-	                                    "passphrase", "credential", "api.key"};
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		if (strcasestr(name, parts[i]) != NULL)
-			return true;
-	}
-	return false;
-}

@@ -42,7 +42,4 @@ struct error *connector_call(const struct config *config, const char *method, co
 /* Restarts connector and tasks, or only what failed of them. */
 struct error *connector_restart(const struct config *config, const char *name, bool only_failed);
 
-/* True for names of settings whose values nobody should see. */
-bool connector_setting_is_secret(const char *name);
-
 #endif

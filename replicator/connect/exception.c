@@ -2,6 +2,7 @@
 #include "connect/exception.h"
 
 #include "base/buffer.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -214,6 +215,16 @@ static void append_exception(struct buffer *reason, struct line line, const char
 	}
 }
 
+static char *steal_visible(struct buffer *reason)
+{
+	struct buffer visible = {0};
+
+	if (reason->length > 0)
+		text_append_visible(&visible, reason->data, reason->length, false);
+	buffer_free(reason);
+	return visible.length == 0 ? NULL : buffer_steal(&visible);
+}
+
 char *exception_text(const char *trace)
 {
 	struct buffer reason = {0};
@@ -237,5 +248,5 @@ char *exception_text(const char *trace)
 		else
 			buffer_append_text(&reason, "text not shown: it may hold values of rows");
 	}
-	return reason.length == 0 ? NULL : buffer_steal(&reason);
+	return steal_visible(&reason);
 }

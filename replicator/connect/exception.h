@@ -15,7 +15,7 @@
 #ifndef REPLICATOR_CONNECT_EXCEPTION_H
 #define REPLICATOR_CONNECT_EXCEPTION_H
 
-/* The causes, separated by "; ", in memory that the caller frees; NULL: the trace is NULL or empty. */
+/* The causes, separated by "; ", without characters that a terminal would obey (base/text.h), in memory that the caller frees; NULL: the trace is NULL or empty. */
 char *exception_text(const char *trace);
 
 #endif

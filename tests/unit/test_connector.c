@@ -58,12 +58,16 @@ static int answer_connect(const char *request, struct buffer *body, void *contex
 {
 	struct connect *connect = context;
 
-	if (strncmp(request, "GET /connectors?expand=status ", 30) == 0)
+	if (strncmp(request, "GET /connectors?expand=status", 29) == 0)
 		return answer_status(connect, body);
 	if (connect->state[0] == '\0')
 		return 404;
 	if (strncmp(request, "GET /connectors/c/config ", 25) == 0) {
 		buffer_append_format(body, "{\"name\":\"c\"%s}", connect->settings);
+		return 200;
+	}
+	if (strncmp(request, "PUT /connectors/c/config ", 25) == 0) {
+		buffer_append_text(body, "{}");
 		return 200;
 	}
 	if (strncmp(request, "PUT /connectors/c/stop ", 23) == 0) {
@@ -268,6 +272,106 @@ START_TEST(test_delete_the_slot_that_is_left)
 }
 END_TEST
 
+#define SECRETS                                                                                                        \
+	", \"value.converter.basic.auth.user.info\": \"ops:hidden\", \"producer.override.ssl.keystore.key\": "         \
+	"\"hidden\","                                                                                                  \
+	"\"value.converter.schema.registry.url\": \"http://a:1,https://ops:hid@den@b:2/x\","                           \
+	"\"column.mask.hash.v2.SHA-256.with.salt.hidden\": \"public.a.x\","                                            \
+	"\"column.mask.hash.v2.SHA-256.with.salt.hidden2\": \"public.a.y\", \"x.auth.passwd\": \"hidden\","            \
+	"\"driver.options\": \"-c a=b password=hidden\", \"some.thing\": \"-----BEGIN PRIVATE KEY-----hidden\","       \
+	"\"sasl.jaas.config\": \"x password=\\\"hidden\\\";\", \"plain\": \"\\u007f\\u009b31m\\u001b[2J\""
+
+static void expect_no_secret(void)
+{
+	expect_not_in(out, "hidden");
+	expect_not_in(out, "hid@den");
+	expect_not_in(out, "\x1b");
+	expect_not_in(out, "\x7f");
+	expect_not_in(out, "\xc2\x9b");
+}
+
+START_TEST(test_secrets_and_control_characters_are_not_printed)
+{
+	json_t *shown;
+	char *file = memory_format("%s.json", config_path);
+	FILE *definition = fopen(file, "w");
+
+	worker.settings = SECRETS;
+	ck_assert_int_eq(RUN("connector", "config", "-c", config_path), 0);
+	expect_no_secret();
+	expect_in(out, "\"http://********@b:2/x\"");
+	expect_in(out, "\"column.mask.hash.v2.SHA-256.with.salt.********\": \"public.a.");
+	expect_in(out, "\"column.mask.hash.v2.SHA-256.with.salt.******** (2)\": \"public.a.");
+	expect_in(out, "\"-c a=b password=********\"");
+	shown = json_loads(out, 0, NULL);
+	ck_assert_str_eq(json_string_value(json_object_get(shown, "plain")), "\x7f\xc2\x9b"
+	                                                                     "31m\x1b[2J");
+	json_decref(shown);
+	ck_assert_ptr_nonnull(definition);
+	fputs("{\"name\":\"c\",\"config\":{\"topic.prefix\":\"\\u001b[2J\\u0007\"}}", definition);
+	fclose(definition);
+	ck_assert_int_eq(RUN("connector", "update", file, "--no-checks", "-c", config_path), 0);
+	expect_no_secret();
+	expect_in(out, "  topic.prefix: (not set) → \\x1b[2J\\x07\n");
+	expect_in(out, "salt.********: public.a.x → (not set)");
+	strcpy(worker.state, "\\u001b[2J\\u0007");
+	ck_assert_int_eq(RUN("connector", "status", "-c", config_path), 0);
+	expect_in(out, "connector c: \\x1b[2J\\x07 (on )\n");
+	ck_assert_int_eq(RUN("connector", "list", "-c", config_path), 0);
+	expect_in(out, " \\x1b[2J\\x07 ");
+	unlink(file);
+	free(file);
+}
+END_TEST
+
+/* `create` with the lists; refused, as Connect is not asked with problems. */
+static void create_with(const char *lists)
+{
+	char *file = memory_format("%s.json", config_path);
+	FILE *definition = fopen(file, "w");
+
+	ck_assert_ptr_nonnull(definition);
+	fprintf(definition,
+	        "{\"name\":\"c\",\"config\":{\"topic.prefix\":\"dbserver1\",\"database.user\":\"connector_reader\"%s}}",
+	        lists);
+	fclose(definition);
+	ck_assert_int_eq(RUN("connector", "create", file, "-c", config_path), 3);
+	unlink(file);
+	free(file);
+}
+
+#define UNLOGGED "problem: table public.quick is UNLOGGED"
+#define OWN_TABLES "may not read table replicator."
+
+START_TEST(test_create_reads_all_lists)
+{
+	execute(postgres_dsn(), "DROP ROLE IF EXISTS connector_reader; CREATE ROLE connector_reader LOGIN");
+	execute(source_dsn, "CREATE SCHEMA replicator; CREATE TABLE replicator.schema_version (id int PRIMARY KEY);"
+	                    "CREATE TABLE public.users (id int PRIMARY KEY);"
+	                    "CREATE UNLOGGED TABLE public.quick (id int PRIMARY KEY)");
+	create_with(", \"schema.include.list\": \"pub.ic\"");
+	expect_in(err, "role connector_reader may not read table public.users");
+	expect_in(err, UNLOGGED);
+	expect_not_in(err, OWN_TABLES);
+	create_with(", \"table.exclude.list\": \"public\\\\.users , replicator\\\\..*\"");
+	expect_not_in(err, "public.users");
+	expect_in(err, UNLOGGED);
+	expect_not_in(err, OWN_TABLES);
+	create_with(", \"schema.exclude.list\": \"public\"");
+	expect_in(err, OWN_TABLES);
+	expect_not_in(err, "quick");
+	create_with(", \"table.include.list\": \"public.users, public.ab\\\\,c\"");
+	expect_in(err, "may not read table public.users");
+	expect_in(err, "public.ab\\,c in table.include.list matches no table");
+	expect_not_in(err, "quick");
+	execute(postgres_dsn(), "ALTER ROLE connector_reader SET intervalstyle = 'sql_standard'");
+	create_with(", \"table.include.list\": \"\\\\Qpublic.users\\\\E\"");
+	expect_in(err, "warning: the connector's lists of tables have regular expressions that only Java knows");
+	expect_in(err, "problem: intervalstyle is sql_standard for role connector_reader");
+	execute(postgres_dsn(), "DROP ROLE connector_reader");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("connector");
@@ -283,6 +387,8 @@ int main(void)
 	tcase_add_test(tests, test_delete_keeps_a_publication_that_another_slot_may_use);
 	tcase_add_test(tests, test_delete_again);
 	tcase_add_test(tests, test_delete_the_slot_that_is_left);
+	tcase_add_test(tests, test_secrets_and_control_characters_are_not_printed);
+	tcase_add_test(tests, test_create_reads_all_lists);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -304,6 +304,9 @@ static const struct {
      "partitions\":"
      "\"3\",\"topic.creation.default.partitions\":\"1\"",
      0, "topic.creation.big.partitions=3, also for"},
+    {"\"topic.prefix\":\"p\",\"topic.creation.groups\":\"tx\",\"topic.creation.tx.include\":\"p\\\\.transaction\","
+     "\"topic.creation.default.partitions\":\"3\"",
+     0, "topic.creation.default.partitions=3, also for"},
     /* These are right. */
     {"\"driver.options\":\"-c IntervalStyle=postgres -c extra_float_digits=3 -c statement_timeout=0\"", 0, NULL},
     {"\"database.initial.statements\":\"SET intervalstyle = postgres;;SET lc_monetary = 'C'; \"", 0, NULL},
@@ -496,6 +499,7 @@ START_TEST(exceptions_without_values)
 	    "io.debezium.DebeziumException: org.postgresql.util.PSQLException" HIDDEN
 	    "; Caused by: text not shown: it may hold values of rows");
 	expect_text("secret: value", "text not shown: it may hold values of rows");
+	expect_text("java.net.ConnectException: \x1b[2J\xc2\x9b", "java.net.ConnectException: \\x1b[2J\\u009b");
 	/* What names only servers and objects is shown. */
 	expect_text(
 	    "io.debezium.DebeziumException: The connector is trying to read change stream starting at "
