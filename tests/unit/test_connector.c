@@ -3,7 +3,7 @@
 #include "http_server.h"
 
 #include <jansson.h>
-#include <sys/prctl.h>
+#include <libpq-fe.h>
 
 /* A Connect with the connector c, or without it. */
 struct connect {
@@ -12,19 +12,16 @@ struct connect {
 	char state[16];       /* "" when there is no connector */
 	bool offsets;
 	bool refuses_offsets;
-	pid_t reader; /* ends when the connector stops; 0: none */
-	pid_t foreign;
+	PGconn *reader; /* of the slot; ends when the connector stops; NULL: none */
+	PGconn *foreign;
 	int stops;
 	int resumes;
 };
 
-static void end_process(pid_t *pid)
+static void end_reader(PGconn **reader)
 {
-	if (*pid == 0)
-		return;
-	kill(*pid, SIGTERM);
-	waitpid(*pid, NULL, 0);
-	*pid = 0;
+	PQfinish(*reader);
+	*reader = NULL;
 }
 
 static int answer_status(const struct connect *connect, struct buffer *body)
@@ -73,7 +70,7 @@ static int answer_connect(const char *request, struct buffer *body, void *contex
 	if (strncmp(request, "PUT /connectors/c/stop ", 23) == 0) {
 		connect->stops++;
 		strcpy(connect->state, "STOPPED");
-		end_process(&connect->reader);
+		end_reader(&connect->reader);
 		return 202;
 	}
 	if (strncmp(request, "PUT /connectors/c/resume ", 25) == 0) {
@@ -105,8 +102,8 @@ static void start_connect(void)
 
 static void stop_connect(void)
 {
-	end_process(&worker.reader);
-	end_process(&worker.foreign);
+	end_reader(&worker.reader);
+	end_reader(&worker.foreign);
 	http_server_stop(worker.server);
 	execute(source_dsn,
 	        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE '%shop%'");
@@ -134,23 +131,17 @@ static int64_t publications(void)
 	return ask("SELECT count(*) FROM pg_publication WHERE pubname = 'shop_pub'");
 }
 
-/* Returns when the slot is active. */
-static pid_t read_slot(void)
+/* The session that a connector would have. */
+static PGconn *read_slot(void)
 {
-	const pid_t pid = fork();
+	char *dsn = memory_format("%s replication=database", source_dsn);
+	PGconn *reader = PQconnectdb(dsn);
+	PGresult *result = PQexec(reader, "START_REPLICATION SLOT shop_slot LOGICAL 0/0");
 
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		execlp("pg_recvlogical", "pg_recvlogical", "-d", source_dsn, "-S", "shop_slot", "--start", "-n", "-f",
-		       "/dev/null", (char *)NULL);
-		_exit(127);
-	}
-	while (ask("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'shop_slot' AND active") == 0) {
-		ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
-		clock_sleep_ms(20);
-	}
-	return pid;
+	ck_assert_msg(PQresultStatus(result) == PGRES_COPY_BOTH, "%s", PQerrorMessage(reader));
+	PQclear(result);
+	free(dsn);
+	return reader;
 }
 
 #define SHOP ", \"database.dbname\": \"cli_source\", \"slot.name\": \"shop_slot\", \"publication.name\": \"shop_pub\""
@@ -263,7 +254,7 @@ START_TEST(test_delete_the_slot_that_is_left)
 	worker.foreign = read_slot();
 	ck_assert_int_ne(RUN("connector", "delete", "--slot", "shop_slot", "-c", config_path), 0);
 	ck_assert_int_eq(slots(), 1);
-	end_process(&worker.foreign);
+	end_reader(&worker.foreign);
 	while (ask("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'shop_slot' AND active") > 0)
 		clock_sleep_ms(20);
 	ck_assert_int_eq(RUN("connector", "delete", "--slot", "shop_slot", "-c", config_path), 0);
