@@ -1,6 +1,7 @@
 /* capture_list.c - see the header. */
 #include "connect/capture_list.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "config/config.h"
@@ -36,6 +37,63 @@ const char *capture_setting(const json_t *connector, const char *key, const char
 	return text != NULL && text[0] != '\0' ? text : fallback;
 }
 
+/* Behind "[": what both take for the same characters. The bracket's end, or NULL: Java or PostgreSQL reads more into it. */
+static const char *end_of_bracket(const char *at)
+{
+	if (*at == '^')
+		at++;
+	if (*at == ']')
+		return NULL;
+	for (; *at != ']'; at++) {
+		if (*at == '\0' || *at == '[' || (*at == '&' && at[1] == '&'))
+			return NULL;
+		if (*at == '\\' && (*++at == '\0' || isalnum((unsigned char)*at)))
+			return NULL;
+	}
+	return at;
+}
+
+/*
+ * Whether PostgreSQL reads the expressions of a list as Java does. Not what one of them refuses: what both take and mean
+ * otherwise by, as \b (a word's border, a backspace), [a&&b], \Q, and a reference "${file:…}" that is no expression.
+ */
+static bool reads_alike(const char *list)
+{
+	for (const char *at = list; *at != '\0'; at++) {
+		switch (*at) {
+		case '\\':
+			at++;
+			if (*at == '\0' || (isalnum((unsigned char)*at) && *at != 'd'))
+				return false;
+			break;
+		case '[':
+			at = end_of_bracket(at + 1);
+			if (at == NULL)
+				return false;
+			break;
+		case '{':
+			if (!isdigit((unsigned char)at[1]))
+				return false;
+			break;
+		case '(':
+			if (at[1] == '?' && at[2] != ':')
+				return false;
+			break;
+		default:
+			break;
+		}
+	}
+	return true;
+}
+
+static bool all_read_alike(const char *const *expressions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (expressions[i] != NULL && !reads_alike(expressions[i]))
+			return false;
+	return true;
+}
+
 /* Frees it then. */
 static bool is_foreign_expression(struct error **error)
 {
@@ -50,9 +108,12 @@ struct error *capture_list_matches(struct pg_connection *source, const char *lis
 {
 	const char *const parameters[2] = {list, name};
 	int64_t found = 0;
-	struct error *error =
-	    pg_query_integer(source, "SELECT (" MATCHES("$2", "$1") ")::int", 2, parameters, 0, &found);
+	struct error *error;
 
+	*match = -1;
+	if (!reads_alike(list))
+		return NULL;
+	error = pg_query_integer(source, "SELECT (" MATCHES("$2", "$1") ")::int", 2, parameters, 0, &found);
 	*match = is_foreign_expression(&error) ? -1 : found > 0;
 	return error;
 }
@@ -73,6 +134,8 @@ static struct error *ask_lists(struct pg_connection *source, const char *sql, co
 	struct error *error;
 
 	take_lists(connector, parameters);
+	if (!all_read_alike(parameters, LIST_COUNT))
+		return NULL;
 	parameters[LIST_COUNT] = capture_setting(connector, "publication.name", "dbz_publication");
 	parameters[LIST_COUNT + 1] = config_source_schema;
 	error = pg_query(source, sql, LIST_COUNT + 2, parameters, names);
@@ -91,6 +154,8 @@ struct error *capture_list_tables(struct pg_connection *source, const json_t *co
 	struct error *error;
 
 	take_lists(connector, parameters);
+	if (!all_read_alike(parameters, LIST_COUNT))
+		return NULL;
 	error = pg_query(source, sql, LIST_COUNT, parameters, tables);
 	is_foreign_expression(&error);
 	return error;
@@ -102,8 +167,11 @@ struct error *capture_list_unmatched(struct pg_connection *source, const char *l
 	    "$1") " WHERE btrim(p, E' \\t\\r\\n') <> ''"
 	          " AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 	          " WHERE c.relkind IN ('r', 'p') AND " IS_ALL_OF("n.nspname || '.' || c.relname") ")";
-	struct error *error = pg_query(source, sql, 1, &list, entries);
+	struct error *error;
 
+	if (!reads_alike(list))
+		return NULL;
+	error = pg_query(source, sql, 1, &list, entries);
 	is_foreign_expression(&error);
 	return error;
 }
@@ -155,8 +223,11 @@ struct error *capture_list_columns(struct pg_connection *source, const char *lis
 	    "    AND n.nspname !~ '^pg_(toast|temp_)' AND (" MATCHES("name",
 	                                                             "$1") ") <> $2::bool ORDER BY 1, 2, a.attnum";
 	const char *const parameters[3] = {list, others ? "true" : "false", config_source_schema};
-	struct error *error = pg_query(source, sql, 3, parameters, columns);
+	struct error *error;
 
+	if (!reads_alike(list))
+		return NULL;
+	error = pg_query(source, sql, 3, parameters, columns);
 	is_foreign_expression(&error);
 	return error;
 }

@@ -4,7 +4,8 @@
  *
  * NOTES
  *   A list has regular expressions with commas between them, each of which must be all of a name, whatever its case.
- *   Java reads them; PostgreSQL, which is asked here, knows nearly the same. What it does not know stays open.
+ *   Java reads them; PostgreSQL, which is asked here, knows nearly the same. What it does not know, or reads otherwise,
+ *   stays open.
  *
  * Source: Debezium documentation, "Debezium connector for PostgreSQL", table.include.list. Thread: the connection's.
  */

@@ -150,6 +150,11 @@ static void expect_columns(const char *connector, const char *expected)
 
 START_TEST(what_the_settings_select)
 {
+	/* PostgreSQL refuses the first; the others it reads otherwise. */
+	static const char *const foreign[] = {"public.(?<x>t).a",   "public.t.a\\\\b",      "${file:/masks:columns}",
+	                                      "public.t.[a&&[^x]]", "\\\\Qpublic.t.a\\\\E", "public.t.[[a]]",
+	                                      "(?i)public.t.a",     "public.t.[]a]",        "public.\\\\w.a"};
+
 	postgres_execute(source,
 	                 "CREATE DOMAIN phrase AS text; CREATE TYPE mood AS ENUM ('ok');"
 	                 "CREATE TABLE t (id int PRIMARY KEY, a text, v varchar(3), n int, j json, p phrase, e mood,"
@@ -176,8 +181,14 @@ START_TEST(what_the_settings_select)
 	               "t.a=unknown:5");
 	expect_columns("\"column.exclude.list\": \"public.t.(id|a)\"", "t.a=never:0");
 	expect_columns("\"column.include.list\": \"public.t.(a|v|n|j|p|e|u|ts|d)\"", "T 2.B,c=never:0 t.ar=never:0");
-	expect_columns("\"column.exclude.list\": \"public.(?<x>t).a\"",
-	               "problem: the connector's lists of columns have regular expressions that only Java knows");
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		char *setting = memory_format("\"column.mask.with.12.chars\": \"%s\"", foreign[i]);
+
+		expect_columns(
+		    setting, "problem: the connector's lists of columns have regular expressions that only Java knows");
+		free(setting);
+	}
+	expect_columns("\"column.mask.with.12.chars\": \"public\\\\.t[^x]{1}[a]\"", "t.a=constant:12");
 	expect_columns(
 	    "\"transforms\": \"route, m\", \"transforms.route.type\": "
 	    "\"org.apache.kafka.connect.transforms.RegexRouter\", \"transforms.m.type\": "
