@@ -17,6 +17,7 @@
 #include "connect/connector.h"
 #include "connect/lossless.h"
 #include "connect/preflight.h"
+#include "connect/stream_connector.h"
 #include "connect/topic_names.h"
 
 #define WORKER_ANSWER_MS 10000
@@ -102,8 +103,10 @@ static struct error *check_definition(const struct connector_request *request,
 	               request->config, tell_of_setting, &problems);
 	free(worker_converter);
 	topic_names_check(definition->config, request->config, tell_of_setting, &problems);
-	if (source)
+	if (source) {
+		TRY(stream_connector_check(definition->config, request->config, tell_of_setting, &problems));
 		TRY(check_source(request, definition, &problems));
+	}
 	if (problems > 0)
 		return error_new(ERROR_CONFIGURATION,
 		                 "connector %s was not %s: %zu problem%s; fix them, or use --no-checks",
