@@ -13,8 +13,28 @@ copy() {
   mkdir -p "$dir"
   chmod 755 "$dir"
   [ "$EUID" -ne 0 ] || chown "$PG_OS_USER" "$dir"
+  if [ ! -x "$(pg_bindir)/pg_basebackup" ]; then copy_files "$dir" "$standby"; return; fi
   # shellcheck disable=SC2086
   pg_as "$(pg_bindir)/pg_basebackup" -d "$REPLICATOR_TEST_DSN" -D "$dir/data" -X stream -c fast --no-sync $standby
+}
+
+# The same by the server's functions, for a distribution without that program.
+copy_files() {
+  local dir=$1 standby=$2 line
+  coproc SESSION { psql -XqAt "$REPLICATOR_TEST_DSN" 2>/dev/null; } # notices are no part of the label
+  echo "SELECT pg_backup_start('copy', true);" >&"${SESSION[1]}"
+  read -r line <&"${SESSION[0]}"
+  cp -a "$REPLICATOR_TEST_PGDATA" "$dir/data"
+  rm -rf "$dir"/data/postmaster.pid "$dir"/data/pg_replslot/*
+  echo "SELECT labelfile || 'end' FROM pg_backup_stop(); SELECT pg_walfile_name(pg_switch_wal()); \\q" >&"${SESSION[1]}"
+  while read -r line && [ "$line" != end ]; do echo "$line"; done <&"${SESSION[0]}" >"$dir/data/backup_label"
+  wait "$SESSION_PID" || true
+  cp -a "$REPLICATOR_TEST_PGDATA/pg_wal/." "$dir/data/pg_wal/"
+  [ -z "$standby" ] || {
+    echo "primary_conninfo = '$REPLICATOR_TEST_DSN'" >>"$dir/data/postgresql.auto.conf"
+    touch "$dir/data/standby.signal"
+  }
+  [ "$EUID" -ne 0 ] || chown -R "$PG_OS_USER" "$dir/data"
 }
 
 case ${1:-} in

@@ -865,7 +865,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tests, 60);
+	tcase_set_timeout(tests, 180);
 	tcase_add_checked_fixture(tests, make_databases, remove_databases);
 	tcase_add_test(tests, test_usage);
 	tcase_add_test(tests, test_config_file);

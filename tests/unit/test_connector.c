@@ -372,7 +372,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tests, 60);
+	tcase_set_timeout(tests, 180);
 	tcase_add_checked_fixture(tests, start_connect, stop_connect);
 	tcase_add_test(tests, test_delete_with_slot);
 	tcase_add_test(tests, test_delete_keeps_the_slot_of_another);
