@@ -3,7 +3,8 @@
 # afterwards, whatever happens. The command's exit code is ours; without PostgreSQL the tests fail, they are not skipped.
 # Where REPLICATOR_TEST_DSN is set already, that server is used.
 #
-# PG_BINDIR names another version (of those that the stack fetched: postgres-18/server/bin in its folder). REPLICATOR_TEST_PGDATA is the cluster's folder, for tests that kill the server.
+# PG_BINDIR names the programs of another version (postgres-18/server/bin among what the stack fetched).
+# REPLICATOR_TEST_PGDATA is the cluster's folder, for tests that kill the server.
 set -euo pipefail
 
 [ $# -gt 0 ] || { echo "usage: $0 COMMAND [ARGUMENT…]" >&2; exit 2; }
