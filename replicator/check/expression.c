@@ -64,10 +64,10 @@ static void append_trimmed_json(struct buffer *sql, const char *json)
 	    json, json, json);
 }
 
-/* What json takes and jsonb refuses: the escapes of NUL and of half a surrogate pair. */
+/* What json takes and jsonb refuses: the escapes of NUL and of half a surrogate pair. Behind an odd backslash it is one. */
 #define REFUSED_ESCAPE                                                                                                 \
-	"(?:^|[^\\\\])(?:\\\\\\\\)*\\\\u0000|\\\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])"                     \
-	"|(?<!\\\\u[dD][89abAB][0-9a-fA-F]{2})\\\\u[dD][c-fC-F]"
+	"(?:^|[^\\\\])(?:\\\\\\\\)*(?:\\\\u0000|\\\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\\\u[dD][c-fC-F])"                  \
+	"|(?<!\\\\u[dD][89abAB][0-9a-fA-F]{2})\\\\u[dD][c-fC-F])"
 
 static void append_json_as_jsonb(struct buffer *sql, const struct column_image *column, const char *value)
 {

@@ -910,7 +910,8 @@ START_TEST(values_that_differ_in_scale_only)
 	    "INSERT INTO v (id, j) VALUES (6, '\"1.0\"'), (7, '[1.01]'), (8, '1.0'), (9, '{\"x\": \"[1.0]\", \"y\": "
 	    "1.0}');"
 	    "INSERT INTO k VALUES ('{1.50,NULL}', '[1.0,2.0]', 1), ('{2.0}', NULL, 2); ALTER TABLE jj ADD j json;"
-	    "INSERT INTO jj VALUES (1, '\"\\u0000\"'), (2, '[1.0, \"\\\\u0000 \\ud83d\\ude00\"]'), (3, '\"\\ud83d\"')");
+	    "INSERT INTO jj VALUES (1, '\"\\u0000\"'), (2, '[1.0, \"\\\\u0000 \\ud83d\\ude00\"]'), (3, '\"\\ud83d\"'),"
+	    " (4, '{\"b\": 1, \"a\": \"\\\\ud800 \\\\\\\\dc00 \\ud83d\\ude00\\ud83d\\ude00\"}')");
 	run("check_target",
 	    "INSERT INTO v VALUES (1, '(1.5,v1.0)', '{\"(2,\\\"1.0,\\\")\",NULL}',"
 	    " '(\"(100.1,1.0)\",\"{1,2.5}\",\"{\"\"(0.5,x)\"\"}\")', '[1.5,20)', '{[1,2.5),(3.01,)}',"
@@ -920,7 +921,8 @@ START_TEST(values_that_differ_in_scale_only)
 	    "INSERT INTO v (id, r) VALUES (4, '[1.05,2)'); INSERT INTO v (id, na) VALUES (5, '{NULL}');"
 	    "INSERT INTO v (id, j) VALUES (6, '\"1\"'), (7, '[1.001]'), (8, '1'), (9, '{\"x\": \"[1]\", \"y\": 1}');"
 	    "INSERT INTO k VALUES ('{1.5,NULL}', '[1,2]', 9), ('{2}', NULL, 2); ALTER TABLE jj ADD j jsonb;"
-	    "INSERT INTO jj VALUES (1, '0'), (2, '[1.00, \"\\\\u0000 \\ud83d\\ude00\"]'), (3, '0');"
+	    "INSERT INTO jj VALUES (1, '0'), (2, '[1.00, \"\\\\u0000 \\ud83d\\ude00\"]'), (3, '0'),"
+	    " (4, '{\"b\":1, \"a\": \"\\\\ud800 \\\\\\\\dc00 \\ud83d\\ude00\\ud83d\\ude00\"}');"
 	    "ALTER DATABASE check_target SET lc_monetary = 'C.UTF-8'");
 	install_state("stopped");
 	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
