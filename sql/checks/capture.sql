@@ -36,6 +36,11 @@ WITH role AS (
      WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT c.relispartition
        AND ($3::oid[] IS NULL OR c.oid = ANY ($3))
 )
+SELECT 'warning', format('the connector''s role is not known: database.user is %s, which only the Connect worker resolves; its '
+                         'settings and rights were not checked', $1),
+       'name the role in database.user, and leave the password as a reference'
+ WHERE strpos($1, '${') > 0
+UNION ALL
 SELECT 'problem', format('%s is %s for role %s: %s', name, actual, $1, effect),
        format('ALTER ROLE %I IN DATABASE %I SET %s = %L; then restart the connector (`init source --role %s` does it)',
               $1, current_database(), name, value, $1)

@@ -359,6 +359,9 @@ START_TEST(test_create_reads_all_lists)
 	create_with(", \"table.include.list\": \"\\\\Qpublic.users\\\\E\"");
 	expect_in(err, "warning: the connector's lists of tables have regular expressions that only Java knows");
 	expect_in(err, "problem: intervalstyle is sql_standard for role connector_reader");
+	create_with(", \"database.user\": \"${file:/connector:user}\"");
+	expect_in(err, "warning: the connector's role is not known: database.user is ${file:/connector:user}");
+	expect_not_in(err, "there is no role");
 	create_with(", \"database.dbname\": \"elsewhere\"");
 	expect_in(err, "database.dbname=elsewhere, and source.dsn has ");
 	execute(postgres_dsn(), "DROP ROLE connector_reader");
