@@ -20,16 +20,20 @@ static const struct column_image *find_column(const struct table_image *image, c
 	return NULL;
 }
 
-/* The key that the connector's messages carry: the replica identity's index, else the primary key; NULL: none. */
+/* The key that the connector's messages carry: the primary key, else the replica identity's index; NULL: none. */
 static const struct key_image *message_key(const struct table_image *source)
 {
+	const struct key_image *identity = NULL;
+
 	for (size_t i = 0; i < source->key_count; i++) {
 		const struct key_image *key = &source->keys[i];
 
-		if (source->replica_identity == 'i' ? key->replica_identity : key->primary)
+		if (key->primary)
 			return key;
+		if (source->replica_identity == 'i' && key->replica_identity)
+			identity = key;
 	}
-	return NULL;
+	return identity;
 }
 
 static const char *key_column(const struct table_image *image, const struct key_image *key, size_t number)
@@ -136,10 +140,11 @@ static void check_key(struct preflight *preflight, const struct table_rule *rule
 		deferrable = true;
 	}
 	if (deferrable)
-		report(preflight, captured,
-		       "%s: the target's key on (%s) is deferrable, so ON CONFLICT cannot use it; make it NOT "
-		       "DEFERRABLE",
-		       name, key_list(preflight, rule, source, key));
+		preflight_warning(
+		    preflight,
+		    "%s: the target's key on (%s) is deferrable, so ON CONFLICT cannot use it and rows are "
+		    "applied more slowly; NOT DEFERRABLE makes it faster",
+		    name, key_list(preflight, rule, source, key));
 	else
 		report(preflight, captured,
 		       "%s: the target's table lacks the key; on the target: ALTER TABLE %s ADD PRIMARY KEY (%s)", name,

@@ -9,6 +9,7 @@
 #include "pg/catalog.h"
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "pg/catalog_internal.h"
 #include "pg/internal.h"
 
@@ -39,14 +40,6 @@ static const char TABLES_SQL[] =
 	"  SELECT d.oid, r.base, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE r.typmod END"                        \
 	"    FROM resolved r JOIN pg_type d ON d.typtype = 'd' AND d.typbasetype = r.oid)"
 
-/* The types of a composite type's fields, of their fields and elements, and of what domains among them are over. */
-#define FIELD_TYPES                                                                                                    \
-	"WITH RECURSIVE fields(oid) AS (SELECT coalesce(eb.oid, b.oid) UNION SELECT n.oid FROM fields f"               \
-	" JOIN pg_type y ON y.oid = f.oid CROSS JOIN LATERAL (SELECT y.typbasetype WHERE y.typtype = 'd' UNION ALL"    \
-	" SELECT y.typelem WHERE y.typcategory = 'A' AND y.typelem <> 0 UNION ALL"                                     \
-	" SELECT ya.atttypid FROM pg_attribute ya WHERE y.typtype = 'c' AND ya.attrelid = y.typrelid"                  \
-	" AND ya.attnum > 0 AND NOT ya.attisdropped) AS n (oid))"
-
 static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "SELECT c.oid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
     "       coalesce(eb.typname, b.typname),"
@@ -59,9 +52,7 @@ static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "       coalesce((e.typtype = 'd')::int, 0), a.atttypid, coalesce(co.collisdeterministic, true)::int,"
     "       CASE WHEN t.typtype = 'd' THEN quote_ident(bn.nspname) || '.' || quote_ident(b.typname) END,"
     "       (coalesce(eb.typnamespace, b.typnamespace) = 'pg_catalog'::regnamespace)::int,"
-    "       (coalesce(eb.typtype, b.typtype) = 'c' AND NOT EXISTS (" FIELD_TYPES
-    "         SELECT FROM fields f JOIN pg_type y ON y.oid = f.oid WHERE y.typtype NOT IN ('c', 'd')"
-    "          AND y.typcategory <> 'A' AND y.typnamespace <> 'pg_catalog'::regnamespace))::int"
+    "       coalesce(eb.oid, b.oid)"
     "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     "  JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace"
@@ -70,6 +61,18 @@ static const char COLUMNS_SQL[] = RESOLVED_TYPES
     "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base"
     "  JOIN pg_namespace bn ON bn.oid = b.typnamespace LEFT JOIN pg_collation co ON co.oid = "
     "a.attcollation" CATALOG_TABLE_FILTER TABLE_ORDER ", a.attnum";
+
+/* Of the composite types $1 those whose fields are all built in: by their fields, elements of these, and what domains are over. */
+static const char PLAIN_FIELDS_SQL[] =
+    "WITH RECURSIVE fields(composite, oid) AS (SELECT c, c FROM unnest($1::oid[]) AS c UNION SELECT f.composite, n.oid"
+    "   FROM fields f JOIN pg_type y ON y.oid = f.oid CROSS JOIN LATERAL ("
+    "     SELECT y.typbasetype WHERE y.typtype = 'd' UNION ALL SELECT y.typelem WHERE y.typcategory = 'A' AND "
+    "y.typelem <> 0"
+    "     UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE y.typtype = 'c' AND a.attrelid = y.typrelid AND "
+    "a.attnum > 0"
+    "      AND NOT a.attisdropped) AS n (oid))"
+    " SELECT f.composite FROM fields f JOIN pg_type y ON y.oid = f.oid GROUP BY 1 HAVING bool_and("
+    "   y.typtype IN ('c', 'd') OR y.typcategory = 'A' OR y.typnamespace = 'pg_catalog'::regnamespace)";
 
 static const char TYPE_SQL[] = RESOLVED_TYPES
     "SELECT format_type(t.oid, NULL), coalesce(eb.typname, b.typname),"
@@ -124,6 +127,7 @@ struct reader {
 	struct arena *arena;
 	struct cursor columns, keys, foreign_keys;
 	struct equalities equalities;
+	struct pg_result *plain; /* of PLAIN_FIELDS_SQL; NULL: no column is composite */
 };
 
 static const char *take_text(struct arena *arena, const struct pg_result *result, size_t row, size_t column)
@@ -160,6 +164,36 @@ static size_t rows_of_table(struct cursor *cursor, uint32_t oid)
 	return end - first;
 }
 
+static bool has_plain_fields(const struct reader *reader, const char *type)
+{
+	for (size_t i = 0; reader->plain != NULL && i < pg_result_rows(reader->plain); i++)
+		if (strcmp(pg_result_text(reader->plain, i, 0), type) == 0)
+			return true;
+	return false;
+}
+
+/* Asked only where there are such types: the estimated cost of it makes the server compile the query. */
+static struct error *read_plain_fields(struct pg_connection *connection, struct reader *reader)
+{
+	const struct pg_result *columns = reader->columns.result;
+	struct buffer types = {0};
+	struct error *error = NULL;
+
+	for (size_t i = 0; i < pg_result_rows(columns); i++)
+		if (pg_result_text(columns, i, 7)[0] == 'C')
+			buffer_append_format(&types, "%c%s", types.length == 0 ? '{' : ',',
+			                     pg_result_text(columns, i, 19));
+	if (types.length > 0) {
+		const char *parameter;
+
+		buffer_append_byte(&types, '}');
+		parameter = types.data;
+		error = pg_query(connection, PLAIN_FIELDS_SQL, 1, &parameter, &reader->plain);
+	}
+	buffer_free(&types);
+	return error;
+}
+
 static void read_columns(struct reader *reader, struct table_image *image)
 {
 	size_t count = rows_of_table(&reader->columns, image->oid);
@@ -189,7 +223,7 @@ static void read_columns(struct reader *reader, struct table_image *image)
 		columns[i].exact = equality != NULL && equality->exact && flag(result, row, 16);
 		columns[i].base_name = take_optional(reader->arena, result, row, 17);
 		columns[i].built_in = flag(result, row, 18);
-		columns[i].plain_fields = flag(result, row, 19);
+		columns[i].plain_fields = has_plain_fields(reader, pg_result_text(result, row, 19));
 	}
 	image->columns = columns;
 	image->column_count = count;
@@ -322,6 +356,8 @@ static struct error *read_images(struct pg_connection *connection, const char *s
 		error = pg_query(connection, FOREIGN_KEYS_SQL, 2, parameters, &reader.foreign_keys.result);
 	if (error == NULL)
 		error = equality_read(connection, parameters, arena, &reader.equalities);
+	if (error == NULL)
+		error = read_plain_fields(connection, &reader);
 	if (error == NULL) {
 		*count = pg_result_rows(tables);
 		*images = arena_alloc(arena, (*count + 1) * sizeof(**images));
@@ -332,6 +368,7 @@ static struct error *read_images(struct pg_connection *connection, const char *s
 	pg_result_free(reader.columns.result);
 	pg_result_free(reader.keys.result);
 	pg_result_free(reader.foreign_keys.result);
+	pg_result_free(reader.plain);
 	return error;
 }
 

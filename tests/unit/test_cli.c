@@ -181,10 +181,12 @@ START_TEST(test_check_config_finds_all)
 	        "CREATE TABLE nothing (a int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;"
 	        "CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b)); CREATE TABLE late (a int PRIMARY KEY);"
 	        "CREATE TABLE own (a int PRIMARY KEY, t int); CREATE TABLE unseen (a int);"
-	        "CREATE PUBLICATION p FOR TABLE users, \"Odd \"\"T\", nokey, nothing, pair, late, own");
+	        "CREATE TABLE twofold (a int PRIMARY KEY, b int NOT NULL UNIQUE);" /* messages have the primary key */
+	        "ALTER TABLE twofold REPLICA IDENTITY USING INDEX twofold_b_key;"
+	        "CREATE PUBLICATION p FOR TABLE users, \"Odd \"\"T\", nokey, nothing, pair, late, own, twofold");
 	execute(target_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text);"
 	                    "CREATE TABLE nokey (a int); CREATE TABLE nothing (a int PRIMARY KEY);"
-	                    "CREATE TABLE pair (a int PRIMARY KEY, b int);"
+	                    "CREATE TABLE pair (a int PRIMARY KEY, b int); CREATE TABLE twofold (a int, b int UNIQUE);"
 	                    "CREATE TABLE late (a int PRIMARY KEY DEFERRABLE);"
 	                    "CREATE TABLE own (a int PRIMARY KEY, t text, own int NOT NULL)");
 	write_config(source_dsn, target_dsn,
@@ -202,7 +204,9 @@ START_TEST(test_check_config_finds_all)
 	expect_in(out, "problem: public.nothing: it has REPLICA IDENTITY NOTHING");
 	expect_in(out, "problem: public.pair: the target's table lacks the key; on the target: ALTER TABLE "
 	               "\"public\".\"pair\" ADD PRIMARY KEY (\"a\", \"b\")");
-	expect_in(out, "problem: public.late: the target's key on (\"a\") is deferrable");
+	expect_in(out, "warning: public.late: the target's key on (\"a\") is deferrable");
+	expect_in(out, "problem: public.twofold: the target's table lacks the key; on the target: ALTER TABLE "
+	               "\"public\".\"twofold\" ADD PRIMARY KEY (\"a\")");
 	expect_in(out, "warning: public.own: column t is integer at the source and text in the target");
 	expect_in(out, "problem: public.own: column own is only in the target, NOT NULL and without a default");
 	expect_not_in(out, "unseen");
