@@ -144,7 +144,7 @@ $(BUILD)/tests/unit/test_failures_kafka: WRAPPED := $(addprefix rd_kafka_,conf_s
 UNIT_SERVER := $(if $(filter pg,$(ROOMS)),tests/unit/with_postgres.sh)
 
 unit: $(TEST_PROGRAMS)
-	@$(UNIT_SERVER) bash -c 'failed=; for program in "$$@"; do $$program || failed="$$failed $${program##*/}"; done; \
+	@CK_DEFAULT_TIMEOUT=60 $(UNIT_SERVER) bash -c 'failed=; for program in "$$@"; do $$program || failed="$$failed $${program##*/}"; done; \
 	if [ -n "$$failed" ]; then echo "unit tests failed:$$failed"; exit 1; fi; \
 	echo "unit tests passed: $$# programs"' unit $(TEST_PROGRAMS)
 

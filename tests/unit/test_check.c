@@ -1469,6 +1469,11 @@ END_TEST
 /* Of few bytes in the table, where they are compressed. */
 START_TEST(repair_of_large_values_in_small_batches)
 {
+#ifdef __SANITIZE_ADDRESS__ /* which keeps 256 MB of freed memory */
+	const long most_kb = 400000;
+#else
+	const long most_kb = 120000;
+#endif
 	struct rusage before, after;
 	char *text;
 
@@ -1481,7 +1486,7 @@ START_TEST(repair_of_large_values_in_small_batches)
 	getrusage(RUSAGE_SELF, &after);
 	free(text);
 	expect_target("SELECT sum(length(t)) FROM public.large", "80000000");
-	ck_assert_msg(after.ru_maxrss - before.ru_maxrss < 120000, "%ld kB more", after.ru_maxrss - before.ru_maxrss);
+	ck_assert_msg(after.ru_maxrss - before.ru_maxrss < most_kb, "%ld kB more", after.ru_maxrss - before.ru_maxrss);
 }
 END_TEST
 
