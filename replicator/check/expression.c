@@ -262,14 +262,11 @@ void expression_append_key(struct buffer *sql, const struct check_table *table, 
 		expression_append_column(sql, column, which);
 }
 
-bool expression_append_blind_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n)
+bool expression_is_blind_key(const struct check_table *table, enum side which, size_t n)
 {
 	const struct check_column *column = check_key_column(table, n);
 
-	if (which != SIDE_SOURCE || pads(column, SIDE_SOURCE) || !pads(column, SIDE_TARGET) || is_ruled(column))
-		return false;
-	expression_append_key(sql, table, which, n);
-	return true;
+	return which == SIDE_SOURCE && !pads(column, SIDE_SOURCE) && pads(column, SIDE_TARGET) && !is_ruled(column);
 }
 
 static void append_hash(struct buffer *sql, const struct buffer *columns, int seed, bool encode)

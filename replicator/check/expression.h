@@ -30,10 +30,10 @@ void expression_append_common(struct buffer *sql, const struct check_table *tabl
 void expression_append_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n);
 
 /*
- * Where the source's column cannot find a key by that text, because the target's is char(n) and has no blanks at the end:
- * the expression whose text is the key's. False: nothing is appended, the column finds it.
+ * Whether the column does not find a key by that text, and only expression_append_key does: the source's, where the
+ * target's is char(n) and the key's text has no blanks at the end.
  */
-bool expression_append_blind_key(struct buffer *sql, const struct check_table *table, enum side which, size_t n);
+bool expression_is_blind_key(const struct check_table *table, enum side which, size_t n);
 
 /* A 64-bit hash of the whole row, or of its key; the same on both sides for equal ones. */
 void expression_append_row_hash(struct buffer *sql, const struct check_table *table, enum side which,

@@ -312,10 +312,8 @@ static void print_stream(const struct report *report, FILE *out)
 		if (!report->comparison->fenced)
 			fputs("note: the source's role may not write a logical message, and no other commit passed: "
 			      "GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO it (from "
-			      "PostgreSQL "
-			      "17 on: (boolean, text, text, boolean)), or, where "
-			      "the "
-			      "connector captures replicator.heartbeat, UPDATE on that table and USAGE on its schema\n",
+			      "PostgreSQL 17 on: (boolean, text, text, boolean)), or, where the connector captures "
+			      "replicator.heartbeat, UPDATE on that table and USAGE on its schema\n",
 			      out);
 	}
 }

@@ -390,13 +390,16 @@ static bool is_array(const struct column_image *column)
 	return column->type.array || column->type.category == 'A';
 }
 
+static const char *base_type(const struct column_image *column)
+{
+	return column->base_name != NULL ? column->base_name : column->cast_name;
+}
+
 const char *rows_element_type(const struct column_image *column)
 {
 	bool comma = column->type.delimiter == '\0' || column->type.delimiter == ',';
 
-	return is_array(column) || column->type.category == 'C' || !comma ? NULL
-	       : column->base_name != NULL                                ? column->base_name
-	                                                                  : column->cast_name;
+	return is_array(column) || column->type.category == 'C' || !comma ? NULL : base_type(column);
 }
 
 /* What a key's text is read as on that side. */
@@ -412,13 +415,11 @@ void rows_append_key_list(struct buffer *sql, const struct check_table *table, e
 {
 	buffer_append_text(sql, "unnest(");
 	for (size_t i = 0; i < table->key->column_count; i++) {
-		struct buffer blind = {0};
 		const char *type = rows_element_type(key_column(table, which, i));
 
-		if (type == NULL || expression_append_blind_key(&blind, table, which, i))
+		if (type == NULL || expression_is_blind_key(table, which, i))
 			type = "text";
 		buffer_append_format(sql, "%s$%zu::%s[]", i > 0 ? ", " : "", i + 1, type);
-		buffer_free(&blind);
 	}
 	buffer_append_format(sql, ") WITH ORDINALITY AS %s (", alias);
 	for (size_t i = 0; i < table->key->column_count; i++)
@@ -454,7 +455,8 @@ static void append_key_condition(struct buffer *sql, const struct check_table *t
 	struct key_column equality = key_equality(table, which, n);
 	bool array = is_array(column);
 
-	if (expression_append_blind_key(sql, table, which, n)) {
+	if (expression_is_blind_key(table, which, n)) {
+		expression_append_key(sql, table, which, n);
 		buffer_append_format(sql, " OPERATOR(pg_catalog.=) %s.k%zu", alias, n);
 		return;
 	}
@@ -463,7 +465,7 @@ static void append_key_condition(struct buffer *sql, const struct check_table *t
 		buffer_append_format(sql, "::%s", column->base_name);
 	buffer_append_format(sql, " %s %s%s.k%zu", equality.equality, array ? "" : "ANY (ARRAY[", alias, n);
 	if (rows_element_type(column) == NULL)
-		buffer_append_format(sql, "::%s", column->base_name != NULL ? column->base_name : column->cast_name);
+		buffer_append_format(sql, "::%s", base_type(column));
 	if (equality.collation != NULL)
 		buffer_append_format(sql, " %s", equality.collation);
 	if (!array)

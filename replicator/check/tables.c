@@ -6,9 +6,9 @@
  *   unless a rule leaves it out. What the source captures and the target lacks is seen by the topics whose offsets the
  *   stream keeps.
  */
-#include "check/rows.h"
 #include "check/tables.h"
 
+#include "check/rows.h"
 #include "check/shape.h"
 #include "connect/topic_names.h"
 #include "pg/catalog.h"

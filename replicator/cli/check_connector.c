@@ -112,15 +112,12 @@ static void check_capture(struct preflight *preflight, json_t *settings)
 
 static void judge_settings(struct preflight *preflight, json_t *settings)
 {
-	char *worker_converter;
-	struct error *error = format_read_worker(preflight->config, settings, ANSWER_MS, &worker_converter);
+	char *worker_converter = format_read_worker(preflight->config, settings, take_finding, preflight);
 	const enum event_format format = format_of_connector(settings, worker_converter);
+	struct error *error;
 
 	preflight->publication =
 	    arena_format(preflight->arena, "%s", capture_setting(settings, "publication.name", "dbz_publication"));
-	if (error != NULL)
-		preflight_warning(preflight, "the converter of the Connect worker was not read: %s", error->message);
-	error_free(error);
 	if (format != FORMAT_UNKNOWN) /* else that of the events, if there are any */
 		preflight->format = format;
 	lossless_check(settings, worker_converter, preflight->format, preflight->config, take_finding, preflight);

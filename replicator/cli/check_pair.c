@@ -163,56 +163,51 @@ static const char *quoted_column(struct preflight *preflight, const char *name)
 }
 
 /*
- * Plain JSON has the digits of a decimal without their scale, and times without their unit: the target's type tells them.
+ * Plain JSON has the digits of a decimal without their scale, and times without their unit: the target's type tells them,
+ * or the rule's cast_from in its place. `place` and `remedy` are the ends of the sentence.
  */
 static void check_plain(struct preflight *preflight, const char *name, const struct column_image *column,
-                        const struct column_image *other, bool captured)
+                        const struct target_type *read_as, const char *place, const char *remedy, bool captured)
 {
-	if (preflight->format == FORMAT_WITH_SCHEMA ||
-	    conversion_reads_plain(&column->type, &other->type, &preflight->config->decoding.modes))
+	if (conversion_reads_plain(&column->type, read_as, &preflight->config->decoding.modes))
 		return;
 	if (preflight->format == FORMAT_PLAIN_JSON)
-		report(preflight, captured,
-		       "%s: column %s is %s at the source and %s in the target: plain JSON does not show the type, and "
-		       "values would be read as others; give the target's column the source's type, or use JSON with "
-		       "schema",
-		       name, column->name, column->type_name, other->type_name);
+		report(
+		    preflight, captured,
+		    "%s: column %s is %s at the source and %s: plain JSON does not show the type, and values would be "
+		    "read as others; %s",
+		    name, column->name, column->type_name, place, remedy);
 	else
-		preflight_warning(
-		    preflight,
-		    "%s: column %s is %s at the source and %s in the target: if the events are JSON without "
-		    "schemas, values would be read as others; give the target's column the source's type",
-		    name, column->name, column->type_name, other->type_name);
+		preflight_warning(preflight,
+		                  "%s: column %s is %s at the source and %s: if the events are JSON without schemas, "
+		                  "values would be read as others; %s",
+		                  name, column->name, column->type_name, place, remedy);
 }
 
-/* The rule's cast_from takes the place of the target's type there. */
 static void check_plain_cast(struct preflight *preflight, const char *name, const struct column_image *column,
                              const char *from, bool captured)
 {
 	const struct column_image *read_as = NULL;
-	struct error *error;
+	struct error *error = catalog_read_type(preflight->target, from, preflight->arena, &read_as);
 
+	if (error == NULL) /* else check_rules.c reports it */
+		check_plain(preflight, name, column, &read_as->type,
+		            arena_format(preflight->arena, "is read as %s (cast_from)", read_as->type_name),
+		            arena_format(preflight->arena, "set cast_from = \"%s\"", column->type_name), captured);
+	error_free(error);
+}
+
+static void check_as_plain(struct preflight *preflight, const char *name, const struct column_image *column,
+                           const struct column_image *other, const struct column_rule *rule, bool captured)
+{
 	if (preflight->format == FORMAT_WITH_SCHEMA)
 		return;
-	error = catalog_read_type(preflight->target, from, preflight->arena, &read_as);
-	if (error != NULL) { /* check_rules.c reports it */
-		error_free(error);
-		return;
-	}
-	if (conversion_reads_plain(&column->type, &read_as->type, &preflight->config->decoding.modes))
-		return;
-	if (preflight->format == FORMAT_PLAIN_JSON)
-		report(preflight, captured,
-		       "%s: column %s is %s at the source and is read as %s (cast_from): plain JSON does not show the "
-		       "type, and "
-		       "values would be read as others; set cast_from = \"%s\"",
-		       name, column->name, column->type_name, read_as->type_name, column->type_name);
-	else
-		preflight_warning(preflight,
-		                  "%s: column %s is %s at the source and is read as %s (cast_from): if the events are "
-		                  "JSON without schemas, "
-		                  "values would be read as others; set cast_from = \"%s\"",
-		                  name, column->name, column->type_name, read_as->type_name, column->type_name);
+	if (rule->cast_from != NULL)
+		check_plain_cast(preflight, name, column, rule->cast_from, captured);
+	else if (rule->mask == MASK_NONE)
+		check_plain(preflight, name, column, &other->type,
+		            arena_format(preflight->arena, "%s in the target", other->type_name),
+		            "give the target's column the source's type, or use JSON with schema", captured);
 }
 
 static void check_type_loss(struct preflight *preflight, const char *name, const struct table_image *source,
@@ -247,10 +242,8 @@ static void check_columns(struct preflight *preflight, const struct table_rule *
 		if (wanted == NULL)
 			continue;
 		check_type_loss(preflight, name, source, column, captured);
-		if (other != NULL && of_column->mask == MASK_NONE && of_column->cast_from == NULL)
-			check_plain(preflight, name, column, other, captured);
-		else if (other != NULL && of_column->cast_from != NULL)
-			check_plain_cast(preflight, name, column, of_column->cast_from, captured);
+		if (other != NULL)
+			check_as_plain(preflight, name, column, other, of_column, captured);
 		if (other == NULL)
 			report(preflight, captured,
 			       "%s: the target lacks column %s%s; on the target: ALTER TABLE %s ADD COLUMN %s %s", name,

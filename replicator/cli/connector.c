@@ -20,8 +20,6 @@
 #include "connect/stream_connector.h"
 #include "connect/topic_names.h"
 
-#define WORKER_ANSWER_MS 10000
-
 /* The definition that a verb works with: of the file, else made from the settings. */
 static struct error *take_definition(const struct connector_request *request, struct connector_definition *definition)
 {
@@ -90,15 +88,10 @@ static struct error *check_definition(const struct connector_request *request,
 {
 	size_t problems = 0;
 	char *worker_converter;
-	struct error *error;
 
 	if (request->unchecked)
 		return NULL;
-	error = format_read_worker(request->config, definition->config, WORKER_ANSWER_MS, &worker_converter);
-	if (error != NULL)
-		connector_print_line(stderr, "warning: the converter of the Connect worker was not read: %s",
-		                     error->message);
-	error_free(error);
+	worker_converter = format_read_worker(request->config, definition->config, tell_of_setting, &problems);
 	lossless_check(definition->config, worker_converter, format_of_connector(definition->config, worker_converter),
 	               request->config, tell_of_setting, &problems);
 	free(worker_converter);

@@ -8,6 +8,8 @@
 #include "connect/capture_list.h"
 #include "connect/client.h"
 
+#define WORKER_ANSWER_MS 10000
+
 typedef void tell_function(void *context, bool problem, const char *text);
 
 /* Our settings by which plain JSON is read, and the connector's by which it is written. Of an hstore the value shows it. */
@@ -57,30 +59,35 @@ static const char *validated_value(const json_t *answer, const char *name)
 	return NULL;
 }
 
-struct error *format_read_worker(const struct config *config, const json_t *connector, int timeout_ms, char **converter)
+char *format_read_worker(const struct config *config, const json_t *connector, tell_function *tell, void *context)
 {
 	const char *class = capture_setting(connector, "connector.class", NULL);
 	json_t *question, *answer = NULL;
-	struct buffer path = {0};
+	struct buffer text = {0};
 	struct error *error;
 	const char *found;
+	char *converter;
 
-	*converter = NULL;
 	if (class == NULL || capture_setting(connector, "value.converter", NULL) != NULL)
 		return NULL;
-	buffer_append_text(&path, "/connector-plugins/");
-	connect_append_name(&path, class);
-	buffer_append_text(&path, "/config/validate");
+	buffer_append_text(&text, "/connector-plugins/");
+	connect_append_name(&text, class);
+	buffer_append_text(&text, "/config/validate");
 	/* Without the other settings: with them the plugin would try to reach the database. */
 	question = json_pack("{s:s}", "connector.class", class);
-	error = connect_call_once(config, "PUT", path.data, question, timeout_ms, &answer);
+	error = connect_call_once(config, "PUT", text.data, question, WORKER_ANSWER_MS, &answer);
+	if (error != NULL) {
+		buffer_reset(&text);
+		buffer_append_format(&text, "the converter of the Connect worker was not read: %s", error->message);
+		tell(context, false, text.data);
+		error_free(error);
+	}
 	found = validated_value(answer, "value.converter");
-	if (found != NULL)
-		*converter = memory_copy_text(found);
+	converter = found != NULL ? memory_copy_text(found) : NULL;
 	json_decref(question);
 	json_decref(answer);
-	buffer_free(&path);
-	return error;
+	buffer_free(&text);
+	return converter;
 }
 
 enum event_format format_of_connector(const json_t *connector, const char *worker_converter)

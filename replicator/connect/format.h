@@ -27,11 +27,11 @@ enum event_format {
 };
 
 /*
- * The class of the worker's value.converter, or NULL (a connector that has one of its own; a worker that does not tell);
- * free() it. One request to Connect, which starts nothing.
+ * The class of the worker's value.converter, or NULL (a connector that has one of its own; a worker that does not tell; no
+ * answer, of which `tell` gets a warning); free() it. One request to Connect, which starts nothing, for some seconds.
  */
-struct error *format_read_worker(const struct config *config, const json_t *connector, int timeout_ms,
-                                 char **converter);
+char *format_read_worker(const struct config *config, const json_t *connector,
+                         void (*tell)(void *context, bool problem, const char *text), void *context);
 
 /* Of the connector's own settings ({"name": "value", …}, as Connect gives it), and the worker's converter, or NULL. */
 enum event_format format_of_connector(const json_t *connector, const char *worker_converter);

@@ -67,15 +67,12 @@ struct error *binding_column_is_ahead(struct pg_connection *connection, const st
                                       const struct relation *relation, const char *column, bool *ahead)
 {
 	const char *const parameters[4] = {config->stream.name, relation->schema, relation->table, column};
-	struct pg_result *result = NULL;
 
-	TRY(state_query(
+	TRY(state_exists(
 	    connection, config,
 	    "SELECT FROM (" LAST_IMAGE ") log"
 	    " WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(image->'columns') c WHERE c->>'name' = $4)",
-	    4, parameters, &result));
-	*ahead = pg_result_rows(result) > 0;
-	pg_result_free(result);
+	    4, parameters, ahead));
 	if (*ahead)
 		log_info("table %s.%s: column \"%s\", which the events have already, comes with a later schema change",
 		         relation->schema, relation->table, column);
@@ -86,26 +83,18 @@ struct error *binding_had_column(struct pg_connection *connection, const struct 
                                  const struct relation *relation, const char *column, bool *had)
 {
 	const char *const parameters[4] = {config->stream.name, relation->schema, relation->table, column};
-	struct pg_result *result = NULL;
 
-	TRY(state_query(connection, config,
-	                "SELECT FROM @schema_history, jsonb_array_elements(image->'columns') c"
-	                " WHERE stream = $1 AND kind = 'table' AND schema_name = $2 AND table_name = $3"
-	                " AND c->>'name' = $4 LIMIT 1",
-	                4, parameters, &result));
-	*had = pg_result_rows(result) > 0;
-	pg_result_free(result);
-	return NULL;
+	return state_exists(connection, config,
+	                    "SELECT FROM @schema_history, jsonb_array_elements(image->'columns') c"
+	                    " WHERE stream = $1 AND kind = 'table' AND schema_name = $2 AND table_name = $3"
+	                    " AND c->>'name' = $4 LIMIT 1",
+	                    4, parameters, had);
 }
 
 struct error *binding_is_logged(struct pg_connection *connection, const struct config *config,
                                 const struct relation *relation, bool *logged)
 {
 	const char *const parameters[3] = {config->stream.name, relation->schema, relation->table};
-	struct pg_result *result = NULL;
 
-	TRY(state_query(connection, config, LAST_IMAGE, 3, parameters, &result));
-	*logged = pg_result_rows(result) > 0;
-	pg_result_free(result);
-	return NULL;
+	return state_exists(connection, config, LAST_IMAGE, 3, parameters, logged);
 }

@@ -8,7 +8,6 @@
  */
 #include "target/binding_rules.h"
 
-#include "event/adjusted_name.h"
 #include "pg/catalog.h"
 #include "pg/sql.h"
 #include "target/binding_history.h"
@@ -101,12 +100,10 @@ struct error *binding_apply_rule(struct binding *binding, struct pg_connection *
 	                         &config->decoding.modes, arena, &column->conversion);
 }
 
-/* In a relation of the connector's adjusted names an entry matches the adjusted form of its name, too. */
 static bool entry_matches(const struct column_rule *entry, const struct relation *relation)
 {
 	for (uint32_t i = 0; i < relation->column_count; i++)
-		if (config_pattern_matches(entry->match, relation->columns[i].name) ||
-		    (relation->adjusted && adjusted_name_matches(relation->columns[i].name, entry->match)))
+		if (rules_entry_matches(entry, relation, i))
 			return true;
 	return false;
 }

@@ -186,16 +186,13 @@ static struct error *end_lost_session(struct pg_connection *connection, const st
 {
 	struct number number = number_of(epoch);
 	const char *const parameters[2] = {config->stream.name, number.text};
-	struct pg_result *result = NULL;
 	bool ours;
 
-	TRY(state_query(connection, config,
-	                "SELECT (SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE s.epoch = $2::bigint"
-	                "           AND a.pid = s.holder_pid AND a.backend_start = s.holder_backend_start)"
-	                "  FROM @stream s WHERE s.name = $1 AND s.epoch <= $2::bigint",
-	                2, parameters, &result));
-	ours = pg_result_rows(result) > 0;
-	pg_result_free(result);
+	TRY(state_exists(connection, config,
+	                 "SELECT (SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE s.epoch = $2::bigint"
+	                 "           AND a.pid = s.holder_pid AND a.backend_start = s.holder_backend_start)"
+	                 "  FROM @stream s WHERE s.name = $1 AND s.epoch <= $2::bigint",
+	                 2, parameters, &ours));
 	return ours ? NULL : fenced_error(config, epoch);
 }
 

@@ -60,14 +60,10 @@ struct error *ddl_history_has(struct pg_connection *connection, const struct con
                               bool *has)
 {
 	const char *const parameters[4] = {config->stream.name, row->kind_name, row->relid, row->id};
-	struct pg_result *result = NULL;
 
-	TRY(state_query(connection, config,
-	                "SELECT 1" FROM_HISTORY "relid = $3::bigint::oid AND log_id >= $4::bigint LIMIT 1", 4,
-	                parameters, &result));
-	*has = pg_result_rows(result) > 0;
-	pg_result_free(result);
-	return NULL;
+	return state_exists(connection, config,
+	                    "SELECT 1" FROM_HISTORY "relid = $3::bigint::oid AND log_id >= $4::bigint LIMIT 1", 4,
+	                    parameters, has);
 }
 
 /* The image in the first column of a query's first row, if any; `same_object` is the second column, if asked for. */

@@ -14,16 +14,20 @@
 
 #include <string.h>
 
-const struct column_rule *rules_column(const struct table_rule *rule, const struct relation *relation, uint32_t number)
+bool rules_entry_matches(const struct column_rule *entry, const struct relation *relation, uint32_t number)
 {
 	const char *name = relation->columns[number].name;
 
-	/* The first that matches counts, in either way: with the name as it came, or as it was before it was adjusted. */
+	return config_pattern_matches(entry->match, name) ||
+	       (relation->adjusted && adjusted_name_matches_pattern(name, entry->match));
+}
+
+const struct column_rule *rules_column(const struct table_rule *rule, const struct relation *relation, uint32_t number)
+{
 	for (size_t i = 0; relation->adjusted && i < rule->column_count; i++)
-		if (config_pattern_matches(rule->columns[i].match, name) ||
-		    adjusted_name_matches_pattern(name, rule->columns[i].match))
+		if (rules_entry_matches(&rule->columns[i], relation, number))
 			return &rule->columns[i];
-	return config_column_rule(rule, name);
+	return config_column_rule(rule, relation->columns[number].name);
 }
 
 bool rules_filter_reads(const struct table_rule *rule, const struct relation *relation, uint32_t number)

@@ -10,6 +10,9 @@
 #include "config/config.h"
 #include "event/change.h"
 
+/* Whether the entry is for the relation's column `number`: by the name as it came, or as it was before it was adjusted. */
+bool rules_entry_matches(const struct column_rule *entry, const struct relation *relation, uint32_t number);
+
 /* The rule of the relation's column `number`, also where the connector wrote the name otherwise (Avro). Never NULL. */
 const struct column_rule *rules_column(const struct table_rule *rule, const struct relation *relation, uint32_t number);
 

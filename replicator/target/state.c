@@ -48,3 +48,14 @@ struct error *state_query(struct pg_connection *connection, const struct config 
 	buffer_free(&sql);
 	return error;
 }
+
+struct error *state_exists(struct pg_connection *connection, const struct config *config, const char *text,
+                           size_t parameter_count, const char *const *parameters, bool *exists)
+{
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config, text, parameter_count, parameters, &result));
+	*exists = pg_result_rows(result) > 0;
+	pg_result_free(result);
+	return NULL;
+}

@@ -28,4 +28,8 @@ char *state_storable(const char *text);
 struct error *state_query(struct pg_connection *connection, const struct config *config, const char *text,
                           size_t parameter_count, const char *const *parameters, struct pg_result **result);
 
+/* The same; whether it has a row. */
+struct error *state_exists(struct pg_connection *connection, const struct config *config, const char *text,
+                           size_t parameter_count, const char *const *parameters, bool *exists);
+
 #endif

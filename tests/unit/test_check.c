@@ -12,7 +12,7 @@
 #include "check/verify.h"
 #include "check/watermark.h"
 #include "fences.h"
-#include "postgres.h"
+#include "pair.h"
 #include "target/checkpoint.h"
 
 #include <check.h>
@@ -60,35 +60,11 @@ static const struct config *configured(void)
 	return &config;
 }
 
-static struct pg_connection *connect_database(const char *name)
-{
-	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
-	struct pg_connection *connection = postgres_connect_to(dsn);
-
-	free(dsn);
-	return connection;
-}
-
 /* Both databases, empty. */
 static void make_databases(void)
 {
-	struct pg_connection *connection = postgres_connect();
-
-	postgres_execute(connection, "SET client_min_messages = warning");
-	postgres_execute(connection, "DROP DATABASE IF EXISTS check_source WITH (FORCE)");
-	postgres_execute(connection, "DROP DATABASE IF EXISTS check_target WITH (FORCE)");
-	postgres_execute(connection, "CREATE DATABASE check_source");
-	postgres_execute(connection, "CREATE DATABASE check_target");
-	pg_disconnect(connection);
-}
-
-static void run(const char *database, const char *sql)
-{
-	struct pg_connection *connection = connect_database(database);
-
-	postgres_execute(connection, "SET search_path = public; SET client_min_messages = warning");
-	postgres_execute(connection, sql);
-	pg_disconnect(connection);
+	pg_disconnect(postgres_make_database("check_source"));
+	pg_disconnect(postgres_make_database("check_target"));
 }
 
 static void run_both(const char *sql)
@@ -659,14 +635,9 @@ static enum exit_code verify(const struct verify_options *options, char **text)
 	return code;
 }
 
-static void expect_target(const char *sql, const char *answer)
+static void expect_target(const char *sql, const char *expected)
 {
-	struct pg_connection *connection = connect_database("check_target");
-	char *value = postgres_value(connection, sql);
-
-	ck_assert_msg(strcmp(value, answer) == 0, "%s: %s, expected %s", sql, value, answer);
-	free(value);
-	pg_disconnect(connection);
+	expect_in("check_target", sql, expected);
 }
 
 static void install_state(const char *state)

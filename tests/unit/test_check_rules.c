@@ -3,7 +3,7 @@
 #include "check/detail.h"
 #include "check/repair.h"
 #include "check/verify.h"
-#include "postgres.h"
+#include "pair.h"
 #include "target/checkpoint.h"
 
 #include <check.h>
@@ -45,17 +45,6 @@ static struct config config = {
     .table_count = sizeof(rules) / sizeof(rules[0]),
 };
 
-static void run(const char *database, const char *sql)
-{
-	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), database);
-	struct pg_connection *connection = postgres_connect_to(dsn);
-
-	free(dsn);
-	postgres_execute(connection, "SET search_path = public; SET client_min_messages = warning");
-	postgres_execute(connection, sql);
-	pg_disconnect(connection);
-}
-
 static void expect_value(const char *sql, const char *expected)
 {
 	struct pg_connection *connection = postgres_connect_to(config.target.dsn);
@@ -69,14 +58,8 @@ static void expect_value(const char *sql, const char *expected)
 /* A pair that is in sync under the rules. */
 static void set_up(void)
 {
-	struct pg_connection *connection = postgres_connect();
-
-	postgres_execute(connection, "SET client_min_messages = warning");
-	postgres_execute(connection, "DROP DATABASE IF EXISTS rules_source WITH (FORCE)");
-	postgres_execute(connection, "DROP DATABASE IF EXISTS rules_target WITH (FORCE)");
-	postgres_execute(connection, "CREATE DATABASE rules_source");
-	postgres_execute(connection, "CREATE DATABASE rules_target");
-	pg_disconnect(connection);
+	pg_disconnect(postgres_make_database("rules_source"));
+	pg_disconnect(postgres_make_database("rules_target"));
 	config.source.dsn = memory_format("%s dbname=rules_source", postgres_dsn());
 	config.target.dsn = memory_format("%s dbname=rules_target", postgres_dsn());
 	run("rules_source",

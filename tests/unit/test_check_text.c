@@ -4,7 +4,7 @@
  */
 #include "base/memory.h"
 #include "check/verify.h"
-#include "postgres.h"
+#include "pair.h"
 #include "target/checkpoint.h"
 
 #include <check.h>
@@ -14,24 +14,6 @@
 
 static struct config config;
 
-static struct pg_connection *connect_database(const char *name)
-{
-	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
-	struct pg_connection *connection = postgres_connect_to(dsn);
-
-	free(dsn);
-	return connection;
-}
-
-static void run(const char *database, const char *sql)
-{
-	struct pg_connection *connection = connect_database(database);
-
-	postgres_execute(connection, "SET search_path = public");
-	postgres_execute(connection, sql);
-	pg_disconnect(connection);
-}
-
 static void run_both(const char *sql)
 {
 	run("text_source", sql);
@@ -40,10 +22,7 @@ static void run_both(const char *sql)
 
 static void expect_target(const char *sql, const char *expected)
 {
-	struct pg_connection *connection = connect_database("text_target");
-
-	postgres_expect(connection, sql, expected);
-	pg_disconnect(connection);
+	expect_in("text_target", sql, expected);
 }
 
 static void set_up(void)

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "check/verify.h"
 #include "fences.h"
-#include "postgres.h"
+#include "pair.h"
 #include "target/checkpoint.h"
 #include "target/source_identity.h"
 
@@ -21,30 +21,9 @@ static char *replica_dir;
 static char *replica_dsn;
 static char *source_dsn;
 
-static struct pg_connection *connect_database(const char *name)
-{
-	char *dsn = memory_format("%s dbname=%s", postgres_dsn(), name);
-	struct pg_connection *connection = postgres_connect_to(dsn);
-
-	free(dsn);
-	return connection;
-}
-
-static void run(const char *database, const char *sql)
-{
-	struct pg_connection *connection = connect_database(database);
-
-	postgres_execute(connection, "SET search_path = public, replicator");
-	postgres_execute(connection, sql);
-	pg_disconnect(connection);
-}
-
 static void expect_target(const char *sql, const char *expected)
 {
-	struct pg_connection *connection = connect_database("identity_target");
-
-	postgres_expect(connection, sql, expected);
-	pg_disconnect(connection);
+	expect_in("identity_target", sql, expected);
 }
 
 /* A source, and a target that is equal to it; the stream runs. */
