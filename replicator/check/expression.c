@@ -45,10 +45,10 @@ static bool is_pair(const struct column_image *a, const struct column_image *b, 
 /* Of a text that has numbers and no other text in it: arrays and ranges of numeric. It can be cast back. */
 static void append_trimmed_numbers(struct buffer *sql, const char *value)
 {
-	buffer_append_format(sql,
-	                     "CASE WHEN (%s)::text ~ '\\.[0-9]*0[],)}]' THEN regexp_replace((%s)::text, '" ZEROS
-	                     "', '\\1', 'g') ELSE (%s)::text END",
-	                     value, value, value);
+	buffer_append_text(sql, "(SELECT CASE WHEN w.v ~ '\\.[0-9]*0[],)}]' THEN regexp_replace(w.v, '" ZEROS
+	                        "', '\\1', 'g') ELSE w.v END FROM (SELECT ");
+	sql_append_output(sql, value);
+	buffer_append_text(sql, ") AS w (v))");
 }
 
 /*
@@ -140,7 +140,14 @@ static void append_ruled(struct buffer *sql, const struct check_column *column, 
 	case MASK_NONE:
 		break;
 	}
-	buffer_append_format(sql, "%s::%s::%s", name, target->cast_name, target->type_name);
+	if (check_type_is_owned(column->sides[SIDE_SOURCE])) {
+		buffer_append_byte(sql, '(');
+		sql_append_output(sql, name);
+		buffer_append_byte(sql, ')');
+	} else {
+		buffer_append_text(sql, name);
+	}
+	buffer_append_format(sql, "::%s::%s", target->cast_name, target->type_name);
 }
 
 /*

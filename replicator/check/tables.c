@@ -207,11 +207,16 @@ static void check_captured(struct check_table *table, const struct captured_colu
 	table->refusal = table->reason;
 }
 
-/* What rows_element_type has no type for travels as text, and the owner of a type may have written a cast from text. */
+bool check_type_is_owned(const struct column_image *column)
+{
+	return !column->built_in || column->type.of_domain;
+}
+
+/* What rows_element_type has no type for travels as text. */
 static bool is_read_by_cast(const struct check_column *column)
 {
 	for (int side = 0; side < 2; side++)
-		if (!column->sides[side]->built_in && rows_element_type(column->sides[side]) == NULL)
+		if (check_type_is_owned(column->sides[side]) && rows_element_type(column->sides[side]) == NULL)
 			return true;
 	return false;
 }

@@ -174,6 +174,12 @@ const struct column_image *check_column_of(const struct table_image *image, cons
 const struct check_column *check_key_column(const struct check_table *table, size_t n);
 const struct check_column *check_target_column(const struct check_table *table, const char *name);
 
+/*
+ * Whether a role without rights of its own may own the column's type, and so have written casts of it: a cast runs with the
+ * rights of whoever reads. Of an array of a domain the type is the domain's owner's, whatever the domain is over.
+ */
+bool check_type_is_owned(const struct column_image *column);
+
 /* The rule keeps rows in the target that the source deleted. */
 bool check_keeps_rows(const struct check_table *table);
 

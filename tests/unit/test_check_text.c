@@ -88,6 +88,9 @@ END_TEST
 /* A type's owner can write casts; in a comparison they would run with the rights of its role. */
 START_TEST(casts_of_an_owner_are_not_called)
 {
+	static const struct column_rule columns[] = {{.match = "c", .cast_from = "app.color"}};
+	static const struct table_rule cast = {.match = "app.prices", .columns = columns, .column_count = 1};
+
 	run_both(
 	    "CREATE SCHEMA app; CREATE TYPE app.color AS ENUM ('red', 'green');"
 	    "CREATE TYPE app.item AS (n int, c app.color, f numeric); CREATE TYPE app.numeric AS ENUM ('one', 'two');"
@@ -120,12 +123,31 @@ START_TEST(casts_of_an_owner_are_not_called)
 	    "CREATE CAST (app.numeric AS numeric) WITH FUNCTION app.number(app.numeric) AS IMPLICIT");
 	run("text_source", "CREATE CAST (text AS app.color[]) WITH FUNCTION app.from_text_a(text)");
 	expect_report(false, EXIT_OK, "3 tables: 3 in sync");
+	/* The type of an array of a domain is the domain's owner's; a rule's cast begins with the event's text. */
+	run_both("CREATE DOMAIN app.price AS pg_catalog.numeric;"
+	         "CREATE TABLE app.prices (id app.price[] PRIMARY KEY, l app.price[], c app.color);"
+	         "CREATE FUNCTION app.price_text(app.price[]) RETURNS text LANGUAGE plpgsql AS"
+	         " 'BEGIN RAISE EXCEPTION ''owned''; END';"
+	         "CREATE FUNCTION app.text_price(text) RETURNS app.price[] LANGUAGE plpgsql AS"
+	         " 'BEGIN RAISE EXCEPTION ''owned''; END';"
+	         "INSERT INTO app.prices VALUES ('{1.50}', '{2.5}', 'red')");
+	run("text_target", "UPDATE app.prices SET l = '{2.50}'; ALTER TABLE app.prices ALTER c TYPE text USING 'red'");
+	run_both("CREATE CAST (app.price[] AS text) WITH FUNCTION app.price_text(app.price[]);"
+	         "CREATE CAST (text AS app.price[]) WITH FUNCTION app.text_price(text)");
+	config.tables = &cast;
+	config.table_count = 1;
+	expect_report(false, EXIT_OK, "4 tables: 4 in sync");
+	run("text_target", "UPDATE app.prices SET c = 'green'");
+	expect_report(false, EXIT_DIFFERENT, "4 tables: 3 in sync");
+	run("text_target", "UPDATE app.prices SET c = 'red'");
+	config.table_count = 0;
 	run("text_target", "UPDATE app.t SET v = 'green', i = '(2,red,1.5)' WHERE id = 'red';"
 	                   "DELETE FROM app.t WHERE id = 'green'; DELETE FROM app.bare WHERE v = 'red';"
 	                   "INSERT INTO app.bare VALUES ('green', NULL); UPDATE app.arrays SET n = 2");
 	expect_report(false, EXIT_DIFFERENT, "different id=red: v: 'red' in the source, 'green' in the target");
 	run("text_target", "DELETE FROM app.bare WHERE l IS NULL; INSERT INTO app.bare VALUES ('red', '{red}');"
 	                   "UPDATE app.arrays SET n = 1");
+	run_both("DROP TABLE app.prices");
 	expect_report(true, EXIT_OK, "3 tables: 3 in sync");
 	expect_target("SELECT count(*) FROM app.t WHERE v = id AND (i).n = 1 AND (i).c = id", "2");
 }
