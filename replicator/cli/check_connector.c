@@ -75,16 +75,15 @@ static void check_lists(struct preflight *preflight, const json_t *settings)
 
 static void check_columns(struct preflight *preflight, const json_t *settings)
 {
-	struct captured_columns captured;
 	struct error *error;
 
 	if (preflight->source == NULL)
 		return;
-	error = captured_columns_take(settings, preflight->source, preflight->arena, &captured);
+	error = captured_columns_take(settings, preflight->source, preflight->arena, &preflight->captured);
 	if (error != NULL)
 		preflight_error(preflight, error);
 	else
-		captured_columns_check(settings, &captured, take_finding, preflight);
+		captured_columns_check(settings, &preflight->captured, take_finding, preflight);
 }
 
 static void take_capture_finding(const struct connector_finding *finding, void *preflight)

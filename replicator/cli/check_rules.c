@@ -22,8 +22,9 @@ static const struct column_image *find_column(const struct table_image *image, c
 	return NULL;
 }
 
-/* Whether any table that the rule is for has a column that the pattern matches. */
-static bool column_exists(const struct preflight *preflight, const struct table_rule *rule, const char *pattern)
+/* The first table that the rule is for and that has a column that the pattern matches, or NULL. */
+static const struct table_image *find_matching(const struct preflight *preflight, const struct table_rule *rule,
+                                               const char *pattern)
 {
 	for (size_t i = 0; i < preflight->source_tables.count; i++) {
 		const struct table_image *image = preflight->source_tables.images[i];
@@ -32,9 +33,27 @@ static bool column_exists(const struct preflight *preflight, const struct table_
 			continue;
 		for (size_t j = 0; j < image->column_count; j++)
 			if (config_pattern_matches(pattern, image->columns[j].name))
-				return true;
+				return image;
 	}
-	return false;
+	return NULL;
+}
+
+/* Whether no event has the column, and the target's table has none of the entry's name: then `run` refuses the entry. */
+static bool is_never_sent(struct preflight *preflight, const struct table_rule *rule, const struct column_rule *entry,
+                          const struct table_image *source)
+{
+	const struct captured_column *form =
+	    captured_columns_find(&preflight->captured, source->schema, source->name, entry->match);
+	const char *name = entry->rename != NULL ? entry->rename : entry->match;
+	const struct table_image *target;
+	struct table_name into;
+
+	if (form == NULL || form->form != CAPTURED_NEVER || preflight->target == NULL)
+		return false;
+	into = config_target_table(preflight->config, rule, source->schema, source->name, preflight->arena);
+	target =
+	    map_get(preflight->target_tables.by_name, slice_from(preflight_name(preflight, into.schema, into.table)));
+	return target == NULL || find_column(target, name) == NULL;
 }
 
 /* `run` refuses an entry without a pattern that matches nothing; one with a pattern may be for a column to come. */
@@ -42,14 +61,21 @@ static void check_columns_match(struct preflight *preflight, const struct table_
 {
 	for (size_t i = 0; i < rule->column_count; i++) {
 		const struct column_rule *entry = &rule->columns[i];
+		const struct table_image *table = find_matching(preflight, rule, entry->match);
 		bool pattern = strchr(entry->match, '*') != NULL;
 
-		if (!column_exists(preflight, rule, entry->match))
+		if (table == NULL)
 			(pattern ? preflight_warning : preflight_problem)(
 			    preflight,
 			    "%s: tables: columns: match = \"%s\" matches no column of the tables that \"%s\" is for; "
 			    "correct or remove it",
 			    place(preflight, entry->line), entry->match, rule->match);
+		else if (!pattern && strchr(rule->match, '*') == NULL && is_never_sent(preflight, rule, entry, table))
+			preflight_problem(preflight,
+			                  "%s: tables: columns: match = \"%s\": the connector leaves this column out "
+			                  "of every event, so "
+			                  "the entry matches none, and `run` refuses it; remove it",
+			                  place(preflight, entry->line), entry->match);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "config/config.h"
+#include "connect/captured_columns.h"
 #include "connect/format.h"
 #include "pg/connection.h"
 #include "schema/table_image.h"
@@ -41,7 +42,8 @@ struct preflight {
 	struct map *published;   /* "schema.table" of the source that it has, or else any has; NULL: there is none */
 	bool all_published;      /* by a publication FOR ALL TABLES */
 
-	enum event_format format; /* of the events */
+	enum event_format format;         /* of the events */
+	struct captured_columns captured; /* what the running connector does to columns; empty: not known */
 
 	struct map *carried; /* "schema.table" to the relation of its newest row in Kafka; NULL: not looked at */
 

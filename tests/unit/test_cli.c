@@ -524,6 +524,18 @@ START_TEST(test_check_config_of_the_connector_s_lists)
 	strcpy(lists, ", \"column.mask.with.12.chars\": \"public.users.ssn\"");
 	RUN("check-config", "-c", config_path);
 	expect_in(out, "warning: column.mask.with.12.chars of the connector masks public.users.ssn: ");
+	/* `run` refuses an entry for a column that no event has. */
+	free(more);
+	more = memory_format(
+	    "tables = ( { match = \"public.users\"; columns = ( { match = \"ssn\"; exclude = true; } ); } );\n"
+	    "connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	    http_server_port(server));
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "match = \"ssn\"");
+	strcpy(lists, ", \"column.exclude.list\": \"public.users.ssn\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "match = \"ssn\": the connector leaves this column out of every event");
 	http_server_stop(server);
 	free(more);
 }
