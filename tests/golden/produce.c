@@ -40,6 +40,9 @@ static rd_kafka_t *make_producer(const char *brokers)
 {
 	static const char *const properties[][2] = {
 	    {"enable.idempotence", "true"}, /* order, also over retries */
+	    /* A partition that was just made may refuse the first batch (no leader yet). A broker takes any first number of a producer that it
+	     * does not know (KIP-360), so a second batch in flight would get the offsets of the first. */
+	    {"max.in.flight.requests.per.connection", "1"},
 	    {"linger.ms", "5"},
 	    {"message.max.bytes", "100000000"},
 	    {"log_level", "3"},

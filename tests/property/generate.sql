@@ -198,7 +198,7 @@ $$;
 CREATE TABLE property.keys(id int, columns text[], types text[], expressions text[], change text, "more" text, weight double precision);
 INSERT INTO property.keys VALUES
     (1, '{k}', '{bigint PRIMARY KEY}', '{$g}', 'k = -k - 1', NULL, 1),
-    (2, '{k}', '{text PRIMARY KEY}', '{''k'' || $g || property.word(9)}', 'k = k || ''x''', NULL, 1),
+    (2, '{k}', '{text PRIMARY KEY}', '{''k'' || $g || ''.'' || property.word(9)}', 'k = k || ''x''', NULL, 1),
     (3, '{k}', '{uuid PRIMARY KEY}', '{md5($g::text || random())::uuid}', 'k = md5(random()::text)::uuid', NULL, 1),
     (4, '{a,b}', '{int,text}', '{$g,property.word(5)}', 'a = -a - 1', 'ALTER TABLE %s ADD PRIMARY KEY (b, a)', 1),
     (5, '{a,b}', '{"numeric(30,10)",date}', '{$g + 0.5,property.moment()::date}', 'a = -a', 'ALTER TABLE %s ADD PRIMARY KEY (a, b)', 1),

@@ -265,6 +265,9 @@ static const struct {
     {"\"producer.override.acks\":\"1\"", 1, "producer.override.acks=1: "},
     {"\"producer.override.max.in.flight.requests.per.connection\":\"5\"", 1,
      "producer.override.max.in.flight.requests.per.connection=5: "},
+    {"\"producer.override.enable.idempotence\":\"true\","
+     "\"producer.override.max.in.flight.requests.per.connection\":\"2\"",
+     1, "producer.override.max.in.flight.requests.per.connection=2: "},
     {"\"driver.options\":\"-c IntervalStyle=sql_standard\"", 1,
      "the connector has driver.options, which sets intervalstyle to sql_standard in its sessions"},
     {"\"driver.options\":\"--extra-float-digits=-2 -c statement_timeout=5s\"", 1,
@@ -310,9 +313,7 @@ static const struct {
     /* These are right. */
     {"\"driver.options\":\"-c IntervalStyle=postgres -c extra_float_digits=3 -c statement_timeout=0\"", 0, NULL},
     {"\"database.initial.statements\":\"SET intervalstyle = postgres;;SET lc_monetary = 'C'; \"", 0, NULL},
-    {"\"producer.override.acks\":\"-1\",\"producer.override.max.in.flight.requests.per.connection\":\"5\","
-     "\"producer.override.enable.idempotence\":\"true\"",
-     0, NULL},
+    {"\"producer.override.acks\":\"-1\",\"producer.override.max.in.flight.requests.per.connection\":\"1\"", 0, NULL},
     {"\"replica.identity.autoset.values\":\"a.b:FULL\"", 0, NULL},
     {"\"transaction.metadata.factory\":\"io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory\"", 0, NULL},
     {"\"key.converter\":\"org.apache.kafka.connect.json.JsonConverter\"", 0, NULL},
