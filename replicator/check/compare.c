@@ -165,10 +165,11 @@ static struct error *await_stream(struct comparison *comparison, int64_t wait_us
 	fences.text = text.data;
 	error = watermark_await(comparison->watch, fences, comparison->config, comparison->source_lsn, wait_us,
 	                        comparison->arena, &comparison->passed);
+	if (error == NULL)
+		error = watermark_await_snapshot(comparison->watch, fences, comparison->config,
+		                                 deadline - clock_monotonic_us(), comparison->arena, &watermark);
 	buffer_free(&text);
 	TRY(error);
-	TRY(watermark_await_snapshot(comparison->watch, comparison->config, deadline - clock_monotonic_us(),
-	                             comparison->arena, &watermark));
 	comparison->unordered = watermark.unordered;
 	comparison->stopped = !watermark.known || watermark_is_stopped(&watermark);
 	comparison->in_snapshot = watermark.snapshot_open;

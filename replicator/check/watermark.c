@@ -188,6 +188,15 @@ static bool is_over(const struct watermark *watermark, int64_t deadline)
 	       signals_stop_requested() || clock_monotonic_us() >= deadline;
 }
 
+static struct error *push_when_due(const struct fence_pushes *fences, int64_t *next_us)
+{
+	if (fences->source == NULL || clock_monotonic_us() < *next_us)
+		return NULL;
+	TRY(watermark_push_again(fences->source, fences->text));
+	*next_us = clock_monotonic_us() + fences->interval_us;
+	return NULL;
+}
+
 struct error *watermark_await(struct pg_connection *target, struct fence_pushes fences, const struct config *config,
                               uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed)
 {
@@ -201,23 +210,23 @@ struct error *watermark_await(struct pg_connection *target, struct fence_pushes 
 		*passed = watermark.known && !watermark.unordered && watermark.lsn >= lsn;
 		if (*passed || is_over(&watermark, deadline))
 			return NULL;
-		if (fences.source != NULL && clock_monotonic_us() >= next_us) {
-			TRY(watermark_push_again(fences.source, fences.text));
-			next_us = clock_monotonic_us() + fences.interval_us;
-		}
+		TRY(push_when_due(&fences, &next_us));
 		clock_sleep_ms(POLL_MS);
 	}
 }
 
-struct error *watermark_await_snapshot(struct pg_connection *target, const struct config *config, int64_t wait_us,
-                                       struct arena *arena, struct watermark *watermark)
+struct error *watermark_await_snapshot(struct pg_connection *target, struct fence_pushes fences,
+                                       const struct config *config, int64_t wait_us, struct arena *arena,
+                                       struct watermark *watermark)
 {
 	int64_t deadline = clock_monotonic_us() + wait_us;
+	int64_t next_us = clock_monotonic_us() + fences.interval_us;
 
 	for (;;) {
 		TRY(watermark_read(target, config, arena, watermark));
 		if (!watermark->snapshot_open || is_over(watermark, deadline))
 			return NULL;
+		TRY(push_when_due(&fences, &next_us));
 		clock_sleep_ms(SNAPSHOT_POLL_MS);
 	}
 }

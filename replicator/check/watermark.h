@@ -57,8 +57,12 @@ struct fence_pushes {
 struct error *watermark_await(struct pg_connection *target, struct fence_pushes fences, const struct config *config,
                               uint64_t lsn, int64_t wait_us, struct arena *arena, bool *passed);
 
-/* Waits likewise until no snapshot is open; *watermark is what was read last. */
-struct error *watermark_await_snapshot(struct pg_connection *target, const struct config *config, int64_t wait_us,
-                                       struct arena *arena, struct watermark *watermark);
+/*
+ * Waits likewise until no snapshot is open; *watermark is what was read last. A transaction shows that one was broken off,
+ * so a fence is pushed even where the watermark has passed.
+ */
+struct error *watermark_await_snapshot(struct pg_connection *target, struct fence_pushes fences,
+                                       const struct config *config, int64_t wait_us, struct arena *arena,
+                                       struct watermark *watermark);
 
 #endif

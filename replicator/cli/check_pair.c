@@ -20,20 +20,35 @@ static const struct column_image *find_column(const struct table_image *image, c
 	return NULL;
 }
 
-/* The key that the connector's messages carry: the primary key, else the replica identity's index; NULL: none. */
-static const struct key_image *message_key(const struct table_image *source)
+static bool is_before(const struct key_image *key, const struct key_image *other)
 {
-	const struct key_image *identity = NULL;
+	return other == NULL || strcmp(key->name, other->name) < 0;
+}
 
-	for (size_t i = 0; i < source->key_count; i++) {
-		const struct key_image *key = &source->keys[i];
+const struct key_image *check_message_key(const struct table_image *source)
+{
+	const struct key_image *first = table_primary_key(source);
 
-		if (key->primary)
-			return key;
-		if (source->replica_identity == 'i' && key->replica_identity)
-			identity = key;
-	}
-	return identity;
+	if (first != NULL)
+		return first;
+	for (size_t i = 0; i < source->key_count; i++)
+		if (is_before(&source->keys[i], first))
+			first = &source->keys[i];
+	for (size_t i = 0; i < source->other_key_count; i++)
+		if (is_before(&source->other_keys[i], first))
+			return NULL;
+	return first;
+}
+
+/* False: the source refuses updates and deletes of a table that is published. */
+static bool has_replica_identity(const struct table_image *source)
+{
+	if (source->replica_identity == 'f')
+		return true;
+	for (size_t i = 0; i < source->key_count; i++)
+		if (source->replica_identity == 'i' ? source->keys[i].replica_identity : source->keys[i].primary)
+			return true;
+	return false;
 }
 
 static const char *key_column(const struct table_image *image, const struct key_image *key, size_t number)
@@ -111,13 +126,14 @@ static void check_identity(struct preflight *preflight, const struct table_image
 		       "source: ALTER "
 		       "TABLE %s REPLICA IDENTITY DEFAULT (or FULL, without a primary key)",
 		       name, quoted_name(preflight, source));
-	else if (message_key(source) == NULL && source->replica_identity != 'f')
+	else if (!has_replica_identity(source))
 		preflight_warning(
 		    preflight,
-		    "%s: it has no primary key, so the source refuses its updates and deletes; on the source: add "
+		    "%s: it has no %s, so the source refuses its updates and deletes; on the source: add "
 		    "a primary key, or ALTER TABLE %s REPLICA IDENTITY FULL",
-		    name, quoted_name(preflight, source));
-	else if (message_key(source) == NULL)
+		    name, source->replica_identity == 'i' ? "index of its replica identity" : "primary key",
+		    quoted_name(preflight, source));
+	else if (check_message_key(source) == NULL)
 		preflight_warning(
 		    preflight, "%s: it has no primary key: its changes are applied row by row; a key makes it faster",
 		    name);
@@ -127,7 +143,7 @@ static void check_key(struct preflight *preflight, const struct table_rule *rule
                       const struct table_image *target, bool captured)
 {
 	const char *name = preflight_name(preflight, source->schema, source->name);
-	const struct key_image *key = message_key(source);
+	const struct key_image *key = check_message_key(source);
 	bool deferrable = false;
 
 	if (key == NULL)
@@ -139,6 +155,9 @@ static void check_key(struct preflight *preflight, const struct table_rule *rule
 			return;
 		deferrable = true;
 	}
+	for (size_t i = 0; i < target->other_key_count; i++)
+		if (same_columns(rule, source, key, target, &target->other_keys[i]))
+			return; /* rows are found by all their columns */
 	if (deferrable)
 		preflight_warning(
 		    preflight,
@@ -147,8 +166,9 @@ static void check_key(struct preflight *preflight, const struct table_rule *rule
 		    name, key_list(preflight, rule, source, key));
 	else
 		report(preflight, captured,
-		       "%s: the target's table lacks the key; on the target: ALTER TABLE %s ADD PRIMARY KEY (%s)", name,
-		       quoted_name(preflight, target), key_list(preflight, rule, source, key));
+		       "%s: the target's table lacks the key; on the target: ALTER TABLE %s ADD %s (%s)", name,
+		       quoted_name(preflight, target), key->primary ? "PRIMARY KEY" : "UNIQUE",
+		       key_list(preflight, rule, source, key));
 }
 
 static const char *quoted_column(struct preflight *preflight, const char *name)

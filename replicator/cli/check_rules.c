@@ -161,17 +161,21 @@ static bool is_text(const struct target_type *type)
 	                        strcmp(type->name, "bpchar") == 0);
 }
 
+#define HASH_DIGITS 64
+#define VARHDRSZ 4 /* typmod of varchar(n) is n + 4 */
+
+static bool holds_hash(const struct column_image *column)
+{
+	return is_text(&column->type) && (column->type.typmod < 0 || column->type.typmod - VARHDRSZ >= HASH_DIGITS);
+}
+
 static bool in_key(const struct table_image *source, const struct column_image *column)
 {
-	for (size_t i = 0; i < source->key_count; i++) {
-		const struct key_image *key = &source->keys[i];
+	const struct key_image *key = check_message_key(source);
 
-		if (source->replica_identity == 'i' ? !key->replica_identity : !key->primary)
-			continue;
-		for (size_t j = 0; j < key->column_count; j++)
-			if (&source->columns[key->columns[j].index] == column)
-				return true;
-	}
+	for (size_t j = 0; key != NULL && j < key->column_count; j++)
+		if (&source->columns[key->columns[j].index] == column)
+			return true;
 	return false;
 }
 
@@ -201,18 +205,18 @@ static void check_mask(const struct ruled *ruled)
 	struct preflight *preflight = ruled->preflight;
 	bool hash = ruled->rule->mask == MASK_HASH;
 
+	if (hash && !holds_hash(ruled->target))
+		preflight_problem(
+		    preflight,
+		    "%s: %s: mask = \"hash\" writes 64 hexadecimal digits, and column %s of the target is %s; make it "
+		    "text",
+		    ruled->place, ruled->name, ruled->target->name, ruled->target->type_name);
 	if (hash && !is_readable(&ruled->column->type))
 		preflight_problem(
 		    preflight,
 		    "%s: %s: column %s is %s; mask = \"hash\" takes texts, whole numbers, booleans, uuids and enums; "
 		    "mask it by null or constant, or exclude it",
 		    ruled->place, ruled->name, ruled->column->name, ruled->column->type_name);
-	if (hash && !is_text(&ruled->target->type))
-		preflight_problem(
-		    preflight,
-		    "%s: %s: mask = \"hash\" writes 64 hexadecimal digits, and column %s of the target is %s; make it "
-		    "text",
-		    ruled->place, ruled->name, ruled->target->name, ruled->target->type_name);
 	if (!hash && in_key(ruled->source, ruled->column))
 		preflight_problem(
 		    preflight,
@@ -227,18 +231,39 @@ static void check_mask(const struct ruled *ruled)
 		    ruled->place, ruled->name, ruled->target->name);
 }
 
+/* A cast that is written out cuts a text or a bit string to the column's length; an insert is refused. */
+static bool constant_is_cut(struct preflight *preflight, const char *literal, const struct column_image *target)
+{
+	static const char *const names[] = {"varchar", "bpchar", "bit", "varbit"};
+	const char *sql = arena_format(preflight->arena, "SELECT (length(%s::%s) <> length(%s::%s))::int", literal,
+	                               target->cast_name, literal, target->type_name);
+	struct error *error;
+	int64_t cut = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && !target->type.array; i++) {
+		if (strcmp(target->type.name, names[i]) != 0)
+			continue;
+		error = pg_query_integer(preflight->target, sql, 0, NULL, 0, &cut);
+		if (error != NULL)
+			preflight_error(preflight, error);
+		return cut != 0;
+	}
+	return false;
+}
+
 static void check_constant(const struct ruled *ruled)
 {
-	struct buffer expression = {0};
-	const char *refused;
+	struct preflight *preflight = ruled->preflight;
+	struct buffer literal = {0};
 
-	sql_append_literal(&expression, ruled->rule->value);
-	buffer_append_format(&expression, "::%s", ruled->target->cast_name);
-	refused = refusal(ruled->preflight, expression.data);
-	buffer_free(&expression);
-	if (refused != NULL)
-		preflight_problem(ruled->preflight, "%s: %s: value is no %s, as column %s of the target is; correct it",
+	sql_append_literal(&literal, ruled->rule->value);
+	if (refusal(preflight, arena_format(preflight->arena, "%s::%s", literal.data, ruled->target->type_name)) != NULL)
+		preflight_problem(preflight, "%s: %s: value is no %s, as column %s of the target is; correct it",
 		                  ruled->place, ruled->name, ruled->target->type_name, ruled->target->name);
+	else if (constant_is_cut(preflight, literal.data, ruled->target))
+		preflight_problem(preflight, "%s: %s: value does not fit column %s of the target, which is %s; correct it",
+		                  ruled->place, ruled->name, ruled->target->name, ruled->target->type_name);
+	buffer_free(&literal);
 }
 
 static void check_cast(const struct ruled *ruled)

@@ -186,6 +186,16 @@ static void check_encodings(struct preflight *preflight)
 		                  source, target);
 }
 
+/* A database of a running server: no other one has the same time of its start and the same oid. */
+static bool is_same_database(struct preflight *preflight)
+{
+	static const char sql[] = "SELECT extract(epoch FROM pg_postmaster_start_time()) || ' ' || d.oid || ' ' ||"
+	                          " current_setting('port') FROM pg_database d WHERE d.datname = current_database()";
+
+	return preflight->target != NULL &&
+	       strcmp(ask_text(preflight, preflight->source, sql), ask_text(preflight, preflight->target, sql)) == 0;
+}
+
 void check_source_server(struct preflight *preflight)
 {
 	if (preflight->config->source.dsn == NULL) {
@@ -195,6 +205,11 @@ void check_source_server(struct preflight *preflight)
 	preflight->source = connect_to(preflight, preflight->config->source.dsn);
 	if (preflight->source == NULL)
 		return;
+	if (strcmp(ask_text(preflight, preflight->source, "SELECT pg_is_in_recovery()::text"), "true") == 0)
+		preflight_warning(preflight,
+		                  "the source is a standby: check_target reports and does not repair, and unverified "
+		                  "tables are not settled; name the primary in source.dsn");
+	preflight->same_database = is_same_database(preflight);
 	check_wal(preflight);
 	check_encodings(preflight);
 	read_tables(preflight, preflight->source, &preflight->source_tables);

@@ -34,6 +34,7 @@ struct preflight {
 	struct pg_connection *source;
 	struct table_set target_tables;
 	struct table_set source_tables;
+	bool same_database;   /* source.dsn and target.dsn name the same one */
 	bool may_set_role;    /* the target's session_replication_role */
 	struct map *rights;   /* "schema.table" of the target to the rights that are missing there */
 	struct map *unlogged; /* "schema.table" of the target that are UNLOGGED */
@@ -84,6 +85,11 @@ void check_tables(struct preflight *preflight);
  */
 void check_pair(struct preflight *preflight, const struct table_rule *rule, const struct table_image *source,
                 const struct table_image *target, bool captured);
+/*
+ * The key that the connector's messages carry: the primary key, else the unique index whose name comes first, whatever
+ * REPLICA IDENTITY says (docs/operations.md, "Which key a table has"). NULL: none, or an index that names no row.
+ */
+const struct key_image *check_message_key(const struct table_image *source);
 /* What a soft rule and missing rights say about a table of the target. */
 void check_target_table(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target);
 /* check_rules.c: what a rule's masks, casts, filter and source column ask of both tables. */

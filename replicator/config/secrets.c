@@ -100,8 +100,38 @@ static struct error *read_secret(const struct config *config, struct arena *aren
 	return NULL;
 }
 
+/* Also as postgresql://user:password@host. */
+static bool dsn_has_password(const char *dsn)
+{
+	const char *login = strstr(dsn, "://");
+	const char *at = login == NULL ? NULL : strchr(login, '@');
+
+	if (strstr(dsn, "password") != NULL)
+		return true;
+	return at != NULL && memchr(login + 3, ':', (size_t)(at - login - 3)) != NULL;
+}
+
+/* Whether a secret stands in the configuration itself. What secrets_read has put there came from a file. */
+static bool configuration_has_secret(const struct config *config)
+{
+	if (config->source.password_file == NULL && config->source.dsn != NULL && dsn_has_password(config->source.dsn))
+		return true;
+	if (config->target.password_file == NULL && config->target.dsn != NULL && dsn_has_password(config->target.dsn))
+		return true;
+	for (size_t i = 0; config->kafka.password_file == NULL && i < config->kafka.property_count; i++)
+		if (strstr(config->kafka.properties[i], "password=") != NULL ||
+		    strstr(config->kafka.properties[i], "secret=") != NULL)
+			return true;
+	return config->masking.salt_file == NULL && config->masking.salt != NULL;
+}
+
 void secrets_check(const struct config *config, struct arena *arena, secret_is_open *found, void *context)
 {
+	mode_t open = S_IWGRP | S_IWOTH | (configuration_has_secret(config) ? S_IROTH : 0);
+	struct stat own;
+
+	if (stat(config->file, &own) == 0 && (own.st_mode & open) != 0)
+		found(context, "the configuration", config->file);
 	for (enum secret which = 0; which < SECRETS; which++) {
 		struct secret_file of = file_of(config, which);
 		const char *path = of.path == NULL ? NULL : secret_path(config, arena, of.path);

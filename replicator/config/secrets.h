@@ -12,7 +12,10 @@
  */
 struct error *secrets_read(struct config *config, struct arena *arena);
 
-/* Tells of each of those files that everybody may read, or that others than its owner may write. */
+/*
+ * Tells of each of those files that everybody may read, or that others than its owner may write; and of the
+ * configuration, where others may write it, or where everybody may read a secret in it.
+ */
 typedef void secret_is_open(void *context, const char *setting, const char *path);
 void secrets_check(const struct config *config, struct arena *arena, secret_is_open *found, void *context);
 

@@ -16,6 +16,11 @@
 #define LONGEST_PAUSE_MS 3600000
 #define PATIENCE_MS 5000
 #define STREAM_TIMEOUT_S "3600" /* how long a comparison waits for a stream that is behind */
+/*
+ * So long no row of an open snapshot came: it may have been broken off, or its last row may be lost. A transaction of the
+ * source shows that (stream/assembler_snapshot.c), and a resync begins with one; while the snapshot runs, it waits.
+ */
+#define SNAPSHOT_SILENCE_US (30 * INT64_C(1000000))
 
 /* A table that is marked. */
 struct candidate {
@@ -35,6 +40,8 @@ struct resyncer {
 	struct process *process; /* NULL: none */
 	char table[TABLE_NAME_SIZE];
 	int64_t begun_us;
+	int64_t snapshot_rows; /* of the open snapshot, and since when; -1: none is open */
+	int64_t snapshot_since_us;
 	struct resync_state state;
 };
 
@@ -43,6 +50,7 @@ struct resyncer *resyncer_new(const struct config *config)
 	struct resyncer *resyncer = memory_alloc(sizeof(*resyncer));
 
 	resyncer->config = config;
+	resyncer->snapshot_rows = -1;
 	return resyncer;
 }
 
@@ -75,6 +83,7 @@ static void rest(struct resyncer *resyncer)
 	pg_disconnect(resyncer->target);
 	resyncer->target = NULL;
 	resyncer->candidate_count = 0;
+	resyncer->snapshot_rows = -1;
 	resyncer->state.known = false;
 	resyncer->state.tables = 0;
 }
@@ -268,9 +277,20 @@ static void say_quarantined(struct resyncer *resyncer)
 	}
 }
 
+static bool snapshot_goes_on(struct resyncer *resyncer, const struct unverified *marks, int64_t now_us)
+{
+	int64_t rows = marks->snapshot_open ? marks->snapshot_rows : -1;
+
+	if (rows != resyncer->snapshot_rows)
+		resyncer->snapshot_since_us = now_us;
+	resyncer->snapshot_rows = rows;
+	return marks->snapshot_open && now_us - resyncer->snapshot_since_us < SNAPSHOT_SILENCE_US;
+}
+
 /* The next table, when its time has come. */
 static void look_at_marks(struct resyncer *resyncer, const struct unverified *marks, int64_t now_us)
 {
+	bool snapshot = snapshot_goes_on(resyncer, marks, now_us);
 	const struct candidate *next;
 
 	update_candidates(resyncer, marks);
@@ -278,7 +298,7 @@ static void look_at_marks(struct resyncer *resyncer, const struct unverified *ma
 	resyncer->state.tables = (unsigned)marks->count;
 	if (marks->count == 0)
 		set_problem(resyncer, "");
-	if (!resyncer->config->supervision.resync || marks->paused || marks->snapshot_open || resyncer->process != NULL)
+	if (!resyncer->config->supervision.resync || marks->paused || snapshot || resyncer->process != NULL)
 		return;
 	say_quarantined(resyncer);
 	next = choose(resyncer, now_us);

@@ -4,9 +4,9 @@
  *
  * NOTES
  *   Each of them gets its `replicator table resync`, in a process of its own, one at a time, while this instance is the
- *   active one, the stream is not paused and no snapshot of the connector is open. What fails is tried again after some seconds, then twice as
- *   long, up to an hour: each try reads the table at the source. The process ends with the daemon, and when another
- *   instance takes over.
+ *   active one, the stream is not paused and no rows of a snapshot of the connector come. What fails is tried again after
+ *   some seconds, then twice as long, up to an hour: each try reads the table at the source. The process ends with the
+ *   daemon, and when another instance takes over.
  *
  * Thread: the supervision's.
  */

@@ -33,10 +33,10 @@ struct error *unverified_read(struct pg_connection *connection, const struct con
 	*unverified = (struct unverified){0};
 	TRY(state_query(connection, config,
 	                "SELECT u.schema_name, u.table_name, u.reason, (s.paused_at IS NOT NULL)::int,"
-	                " coalesce((SELECT p.finished_at IS NULL FROM @snapshot_progress p WHERE p.stream = s.name"
-	                " ORDER BY p.started_at DESC LIMIT 1), false)::int,"
+	                " (p.finished_at IS NULL AND p.rows IS NOT NULL)::int, coalesce(p.rows, 0),"
 	                " @waiting_transactions(u.stream, u.schema_name, u.table_name)"
-	                " FROM @unverified u JOIN @stream s ON s.name = u.stream WHERE u.stream = $1 ORDER BY 1, 2",
+	                " FROM @unverified u JOIN @stream s ON s.name = u.stream LEFT JOIN (SELECT * FROM @snapshot_progress"
+	                "  WHERE stream = $1 ORDER BY started_at DESC LIMIT 1) p ON true WHERE u.stream = $1 ORDER BY 1, 2",
 	                1, parameters, &result));
 	unverified->tables = memory_alloc((pg_result_rows(result) + 1) * sizeof(*unverified->tables));
 	for (size_t i = 0; i < pg_result_rows(result); i++) {
@@ -46,11 +46,12 @@ struct error *unverified_read(struct pg_connection *connection, const struct con
 
 		unverified->paused = pg_result_integer(result, i, 3) != 0;
 		unverified->snapshot_open = pg_result_integer(result, i, 4) != 0;
+		unverified->snapshot_rows = pg_result_integer(result, i, 5);
 		if (config_table_rule(config, schema, table)->exclude)
 			continue;
 		snprintf(entry->name, sizeof(entry->name), "%s.%s", schema, table);
 		entry->reason = parse_reason(pg_result_text(result, i, 2));
-		entry->quarantined = pg_result_integer(result, i, 5) > 0;
+		entry->quarantined = pg_result_integer(result, i, 6) > 0;
 		unverified->count++;
 	}
 	pg_result_free(result);

@@ -37,6 +37,7 @@ struct unverified {
 	struct unverified_table *tables; /* in the order of their names; without those that a rule excludes */
 	bool paused;                     /* an operator paused the stream */
 	bool snapshot_open;              /* rows of a full snapshot of the connector may follow */
+	int64_t snapshot_rows;           /* of it that were applied */
 };
 
 /* The caller calls unverified_free, also after an error. */

@@ -183,11 +183,16 @@ START_TEST(test_check_config_finds_all)
 	        "CREATE TABLE own (a int PRIMARY KEY, t int); CREATE TABLE unseen (a int);"
 	        "CREATE TABLE twofold (a int PRIMARY KEY, b int NOT NULL UNIQUE);" /* messages have the primary key */
 	        "ALTER TABLE twofold REPLICA IDENTITY USING INDEX twofold_b_key;"
-	        "CREATE PUBLICATION p FOR TABLE users, \"Odd \"\"T\", nokey, nothing, pair, late, own, twofold");
+	        /* Without one, the first unique index: here one that the target lacks, and one that names no row. */
+	        "CREATE TABLE indexed (a int UNIQUE, b int); ALTER TABLE indexed REPLICA IDENTITY FULL;"
+	        "CREATE TABLE partly (b int UNIQUE, a int); CREATE UNIQUE INDEX partly_a ON partly (a) WHERE a > 0;"
+	        "CREATE PUBLICATION p FOR TABLE users, \"Odd \"\"T\", nokey, nothing, pair, late, own, twofold, indexed, "
+	        "partly");
 	execute(target_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text);"
 	                    "CREATE TABLE nokey (a int); CREATE TABLE nothing (a int PRIMARY KEY);"
 	                    "CREATE TABLE pair (a int PRIMARY KEY, b int); CREATE TABLE twofold (a int, b int UNIQUE);"
 	                    "CREATE TABLE late (a int PRIMARY KEY DEFERRABLE);"
+	                    "CREATE TABLE indexed (a int, b int); CREATE TABLE partly (b int, a int);"
 	                    "CREATE TABLE own (a int PRIMARY KEY, t text, own int NOT NULL)");
 	write_config(source_dsn, target_dsn,
 	             "tables = ( { match = \"public.users\"; delete = \"soft\"; }, { match = \"public.usrs\"; } );\n"
@@ -207,10 +212,14 @@ START_TEST(test_check_config_finds_all)
 	expect_in(out, "warning: public.late: the target's key on (\"a\") is deferrable");
 	expect_in(out, "problem: public.twofold: the target's table lacks the key; on the target: ALTER TABLE "
 	               "\"public\".\"twofold\" ADD PRIMARY KEY (\"a\")");
+	expect_in(out, "problem: public.indexed: the target's table lacks the key; on the target: ALTER TABLE "
+	               "\"public\".\"indexed\" ADD UNIQUE (\"a\")");
+	expect_in(out, "warning: public.partly: it has no primary key, so the source refuses its updates");
+	expect_not_in(out, "public.partly: the target's table lacks the key");
 	expect_in(out, "warning: public.own: column t is integer at the source and text in the target");
 	expect_in(out, "problem: public.own: column own is only in the target, NOT NULL and without a default");
 	expect_not_in(out, "unseen");
-	expect_in(out, "\n10 problems, ");
+	expect_in(out, "\n11 problems, ");
 }
 END_TEST
 
@@ -671,13 +680,14 @@ START_TEST(test_check_config_of_rules)
 	        "SET search_path = public; CREATE SCHEMA shop_a; CREATE SCHEMA shop_b;"
 	        "CREATE TABLE good (id int PRIMARY KEY, email text, born timestamp, kind text);"
 	        "CREATE TABLE shop_a.items (id int PRIMARY KEY); CREATE TABLE shop_b.items (id int PRIMARY KEY);"
-	        "CREATE TABLE bad (id int PRIMARY KEY, a numeric, b text, c text, d text, e int, f text);"
+	        "CREATE TABLE bad (id int PRIMARY KEY, a numeric, b text, c text, d text, e int, f text, h text, k text);"
 	        "CREATE TABLE x1 (id int PRIMARY KEY); CREATE TABLE x2 (id int PRIMARY KEY);"
 	        "CREATE PUBLICATION p FOR ALL TABLES");
 	execute(target_dsn, "SET search_path = public; CREATE SCHEMA crm;"
 	                    "CREATE TABLE crm.people (id int PRIMARY KEY, mail text NOT NULL, born date);"
 	                    "CREATE TABLE items (id int, shop text, PRIMARY KEY (shop, id));"
-	                    "CREATE TABLE bad (id int PRIMARY KEY, a text, b int, c int, d text NOT NULL, e point);"
+	                    "CREATE TABLE bad (id int PRIMARY KEY, a text, b int, c int, d text NOT NULL, e point, "
+	                    "h varchar(10), k varchar(2));"
 	                    "CREATE TABLE x (id int PRIMARY KEY)");
 	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
 #define GOOD                                                                                                           \
@@ -699,6 +709,7 @@ START_TEST(test_check_config_of_rules)
 	             "{ match = \"id\"; mask = \"null\"; },\n{ match = \"b\"; mask = \"hash\"; },\n"
 	             "{ match = \"c\"; mask = \"constant\"; value = \"one\"; },\n{ match = \"d\"; mask = \"null\"; },\n"
 	             "{ match = \"e\"; cast_from = \"integer\"; },\n{ match = \"f\"; rename = \"a\"; },\n"
+	             "{ match = \"h\"; mask = \"hash\"; },\n{ match = \"k\"; mask = \"constant\"; value = \"***\"; },\n"
 	             "{ match = \"nowhere\"; exclude = true; }, { match = \"later*\"; exclude = true; } ); },\n"
 	             "{ match = \"public.x1\"; rename = \"public.x\"; },\n{ match = \"public.x2\"; rename = "
 	             "\"public.x\"; } );\n");
@@ -707,6 +718,8 @@ START_TEST(test_check_config_of_rules)
 	expect_in(out,
 	          "public.bad: mask = \"hash\" writes 64 hexadecimal digits, and column b of the target is integer");
 	expect_in(out, "public.bad: value is no integer, as column c of the target is");
+	expect_in(out, "and column h of the target is character varying(10); make it text");
+	expect_in(out, "public.bad: value does not fit column k of the target, which is character varying(2)");
 	expect_in(out, "public.bad: mask = \"null\", but column d of the target is NOT NULL");
 	expect_in(out, "public.bad: column e cannot be cast from integer to point");
 	expect_in(out, "public.bad: two columns go into column a of the target");
@@ -715,7 +728,20 @@ START_TEST(test_check_config_of_rules)
 	expect_in(out, "public.bad: the filter reads column a, which is numeric");
 	expect_in(out, "public.bad: the target's table has no column who (source_column)");
 	expect_in(out, "tables: public.x1 and public.x2 of the source both go into public.x");
-	expect_in(out, "\n10 problems, ");
+	expect_in(out, "\n12 problems, ");
+}
+END_TEST
+
+START_TEST(test_check_config_of_one_database)
+{
+	execute(target_dsn, "CREATE TABLE public.users (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE public.users");
+	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
+	write_config(target_dsn, target_dsn, "");
+	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
+	expect_in(out, "problem: public.users: source.dsn and target.dsn name the same database");
+	write_config(target_dsn, target_dsn, "tables = ( { match = \"public.users\"; rename = \"copy.users\"; } );\n");
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "name the same database");
 }
 END_TEST
 
@@ -732,7 +758,12 @@ START_TEST(test_check_config_rights)
 	execute(target_dsn, "GRANT USAGE ON SCHEMA replicator TO cli_weak; GRANT SELECT ON ALL TABLES IN SCHEMA "
 	                    "replicator TO cli_weak");
 	write_config(NULL, dsn, "tables = ( { match = \"public.child\"; delete = \"ignore\"; } );\n");
+	chmod(config_path, 0640);
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "others may read or change");
+	chmod(config_path, 0644); /* it has the password of cli_weak */
 	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
+	expect_in(out, "warning: the configuration: others may read or change");
 	expect_in(out, "problem: the state table replicator.stream: this user lacks INSERT, UPDATE, DELETE");
 	expect_in(out, "problem: public.users: this user lacks UPDATE, DELETE in the target");
 	expect_in(out, "warning: this user may not set session_replication_role");
@@ -903,6 +934,7 @@ int main(void)
 	tcase_add_test(tests, test_check_config_of_the_newest_events);
 	tcase_add_test(tests, test_settings_of_the_connector_s_role);
 	tcase_add_test(tests, test_check_config_of_rules);
+	tcase_add_test(tests, test_check_config_of_one_database);
 	tcase_add_test(tests, test_check_config_rights);
 	tcase_add_test(tests, test_unreachable);
 	tcase_add_test(tests, test_run_refused);

@@ -169,6 +169,28 @@ START_TEST(a_snapshot_ends_before_its_tables_are_compared)
 }
 END_TEST
 
+/* Its last row may be lost: the transaction that a resync writes at the source shows that it is over. */
+START_TEST(a_snapshot_without_an_end_does_not_keep_tables_waiting)
+{
+	mark("good_snapshot");
+	postgres_execute(side, "INSERT INTO resyncer_state.snapshot_progress VALUES ('s', 9, '0/9', 1, now(), NULL)");
+	look();
+	now += 25 * SECOND;
+	look();
+	postgres_execute(side, "UPDATE resyncer_state.snapshot_progress SET rows = 2"); /* it goes on */
+	now += 25 * SECOND;
+	look();
+	now += 29 * SECOND;
+	look();
+	ck_assert_uint_eq(state.runs, 0);
+	now += 1 * SECOND;
+	look();
+	look_until_idle();
+	ck_assert_uint_eq(state.runs, 1);
+	ck_assert_uint_eq(state.tables, 0);
+}
+END_TEST
+
 START_TEST(a_failure_is_said_and_tried_again_later)
 {
 	mark("bad");
@@ -318,6 +340,7 @@ int main(int argc, char **argv)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, marked_tables_are_resynced_one_by_one);
 	tcase_add_test(tests, a_snapshot_ends_before_its_tables_are_compared);
+	tcase_add_test(tests, a_snapshot_without_an_end_does_not_keep_tables_waiting);
 	tcase_add_test(tests, a_failure_is_said_and_tried_again_later);
 	tcase_add_test(tests, a_failure_does_not_keep_others_waiting);
 	tcase_add_test(tests, a_mark_that_stays_is_no_reason_to_hurry);
