@@ -127,12 +127,12 @@ static void check_identity(struct preflight *preflight, const struct table_image
 		       "TABLE %s REPLICA IDENTITY DEFAULT (or FULL, without a primary key)",
 		       name, quoted_name(preflight, source));
 	else if (!has_replica_identity(source))
-		preflight_warning(
-		    preflight,
-		    "%s: it has no %s, so the source refuses its updates and deletes; on the source: add "
-		    "a primary key, or ALTER TABLE %s REPLICA IDENTITY FULL",
-		    name, source->replica_identity == 'i' ? "index of its replica identity" : "primary key",
-		    quoted_name(preflight, source));
+		preflight_warning(preflight,
+		                  "%s: it has no %s, so the source refuses its updates and deletes; on the source: add "
+		                  "a primary key, or ALTER TABLE %s REPLICA IDENTITY FULL",
+		                  name,
+		                  source->replica_identity == 'i' ? "index of its replica identity" : "primary key",
+		                  quoted_name(preflight, source));
 	else if (check_message_key(source) == NULL)
 		preflight_warning(
 		    preflight, "%s: it has no primary key: its changes are applied row by row; a key makes it faster",

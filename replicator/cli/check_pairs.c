@@ -71,10 +71,11 @@ static void check_source_tables(struct preflight *preflight)
 			continue;
 		checked++;
 		if (preflight->same_database && strcmp(name, target_name) == 0)
-			preflight_problem(preflight,
-			                  "%s: source.dsn and target.dsn name the same database: the stream would write to "
-			                  "the table that it reads; correct one of them, or rename the table by a rule",
-			                  name);
+			preflight_problem(
+			    preflight,
+			    "%s: source.dsn and target.dsn name the same database: the stream would write to "
+			    "the table that it reads; correct one of them, or rename the table by a rule",
+			    name);
 		check_pair(preflight, rule, image, map_get(preflight->target_tables.by_name, slice_from(target_name)),
 		           surely_captured(preflight, image));
 	}

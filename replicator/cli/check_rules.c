@@ -257,11 +257,13 @@ static void check_constant(const struct ruled *ruled)
 	struct buffer literal = {0};
 
 	sql_append_literal(&literal, ruled->rule->value);
-	if (refusal(preflight, arena_format(preflight->arena, "%s::%s", literal.data, ruled->target->type_name)) != NULL)
+	if (refusal(preflight, arena_format(preflight->arena, "%s::%s", literal.data, ruled->target->type_name)) !=
+	    NULL)
 		preflight_problem(preflight, "%s: %s: value is no %s, as column %s of the target is; correct it",
 		                  ruled->place, ruled->name, ruled->target->type_name, ruled->target->name);
 	else if (constant_is_cut(preflight, literal.data, ruled->target))
-		preflight_problem(preflight, "%s: %s: value does not fit column %s of the target, which is %s; correct it",
+		preflight_problem(preflight,
+		                  "%s: %s: value does not fit column %s of the target, which is %s; correct it",
 		                  ruled->place, ruled->name, ruled->target->name, ruled->target->type_name);
 	buffer_free(&literal);
 }

@@ -31,13 +31,14 @@ struct error *unverified_read(struct pg_connection *connection, const struct con
 	struct pg_result *result = NULL;
 
 	*unverified = (struct unverified){0};
-	TRY(state_query(connection, config,
-	                "SELECT u.schema_name, u.table_name, u.reason, (s.paused_at IS NOT NULL)::int,"
-	                " (p.finished_at IS NULL AND p.rows IS NOT NULL)::int, coalesce(p.rows, 0),"
-	                " @waiting_transactions(u.stream, u.schema_name, u.table_name)"
-	                " FROM @unverified u JOIN @stream s ON s.name = u.stream LEFT JOIN (SELECT * FROM @snapshot_progress"
-	                "  WHERE stream = $1 ORDER BY started_at DESC LIMIT 1) p ON true WHERE u.stream = $1 ORDER BY 1, 2",
-	                1, parameters, &result));
+	TRY(state_query(
+	    connection, config,
+	    "SELECT u.schema_name, u.table_name, u.reason, (s.paused_at IS NOT NULL)::int,"
+	    " (p.finished_at IS NULL AND p.rows IS NOT NULL)::int, coalesce(p.rows, 0),"
+	    " @waiting_transactions(u.stream, u.schema_name, u.table_name)"
+	    " FROM @unverified u JOIN @stream s ON s.name = u.stream LEFT JOIN (SELECT * FROM @snapshot_progress"
+	    "  WHERE stream = $1 ORDER BY started_at DESC LIMIT 1) p ON true WHERE u.stream = $1 ORDER BY 1, 2",
+	    1, parameters, &result));
 	unverified->tables = memory_alloc((pg_result_rows(result) + 1) * sizeof(*unverified->tables));
 	for (size_t i = 0; i < pg_result_rows(result); i++) {
 		const char *schema = pg_result_text(result, i, 0);

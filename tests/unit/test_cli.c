@@ -175,19 +175,20 @@ END_TEST
 
 START_TEST(test_check_config_finds_all)
 {
-	execute(source_dsn,
-	        "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text, more numeric(12,2));"
-	        "CREATE TABLE \"Odd \"\"T\" (a int PRIMARY KEY); CREATE TABLE nokey (a int);"
-	        "CREATE TABLE nothing (a int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;"
-	        "CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b)); CREATE TABLE late (a int PRIMARY KEY);"
-	        "CREATE TABLE own (a int PRIMARY KEY, t int); CREATE TABLE unseen (a int);"
-	        "CREATE TABLE twofold (a int PRIMARY KEY, b int NOT NULL UNIQUE);" /* messages have the primary key */
-	        "ALTER TABLE twofold REPLICA IDENTITY USING INDEX twofold_b_key;"
-	        /* Without one, the first unique index: here one that the target lacks, and one that names no row. */
-	        "CREATE TABLE indexed (a int UNIQUE, b int); ALTER TABLE indexed REPLICA IDENTITY FULL;"
-	        "CREATE TABLE partly (b int UNIQUE, a int); CREATE UNIQUE INDEX partly_a ON partly (a) WHERE a > 0;"
-	        "CREATE PUBLICATION p FOR TABLE users, \"Odd \"\"T\", nokey, nothing, pair, late, own, twofold, indexed, "
-	        "partly");
+	execute(
+	    source_dsn,
+	    "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text, more numeric(12,2));"
+	    "CREATE TABLE \"Odd \"\"T\" (a int PRIMARY KEY); CREATE TABLE nokey (a int);"
+	    "CREATE TABLE nothing (a int PRIMARY KEY); ALTER TABLE nothing REPLICA IDENTITY NOTHING;"
+	    "CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b)); CREATE TABLE late (a int PRIMARY KEY);"
+	    "CREATE TABLE own (a int PRIMARY KEY, t int); CREATE TABLE unseen (a int);"
+	    "CREATE TABLE twofold (a int PRIMARY KEY, b int NOT NULL UNIQUE);" /* messages have the primary key */
+	    "ALTER TABLE twofold REPLICA IDENTITY USING INDEX twofold_b_key;"
+	    /* Without one, the first unique index: here one that the target lacks, and one that names no row. */
+	    "CREATE TABLE indexed (a int UNIQUE, b int); ALTER TABLE indexed REPLICA IDENTITY FULL;"
+	    "CREATE TABLE partly (b int UNIQUE, a int); CREATE UNIQUE INDEX partly_a ON partly (a) WHERE a > 0;"
+	    "CREATE PUBLICATION p FOR TABLE users, \"Odd \"\"T\", nokey, nothing, pair, late, own, twofold, indexed, "
+	    "partly");
 	execute(target_dsn, "SET search_path = public; CREATE TABLE users (id bigint PRIMARY KEY, name text);"
 	                    "CREATE TABLE nokey (a int); CREATE TABLE nothing (a int PRIMARY KEY);"
 	                    "CREATE TABLE pair (a int PRIMARY KEY, b int); CREATE TABLE twofold (a int, b int UNIQUE);"
@@ -676,13 +677,14 @@ END_TEST
 
 START_TEST(test_check_config_of_rules)
 {
-	execute(source_dsn,
-	        "SET search_path = public; CREATE SCHEMA shop_a; CREATE SCHEMA shop_b;"
-	        "CREATE TABLE good (id int PRIMARY KEY, email text, born timestamp, kind text);"
-	        "CREATE TABLE shop_a.items (id int PRIMARY KEY); CREATE TABLE shop_b.items (id int PRIMARY KEY);"
-	        "CREATE TABLE bad (id int PRIMARY KEY, a numeric, b text, c text, d text, e int, f text, h text, k text);"
-	        "CREATE TABLE x1 (id int PRIMARY KEY); CREATE TABLE x2 (id int PRIMARY KEY);"
-	        "CREATE PUBLICATION p FOR ALL TABLES");
+	execute(
+	    source_dsn,
+	    "SET search_path = public; CREATE SCHEMA shop_a; CREATE SCHEMA shop_b;"
+	    "CREATE TABLE good (id int PRIMARY KEY, email text, born timestamp, kind text);"
+	    "CREATE TABLE shop_a.items (id int PRIMARY KEY); CREATE TABLE shop_b.items (id int PRIMARY KEY);"
+	    "CREATE TABLE bad (id int PRIMARY KEY, a numeric, b text, c text, d text, e int, f text, h text, k text);"
+	    "CREATE TABLE x1 (id int PRIMARY KEY); CREATE TABLE x2 (id int PRIMARY KEY);"
+	    "CREATE PUBLICATION p FOR ALL TABLES");
 	execute(target_dsn, "SET search_path = public; CREATE SCHEMA crm;"
 	                    "CREATE TABLE crm.people (id int PRIMARY KEY, mail text NOT NULL, born date);"
 	                    "CREATE TABLE items (id int, shop text, PRIMARY KEY (shop, id));"
@@ -734,7 +736,8 @@ END_TEST
 
 START_TEST(test_check_config_of_one_database)
 {
-	execute(target_dsn, "CREATE TABLE public.users (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE public.users");
+	execute(target_dsn,
+	        "CREATE TABLE public.users (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE public.users");
 	ck_assert_int_eq(RUN("init", "target", "-c", config_path), 0);
 	write_config(target_dsn, target_dsn, "");
 	ck_assert_int_eq(RUN("check-config", "-c", config_path), 3);
