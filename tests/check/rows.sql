@@ -10,4 +10,5 @@ BEGIN
     int4range(1, (g %% 1000)::int + 5) FROM generate_series(1, %s) g$f$, name, count);
 END $$;
 SELECT count(pg_temp.fill('t' || i, :rows)) FROM generate_series(1, 20) i \g /dev/null
+INSERT INTO card SELECT g, '4111-1111-' || g, 'note ' || g, 'pin ' || g, repeat('big' || g, 2000), g FROM generate_series(1, 20) g;
 ANALYZE;

@@ -26,3 +26,8 @@ SELECT :'side' = 'target' AS is_target \gset
 ALTER TABLE t5 ADD synced_at timestamptz, ADD is_deleted boolean NOT NULL DEFAULT false, ADD deleted_at timestamptz;
 ALTER TABLE t6 ADD synced_at timestamptz;
 \endif
+-- What the connector changes (column.mask.with.12.chars, column.truncate.to.4.chars, column.exclude.list), and a value that is
+-- stored apart, of which an update has the connector's placeholder.
+CREATE TABLE card (id int PRIMARY KEY, pan text, note text, pin text, big text, n int);
+ALTER TABLE card ALTER big SET STORAGE EXTERNAL;
+ALTER TABLE card OWNER TO :"owner";

@@ -20,13 +20,16 @@ copy() {
 
 # The same by the server's functions, for a distribution without that program.
 copy_files() {
-  local dir=$1 standby=$2 line
+  local dir=$1 standby=$2 line start="pg_backup_start('copy', true)" stop='pg_backup_stop()'
+  if [ "$(psql -XqAt "$REPLICATOR_TEST_DSN" -c 'SHOW server_version_num')" -lt 150000 ]; then
+    start="pg_start_backup('copy', true, false)" stop='pg_stop_backup(false)'
+  fi
   coproc SESSION { psql -XqAt "$REPLICATOR_TEST_DSN" 2>/dev/null; } # notices are no part of the label
-  echo "SELECT pg_backup_start('copy', true);" >&"${SESSION[1]}"
+  echo "SELECT $start;" >&"${SESSION[1]}"
   read -r line <&"${SESSION[0]}"
   cp -a "$REPLICATOR_TEST_PGDATA" "$dir/data"
   rm -rf "$dir"/data/postmaster.pid "$dir"/data/pg_replslot/*
-  echo "SELECT labelfile || 'end' FROM pg_backup_stop(); SELECT pg_walfile_name(pg_switch_wal()); \\q" >&"${SESSION[1]}"
+  echo "SELECT labelfile || 'end' FROM $stop; SELECT pg_walfile_name(pg_switch_wal()); \\q" >&"${SESSION[1]}"
   while read -r line && [ "$line" != end ]; do echo "$line"; done <&"${SESSION[0]}" >"$dir/data/backup_label"
   wait "$SESSION_PID" || true
   cp -a "$REPLICATOR_TEST_PGDATA/pg_wal/." "$dir/data/pg_wal/"

@@ -195,6 +195,11 @@ START_TEST(what_the_settings_select)
 	    "\"org.apache.kafka.connect.transforms.MaskField$Value\"",
 	    " all: the connector has transforms.m (org.apache.kafka.connect.transforms.MaskField$Value), which "
 	    "may change values or leave out rows");
+	if (pg_server_version(source) < 150000) { /* has neither lists of columns nor row filters */
+		postgres_execute(source, "CREATE PUBLICATION p FOR TABLE t, \"T 2\"");
+		expect_columns("\"x\": \"\"", "");
+		return;
+	}
 	postgres_execute(source, "CREATE PUBLICATION p FOR TABLE t (id, a, v, n, j, p, e, u, ts, d),"
 	                         " \"T 2\" WHERE (\"B,c\" <> 'x')");
 	expect_columns("\"x\": \"\"", "t.ar=never:0 rows of T 2");
