@@ -482,11 +482,18 @@ static void append_values(struct buffer *sql, const struct check_table *table, s
 	buffer_append_text(sql, "n)");
 }
 
+/*
+ * A text that no array carries as its own type (rows_element_type) is read by the type's input function, too: a cast from
+ * text may be a function of the type's owner.
+ */
 static void append_written_value(struct buffer *sql, const struct check_table *table, size_t i)
 {
-	buffer_append_format(sql, "v.c%zu", i);
-	if (rows_element_type(written(table, i)) == NULL)
-		buffer_append_format(sql, "::%s", written(table, i)->cast_name);
+	if (rows_element_type(written(table, i)) != NULL)
+		buffer_append_format(sql, "v.c%zu", i);
+	else
+		buffer_append_format(
+		    sql, "(SELECT r.c FROM json_to_record(json_build_object('c', v.c%zu)) AS r (c %s))", i,
+		    written(table, i)->cast_name);
 }
 
 /* The columns of an INSERT, and an expression for each of them. */

@@ -121,7 +121,10 @@ START_TEST(casts_of_an_owner_are_not_called)
 	    "CREATE CAST (app.color[] AS text) WITH FUNCTION app.array_text(app.color[]);"
 	    "CREATE CAST (app.item AS text) WITH FUNCTION app.item_text(app.item);"
 	    "CREATE CAST (app.numeric AS numeric) WITH FUNCTION app.number(app.numeric) AS IMPLICIT");
-	run("text_source", "CREATE CAST (text AS app.color[]) WITH FUNCTION app.from_text_a(text)");
+	run_both("CREATE FUNCTION app.from_text_i(text) RETURNS app.item LANGUAGE plpgsql AS"
+	         " 'BEGIN RAISE EXCEPTION ''owned''; END';"
+	         "CREATE CAST (text AS app.color[]) WITH FUNCTION app.from_text_a(text);"
+	         "CREATE CAST (text AS app.item) WITH FUNCTION app.from_text_i(text)");
 	expect_report(false, EXIT_OK, "3 tables: 3 in sync");
 	/* The type of an array of a domain is the domain's owner's; a rule's cast begins with the event's text. */
 	run_both("CREATE DOMAIN app.price AS pg_catalog.numeric;"
@@ -147,8 +150,13 @@ START_TEST(casts_of_an_owner_are_not_called)
 	expect_report(false, EXIT_DIFFERENT, "different id=red: v: 'red' in the source, 'green' in the target");
 	run("text_target", "DELETE FROM app.bare WHERE l IS NULL; INSERT INTO app.bare VALUES ('red', '{red}');"
 	                   "UPDATE app.arrays SET n = 1");
-	run_both("DROP TABLE app.prices");
-	expect_report(true, EXIT_OK, "3 tables: 3 in sync");
+	run_both("DROP TABLE app.prices; CREATE TABLE app.lists (id int PRIMARY KEY, l app.price[], i app.item)");
+	run("text_source", "INSERT INTO app.lists VALUES (1, '{2.5,NULL}', '(1,red,)'), (2, NULL, NULL)");
+	run("text_target", "INSERT INTO app.lists VALUES (1, '{9}', '(1,red,2)')");
+	expect_report(true, EXIT_OK, "4 tables: 4 in sync");
+	expect_target("SELECT string_agg(concat_ws('|', id, l IS NULL, (l)[1], (i).n, i IS NULL), ' ' ORDER BY id) FROM "
+	              "app.lists",
+	              "1|f|2.5|1|f 2|t|t");
 	expect_target("SELECT count(*) FROM app.t WHERE v = id AND (i).n = 1 AND (i).c = id", "2");
 }
 END_TEST
