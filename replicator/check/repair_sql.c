@@ -491,9 +491,9 @@ static void append_written_value(struct buffer *sql, const struct check_table *t
 	if (rows_element_type(written(table, i)) != NULL)
 		buffer_append_format(sql, "v.c%zu", i);
 	else
-		buffer_append_format(
-		    sql, "(SELECT r.c FROM json_to_record(json_build_object('c', v.c%zu)) AS r (c %s))", i,
-		    written(table, i)->cast_name);
+		buffer_append_format(sql,
+		                     "(SELECT r.c FROM json_to_record(json_build_object('c', v.c%zu)) AS r (c %s))", i,
+		                     written(table, i)->cast_name);
 }
 
 /* The columns of an INSERT, and an expression for each of them. */

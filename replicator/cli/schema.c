@@ -18,7 +18,7 @@ static void history_sql(struct buffer *sql, const char *schema)
 	buffer_append_text(
 	    sql, "SELECT row_number() OVER (ORDER BY h.id), h.schema_name, h.table_name, h.commit_lsn, h.tx_id,"
 	         " to_char(h.applied_at, 'YYYY-MM-DD HH24:MI:SS TZ'), h.image = 'null',"
-	         " coalesce(h.command, ''), array_to_string(h.steps, E'\\n'),"
+	         " coalesce(h.tag, ''), array_to_string(h.steps, E'\\n'),"
 	         " (SELECT count(*) FROM jsonb_array_elements(CASE WHEN h.image ? 'columns' THEN h.image->'columns'"
 	         " ELSE '[]' END)), (h.log_id IS NULL)::int FROM ");
 	sql_append_qualified(sql, schema, "schema_history");

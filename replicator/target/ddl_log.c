@@ -35,7 +35,6 @@ struct error *ddl_row_read(const struct change *change, struct arena *arena, str
 	    .name = {field(change, "schema_name", arena), field(change, "object_name", arena)},
 	    .image = field(change, "image", arena),
 	    .tag = field(change, "tag", arena),
-	    .command = field(change, "command", arena),
 	};
 	published = field(change, "published", arena);
 	row->published = published != NULL && published[0] == 't';
@@ -106,7 +105,7 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 {
 	char lsn[LSN_TEXT_SIZE];
 	struct number tx_id = number_of((int64_t)transaction->tx_id);
-	char *command = state_storable(row->command), *storable_steps = state_storable(steps);
+	char *storable_steps = state_storable(steps);
 	struct error *error;
 	const char *const parameters[11] = {
 	    config->stream.name,
@@ -118,18 +117,17 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	    lsn,
 	    tx_id.text,
 	    row->image == NULL ? "null" : row->image,
-	    command,
+	    row->tag,
 	    storable_steps,
 	};
 
 	lsn_format(transaction->commit_lsn, lsn);
-	error = state_query(
-	    connection, config,
-	    "INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn,"
-	    " tx_id, image, command, steps) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"
-	    " $7::pg_lsn, $8::bigint, $9::jsonb, @storable_text($10::bytea), @storable_text($11::bytea)::text[])",
-	    11, parameters, NULL);
-	free(command);
+	error =
+	    state_query(connection, config,
+	                "INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn,"
+	                " tx_id, image, tag, steps) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"
+	                " $7::pg_lsn, $8::bigint, $9::jsonb, $10, @storable_text($11::bytea)::text[])",
+	                11, parameters, NULL);
 	free(storable_steps);
 	return error;
 }

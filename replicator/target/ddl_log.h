@@ -18,7 +18,6 @@ struct ddl_row {
 	const char *image; /* NULL: dropped */
 	bool published;
 	const char *tag;
-	const char *command; /* may be NULL */
 };
 
 /* Reads a row of the log out of a change. Memory in the arena. ERROR_EVENT. */

@@ -24,8 +24,7 @@ CREATE TABLE @schema@.ddl_log (
     object_name text NOT NULL,
     image       jsonb,                      -- NULL: dropped
     published   boolean NOT NULL,           -- false: the connector's publication leaves the table out
-    tag         text NOT NULL,              -- ALTER TABLE
-    command     text,                       -- what the client sent: may hold more than the one command
+    tag         text NOT NULL,              -- ALTER TABLE; never the statement: it may hold passwords and other tables' values
     logged_at   timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX ddl_log_object ON @schema@.ddl_log (kind, relid, id DESC);
@@ -76,9 +75,9 @@ BEGIN
   IF now_is IS NULL OR now_is = @schema@.ddl_last_image(of_kind, object) THEN
     RETURN;
   END IF;
-  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, image, published, tag, command)
+  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, image, published, tag)
   VALUES (of_event, of_kind, object::bigint, now_is->>'schema', now_is->>'name', now_is,
-          of_kind <> 'table' OR @schema@.ddl_published(object), of_tag, current_query());
+          of_kind <> 'table' OR @schema@.ddl_published(object), of_tag);
 END
 $$;
 
@@ -274,8 +273,8 @@ CREATE FUNCTION @schema@.ddl_mark(relation oid, of_tag text) RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
-SELECT 'rewrite', 'table', relation::bigint, n.nspname, c.relname, true, of_tag, current_query()
+INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag)
+SELECT 'rewrite', 'table', relation::bigint, n.nspname, c.relname, true, of_tag
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
 $$;
 
@@ -288,8 +287,8 @@ BEGIN
     RAISE EXCEPTION 'replicator: this command cannot be logged: %', message;
   END IF;
   RAISE WARNING 'replicator: this command cannot be logged: %', message;
-  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
-  VALUES ('error', 'table', 0, '', message, true, of_tag, current_query());
+  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag)
+  VALUES ('error', 'table', 0, '', message, true, of_tag);
 END
 $$;
 
@@ -366,10 +365,10 @@ BEGIN
   LOOP
     PERFORM @schema@.ddl_log_image('image', 'table', object.relid, tg_tag);
   END LOOP;
-  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag, command)
+  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag)
   SELECT 'drop', CASE WHEN d.object_type = 'composite type' THEN 'type' ELSE d.object_type END, d.objid::bigint,
          coalesce(d.schema_name, ''), coalesce(d.object_name, d.address_names[array_upper(d.address_names, 1)]),
-         true, tg_tag, current_query()
+         true, tg_tag
     FROM pg_event_trigger_dropped_objects() WITH ORDINALITY AS d
    WHERE NOT d.is_temporary AND d.objsubid = 0
      AND (d.object_type IN ('table', 'sequence', 'schema', 'extension') OR d.object_type IN ('type', 'composite type')
@@ -419,7 +418,7 @@ BEGIN
 END
 $$;
 
--- Keeps the last row of each object, and what is younger than the given age.
+-- Keeps the last image of each object, and what is younger than the given age: later commands are compared with that image.
 CREATE FUNCTION @schema@.ddl_prune(older_than interval DEFAULT '30 days') RETURNS bigint
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
@@ -427,7 +426,8 @@ AS $$
 WITH gone AS (
   DELETE FROM @schema@.ddl_log l
    WHERE l.logged_at < clock_timestamp() - older_than
-     AND EXISTS (SELECT FROM @schema@.ddl_log n WHERE n.kind = l.kind AND n.relid = l.relid AND n.id > l.id)
+     AND EXISTS (SELECT FROM @schema@.ddl_log n
+                  WHERE n.kind = l.kind AND n.relid = l.relid AND n.id > l.id AND n.event <> 'rewrite')
   RETURNING 1)
 SELECT count(*) FROM gone
 $$;

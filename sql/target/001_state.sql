@@ -92,7 +92,7 @@ CREATE TABLE @schema@.schema_history (
     log_id      bigint,                                  -- of the row in the source's DDL log
     commit_lsn  pg_lsn NOT NULL,
     image       jsonb NOT NULL,
-    command     text,
+    tag         text,                                    -- of the source's command: ALTER TABLE
     applied_at  timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX schema_history_relid ON @schema@.schema_history (stream, relid, id);

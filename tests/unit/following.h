@@ -75,10 +75,9 @@ static inline struct error *follow_log(bool baseline)
 	struct ddl *ddl = ddl_new(cache);
 	struct pg_result *rows = NULL;
 	struct error *error = NULL;
-	char *sql =
-	    memory_format("SELECT id, event, kind, relid, schema_name, object_name, image, published, tag, command"
-	                  " FROM replicator.ddl_log WHERE id > %lld ORDER BY id",
-	                  last_id);
+	char *sql = memory_format("SELECT id, event, kind, relid, schema_name, object_name, image, published, tag"
+	                          " FROM replicator.ddl_log WHERE id > %lld ORDER BY id",
+	                          last_id);
 
 	expect_no_error(pg_query(source, sql, 0, NULL, &rows));
 	free(sql);

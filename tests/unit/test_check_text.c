@@ -154,9 +154,10 @@ START_TEST(casts_of_an_owner_are_not_called)
 	run("text_source", "INSERT INTO app.lists VALUES (1, '{2.5,NULL}', '(1,red,)'), (2, NULL, NULL)");
 	run("text_target", "INSERT INTO app.lists VALUES (1, '{9}', '(1,red,2)')");
 	expect_report(true, EXIT_OK, "4 tables: 4 in sync");
-	expect_target("SELECT string_agg(concat_ws('|', id, l IS NULL, (l)[1], (i).n, i IS NULL), ' ' ORDER BY id) FROM "
-	              "app.lists",
-	              "1|f|2.5|1|f 2|t|t");
+	expect_target(
+	    "SELECT string_agg(concat_ws('|', id, l IS NULL, (l)[1], (i).n, i IS NULL), ' ' ORDER BY id) FROM "
+	    "app.lists",
+	    "1|f|2.5|1|f 2|t|t");
 	expect_target("SELECT count(*) FROM app.t WHERE v = id AND (i).n = 1 AND (i).c = id", "2");
 }
 END_TEST

@@ -220,6 +220,42 @@ START_TEST(marks_follow_their_table)
 }
 END_TEST
 
+/* The statement of a user may hold passwords, and values that rules mask: neither the log nor the history has any of it. */
+START_TEST(statements_are_not_logged)
+{
+	prepare();
+	expect_no_error(follow_log(true));
+	postgres_execute(source, "DO $$ BEGIN /* S3CRET */ CREATE TABLE public.a (id int PRIMARY KEY);"
+	                         " INSERT INTO public.a SELECT length('S3CRET'); END $$");
+	expect_no_error(follow_log(false));
+	postgres_expect(source, "SELECT count(*) FROM replicator.ddl_log l WHERE l::text LIKE '%S3CRET%'", "0");
+	postgres_expect(target,
+	                "SELECT string_agg(tag, ' ') FROM replicator.schema_history h WHERE table_name = 'a'"
+	                " AND h::text NOT LIKE '%S3CRET%'",
+	                "CREATE TABLE");
+	following_tear_down();
+}
+END_TEST
+
+/* A mark of a rewrite is no image: the next change is compared with the image before it. */
+START_TEST(pruning_keeps_the_last_image)
+{
+	prepare();
+	postgres_execute(source, "UPDATE replicator.ddl_settings SET touch_rows = DEFAULT;"
+	                         "CREATE TABLE public.a (id int PRIMARY KEY); INSERT INTO public.a VALUES (1);"
+	                         "ALTER TABLE public.a ADD r float8 DEFAULT random()");
+	postgres_execute(source, "SELECT replicator.ddl_prune('0')");
+	postgres_expect(source,
+	                "SELECT string_agg(event, ' ' ORDER BY id) FROM replicator.ddl_log WHERE object_name = 'a'",
+	                "image rewrite");
+	postgres_execute(source, "DROP TABLE public.a; SELECT replicator.ddl_prune('0')");
+	postgres_expect(source,
+	                "SELECT string_agg(event, ' ' ORDER BY id) FROM replicator.ddl_log WHERE object_name = 'a'",
+	                "drop");
+	following_tear_down();
+}
+END_TEST
+
 static char *read_file(const char *name)
 {
 	FILE *file = fopen(name, "r");
@@ -312,6 +348,8 @@ int main(void)
 	tcase_add_test(tests, untouched_tables_are_marked);
 	tcase_add_test(tests, rows_of_another_key_are_sent_anew_or_marked);
 	tcase_add_test(tests, marks_follow_their_table);
+	tcase_add_test(tests, statements_are_not_logged);
+	tcase_add_test(tests, pruning_keeps_the_last_image);
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(walk, 600);
 	tcase_add_test(walk, both_catalogs_are_equal_on_a_random_walk);
