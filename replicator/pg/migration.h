@@ -22,7 +22,8 @@ struct error *migration_read_version(struct pg_connection *connection, const cha
 
 /*
  * Makes the schema or brings it up to date, in one transaction; two that install at once wait for each other.
- * ERROR_CONFIGURATION: a schema without tables of ours holds something else.
+ * ERROR_CONFIGURATION: a schema without tables of ours holds something else, or another role that is no superuser owns the
+ * schema or a function in it, or may create in it.
  */
 struct error *migration_install(struct pg_connection *connection, const char *folder, const char *schema);
 

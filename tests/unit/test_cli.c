@@ -85,6 +85,32 @@ START_TEST(test_init_source)
 }
 END_TEST
 
+/* A role that could replace what is installed would act as the superuser who installs and uses it; on both sides. */
+START_TEST(test_init_refuses_what_another_role_can_change)
+{
+	const char *const sides[] = {"source", "target"};
+	const char *const dsns[] = {source_dsn, target_dsn};
+	const char *side = sides[_i], *dsn = dsns[_i];
+
+	execute(dsn, "DROP ROLE IF EXISTS \"Cli other\"");
+	execute(dsn, "CREATE ROLE \"Cli other\"; CREATE SCHEMA replicator AUTHORIZATION \"Cli other\"");
+	ck_assert_int_eq(RUN("init", side, "-c", config_path), 3);
+	expect_in(err, "schema replicator belongs to role \"Cli other\", which could replace what is installed");
+	execute(dsn, "ALTER SCHEMA replicator OWNER TO CURRENT_USER; GRANT CREATE ON SCHEMA replicator TO PUBLIC;"
+	             "GRANT ALL ON SCHEMA replicator TO \"Cli other\"");
+	ck_assert_int_eq(RUN("init", side, "-c", config_path), 3);
+	expect_in(err, "\"Cli other\", PUBLIC may create objects in schema replicator");
+	execute(dsn, "REVOKE CREATE ON SCHEMA replicator FROM \"Cli other\", PUBLIC");
+	ck_assert_int_eq(RUN("init", side, "-c", config_path), 0);
+	execute(dsn, "DO $$ BEGIN EXECUTE (SELECT format('ALTER FUNCTION %s OWNER TO \"Cli other\"', oid::regprocedure)"
+	             " FROM pg_proc WHERE pronamespace = 'replicator'::regnamespace AND proname IN ('ddl_enable', "
+	             "'wait_for')); END $$");
+	ck_assert_int_eq(RUN("init", side, "-c", config_path), 3);
+	expect_in(err, " belongs to role \"Cli other\", which could replace it");
+	execute(dsn, "DROP OWNED BY \"Cli other\" CASCADE; DROP ROLE \"Cli other\"");
+}
+END_TEST
+
 START_TEST(test_table_resync_refuses)
 {
 	ck_assert_int_eq(RUN("table", "resync", "users", "-c", config_path), 2);
@@ -921,6 +947,7 @@ int main(void)
 	tcase_add_test(tests, test_config_file);
 	tcase_add_test(tests, test_init_and_status);
 	tcase_add_test(tests, test_init_source);
+	tcase_add_loop_test(tests, test_init_refuses_what_another_role_can_change, 0, 2);
 	tcase_add_test(tests, test_table_resync_refuses);
 	tcase_add_test(tests, test_wait);
 	tcase_add_test(tests, test_status_of_a_stream);
