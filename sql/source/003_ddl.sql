@@ -37,24 +37,44 @@ CREATE TABLE @schema@.ddl_settings (
 );
 INSERT INTO @schema@.ddl_settings DEFAULT VALUES;
 
--- Publications that carry the log are the connector's.
-CREATE FUNCTION @schema@.ddl_published(relation oid) RETURNS boolean
-LANGUAGE sql STABLE
+-- Publications that carry the log are the connector's. Read from the catalogs themselves: pg_publication_tables opens every
+-- table, and fails where another session drops one.
+CREATE FUNCTION @schema@.ddl_publications() RETURNS TABLE (publication oid)
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-WITH log AS (
-  SELECT p.oid, p.pubname, p.puballtables FROM pg_publication p JOIN pg_publication_tables l ON l.pubname = p.pubname
-   WHERE format('%I.%I', l.schemaname, l.tablename)::regclass = '@schema@.ddl_log'::regclass
-), family AS (
-  SELECT relation AS oid UNION SELECT relid FROM pg_partition_ancestors(relation)
-)
-SELECT EXISTS (
-  SELECT FROM log, family f
-   WHERE log.puballtables
-      OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = log.oid AND r.prrelid = f.oid)
-      OR EXISTS (SELECT FROM pg_publication_tables t JOIN pg_class c ON c.relname = t.tablename
-                   JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = t.schemaname
-                  WHERE t.pubname = log.pubname AND c.oid = f.oid))
+BEGIN
+  RETURN QUERY
+    SELECT p.oid FROM pg_publication p
+     WHERE p.puballtables
+        OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = '@schema@.ddl_log'::regclass);
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    RETURN QUERY
+      SELECT s.pnpubid FROM pg_publication_namespace s JOIN pg_class c ON c.relnamespace = s.pnnspid
+       WHERE c.oid = '@schema@.ddl_log'::regclass;
+  END IF;
+END
+$$;
+
+-- Whether one of them has the table, its schema, or a partitioned table above it.
+CREATE FUNCTION @schema@.ddl_published(relation oid) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  family oid[] := array(SELECT relation UNION SELECT relid FROM pg_partition_ancestors(relation));
+  publications oid[] := array(SELECT publication FROM @schema@.ddl_publications());
+BEGIN
+  IF EXISTS (SELECT FROM pg_publication p WHERE p.oid = ANY (publications) AND p.puballtables)
+     OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = ANY (publications) AND r.prrelid = ANY (family)) THEN
+    RETURN true;
+  END IF;
+  IF current_setting('server_version_num')::int < 150000 THEN
+    RETURN false;
+  END IF;
+  RETURN EXISTS (SELECT FROM pg_publication_namespace s JOIN pg_class c ON c.relnamespace = s.pnnspid
+                  WHERE s.pnpubid = ANY (publications) AND c.oid = ANY (family));
+END
 $$;
 
 CREATE FUNCTION @schema@.ddl_last_image(of_kind text, object oid) RETURNS jsonb

@@ -8,9 +8,11 @@
 #include "base/buffer.h"
 #include "following.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CASES "tests/ddl/cases.sql"
@@ -237,6 +239,44 @@ START_TEST(statements_are_not_logged)
 }
 END_TEST
 
+/* Until it is killed. */
+static void make_and_drop_tables(const char *dsn)
+{
+	struct pg_connection *other = postgres_connect_to(dsn);
+
+	for (;;) {
+		postgres_execute(other, "CREATE TABLE public.other (id int)");
+		postgres_execute(other, "DROP TABLE public.other");
+	}
+}
+
+/* Another session drops a published table meanwhile: its name may still be found where the table is gone. */
+START_TEST(tables_that_are_dropped_elsewhere_disturb_nothing)
+{
+	char *dsn = memory_format("%s dbname=ddl_source", postgres_dsn());
+	pid_t child;
+
+	prepare();
+	postgres_execute(source,
+	                 "CREATE TABLE public.a (id int PRIMARY KEY); CREATE PUBLICATION carries FOR ALL TABLES;"
+	                 "ALTER EVENT TRIGGER replicator_ddl_drop DISABLE");
+	child = fork();
+	if (child == 0)
+		make_and_drop_tables(dsn);
+	for (int i = 0; i < 120; i++)
+		postgres_execute(source, i % 2 == 0 ? "ALTER TABLE public.a ADD b int" : "ALTER TABLE public.a DROP b");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	postgres_expect(
+	    source,
+	    "SELECT count(*) FILTER (WHERE event = 'error') || ' ' || count(*) FILTER (WHERE object_name = 'a')"
+	    " FROM replicator.ddl_log WHERE event <> 'image' OR published",
+	    "0 121");
+	free(dsn);
+	following_tear_down();
+}
+END_TEST
+
 /* A mark of a rewrite is no image: the next change is compared with the image before it. */
 START_TEST(pruning_keeps_the_last_image)
 {
@@ -349,6 +389,7 @@ int main(void)
 	tcase_add_test(tests, rows_of_another_key_are_sent_anew_or_marked);
 	tcase_add_test(tests, marks_follow_their_table);
 	tcase_add_test(tests, statements_are_not_logged);
+	tcase_add_test(tests, tables_that_are_dropped_elsewhere_disturb_nothing);
 	tcase_add_test(tests, pruning_keeps_the_last_image);
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(walk, 600);
