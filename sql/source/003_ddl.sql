@@ -166,6 +166,16 @@ WITH RECURSIVE family AS (
 SELECT max(depth) FROM family
 $$;
 
+CREATE FUNCTION @schema@.ddl_matches_capture(relation oid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT EXISTS (
+  SELECT FROM @schema@.ddl_settings s, unnest(s.capture) pattern, pg_class c, pg_namespace n
+   WHERE c.oid = relation AND n.oid = c.relnamespace AND c.relpersistence = 'p'
+     AND n.nspname || '.' || c.relname LIKE replace(replace(replace(pattern, '\', '\\'), '_', '\_'), '*', '%'))
+$$;
+
 -- A new (or renamed) table that matches ddl_settings.capture joins the publications that carry the log. True: it joined.
 CREATE FUNCTION @schema@.ddl_publish(relation oid) RETURNS boolean
 LANGUAGE plpgsql
@@ -175,10 +185,7 @@ DECLARE
   publication name;
   joined boolean := false;
 BEGIN
-  IF @schema@.ddl_published(relation) OR NOT EXISTS (
-       SELECT FROM @schema@.ddl_settings s, unnest(s.capture) pattern, pg_class c, pg_namespace n
-        WHERE c.oid = relation AND n.oid = c.relnamespace AND c.relpersistence = 'p'
-          AND n.nspname || '.' || c.relname LIKE replace(replace(replace(pattern, '\', '\\'), '_', '\_'), '*', '%')) THEN
+  IF @schema@.ddl_published(relation) OR NOT @schema@.ddl_matches_capture(relation) THEN
     RETURN false;
   END IF;
   FOR publication IN
@@ -189,6 +196,22 @@ BEGIN
     joined := true;
   END LOOP;
   RETURN joined;
+END
+$$;
+
+-- A published table without a key refuses the application's updates and deletes, unless whole rows identify it. Only of
+-- tables that ddl_settings.capture names: the publication of others is their owner's decision.
+CREATE FUNCTION @schema@.ddl_identify(relation oid) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relreplident IN ('d', 'i')
+                AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid
+                                   AND CASE c.relreplident WHEN 'd' THEN x.indisprimary ELSE x.indisreplident END))
+     AND @schema@.ddl_matches_capture(relation) AND @schema@.ddl_published(relation) THEN
+    EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', relation::regclass);
+  END IF;
 END
 $$;
 
@@ -324,6 +347,7 @@ DECLARE
   joined boolean;
   rewritten boolean;
   filled boolean;
+  handled text[] := '{}';
 BEGIN
   FOR object IN
     SELECT o.kind, o.relid
@@ -334,6 +358,7 @@ BEGIN
      GROUP BY o.kind, o.relid
      ORDER BY min(o.rank), CASE o.kind WHEN 'table' THEN @schema@.ddl_depth(o.relid) END, min(c.number)
   LOOP
+    handled := handled || object.relid::text;
     joined := object.kind = 'table' AND @schema@.ddl_publish(object.relid);
     before := @schema@.ddl_last_image(object.kind, object.relid);
     reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
@@ -347,11 +372,16 @@ BEGIN
       CONTINUE;
     END IF;
     PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
+    IF object.kind = 'table' THEN
+      PERFORM @schema@.ddl_identify(object.relid);
+    END IF;
     CONTINUE WHEN NOT filled AND NOT rewritten;
     CONTINUE WHEN @schema@.ddl_try_touch(object.relid, filled, NULL);
     PERFORM @schema@.ddl_mark(object.relid, tg_tag);
   END LOOP;
-  PERFORM set_config('replicator.rewritten', '', true) WHERE current_setting('replicator.rewritten', true) <> '';
+  -- Another event trigger may execute commands inside of this one: their ends leave the marks of other tables alone.
+  PERFORM set_config('replicator.rewritten', (current_setting('replicator.rewritten', true)::jsonb - handled)::text, true)
+    WHERE current_setting('replicator.rewritten', true) <> '';
 EXCEPTION WHEN OTHERS THEN
   PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
 END

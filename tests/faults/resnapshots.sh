@@ -94,7 +94,10 @@ gap_accepted() {
 }
 
 unverified_tables() { target_ask "SELECT string_agg(table_name, ' ') FROM replicator.unverified WHERE stream = '$NAME'"; }
-all_verified() { [ -z "$(unverified_tables)" ]; }
+# What was accepted marks the tables when the stream is past it.
+all_verified() {
+  [ "$(target_ask "SELECT count(*) FROM replicator.acceptance WHERE stream = '$NAME' AND used_at IS NULL")" = 0 ] && [ -z "$(unverified_tables)" ]
+}
 
 # The supervision settles what is unverified. A gap may show as late as this: a topic that was deleted, and has new records
 # only now.

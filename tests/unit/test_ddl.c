@@ -277,6 +277,52 @@ START_TEST(tables_that_are_dropped_elsewhere_disturb_nothing)
 }
 END_TEST
 
+/* Published without a key, they would refuse updates and deletes; the publication of others is not our doing. */
+START_TEST(captured_tables_without_a_key_take_updates)
+{
+	prepare();
+	expect_no_error(follow_log(true));
+	postgres_execute(
+	    source,
+	    "UPDATE replicator.ddl_settings SET capture = '{public.*}'; CREATE SCHEMA elsewhere; CREATE TABLE "
+	    "elsewhere.own (a int);"
+	    "CREATE PUBLICATION carries FOR TABLE replicator.ddl_log, elsewhere.own;"
+	    "CREATE TABLE public.made AS SELECT 1 AS a;"
+	    "UPDATE public.made SET a = 2; CREATE TABLE public.keyed (a int PRIMARY KEY, b int NOT NULL UNIQUE);"
+	    "ALTER TABLE public.keyed REPLICA IDENTITY USING INDEX keyed_b_key; INSERT INTO public.keyed VALUES (1, 1);"
+	    "ALTER TABLE public.keyed DROP CONSTRAINT keyed_b_key; UPDATE public.keyed SET b = 2;"
+	    "CREATE TABLE public.parts (a int) PARTITION BY LIST (a);"
+	    "CREATE TABLE public.part PARTITION OF public.parts FOR VALUES IN (1, 2);"
+	    "INSERT INTO public.parts VALUES (1); UPDATE public.parts SET a = 2; ALTER TABLE elsewhere.own ADD b int");
+	postgres_expect(
+	    source,
+	    "SELECT string_agg(relname || ' ' || relreplident::text, ', ' ORDER BY relname) FROM pg_class WHERE"
+	    " relname IN ('own', 'made', 'keyed', 'parts', 'part')",
+	    "keyed f, made f, own d, part f, parts f");
+	postgres_expect(source, "SELECT count(*) FROM replicator.ddl_log WHERE event = 'error'", "0");
+	expect_no_error(follow_log(false));
+	following_tear_down();
+}
+END_TEST
+
+/* A command inside of another one, of an event trigger of the user's own, does not lose what the outer one rewrote. */
+START_TEST(marks_of_a_rewrite_outlast_commands_inside)
+{
+	prepare();
+	postgres_execute(source,
+	                 "UPDATE replicator.ddl_settings SET touch_rows = DEFAULT;"
+	                 "CREATE TABLE public.a (id int PRIMARY KEY); INSERT INTO public.a VALUES (1);"
+	                 "CREATE TABLE public.audit (id int);"
+	                 "CREATE FUNCTION public.audit() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+	                 "  IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE objid = 'public.a'::regclass)"
+	                 "  THEN ALTER TABLE public.audit ADD noted text; END IF; END $$;"
+	                 "CREATE EVENT TRIGGER a_audit ON ddl_command_end EXECUTE FUNCTION public.audit();"
+	                 "ALTER TABLE public.a ADD r float8 DEFAULT random(); DROP EVENT TRIGGER a_audit");
+	postgres_expect(source, "SELECT object_name FROM replicator.ddl_log WHERE event = 'rewrite'", "a");
+	following_tear_down();
+}
+END_TEST
+
 /* A mark of a rewrite is no image: the next change is compared with the image before it. */
 START_TEST(pruning_keeps_the_last_image)
 {
@@ -390,6 +436,8 @@ int main(void)
 	tcase_add_test(tests, marks_follow_their_table);
 	tcase_add_test(tests, statements_are_not_logged);
 	tcase_add_test(tests, tables_that_are_dropped_elsewhere_disturb_nothing);
+	tcase_add_test(tests, captured_tables_without_a_key_take_updates);
+	tcase_add_test(tests, marks_of_a_rewrite_outlast_commands_inside);
 	tcase_add_test(tests, pruning_keeps_the_last_image);
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(walk, 600);
