@@ -230,6 +230,7 @@ static const char *const reasons[] = {
     [UNVERIFIED_SNAPSHOT] = "a snapshot does not show which rows the source no longer has",
     [UNVERIFIED_MISSING_ROW] = "a change found no row",
     [UNVERIFIED_POSSIBLE_GAP] = "transactions may be missing from Kafka",
+    [UNVERIFIED_UNLOGGED_CHANGE] = "the source could not log a schema change",
     [UNVERIFIED_ACCEPTED] = "events that are missing, or another history of the source, were accepted",
 };
 

@@ -10,6 +10,7 @@
 #include "target/ddl_rules.h"
 #include "target/mixed.h"
 #include "target/rules.h"
+#include "target/unverified.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -389,9 +390,10 @@ static struct error *follow(struct ddl *ddl, struct pg_connection *connection, c
 	if (strcmp(row->event, "error") == 0) {
 		log_error(
 		    "schema change: the source could not log a command (%s): %s; row %s of replicator.ddl_log has "
-		    "it; compare the schemas",
+		    "it; all tables are unverified until a comparison finds them equal, their columns as well",
 		    row->tag, row->name.name, row->id);
-		return NULL;
+		return unverified_mark_all(connection, ddl->config, UNVERIFIED_UNLOGGED_CHANGE,
+		                           transaction->commit_lsn);
 	}
 	if (strcmp(row->event, "rewrite") == 0) {
 		if (left_out(ddl, row))

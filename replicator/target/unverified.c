@@ -10,8 +10,11 @@
 #include <string.h>
 
 static const char *const reason_names[] = {
-    [UNVERIFIED_REWRITTEN] = "rewritten",     [UNVERIFIED_SNAPSHOT] = "snapshot",
-    [UNVERIFIED_MISSING_ROW] = "missing row", [UNVERIFIED_POSSIBLE_GAP] = "possible gap",
+    [UNVERIFIED_REWRITTEN] = "rewritten",
+    [UNVERIFIED_SNAPSHOT] = "snapshot",
+    [UNVERIFIED_MISSING_ROW] = "missing row",
+    [UNVERIFIED_POSSIBLE_GAP] = "possible gap",
+    [UNVERIFIED_UNLOGGED_CHANGE] = "unlogged change",
     [UNVERIFIED_ACCEPTED] = "accepted",
 };
 

@@ -3,8 +3,8 @@
 --
 -- NOTES
 --   The functions are security definer with a fixed search_path: users need no rights on the log. What fails in here
---   never fails a user's DDL (unless ddl_settings.strict): it leaves a row with event 'error', at which the stream stops
---   and says so.
+--   never fails a user's DDL (unless ddl_settings.strict): it leaves a row with event 'error'. Which object it was is not
+--   known then: the daemon says so, and all tables are unverified until a comparison.
 --
 --   An image that equals the last one of its object is not logged. So COMMENTs on functions and the like leave nothing.
 --
@@ -176,7 +176,7 @@ SELECT EXISTS (
      AND n.nspname || '.' || c.relname LIKE replace(replace(replace(pattern, '\', '\\'), '_', '\_'), '*', '%'))
 $$;
 
--- A new (or renamed) table that matches ddl_settings.capture joins the publications that carry the log. True: it joined.
+-- The table joins the publications that carry the log. True: it did.
 CREATE FUNCTION @schema@.ddl_publish(relation oid) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -185,9 +185,6 @@ DECLARE
   publication name;
   joined boolean := false;
 BEGIN
-  IF @schema@.ddl_published(relation) OR NOT @schema@.ddl_matches_capture(relation) THEN
-    RETURN false;
-  END IF;
   FOR publication IN
     SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
      WHERE r.prrelid = '@schema@.ddl_log'::regclass
@@ -196,6 +193,21 @@ BEGIN
     joined := true;
   END LOOP;
   RETURN joined;
+END
+$$;
+
+-- ddl_publish, undone where it fails (another session has locked the publication): the table is logged all the same, as one
+-- that the publication leaves out.
+CREATE FUNCTION @schema@.ddl_try_publish(relation oid) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN @schema@.ddl_publish(relation);
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'replicator: table % does not join the publication: %', relation::regclass, sqlerrm
+    USING HINT = 'Run `replicator table add` for it.';
+  RETURN false;
 END
 $$;
 
@@ -359,7 +371,8 @@ BEGIN
      ORDER BY min(o.rank), CASE o.kind WHEN 'table' THEN @schema@.ddl_depth(o.relid) END, min(c.number)
   LOOP
     handled := handled || object.relid::text;
-    joined := object.kind = 'table' AND @schema@.ddl_publish(object.relid);
+    joined := object.kind = 'table' AND NOT @schema@.ddl_published(object.relid)
+              AND @schema@.ddl_matches_capture(object.relid) AND @schema@.ddl_try_publish(object.relid);
     before := @schema@.ddl_last_image(object.kind, object.relid);
     reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
     rewritten := object.kind = 'table' AND reason <> 0 AND @schema@.ddl_published(object.relid)

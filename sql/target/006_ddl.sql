@@ -17,6 +17,7 @@ CREATE TABLE @schema@.unverified (
                        'snapshot',                       -- it held rows when a snapshot of it began, or had none in a snapshot
                        'missing row',                    -- a change of a table without a key found no row
                        'possible gap',                   -- transactions may be missing, or the connector filters logical messages
+                       'unlogged change',                -- the source could not log a schema change
                        'accepted')),                     -- an operator accepted missing events or another history
     lsn            pg_lsn NOT NULL,                      -- at the source, of what led to the mark
     marked_at      timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -323,6 +323,41 @@ START_TEST(marks_of_a_rewrite_outlast_commands_inside)
 }
 END_TEST
 
+/* What could not be logged may be a change of any table. One that cannot join the publication is logged nevertheless. */
+START_TEST(what_the_source_cannot_log)
+{
+	char *dsn = memory_format("%s dbname=ddl_source", postgres_dsn());
+	struct pg_connection *other;
+
+	prepare();
+	expect_no_error(follow_log(true));
+	other = postgres_connect_to(dsn);
+	postgres_execute(other, "BEGIN; ALTER PUBLICATION p ADD TABLE replicator.heartbeat");
+	postgres_execute(source, "SET lock_timeout = '50ms'; CREATE TABLE public.late (id int PRIMARY KEY)");
+	postgres_execute(other, "ROLLBACK");
+	postgres_expect(source,
+	                "SELECT string_agg(concat_ws(' ', event, published), ', ') FROM replicator.ddl_log WHERE"
+	                " object_name = 'late' OR event = 'error'",
+	                "image f");
+	expect_no_error(follow_log(false));
+	postgres_expect(target, "SELECT to_regclass('public.late') IS NULL", "t");
+	postgres_execute(target,
+	                 "INSERT INTO replicator.captured_table (stream, schema_name, table_name) VALUES ('s', 'a', "
+	                 "'b'), ('s', 'a', 'c')");
+	postgres_execute(source, "ALTER TABLE replicator.ddl_log ADD CHECK (object_name <> 'refused')");
+	postgres_execute(source, "CREATE TABLE public.refused (id int)");
+	postgres_expect(source, "SELECT count(*) FROM replicator.ddl_log WHERE event = 'error'", "1");
+	expect_no_error(follow_log(false));
+	postgres_expect(
+	    target,
+	    "SELECT string_agg(table_name || ' ' || reason, ', ' ORDER BY table_name) FROM replicator.unverified",
+	    "b unlogged change, c unlogged change");
+	pg_disconnect(other);
+	free(dsn);
+	following_tear_down();
+}
+END_TEST
+
 /* A mark of a rewrite is no image: the next change is compared with the image before it. */
 START_TEST(pruning_keeps_the_last_image)
 {
@@ -438,6 +473,7 @@ int main(void)
 	tcase_add_test(tests, tables_that_are_dropped_elsewhere_disturb_nothing);
 	tcase_add_test(tests, captured_tables_without_a_key_take_updates);
 	tcase_add_test(tests, marks_of_a_rewrite_outlast_commands_inside);
+	tcase_add_test(tests, what_the_source_cannot_log);
 	tcase_add_test(tests, pruning_keeps_the_last_image);
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(walk, 600);
