@@ -78,6 +78,25 @@ struct step *step_add(struct step_writer *writer, enum step_kind kind, const cha
 	return step;
 }
 
+const struct late_step *step_late(const struct step_writer *writer, const char *column, const char *action)
+{
+	struct late_step *late = arena_alloc_zeroed(writer->arena, sizeof(*late));
+
+	*late = (struct late_step){.table = writer->difference->after->name, .column = column, .action = action};
+	return late;
+}
+
+struct step *step_add_part_drop(struct step_writer *writer, enum step_kind kind, const char *action)
+{
+	struct step *step =
+	    step_add(writer, kind,
+	             sql_text(writer->arena, "ALTER TABLE %Q %s", &writer->difference->after->name, action));
+
+	step->may_wait = true;
+	step->late = step_late(writer, NULL, action);
+	return step;
+}
+
 static void schema_steps(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;

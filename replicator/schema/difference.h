@@ -15,6 +15,16 @@
 #include "config/config.h"
 #include "schema/object_image.h"
 
+/*
+ * Of a step that waits for the transaction's end: table and column may have other names by then. "ALTER TABLE table [ALTER
+ * COLUMN column] action".
+ */
+struct late_step {
+	struct object_name table;
+	const char *column; /* or NULL */
+	const char *action;
+};
+
 struct step {
 	struct step *next;
 	enum step_kind kind;
@@ -25,10 +35,11 @@ struct step {
 	 * these.
 	 */
 	struct step *otherwise;
-	const char *afterwards;
-	const char *keep;      /* of a drop: what to do when the policy keeps the column, or NULL */
-	const char *tolerated; /* SQLSTATE at which the object stays: something of the target's own needs it */
-	bool may_wait;         /* a drop, for the transaction's end: what needs the object now may go as well */
+	const struct late_step *afterwards;
+	const char *keep;             /* of a drop: what to do when the policy keeps the column, or NULL */
+	const char *tolerated;        /* SQLSTATE at which the object stays: something of the target's own needs it */
+	bool may_wait;                /* a drop, for the transaction's end: what needs the object now may go as well */
+	const struct late_step *late; /* the same as `sql`, when it waits; NULL: a drop of the whole object */
 };
 
 /*

@@ -97,9 +97,8 @@ static struct error *drop_column(struct step_writer *writer, const struct column
 		                 "new one has no column %s; drop the column in the target, or the table, and "
 		                 "start again",
 		                 d->after->name.schema, d->after->name.name, old->name);
-	step = step_add(writer, STEP_DROP_COLUMN,
-	                sql_text(writer->arena, "ALTER TABLE %Q DROP COLUMN IF EXISTS %I", &d->after->name, old->name));
-	step->may_wait = true;
+	step = step_add_part_drop(writer, STEP_DROP_COLUMN,
+	                          sql_text(writer->arena, "DROP COLUMN IF EXISTS %I", old->name));
 	step->keep = keep_column(writer, object_column(d->target, old->name));
 	return NULL;
 }
@@ -161,8 +160,7 @@ static void add_column(struct step_writer *writer, const struct column_definitio
 	step = step_add(writer, STEP_ADD_COLUMN, arena_copy(writer->arena, sql.data, sql.length));
 	buffer_free(&sql);
 	if (new->identity == 'a')
-		step->afterwards = sql_text(writer->arena, "ALTER TABLE %Q ALTER COLUMN %I SET GENERATED ALWAYS",
-		                            &d->after->name, new->name);
+		step->afterwards = step_late(writer, new->name, "SET GENERATED ALWAYS");
 	if (new->missing != NULL)
 		alter(writer, STEP_ADD_COLUMN, new->name,
 		      new->initial == NULL ? "DROP DEFAULT" : sql_text(writer->arena, "SET DEFAULT %s", new->initial));
@@ -220,8 +218,7 @@ static void alter_type(struct step_writer *writer, const struct column_definitio
 		none->sql = sql_text(writer->arena, "ALTER TABLE %Q ALTER COLUMN %I DROP NOT NULL; %s", table,
 		                     new->name, type_sql(writer, new, "NULL"));
 		if (new->not_null)
-			none->afterwards =
-			    sql_text(writer->arena, "ALTER TABLE %Q ALTER COLUMN %I SET NOT NULL", table, new->name);
+			none->afterwards = step_late(writer, new->name, "SET NOT NULL");
 		text->otherwise = none;
 	}
 	if (there->initial != NULL && new->initial != NULL)

@@ -186,10 +186,8 @@ static void drop_constraints(struct step_writer *writer)
 		const struct constraint_definition *old = &d->before->constraints[i];
 
 		if (constraint_goes(d, old))
-			step_add(writer, kind_of(old),
-			         sql_text(writer->arena, "ALTER TABLE %Q DROP CONSTRAINT IF EXISTS %I", &d->after->name,
-			                  old->name))
-			    ->may_wait = true;
+			step_add_part_drop(writer, kind_of(old),
+			                   sql_text(writer->arena, "DROP CONSTRAINT IF EXISTS %I", old->name));
 	}
 }
 

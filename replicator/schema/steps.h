@@ -20,6 +20,11 @@ const char *sql_text(struct arena *arena, const char *format, ...);
 
 struct step *step_add(struct step_writer *writer, enum step_kind kind, const char *sql);
 
+/* On the table of the difference. */
+const struct late_step *step_late(const struct step_writer *writer, const char *column, const char *action);
+/* Adds a drop of a part of the table, which may wait. */
+struct step *step_add_part_drop(struct step_writer *writer, enum step_kind kind, const char *action);
+
 static inline bool same_text(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);

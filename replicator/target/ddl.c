@@ -13,6 +13,7 @@
 #include "target/unverified.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,10 @@
 enum put_off_kind { PUT_OFF_DROP, PUT_OFF_TOLERATED_DROP, PUT_OFF_AFTERWARDS };
 
 struct put_off {
-	char *sql;
+	char *sql; /* NULL: `action` on what has the oid and the attnum now (zero: the table itself) */
+	char *action;
+	char relid[16];
+	char attnum[16];
 	enum put_off_kind kind;
 	bool done;
 };
@@ -55,17 +59,42 @@ struct ddl *ddl_new(struct binding_cache *cache)
 
 void ddl_free(struct ddl *ddl)
 {
-	for (size_t i = 0; i < ddl->put_off_count; i++)
+	for (size_t i = 0; i < ddl->put_off_count; i++) {
 		free(ddl->put_off[i].sql);
+		free(ddl->put_off[i].action);
+	}
 	free(ddl->put_off);
 	arena_free(ddl->arena);
 	free(ddl);
 }
 
-static void put_off(struct ddl *ddl, const char *sql, enum put_off_kind kind)
+static void put_off(struct ddl *ddl, struct put_off one)
 {
 	ddl->put_off = memory_grow(ddl->put_off, ddl->put_off_count + 1, sizeof(*ddl->put_off));
-	ddl->put_off[ddl->put_off_count++] = (struct put_off){.sql = memory_copy_text(sql), .kind = kind};
+	ddl->put_off[ddl->put_off_count++] = one;
+}
+
+/* A later step of the transaction may give table and column other names. */
+static struct error *put_off_late(struct ddl *ddl, struct pg_connection *connection, const struct late_step *late,
+                                  enum put_off_kind kind)
+{
+	const char *const parameters[3] = {late->table.schema, late->table.name, late->column};
+	struct put_off one = {.kind = kind};
+	struct pg_result *result = NULL;
+
+	TRY(pg_query(connection,
+	             "SELECT c.oid, coalesce(a.attnum, 0) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+	             " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $3 AND NOT a.attisdropped"
+	             " WHERE n.nspname = $1 AND c.relname = $2 AND ($3::text IS NULL OR a.attnum IS NOT NULL)",
+	             3, parameters, &result));
+	if (pg_result_rows(result) > 0) {
+		snprintf(one.relid, sizeof(one.relid), "%s", pg_result_text(result, 0, 0));
+		snprintf(one.attnum, sizeof(one.attnum), "%s", pg_result_text(result, 0, 1));
+		one.action = memory_copy_text(late->action);
+		put_off(ddl, one);
+	}
+	pg_result_free(result);
+	return NULL;
 }
 
 static void note(struct report *report, const char *prefix, const char *sql)
@@ -153,16 +182,20 @@ static struct error *execute_step(struct ddl *ddl, struct pg_connection *connect
 	if (error == NULL) {
 		report->executed++;
 		note(report, "", step->sql);
-		if (step->afterwards != NULL)
-			put_off(ddl, step->afterwards, PUT_OFF_AFTERWARDS);
-		return NULL;
+		return step->afterwards == NULL ? NULL
+		                                : put_off_late(ddl, connection, step->afterwards, PUT_OFF_AFTERWARDS);
 	}
 	if (heals(connection, error))
 		return error;
 	if (is_needed(error) && step->may_wait) {
 		/* What depends on it may go in the same transaction; rows do not have the column any more. */
 		error_free(error);
-		put_off(ddl, step->sql, step->tolerated != NULL ? PUT_OFF_TOLERATED_DROP : PUT_OFF_DROP);
+		if (step->late != NULL)
+			TRY(put_off_late(ddl, connection, step->late, PUT_OFF_DROP));
+		else
+			put_off(ddl, (struct put_off){.sql = memory_copy_text(step->sql),
+			                              .kind = step->tolerated != NULL ? PUT_OFF_TOLERATED_DROP
+			                                                              : PUT_OFF_DROP});
 		note(report, "", step->sql);
 		return step->keep == NULL ? NULL : explain(execute_checked(connection, step->keep), step);
 	}
@@ -541,10 +574,34 @@ struct error *ddl_run(struct ddl *ddl, struct pg_connection *connection, const s
 	return error;
 }
 
-/* Not done yet: a drop of what another object depends on, which may go, too; the last time this is final. */
-static struct error *finish_one(struct pg_connection *connection, struct put_off *one, bool last)
+/* NULL: the table or the column is gone. */
+static struct error *late_sql(struct pg_connection *connection, const struct put_off *one, char **sql)
 {
-	struct error *error = execute_checked(connection, one->sql);
+	const char *const parameters[3] = {one->relid, one->attnum, one->action};
+	struct pg_result *result = NULL;
+
+	*sql = NULL;
+	if (one->sql != NULL) {
+		*sql = memory_copy_text(one->sql);
+		return NULL;
+	}
+	TRY(pg_query(connection,
+	             "SELECT format('ALTER TABLE %I.%I %s%s', n.nspname, c.relname,"
+	             " 'ALTER COLUMN ' || quote_ident(a.attname) || ' ', $3::text)"
+	             " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a"
+	             " ON a.attrelid = c.oid AND a.attnum = $2::int AND a.attnum > 0 AND NOT a.attisdropped"
+	             " WHERE c.oid = $1::oid AND ($2::int = 0 OR a.attnum IS NOT NULL)",
+	             3, parameters, &result));
+	if (pg_result_rows(result) > 0)
+		*sql = memory_copy_text(pg_result_text(result, 0, 0));
+	pg_result_free(result);
+	return NULL;
+}
+
+/* Not done yet: a drop of what another object depends on, which may go, too; the last time this is final. */
+static struct error *finish_sql(struct pg_connection *connection, struct put_off *one, const char *sql, bool last)
+{
+	struct error *error = execute_checked(connection, sql);
 	bool needed = error != NULL && is_needed(error) && one->kind != PUT_OFF_AFTERWARDS;
 	bool tolerated =
 	    error != NULL && !heals(connection, error) &&
@@ -552,12 +609,25 @@ static struct error *finish_one(struct pg_connection *connection, struct put_off
 
 	one->done = !needed || last;
 	if (!tolerated)
-		return error_wrap(error, "a step of the schema change cannot be done: %s", one->sql);
+		return error_wrap(error, "a step of the schema change cannot be done: %s", sql);
 	if (one->done)
-		log_warning("schema change: left out, the target does not permit it: %s: %s%s", one->sql,
-		            error->message, needed ? "" : "; rows of the new values are missing");
+		log_warning("schema change: left out, the target does not permit it: %s: %s%s", sql, error->message,
+		            needed ? "" : "; rows of the new values are missing");
 	error_free(error);
 	return NULL;
+}
+
+static struct error *finish_one(struct pg_connection *connection, struct put_off *one, bool last)
+{
+	struct error *error = NULL;
+	char *sql;
+
+	TRY(late_sql(connection, one, &sql));
+	one->done = sql == NULL;
+	if (sql != NULL)
+		error = finish_sql(connection, one, sql, last);
+	free(sql);
+	return error;
 }
 
 static struct error *finish_round(struct ddl *ddl, struct pg_connection *connection, bool last, size_t *left)

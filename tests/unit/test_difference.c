@@ -164,8 +164,9 @@ START_TEST(a_type_changes_by_cast_and_gives_up_values_of_no_key)
 	ck_assert_str_eq(step->sql, "ALTER TABLE \"s\".\"t\" ALTER COLUMN \"a\" TYPE integer USING \"a\"::integer");
 	ck_assert_ptr_nonnull(step->otherwise);
 	ck_assert_ptr_nonnull(step->otherwise->otherwise);
-	ck_assert_str_eq(step->otherwise->otherwise->afterwards,
-	                 "ALTER TABLE \"s\".\"t\" ALTER COLUMN \"a\" SET NOT NULL");
+	ck_assert_str_eq(step->otherwise->otherwise->afterwards->table.name, "t");
+	ck_assert_str_eq(step->otherwise->otherwise->afterwards->column, "a");
+	ck_assert_str_eq(step->otherwise->otherwise->afterwards->action, "SET NOT NULL");
 }
 END_TEST
 
