@@ -91,13 +91,20 @@ gap_accepted() {
   GAP_STOPS=$stops
   note "the gap is accepted (after $stops stops)"
   "$REPLICATOR" accept gap -c "$T/replicator.conf" >>"$T/accept.log" 2>&1 || die "accept gap: $(tail -n 1 "$T/accept.log")"
+  target_ask "SELECT epoch FROM replicator.stream WHERE name = '$NAME'" >>"$T/accepted"
 }
 
 unverified_tables() { target_ask "SELECT string_agg(table_name, ' ') FROM replicator.unverified WHERE stream = '$NAME'"; }
-# What was accepted marks the tables when the stream is past it.
-all_verified() {
-  [ "$(target_ask "SELECT count(*) FROM replicator.acceptance WHERE stream = '$NAME' AND used_at IS NULL")" = 0 ] && [ -z "$(unverified_tables)" ]
+# What was accepted marks the tables when the stream is past it. An instance that works on since before (its epoch) takes no notice.
+acceptance_pending() {
+  local last
+  [ -s "$T/accepted" ] || return 1
+  last=$(tail -n 1 "$T/accepted")
+  [ "$(target_ask "SELECT count(*) FROM replicator.acceptance a JOIN replicator.stream s ON s.name = a.stream
+    WHERE s.name = '$NAME' AND a.used_at IS NULL AND (s.epoch > $last OR NOT EXISTS (SELECT FROM pg_stat_activity p
+      WHERE p.pid = s.holder_pid AND p.backend_start = s.holder_backend_start))")" != 0 ]
 }
+all_verified() { ! acceptance_pending && [ -z "$(unverified_tables)" ]; }
 
 # The supervision settles what is unverified. A gap may show as late as this: a topic that was deleted, and has new records
 # only now.
