@@ -91,18 +91,17 @@ gap_accepted() {
   GAP_STOPS=$stops
   note "the gap is accepted (after $stops stops)"
   "$REPLICATOR" accept gap -c "$T/replicator.conf" >>"$T/accept.log" 2>&1 || die "accept gap: $(tail -n 1 "$T/accept.log")"
-  target_ask "SELECT epoch FROM replicator.stream WHERE name = '$NAME'" >>"$T/accepted"
+  target_ask "SELECT format('(%s, %s)', max(a.id), s.epoch) FROM replicator.acceptance a JOIN replicator.stream s ON s.name = a.stream
+    WHERE s.name = '$NAME' GROUP BY s.epoch" >>"$T/accepted"
 }
 
 unverified_tables() { target_ask "SELECT string_agg(table_name, ' ') FROM replicator.unverified WHERE stream = '$NAME'"; }
 # What was accepted marks the tables when the stream is past it. An instance that works on since before (its epoch) takes no notice.
 acceptance_pending() {
-  local last
   [ -s "$T/accepted" ] || return 1
-  last=$(tail -n 1 "$T/accepted")
-  [ "$(target_ask "SELECT count(*) FROM replicator.acceptance a JOIN replicator.stream s ON s.name = a.stream
-    WHERE s.name = '$NAME' AND a.used_at IS NULL AND (s.epoch > $last OR NOT EXISTS (SELECT FROM pg_stat_activity p
-      WHERE p.pid = s.holder_pid AND p.backend_start = s.holder_backend_start))")" != 0 ]
+  [ "$(target_ask "SELECT count(*) FROM (VALUES $(paste -sd, "$T/accepted")) AS said (id, epoch) JOIN replicator.acceptance a USING (id)
+    JOIN replicator.stream s ON s.name = a.stream WHERE a.used_at IS NULL AND (s.epoch > said.epoch OR NOT EXISTS
+      (SELECT FROM pg_stat_activity p WHERE p.pid = s.holder_pid AND p.backend_start = s.holder_backend_start))")" != 0 ]
 }
 all_verified() { ! acceptance_pending && [ -z "$(unverified_tables)" ]; }
 
