@@ -62,7 +62,7 @@ plan_make() {
   [ "$PLAN_DISKS" = 0 ] || PLAN_ACTIONS+=' target_full:6 spill_full:6'
   [ "$PLAN_CLOCK" = 0 ] || PLAN_ACTIONS+=' clock_jump:10'
   [ "$PLAN_FRAGILE" = 0 ] || PLAN_ACTIONS+=' task_failure:8'
-  random 3; [ "${FAULTS_SNAPSHOTS:-}" = 1 ] || DRAWN=1
+  random 3
   PLAN_RESNAPSHOTS=$(some_have "$DRAWN" snapshot_incremental snapshot_blocking snapshot_broken_off snapshot_again emptied_before_snapshot topic_deleted)
   [ "$PLAN_RESNAPSHOTS" = 0 ] || PLAN_ACTIONS+=" $RESNAPSHOT_ACTIONS"
   ACTION_AT=() ACTION_NAME=() ACTION_NUMBER=() ACTION_PAIRED=()
