@@ -539,11 +539,12 @@ static char *describe_partitions(const struct assembler *assembler)
 char *assembler_describe_wait(const struct assembler *assembler)
 {
 	struct buffer text = {0};
+	/* A transaction before the snapshot's end may be what is waited for. */
+	bool before = assembler->current != NULL && !assembler->snapshot_awaited;
 
-	if (assembler->snapshot_open && assembler->snapshot_over)
-		return describe_partitions(assembler);
-	if (assembler->snapshot_open)
-		return memory_copy_text("the snapshot's last row");
+	if (assembler->snapshot_open && !before)
+		return assembler->snapshot_over ? describe_partitions(assembler)
+		                                : memory_copy_text("the snapshot's last row");
 	if (assembler->judging)
 		return memory_format("the search for an earlier END of transaction %llu in the transaction topic",
 		                     (unsigned long long)judged_tx_id(assembler));

@@ -57,7 +57,7 @@ seed_heal() {
 
 # daemon_stack DIR: what the daemon's threads wait for, where gdb is there.
 daemon_stack() {
-  ! command -v gdb >/dev/null || timeout 30 gdb -p "$(cat "$1/daemon.pid")" -batch -ex 'thread apply all bt' >>"$1/stack" 2>&1 || true
+  ! command -v gdb >/dev/null || timeout 30 gdb -p "$(cat "$1/daemon.pid")" -batch -ex 'thread apply all bt' -x "$FAULTS/assembler.py" >>"$1/stack" 2>&1 || true
 }
 
 seed_processes_end() {
