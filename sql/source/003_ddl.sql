@@ -213,6 +213,7 @@ $$;
 
 -- A published table without a key refuses the application's updates and deletes, unless whole rows identify it. Only of
 -- tables that ddl_settings.capture names: the publication of others is their owner's decision.
+-- And only where the command itself has locked the table against all others: an application must not wait for our lock.
 CREATE FUNCTION @schema@.ddl_identify(relation oid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -221,7 +222,10 @@ BEGIN
   IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relreplident IN ('d', 'i')
                 AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid
                                    AND CASE c.relreplident WHEN 'd' THEN x.indisprimary ELSE x.indisreplident END))
-     AND @schema@.ddl_matches_capture(relation) AND @schema@.ddl_published(relation) THEN
+     AND @schema@.ddl_matches_capture(relation) AND @schema@.ddl_published(relation)
+     AND EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+                  WHERE l.locktype = 'relation' AND l.relation = ddl_identify.relation AND l.pid = pg_backend_pid()
+                    AND l.mode = 'AccessExclusiveLock' AND l.granted) THEN
     EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', relation::regclass);
   END IF;
 END

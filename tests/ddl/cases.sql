@@ -648,7 +648,7 @@ INSERT INTO t VALUES (2, 'two');
 CREATE TABLE t (id int PRIMARY KEY);
 DO $$ BEGIN INSERT INTO t VALUES (1); EXECUTE 'ALTER TABLE t ADD a int DEFAULT 3'; INSERT INTO t VALUES (2, 2); EXECUTE 'ALTER TABLE t RENAME a TO b'; INSERT INTO t VALUES (3, 3); END $$;
 INSERT INTO t VALUES (4, 4);
--- case: what waits for the end of the transaction, with new names of table and columns
+-- case: deferred steps after renames of the table and its columns
 -- slowly: Debezium reads older rows by the column's type of the moment, and fails on these
 CREATE TABLE t (id int PRIMARY KEY, c text NOT NULL);
 INSERT INTO t VALUES (1, 'x');

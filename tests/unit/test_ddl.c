@@ -305,6 +305,30 @@ START_TEST(captured_tables_without_a_key_take_updates)
 }
 END_TEST
 
+/* A command that others may read beside must not wait for them because of the identity. */
+START_TEST(an_identity_takes_no_lock_of_its_own)
+{
+	char *dsn = memory_format("%s dbname=ddl_source", postgres_dsn());
+	struct pg_connection *other;
+
+	prepare();
+	postgres_execute(source,
+	                 "UPDATE replicator.ddl_settings SET capture = '{}'; CREATE TABLE public.a (id int);"
+	                 "ALTER PUBLICATION p ADD TABLE public.a; UPDATE replicator.ddl_settings SET capture = '{*}'");
+	other = postgres_connect_to(dsn);
+	postgres_execute(other, "BEGIN; SELECT FROM public.a");
+	postgres_execute(source, "SET lock_timeout = '100ms'; CREATE INDEX ON public.a (id)");
+	postgres_execute(other, "COMMIT");
+	postgres_expect(source, "SELECT count(*) FROM replicator.ddl_log WHERE event = 'error'", "0");
+	postgres_expect(source, "SELECT relreplident::text FROM pg_class WHERE oid = 'public.a'::regclass", "d");
+	postgres_execute(source, "ALTER TABLE public.a ADD b int");
+	postgres_expect(source, "SELECT relreplident::text FROM pg_class WHERE oid = 'public.a'::regclass", "f");
+	pg_disconnect(other);
+	free(dsn);
+	following_tear_down();
+}
+END_TEST
+
 /* A command inside of another one, of an event trigger of the user's own, does not lose what the outer one rewrote. */
 START_TEST(marks_of_a_rewrite_outlast_commands_inside)
 {
@@ -472,6 +496,7 @@ int main(void)
 	tcase_add_test(tests, statements_are_not_logged);
 	tcase_add_test(tests, tables_that_are_dropped_elsewhere_disturb_nothing);
 	tcase_add_test(tests, captured_tables_without_a_key_take_updates);
+	tcase_add_test(tests, an_identity_takes_no_lock_of_its_own);
 	tcase_add_test(tests, marks_of_a_rewrite_outlast_commands_inside);
 	tcase_add_test(tests, what_the_source_cannot_log);
 	tcase_add_test(tests, pruning_keeps_the_last_image);
