@@ -111,7 +111,7 @@ static bool dsn_has_password(const char *dsn)
 	return at != NULL && memchr(login + 3, ':', (size_t)(at - login - 3)) != NULL;
 }
 
-/* Whether a secret stands in the configuration itself. What secrets_read has put there came from a file. */
+/* Whether the configuration file contains a secret. Values that secrets_read adds come from files of their own. */
 static bool configuration_has_secret(const struct config *config)
 {
 	if (config->source.password_file == NULL && config->source.dsn != NULL && dsn_has_password(config->source.dsn))

@@ -245,13 +245,15 @@ static void check_producer(const json_t *connector, void (*tell)(void *context, 
 		    acks_name, acks, acks_name);
 		tell(context, true, text.data);
 	}
-	/* Also with enable.idempotence: a partition that was just made may refuse the first request and take the one behind it (KAFKA-15591). */
+	/*
+	 * With enable.idempotence as well: a new partition can refuse the first request and accept the next one in flight
+	 * (KAFKA-15591).
+	 */
 	if (strcmp(requests, "1") != 0) {
 		buffer_reset(&text);
 		buffer_append_format(
 		    &text,
-		    "the connector has %s=%s: a request that is sent again can change the order of events; "
-		    "remove it",
+		    "the connector has %s=%s: a request that is sent again can change the order of events; remove it",
 		    requests_name, requests);
 		tell(context, true, text.data);
 	}

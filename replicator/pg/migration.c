@@ -123,8 +123,8 @@ static struct error *create_schema(struct pg_connection *connection, const char 
 }
 
 /*
- * Who owns the schema or a function in it, or may create in it, can put functions of his own in the place of ours, which then run with the
- * rights of whoever installs or uses them.
+ * A role that owns the schema or a function in it, or may create objects there, can replace our functions. They run with
+ * the rights of the role that installs or uses them.
  */
 static struct error *refuse_foreign(struct pg_connection *connection, const char *schema)
 {
@@ -161,7 +161,7 @@ static struct error *refuse_foreign(struct pg_connection *connection, const char
 		error =
 		    error_new(ERROR_CONFIGURATION,
 		              "%s: function %s, which could replace it and so act as role %s; remove the schema with "
-		              "`replicator init … --remove` as its owner, and install it again",
+		              "`replicator init --remove` as its owner, and install it again",
 		              pg_description(connection), pg_result_text(result, 0, 4), pg_result_text(result, 0, 2));
 	pg_result_free(result);
 	return error;

@@ -134,12 +134,8 @@ struct error *unverified_has(struct pg_connection *connection, const struct conf
                              const char *table, bool *has)
 {
 	const char *const parameters[3] = {config->stream.name, schema, table};
-	struct pg_result *result = NULL;
 
-	TRY(state_query(connection, config,
-	                "SELECT FROM @unverified WHERE stream = $1 AND schema_name = $2 AND table_name = $3", 3,
-	                parameters, &result));
-	*has = pg_result_rows(result) > 0;
-	pg_result_free(result);
-	return NULL;
+	return state_exists(connection, config,
+	                    "SELECT FROM @unverified WHERE stream = $1 AND schema_name = $2 AND table_name = $3", 3,
+	                    parameters, has);
 }

@@ -177,7 +177,8 @@ START_TEST(a_snapshot_without_an_end_does_not_keep_tables_waiting)
 	look();
 	now += 25 * SECOND;
 	look();
-	postgres_execute(side, "UPDATE resyncer_state.snapshot_progress SET rows = 2"); /* it goes on */
+	postgres_execute(side,
+	                 "UPDATE resyncer_state.snapshot_progress SET rows = 2"); /* more rows of it were applied */
 	now += 25 * SECOND;
 	look();
 	now += 29 * SECOND;
