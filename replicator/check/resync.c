@@ -26,6 +26,7 @@
 #include "check/suspects.h"
 #include "check/verify.h"
 #include "pg/connection.h"
+#include "pg/migration.h"
 
 #define POLL_MS 200
 #define FIRST_CHUNK_US ((int64_t)20 * 1000000) /* until the connector begins */
@@ -88,10 +89,9 @@ static struct error *check_table(struct resync *resync)
 		return error_new(
 		    ERROR_CONFIGURATION,
 		    "%s: there is no table replicator.signal; run `replicator init source --role ROLE` with the "
-		    "role that owns the captured tables, and set signal.data.collection=replicator.signal in the "
-		    "connector",
+		    "connector's role, and set signal.data.collection=replicator.signal in the connector",
 		    pg_description(resync->source));
-	return NULL;
+	return migration_trust(resync->source, config_source_schema);
 }
 
 /* Debezium takes the names as patterns. */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/lsn.h"
 #include "base/signals.h"
+#include "pg/migration.h"
 #include "pg/sql.h"
 
 #include <string.h>
@@ -142,8 +143,14 @@ static bool push_message(struct pg_connection *source, const char *text)
 static bool push_heartbeat(struct pg_connection *source, const char *text)
 {
 	struct buffer sql = {0};
+	struct error *distrust = migration_trust(source, config_source_schema);
 	bool pushed;
 
+	if (distrust != NULL) {
+		log_warning("the heartbeat table is not used: %s", distrust->message);
+		error_free(distrust);
+		return false;
+	}
 	buffer_append_text(&sql, "UPDATE ");
 	sql_append_qualified(&sql, config_source_schema, "heartbeat");
 	buffer_append_text(&sql, " SET at = now(), token = ");

@@ -11,15 +11,18 @@ const struct command commands[] = {
     {"check-config", "", "check the configuration and every server that it names",
      "Reports all problems at once, each with a remedy. Exit code 0: none (there may be warnings).",
      command_check_config},
-    {"init", "source|target [--print | --remove] [--role ROLE] [--capture LIST] [--tables]",
+    {"init", "source|target [--print | --remove] [--role ROLE] [--capture LIST] [--identity-full] [--tables]",
      "make our schema in the source or the target, or bring it up to date",
-     "source: the log of schema changes, and tables for heartbeats and signals of the connector (optional);\n"
+     "source: the log of schema changes, tables for heartbeats and signals of the connector, and its publication "
+     "(optional);\n"
      "target: the state tables (needed).\n"
      "--print      print the SQL instead\n"
-     "--remove     drop the schema; in the target the stream then forgets where it stands\n"
-     "--role ROLE  with source: ROLE, the connector's or one that it is a member of, becomes the tables' owner\n"
-     "--capture L  with source: new tables that match a pattern of L (public.*,shop.*) join the connector's "
-     "publication\n"
+     "--remove     drop the schema; in the target the stream then forgets where it stands; the source loses the\n"
+     "             publication that this command made\n"
+     "--role ROLE  with source: the connector's role, which gets the rights that it needs there\n"
+     "--capture L  with source: the publication has the tables that match a pattern of L (public.*,shop.*), also new "
+     "ones\n"
+     "--identity-full  with source: those of them that have no replica identity get a full one\n"
      "--tables     with target: also make tables, types and keys that the source has and the target lacks",
      command_init},
     {"connector", "VERB [NAME | FILE] [OPTION]…", "the connector at Kafka Connect",

@@ -249,6 +249,11 @@ static struct error *drop_publication(const struct removal *removal)
 		       removal->slot);
 		return NULL;
 	}
+	if (strcmp(capture_setting(removal->settings, "publication.autocreate.mode", "all_tables"), "disabled") == 0) {
+		printf("slot %s is dropped at the source; publication %s, which the connector did not make, stays\n",
+		       removal->slot, removal->publication);
+		return NULL;
+	}
 	TRY(pg_query_integer(removal->source,
 	                     "SELECT count(*) FROM pg_replication_slots"
 	                     " WHERE database = current_database() AND plugin = 'pgoutput'",

@@ -16,31 +16,18 @@ struct init {
 	const char *folder;
 	const char *schema;
 	const char *dsn;
-	const char *role;    /* that shall own the source's tables, or NULL */
-	const char *capture; /* patterns of new tables that join the publication, separated by commas, or NULL */
+	const char *role;    /* the connector's, or NULL */
+	const char *capture; /* patterns of the tables that belong to the publication, separated by commas, or NULL */
+	bool identity_full;  /* tables that lack a replica identity get a full one */
 	bool print;
 	bool remove;
 	bool tables; /* with target: make the tables that the source has and the target lacks */
 	const struct config *config;
 };
 
-/* The tables that the connector writes to, and whose changes it must be able to publish. */
-static void append_ownership(struct buffer *sql, const struct init *init)
+static bool is_source(const struct init *init)
 {
-	static const char *const tables[] = {"heartbeat", "signal", "ddl_log"};
-
-	buffer_append_text(sql, "GRANT USAGE ON SCHEMA ");
-	sql_append_identifier(sql, init->schema);
-	buffer_append_text(sql, " TO ");
-	sql_append_identifier(sql, init->role);
-	buffer_append_text(sql, ";\n");
-	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
-		buffer_append_text(sql, "ALTER TABLE ");
-		sql_append_qualified(sql, init->schema, tables[i]);
-		buffer_append_text(sql, " OWNER TO ");
-		sql_append_identifier(sql, init->role);
-		buffer_append_text(sql, ";\n");
-	}
+	return strcmp(init->folder, MIGRATION_SOURCE) == 0;
 }
 
 /* What decides how the server writes values for the connector; see sql/checks/capture.sql. */
@@ -61,14 +48,27 @@ static void append_pins(struct buffer *sql, const char *role)
 	}
 }
 
-/* The connector's own role, whose settings count; a role that it is a member of has none for it. */
+/* The connector's own role, whose settings count: those of a role that it is a member of do not. */
 static const char *pinned_role(const struct init *init)
 {
 	return init->config->connect.source_user != NULL ? init->config->connect.source_user : init->role;
 }
 
+static void append_grant(struct buffer *sql, const struct init *init, const char *role)
+{
+	if (role == NULL)
+		return;
+	buffer_append_text(sql, "SELECT ");
+	sql_append_qualified(sql, init->schema, "grant_to_connector");
+	buffer_append_byte(sql, '(');
+	sql_append_literal(sql, role);
+	buffer_append_text(sql, ");\n");
+}
+
 static void append_capture(struct buffer *sql, const struct init *init)
 {
+	if (init->capture == NULL)
+		return;
 	buffer_append_text(sql, "UPDATE ");
 	sql_append_qualified(sql, init->schema, "ddl_settings");
 	buffer_append_text(sql, " SET capture = string_to_array(");
@@ -76,31 +76,38 @@ static void append_capture(struct buffer *sql, const struct init *init)
 	buffer_append_text(sql, ", ',');\n");
 }
 
+/* What follows the files of the source and the patterns: the publication, the connector's rights, then the log's beginning. */
+static void append_source(struct buffer *sql, const struct init *init)
+{
+	buffer_append_text(sql, "SELECT ");
+	sql_append_qualified(sql, init->schema, "make_publication");
+	buffer_append_byte(sql, '(');
+	sql_append_literal(sql, init->config->connect.publication);
+	buffer_append_format(sql, ", %s);\n", init->identity_full ? "true" : "false");
+	append_grant(sql, init, init->role);
+	append_grant(sql, init, init->config->connect.source_user);
+	if (pinned_role(init) != NULL)
+		append_pins(sql, pinned_role(init));
+	buffer_append_text(sql, "SELECT ");
+	sql_append_qualified(sql, init->schema, "ddl_baseline");
+	buffer_append_text(sql, "();\n");
+}
+
 static int print_schema(const struct init *init)
 {
 	struct buffer sql = {0};
 
 	migration_print(init->folder, init->schema, &sql);
-	if (init->role != NULL)
-		append_ownership(&sql, init);
-	if (init->capture != NULL)
+	if (is_source(init)) {
 		append_capture(&sql, init);
-	if (strcmp(init->folder, MIGRATION_SOURCE) == 0 && pinned_role(init) != NULL)
-		append_pins(&sql, pinned_role(init));
+		append_source(&sql, init);
+		buffer_append_text(&sql, "SELECT ");
+		sql_append_qualified(&sql, init->schema, "ddl_enable");
+		buffer_append_text(&sql, "();\n");
+	}
 	fputs(sql.data, stdout);
 	buffer_free(&sql);
 	return EXIT_OK;
-}
-
-static struct error *give_to_role(struct pg_connection *connection, const struct init *init)
-{
-	struct buffer sql = {0};
-	struct error *error;
-
-	append_ownership(&sql, init);
-	error = pg_execute(connection, sql.data);
-	buffer_free(&sql);
-	return error_wrap(error, "giving the tables of schema %s to role %s", init->schema, init->role);
 }
 
 /* Again, for a schema that was installed when the right was not there yet. */
@@ -124,26 +131,88 @@ static struct error *enable_ddl(struct pg_connection *connection, const struct i
 	return error;
 }
 
-static struct error *set_capture(struct pg_connection *connection, const struct init *init)
+/* Published, they would refuse the application's updates: their owner decides. */
+static struct error *refuse_without_identity(struct pg_connection *connection, const struct init *init)
+{
+	struct buffer sql = {0};
+	struct pg_result *result = NULL;
+	struct error *error;
+
+	if (init->identity_full)
+		return NULL;
+	buffer_append_text(&sql, "SELECT count(*), string_agg(relation::text, ', ' ORDER BY relation::text)"
+	                         " FILTER (WHERE number <= 20) FROM ");
+	sql_append_qualified(&sql, init->schema, "tables_without_identity");
+	buffer_append_text(&sql, "() WITH ORDINALITY AS t (relation, number)");
+	error = pg_query(connection, sql.data, 0, NULL, &result);
+	if (error == NULL && pg_result_integer(result, 0, 0) > 0)
+		error =
+		    error_new(ERROR_CONFIGURATION,
+		              "%s: tables without a replica identity (%s) would refuse UPDATE and DELETE once they are "
+		              "published: %s%s; give them a primary key, or have --identity-full give them REPLICA "
+		              "IDENTITY FULL",
+		              pg_description(connection), pg_result_text(result, 0, 0), pg_result_text(result, 0, 1),
+		              pg_result_integer(result, 0, 0) > 20 ? " …" : "");
+	pg_result_free(result);
+	buffer_free(&sql);
+	return error;
+}
+
+/* Inside a transaction. */
+static struct error *publish_and_log(struct pg_connection *connection, const struct init *init)
 {
 	struct buffer sql = {0};
 	struct error *error;
 
 	append_capture(&sql, init);
-	error = pg_execute(connection, sql.data);
+	error = sql.length > 0 ? pg_execute(connection, sql.data) : NULL;
+	if (error == NULL)
+		error = refuse_without_identity(connection, init);
+	buffer_reset(&sql);
+	append_source(&sql, init);
+	if (error == NULL)
+		error = pg_execute(connection, sql.data);
 	buffer_free(&sql);
-	return error_wrap(error, "setting which new tables are captured");
+	return error_wrap(error, "setting up publication %s and the log of schema changes",
+	                  init->config->connect.publication);
 }
 
-static struct error *pin_settings(struct pg_connection *connection, const struct init *init)
+static struct error *set_up_source(struct pg_connection *connection, const struct init *init)
 {
-	struct buffer sql = {0};
 	struct error *error;
 
-	append_pins(&sql, pinned_role(init));
+	TRY(pg_execute(connection, "BEGIN"));
+	error = publish_and_log(connection, init);
+	if (error != NULL) {
+		if (!pg_is_broken(connection))
+			error_free(pg_execute(connection, "ROLLBACK"));
+		return error;
+	}
+	TRY(pg_execute(connection, "COMMIT"));
+	printf("%s: publication %s is there\n", pg_description(connection), init->config->connect.publication);
+	return enable_ddl(connection, init);
+}
+
+/* Before the functions go that know which they are. */
+static struct error *remove_publications(struct pg_connection *connection, const struct init *init)
+{
+	struct buffer sql = {0};
+	int64_t found = 0;
+	struct error *error;
+
+	TRY(migration_trust(connection, init->schema));
+	TRY(pg_query_integer(connection,
+	                     "SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+	                     " WHERE n.nspname = $1 AND p.proname = 'drop_publications'",
+	                     1, &init->schema, 0, &found));
+	if (found == 0)
+		return NULL;
+	buffer_append_text(&sql, "SELECT ");
+	sql_append_qualified(&sql, init->schema, "drop_publications");
+	buffer_append_text(&sql, "()");
 	error = pg_execute(connection, sql.data);
 	buffer_free(&sql);
-	return error_wrap(error, "setting for role %s how the server writes values", pinned_role(init));
+	return error_wrap(error, "dropping the publications of `init source`");
 }
 
 /* The last image of each object in the source's log, in the order of their dependencies. */
@@ -160,13 +229,15 @@ static struct error *read_images(const struct init *init, struct arena *arena, c
 		return error_new(ERROR_CONFIGURATION, "%s: source.dsn is missing: --tables reads the source's tables",
 		                 init->config->file);
 	TRY(pg_connect(init->config->source.dsn, "replicator init", &source));
-	error = pg_query(
-	    source,
-	    "SELECT image FROM (SELECT DISTINCT ON (kind, relid) kind, relid, id, image FROM replicator.ddl_log"
-	    " WHERE event <> 'rewrite' ORDER BY kind, relid, id DESC) l WHERE image IS NOT NULL"
-	    " ORDER BY array_position(ARRAY['schema', 'extension', 'type', 'sequence', 'table'], kind),"
-	    " (image->'parents' <> '[]'), relid",
-	    0, NULL, &result);
+	error = migration_trust(source, config_source_schema);
+	if (error == NULL)
+		error = pg_query(
+		    source,
+		    "SELECT image FROM (SELECT DISTINCT ON (kind, relid) kind, relid, id, image FROM replicator.ddl_log"
+		    " WHERE event <> 'rewrite' ORDER BY kind, relid, id DESC) l WHERE image IS NOT NULL"
+		    " ORDER BY array_position(ARRAY['schema', 'extension', 'type', 'sequence', 'table'], kind),"
+		    " (image->'parents' <> '[]'), relid",
+		    0, NULL, &result);
 	if (error == NULL)
 		*images = arena_alloc(arena, (pg_result_rows(result) + 1) * sizeof(**images));
 	for (; error == NULL && *count < pg_result_rows(result); (*count)++) {
@@ -208,18 +279,14 @@ static int change_schema(const struct init *init)
 	struct pg_connection *connection = NULL;
 	struct error *error = pg_connect(init->dsn, "replicator init", &connection);
 
+	if (error == NULL && init->remove && is_source(init))
+		error = remove_publications(connection, init);
 	if (error == NULL && init->remove)
 		error = migration_remove(connection, init->folder, init->schema);
 	else if (error == NULL)
 		error = migration_install(connection, init->folder, init->schema);
-	if (error == NULL && !init->remove && strcmp(init->folder, MIGRATION_SOURCE) == 0)
-		error = enable_ddl(connection, init);
-	if (error == NULL && !init->remove && init->role != NULL)
-		error = give_to_role(connection, init);
-	if (error == NULL && !init->remove && init->capture != NULL)
-		error = set_capture(connection, init);
-	if (error == NULL && !init->remove && strcmp(init->folder, MIGRATION_SOURCE) == 0 && pinned_role(init) != NULL)
-		error = pin_settings(connection, init);
+	if (error == NULL && !init->remove && is_source(init))
+		error = set_up_source(connection, init);
 	if (error == NULL && init->tables)
 		error = make_tables(connection, init);
 	if (error == NULL)
@@ -247,9 +314,13 @@ static int init_side(const struct config *config, struct init *init, bool source
 int command_init(const struct invocation *invocation)
 {
 	struct init init = {0};
-	const struct command_option options[] = {{"--print", &init.print, NULL},     {"--remove", &init.remove, NULL},
-	                                         {"--tables", &init.tables, NULL},   {"--role", NULL, &init.role},
-	                                         {"--capture", NULL, &init.capture}, {0}};
+	const struct command_option options[] = {{"--print", &init.print, NULL},
+	                                         {"--remove", &init.remove, NULL},
+	                                         {"--tables", &init.tables, NULL},
+	                                         {"--role", NULL, &init.role},
+	                                         {"--capture", NULL, &init.capture},
+	                                         {"--identity-full", &init.identity_full, NULL},
+	                                         {0}};
 	const char *what = NULL;
 	struct config *config;
 	bool source;
@@ -259,12 +330,11 @@ int command_init(const struct invocation *invocation)
 		return EXIT_UNCHECKED;
 	source = what != NULL && strcmp(what, "source") == 0;
 	if (what == NULL || (!source && strcmp(what, "target") != 0) || (init.print && init.remove) ||
-	    ((init.role != NULL || init.capture != NULL) && (!source || init.remove)) ||
+	    ((init.role != NULL || init.capture != NULL || init.identity_full) && (!source || init.remove)) ||
 	    (init.tables && (source || init.print || init.remove))) {
-		command_usage_error(
-		    invocation->command,
-		    "init takes `source` or `target`, one of --print and --remove "
-		    "at most, --role and --capture with `source` only, and --tables with `target` only");
+		command_usage_error(invocation->command, "init takes `source` or `target`, one of --print and --remove "
+		                                         "at most, --role, --capture and --identity-full with `source` "
+		                                         "only, and --tables with `target` only");
 		return EXIT_UNCHECKED;
 	}
 	config = command_load_config(invocation);

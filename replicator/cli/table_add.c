@@ -22,6 +22,7 @@
 #include "connect/capture_list.h"
 #include "connect/connector.h"
 #include "pg/connection.h"
+#include "pg/migration.h"
 #include "pg/sql.h"
 #include "target/ddl.h"
 
@@ -76,9 +77,10 @@ static struct error *check_source(struct table_add *add)
 		return error_new(ERROR_CONFIGURATION,
 		                 "%s: there is no table %s that could be captured (temporary and unlogged ones cannot)",
 		                 pg_description(add->source), add->name);
+	TRY(migration_trust(add->source, config_source_schema));
 	TRY(pg_query_integer(add->source,
-	                     "SELECT (to_regprocedure('replicator.object_image(text,oid)') IS NOT NULL)::int", 0, NULL,
-	                     0, &found));
+	                     "SELECT (to_regprocedure('replicator.capture_table(name,regclass)') IS NOT NULL)::int", 0,
+	                     NULL, 0, &found));
 	if (found != 1)
 		return error_new(ERROR_CONFIGURATION, "%s: our schema is not there; run `replicator init source` first",
 		                 pg_description(add->source));
@@ -136,8 +138,8 @@ static struct error *publish(struct table_add *add)
 	const struct table_request *request = add->request;
 	const char *publication = capture_setting(add->settings, "publication.name", "dbz_publication");
 	const char *const parameters[3] = {publication, request->schema, request->table};
-	struct buffer sql = {0};
-	struct error *error;
+	const bool disabled =
+	    strcmp(capture_setting(add->settings, "publication.autocreate.mode", "all_tables"), "disabled") == 0;
 	int64_t has;
 
 	TRY(pg_query_integer(
@@ -147,22 +149,22 @@ static struct error *publish(struct table_add *add)
 	    " WHERE r.prpubid = p.oid AND r.prrelid = format('%I.%I', $2::text, $3::text)::regclass))::int"
 	    " FROM pg_publication p WHERE p.pubname = $1",
 	    3, parameters, -1, &has));
+	if (has < 0 && disabled)
+		return error_new(ERROR_CONFIGURATION,
+		                 "the source has no publication %s, and the connector does not make it "
+		                 "(publication.autocreate.mode=disabled): `replicator init source` does",
+		                 publication);
 	if (has < 0) {
 		printf("publication %s: the connector makes it as it starts\n", publication);
 		return NULL;
 	}
-	if (has == 0) {
-		buffer_append_text(&sql, "ALTER PUBLICATION ");
-		sql_append_identifier(&sql, publication);
-		buffer_append_text(&sql, " ADD TABLE ");
-		sql_append_qualified(&sql, request->schema, request->table);
-		error = pg_execute(add->source, sql.data);
-		error =
-		    error_wrap(error, "the role of source.dsn must own publication and table; let their owner run: %s",
-		               sql.data);
-		buffer_free(&sql);
-		TRY(error);
-	}
+	if (has == 0)
+		TRY(error_wrap(
+		    pg_query(add->source,
+		             "SELECT replicator.capture_table($1, format('%I.%I', $2::text, $3::text)::regclass)", 3,
+		             parameters, NULL),
+		    "the role of source.dsn must own publication %s and table %s; let their owner have it", publication,
+		    add->name));
 	printf(has == 0 ? "publication %s: %s joined it\n" : "publication %s: %s is in it\n", publication, add->name);
 	return NULL;
 }

@@ -332,7 +332,7 @@ const struct setting settings[] = {
      FIELD(connect.publication),
      .initial = "debezium_publication",
      .refuse = refuse_empty,
-     .description = "`connector create`: the connector's publication."},
+     .description = "`init source` and `connector create`: the connector's publication."},
     {.key = "connect.tables",
      .type = SETTING_LIST,
      FIELD(connect.tables),

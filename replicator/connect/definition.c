@@ -15,7 +15,6 @@ static const char *const fixed[][2] = {
     {"connector.class", "io.debezium.connector.postgresql.PostgresConnector"},
     {"tasks.max", "1"},
     {"plugin.name", "pgoutput"},
-    {"publication.autocreate.mode", "filtered"},
     {"publish.via.partition.root", "true"},
     {"tombstones.on.delete", "true"},
     {"key.converter", "org.apache.kafka.connect.json.JsonConverter"},
@@ -110,10 +109,12 @@ static void set_tables(const struct config *config, bool managed, struct connect
 	buffer_free(&list);
 }
 
+/* `init source` makes publication and tables: the connector's role owns none of them. */
 static void set_managed(struct connector_definition *definition)
 {
 	struct buffer text = {0};
 
+	set(definition, "publication.autocreate.mode", "disabled");
 	buffer_append_text(&text, "UPDATE ");
 	sql_append_qualified(&text, config_source_schema, "heartbeat");
 	buffer_append_text(&text, " SET at = now()");
@@ -172,6 +173,8 @@ struct error *definition_generate(const struct config *config, bool managed, str
 	set_tables(config, managed, definition);
 	if (managed)
 		set_managed(definition);
+	else
+		set(definition, "publication.autocreate.mode", "filtered");
 	error = set_source(config, definition);
 	if (error != NULL)
 		definition_free(definition);

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "connect/connector.h"
 #include "base/metrics.h"
+#include "ops/new_tables.h"
 #include "pg/connection.h"
 #include "pg/sql.h"
 
@@ -287,6 +288,21 @@ static void look_at_heartbeat(struct watch *watch, int64_t now)
 	watch->heartbeats = count >= 0 ? count : watch->heartbeats;
 }
 
+/* Of the active instance, which alone reads the marks. */
+static void look_at_new_tables(struct watch *watch)
+{
+	struct error *error;
+
+	if (watch->config->source.dsn == NULL || !watch->next.resync.known)
+		return;
+	error = connect_source(watch);
+	if (error == NULL)
+		error = new_tables_capture(watch->source);
+	if (error != NULL)
+		log_debug("which new tables are to be captured is not known: %s", error->message);
+	error_free(error);
+}
+
 /* Tables of which snapshot rows came, and the source was not asked for their size since. */
 static void add_table_to_size(const struct metric_table *table, void *context)
 {
@@ -436,6 +452,7 @@ static void *watch_main(void *argument)
 		look_at_sizes(watch);
 		look_at_policies(watch, now);
 		look_at_unverified(watch, now);
+		look_at_new_tables(watch);
 		watch->next.looked_us = now;
 		publish(watch);
 	} while (wait_for_next(watch));

@@ -20,7 +20,8 @@
  *   hour in good order forgives. What needs a person (a password, a right) would fail for ever, and each try costs the
  *   source.
  *
- *   The active instance has unverified tables resynced (resyncer.h), one after the other.
+ *   The active instance has unverified tables resynced (resyncer.h), one after the other, and new tables captured
+ *   (new_tables.h).
  *
  * Thread: a thread of its own; watch_read from any.
  */

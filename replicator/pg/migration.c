@@ -57,6 +57,54 @@ void migration_print(const char *folder, const char *schema, struct buffer *sql)
 	}
 }
 
+/* Functions, triggers, defaults, views and rules of another role would run with our rights, and it could replace them. */
+struct error *migration_trust(struct pg_connection *connection, const char *schema)
+{
+	static const char sql[] =
+	    "SELECT quote_ident(o.rolname), (o.oid = u.oid OR o.rolsuper)::int, quote_ident(u.rolname), coalesce(("
+	    "  SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END, ', ')"
+	    "    FROM aclexplode(n.nspacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee"
+	    "   WHERE a.privilege_type = 'CREATE' AND a.grantee NOT IN (o.oid, u.oid) AND g.rolsuper IS NOT TRUE), ''),"
+	    " coalesce((SELECT format('%s belongs to role %I', x.name, f.rolname) FROM ("
+	    "    SELECT 'function ' || p.oid::regprocedure AS name, p.proowner AS owner FROM pg_proc p"
+	    "     WHERE p.pronamespace = n.oid"
+	    "    UNION ALL SELECT 'relation ' || c.oid::regclass, c.relowner FROM pg_class c"
+	    "     WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')"
+	    "    UNION ALL SELECT 'type ' || t.oid::regtype, t.typowner FROM pg_type t"
+	    "     WHERE t.typnamespace = n.oid AND t.typtype IN ('d', 'c')) x"
+	    "    JOIN pg_roles f ON f.oid = x.owner WHERE f.oid <> u.oid AND NOT f.rolsuper ORDER BY x.name LIMIT 1), "
+	    "'')"
+	    "  FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner JOIN pg_roles u ON u.rolname = current_user"
+	    " WHERE n.nspname = $1";
+	struct pg_result *result = NULL;
+	struct error *error = NULL;
+
+	TRY(pg_query(connection, sql, 1, &schema, &result));
+	if (pg_result_rows(result) > 0 && pg_result_integer(result, 0, 1) == 0)
+		error = error_new(ERROR_CONFIGURATION,
+		                  "%s: schema %s belongs to role %s, which could replace what is installed there and "
+		                  "so act as role %s; "
+		                  "run this as %s, or ALTER SCHEMA %s OWNER TO %s",
+		                  pg_description(connection), schema, pg_result_text(result, 0, 0),
+		                  pg_result_text(result, 0, 2), pg_result_text(result, 0, 0), schema,
+		                  pg_result_text(result, 0, 2));
+	else if (pg_result_rows(result) > 0 && *pg_result_text(result, 0, 3) != '\0')
+		error =
+		    error_new(ERROR_CONFIGURATION,
+		              "%s: %s may create objects in schema %s and so act as role %s; REVOKE CREATE ON SCHEMA "
+		              "%s FROM %s",
+		              pg_description(connection), pg_result_text(result, 0, 3), schema,
+		              pg_result_text(result, 0, 2), schema, pg_result_text(result, 0, 3));
+	else if (pg_result_rows(result) > 0 && *pg_result_text(result, 0, 4) != '\0')
+		error =
+		    error_new(ERROR_CONFIGURATION,
+		              "%s: %s, which could act as role %s by it; remove the schema with "
+		              "`replicator init --remove` as its owner, and install it again",
+		              pg_description(connection), pg_result_text(result, 0, 4), pg_result_text(result, 0, 2));
+	pg_result_free(result);
+	return error;
+}
+
 struct error *migration_read_version(struct pg_connection *connection, const char *schema, int *version)
 {
 	const char *const parameters[1] = {schema};
@@ -122,51 +170,6 @@ static struct error *create_schema(struct pg_connection *connection, const char 
 	return error_wrap(error, "creating schema %s", schema);
 }
 
-/*
- * A role that owns the schema or a function in it, or may create objects there, can replace our functions. They run with
- * the rights of the role that installs or uses them.
- */
-static struct error *refuse_foreign(struct pg_connection *connection, const char *schema)
-{
-	static const char sql[] =
-	    "SELECT quote_ident(o.rolname), (o.oid = u.oid OR o.rolsuper)::int, quote_ident(u.rolname), coalesce(("
-	    "  SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END, ', ')"
-	    "    FROM aclexplode(n.nspacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee"
-	    "   WHERE a.privilege_type = 'CREATE' AND a.grantee NOT IN (o.oid, u.oid) AND g.rolsuper IS NOT TRUE), ''),"
-	    " coalesce((SELECT p.oid::regprocedure || ' belongs to role ' || quote_ident(f.rolname)"
-	    "    FROM pg_proc p JOIN pg_roles f ON f.oid = p.proowner"
-	    "   WHERE p.pronamespace = n.oid AND f.oid <> u.oid AND NOT f.rolsuper ORDER BY p.oid LIMIT 1), '')"
-	    "  FROM pg_namespace n JOIN pg_roles o ON o.oid = n.nspowner JOIN pg_roles u ON u.rolname = current_user"
-	    " WHERE n.nspname = $1";
-	struct pg_result *result = NULL;
-	struct error *error = NULL;
-
-	TRY(pg_query(connection, sql, 1, &schema, &result));
-	if (pg_result_rows(result) > 0 && pg_result_integer(result, 0, 1) == 0)
-		error = error_new(ERROR_CONFIGURATION,
-		                  "%s: schema %s belongs to role %s, which could replace what is installed there and "
-		                  "so act as role %s; "
-		                  "run this as %s, or ALTER SCHEMA %s OWNER TO %s",
-		                  pg_description(connection), schema, pg_result_text(result, 0, 0),
-		                  pg_result_text(result, 0, 2), pg_result_text(result, 0, 0), schema,
-		                  pg_result_text(result, 0, 2));
-	else if (pg_result_rows(result) > 0 && *pg_result_text(result, 0, 3) != '\0')
-		error =
-		    error_new(ERROR_CONFIGURATION,
-		              "%s: %s may create objects in schema %s and so act as role %s; REVOKE CREATE ON SCHEMA "
-		              "%s FROM %s",
-		              pg_description(connection), pg_result_text(result, 0, 3), schema,
-		              pg_result_text(result, 0, 2), schema, pg_result_text(result, 0, 3));
-	else if (pg_result_rows(result) > 0 && *pg_result_text(result, 0, 4) != '\0')
-		error =
-		    error_new(ERROR_CONFIGURATION,
-		              "%s: function %s, which could replace it and so act as role %s; remove the schema with "
-		              "`replicator init --remove` as its owner, and install it again",
-		              pg_description(connection), pg_result_text(result, 0, 4), pg_result_text(result, 0, 2));
-	pg_result_free(result);
-	return error;
-}
-
 /* Inside a transaction. */
 static struct error *install(struct pg_connection *connection, const char *folder, const char *schema)
 {
@@ -175,10 +178,10 @@ static struct error *install(struct pg_connection *connection, const char *folde
 
 	TRY(pg_query(connection, "SELECT pg_advisory_xact_lock(hashtextextended('replicator schema ' || $1::text, 0))",
 	             1, parameters, NULL));
+	TRY(migration_trust(connection, schema));
 	TRY(migration_read_version(connection, schema, &version));
 	if (version > migration_newest(folder))
 		return migration_newer_error(connection, folder, schema, version);
-	TRY(refuse_foreign(connection, schema));
 	if (version < 0)
 		TRY(create_schema(connection, schema));
 	else if (version == 0)
@@ -215,6 +218,7 @@ struct error *migration_remove(struct pg_connection *connection, const char *fol
 	struct error *error;
 	int version = 0;
 
+	TRY(migration_trust(connection, schema));
 	TRY(migration_read_version(connection, schema, &version));
 	if (version <= 0) /* not ours, or nothing there: nothing is dropped */
 		return error_new(ERROR_CONFIGURATION, "%s: schema %s has no tables of the replicator",

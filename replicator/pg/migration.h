@@ -17,13 +17,19 @@
 
 int migration_newest(const char *folder); /* 0: the program was built without */
 
+/*
+ * ERROR_CONFIGURATION when using what is in the schema could run another role's code with this session's rights: a role
+ * that is neither this one nor a superuser owns the schema or something in it, or may create in it. NULL also when there
+ * is no such schema.
+ */
+struct error *migration_trust(struct pg_connection *connection, const char *schema);
+
 /* *version is -1 when the schema is missing, 0 when it has no tables of ours. */
 struct error *migration_read_version(struct pg_connection *connection, const char *schema, int *version);
 
 /*
  * Makes the schema or brings it up to date, in one transaction; two that install at once wait for each other.
- * ERROR_CONFIGURATION: a schema without tables of ours holds something else, or another role that is no superuser owns the
- * schema or a function in it, or may create in it.
+ * ERROR_CONFIGURATION: a schema without tables of ours holds something else; and as migration_trust.
  */
 struct error *migration_install(struct pg_connection *connection, const char *folder, const char *schema);
 
@@ -32,7 +38,7 @@ void migration_print(const char *folder, const char *schema, struct buffer *sql)
 
 /*
  * Drops what the files create, and the schema, in one transaction. ERROR_CONFIGURATION when it holds no tables of ours, or
- * anything else.
+ * anything else; and as migration_trust.
  */
 struct error *migration_remove(struct pg_connection *connection, const char *folder, const char *schema);
 

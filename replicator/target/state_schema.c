@@ -18,11 +18,22 @@ struct error *checkpoint_remove_schema(struct pg_connection *connection, const c
 	return migration_remove(connection, MIGRATION_TARGET, schema);
 }
 
+/* A daemon's role may use the schema of another one; a superuser gives itself away with it. */
+static struct error *refuse_superuser(struct pg_connection *connection, const char *schema)
+{
+	int64_t superuser;
+
+	TRY(pg_query_integer(connection, "SELECT (current_setting('is_superuser') = 'on')::int", 0, NULL, 0,
+	                     &superuser));
+	return superuser == 0 ? NULL : migration_trust(connection, schema);
+}
+
 struct error *checkpoint_check_schema(struct pg_connection *connection, const char *schema)
 {
 	const int newest = migration_newest(MIGRATION_TARGET);
 	int version = 0;
 
+	TRY(refuse_superuser(connection, schema));
 	TRY(migration_read_version(connection, schema, &version));
 	if (version <= 0)
 		return error_new(ERROR_CONFIGURATION, "%s: %s; run `replicator init target`",

@@ -1,6 +1,6 @@
 -- What the replicator keeps in the source. @schema@ stands for the quoted name of the schema, which exists already.
--- The connector writes and reads these tables: their owner must be its role, or a role that it is a member of
--- (`init source --role`), because only an owner may add a table to a publication. Installing it is optional.
+-- All of it belongs to the role that installs it: a trigger of another role on these tables would run with that role's rights.
+-- What the connector's role may do: grant_to_connector in 004_publication.sql. Installing it is optional.
 
 CREATE TABLE @schema@.schema_version (
     version      int PRIMARY KEY,

@@ -9,11 +9,7 @@
 --   An image that equals the last one of its object is not logged. So COMMENTs on functions and the like leave nothing.
 --
 --   A rewrite whose values the target cannot compute (a volatile default, USING) emits no row events by itself. It leaves
---   a row with event 'rewrite', and the table is to be resynced. Who sets ddl_settings.touch_rows permits the trigger to
---   make the events for tables up to that many rows: it updates each row to itself in the transaction of the DDL, so that
---   the values arrive at their place. Where an update could not name the target's row (CREATE TABLE AS, another key, no key
---   at all), the table is emptied and filled again instead; a rewritten one is emptied before the log has its change, which
---   then meets no old values. It is 0, since a program that watches must not write to what it watches unless it was asked to.
+--   a row with event 'rewrite', and the table is to be resynced: nothing here writes to the application's tables.
 
 CREATE TABLE @schema@.ddl_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -31,32 +27,25 @@ CREATE INDEX ddl_log_object ON @schema@.ddl_log (kind, relid, id DESC);
 
 CREATE TABLE @schema@.ddl_settings (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
-    capture     text[] NOT NULL DEFAULT '{}',   -- new tables that match ("public.*") join the connector's publication
-    touch_rows  bigint NOT NULL DEFAULT 0,      -- see above
+    capture     text[] NOT NULL DEFAULT '{}',   -- tables that match ("public.*") belong to the connector's publications
     strict      boolean NOT NULL DEFAULT false  -- true: a DDL command that cannot be logged fails
 );
 INSERT INTO @schema@.ddl_settings DEFAULT VALUES;
 
--- Publications that carry the log are the connector's. Read from the catalogs themselves: pg_publication_tables opens every
--- table, and fails where another session drops one.
+-- The publications of the connectors. made: by `init source`, whose --remove drops it.
+CREATE TABLE @schema@.publication (
+    name name PRIMARY KEY,
+    made boolean NOT NULL
+);
+
 CREATE FUNCTION @schema@.ddl_publications() RETURNS TABLE (publication oid)
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-BEGIN
-  RETURN QUERY
-    SELECT p.oid FROM pg_publication p
-     WHERE p.puballtables
-        OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = '@schema@.ddl_log'::regclass);
-  IF current_setting('server_version_num')::int >= 150000 THEN
-    RETURN QUERY
-      SELECT s.pnpubid FROM pg_publication_namespace s JOIN pg_class c ON c.relnamespace = s.pnnspid
-       WHERE c.oid = '@schema@.ddl_log'::regclass;
-  END IF;
-END
+SELECT p.oid FROM pg_publication p JOIN @schema@.publication o ON o.name = p.pubname
 $$;
 
--- Whether one of them has the table, its schema, or a partitioned table above it.
+-- Read from the catalogs themselves: pg_publication_tables opens every table, and fails where another session drops one.
 CREATE FUNCTION @schema@.ddl_published(relation oid) RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -176,123 +165,31 @@ SELECT EXISTS (
      AND n.nspname || '.' || c.relname LIKE replace(replace(replace(pattern, '\', '\\'), '_', '\_'), '*', '%'))
 $$;
 
--- The table joins the publications that carry the log. True: it did.
-CREATE FUNCTION @schema@.ddl_publish(relation oid) RETURNS boolean
-LANGUAGE plpgsql
+-- Whether the server refuses updates and deletes of the table once it is published; of a partitioned table, whether their
+-- events would lack the old row.
+CREATE FUNCTION @schema@.ddl_lacks_identity(relation oid) RETURNS boolean
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  publication name;
-  joined boolean := false;
-BEGIN
-  FOR publication IN
-    SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-     WHERE r.prrelid = '@schema@.ddl_log'::regclass
-  LOOP
-    EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', publication, relation::regclass);
-    joined := true;
-  END LOOP;
-  RETURN joined;
-END
+SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p') AND c.relreplident IN ('d', 'i')
+                  AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
+                                     AND CASE c.relreplident WHEN 'd' THEN x.indisprimary ELSE x.indisreplident END))
 $$;
 
--- ddl_publish, undone where it fails (another session has locked the publication): the table is logged all the same, as one
--- that the publication leaves out.
-CREATE FUNCTION @schema@.ddl_try_publish(relation oid) RETURNS boolean
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN @schema@.ddl_publish(relation);
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'replicator: table % does not join the publication: %', relation::regclass, sqlerrm
-    USING HINT = 'Run `replicator table add` for it.';
-  RETURN false;
-END
-$$;
-
--- A published table without a key refuses the application's updates and deletes, unless whole rows identify it. Only of
--- tables that ddl_settings.capture names: the publication of others is their owner's decision.
--- And only where the command itself has locked the table against all others: an application must not wait for our lock.
+-- The application's updates and deletes go on. Only of tables that ddl_settings.capture names: the publication of others is
+-- their owner's decision. And only where the command itself has locked the table against all others: an application must
+-- not wait for our lock.
 CREATE FUNCTION @schema@.ddl_identify(relation oid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relreplident IN ('d', 'i')
-                AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid
-                                   AND CASE c.relreplident WHEN 'd' THEN x.indisprimary ELSE x.indisreplident END))
-     AND @schema@.ddl_matches_capture(relation) AND @schema@.ddl_published(relation)
+  IF @schema@.ddl_lacks_identity(relation) AND @schema@.ddl_matches_capture(relation) AND @schema@.ddl_published(relation)
      AND EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
                   WHERE l.locktype = 'relation' AND l.relation = ddl_identify.relation AND l.pid = pg_backend_pid()
                     AND l.mode = 'AccessExclusiveLock' AND l.granted) THEN
     EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', relation::regclass);
   END IF;
-END
-$$;
-
--- Whether the target could not find its rows by the old image of an update: columns that are new or have another type since
--- that image are of a key, or there is no primary key.
-CREATE FUNCTION @schema@.ddl_identity_lost(relation oid, before jsonb) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisprimary)
-    OR EXISTS (SELECT FROM jsonb_array_elements(@schema@.table_image(relation)->'columns') now_is
-                 LEFT JOIN jsonb_array_elements(before->'columns') was ON was->'attnum' = now_is->'attnum'
-                WHERE was->>'type' IS DISTINCT FROM now_is->>'type'
-                  AND EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisunique
-                                 AND (now_is->>'attnum')::smallint = ANY (x.indkey)))
-$$;
-
--- A publication by the root leaves out the TRUNCATE of a partition.
-CREATE FUNCTION @schema@.ddl_truncate_lost(relation oid) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT EXISTS (SELECT FROM pg_class c, pg_publication p WHERE c.oid = relation AND c.relispartition AND p.pubviaroot)
-$$;
-
--- Makes row events of rows that have none: an UPDATE of each row to itself, without triggers; or, to have the table emptied
--- and filled, TRUNCATE and INSERT, and between them, where a tag is given, the table's image in the log. False: too many
--- rows, or it cannot be done.
-CREATE FUNCTION @schema@.ddl_touch(relation oid, filled boolean, logged_tag text) RETURNS boolean
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  role text := current_setting('session_replication_role');
-  most bigint := (SELECT touch_rows FROM @schema@.ddl_settings);
-  many bigint;
-  columns text;
-  one name;
-BEGIN
-  EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s LIMIT %s) t', relation::regclass, most + 1) INTO many;
-  IF many > most THEN
-    RETURN false;
-  END IF;
-  SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), min(attname) FILTER (WHERE attidentity <> 'a')
-    INTO columns, one FROM pg_attribute
-   WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
-  IF many > 0 AND (filled AND @schema@.ddl_truncate_lost(relation) OR NOT filled AND one IS NULL) THEN
-    RETURN false;
-  END IF;
-  PERFORM set_config('session_replication_role', 'replica', true);
-  IF many > 0 AND filled THEN
-    EXECUTE format('CREATE TEMP TABLE replicator_touch ON COMMIT DROP AS SELECT %s FROM ONLY %s', columns, relation::regclass);
-    EXECUTE format('TRUNCATE ONLY %s', relation::regclass);
-  END IF;
-  IF logged_tag IS NOT NULL THEN
-    PERFORM @schema@.ddl_log_image('image', 'table', relation, logged_tag);
-  END IF;
-  IF many > 0 AND filled THEN
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM pg_temp.replicator_touch', relation::regclass, columns);
-    DROP TABLE pg_temp.replicator_touch;
-  ELSIF many > 0 THEN
-    EXECUTE format('UPDATE ONLY %s SET %2$I = %2$I', relation::regclass, one);
-  END IF;
-  PERFORM set_config('session_replication_role', role, true);
-  RETURN true;
 END
 $$;
 
@@ -312,19 +209,6 @@ SELECT EXISTS (
                                 OR was->>'type' ~ '^(text|character varying)' AND now_is->>'type' ~ '^(text|character varying)'
                                 OR was->>'type' ~ '^numeric' AND now_is->>'type' ~ '^numeric'
                                 OR was->>'type' = 'real' AND now_is->>'type' = 'double precision')) END)
-$$;
-
--- ddl_touch, undone where it fails.
-CREATE FUNCTION @schema@.ddl_try_touch(relation oid, filled boolean, logged_tag text) RETURNS boolean
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN @schema@.ddl_touch(relation, filled, logged_tag);
-EXCEPTION WHEN OTHERS THEN
-  RAISE DEBUG 'replicator: % could not be touched: %', relation::regclass, sqlerrm;
-  RETURN false;
-END
 $$;
 
 -- Rows of which no events came: the log says so.
@@ -360,9 +244,7 @@ DECLARE
   object record;
   before jsonb;
   reason int;
-  joined boolean;
   rewritten boolean;
-  filled boolean;
   handled text[] := '{}';
 BEGIN
   FOR object IN
@@ -375,26 +257,17 @@ BEGIN
      ORDER BY min(o.rank), CASE o.kind WHEN 'table' THEN @schema@.ddl_depth(o.relid) END, min(c.number)
   LOOP
     handled := handled || object.relid::text;
-    joined := object.kind = 'table' AND NOT @schema@.ddl_published(object.relid)
-              AND @schema@.ddl_matches_capture(object.relid) AND @schema@.ddl_try_publish(object.relid);
     before := @schema@.ddl_last_image(object.kind, object.relid);
     reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
     rewritten := object.kind = 'table' AND reason <> 0 AND @schema@.ddl_published(object.relid)
                  AND @schema@.ddl_values_lost(object.relid, before, reason);
-    filled := joined AND tg_tag IN ('CREATE TABLE AS', 'SELECT INTO');
-    IF rewritten AND @schema@.ddl_identity_lost(object.relid, before) THEN
-      CONTINUE WHEN @schema@.ddl_try_touch(object.relid, true, tg_tag);
-      PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
-      PERFORM @schema@.ddl_mark(object.relid, tg_tag);
-      CONTINUE;
-    END IF;
     PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
     IF object.kind = 'table' THEN
       PERFORM @schema@.ddl_identify(object.relid);
     END IF;
-    CONTINUE WHEN NOT filled AND NOT rewritten;
-    CONTINUE WHEN @schema@.ddl_try_touch(object.relid, filled, NULL);
-    PERFORM @schema@.ddl_mark(object.relid, tg_tag);
+    IF rewritten THEN
+      PERFORM @schema@.ddl_mark(object.relid, tg_tag);
+    END IF;
   END LOOP;
   -- Another event trigger may execute commands inside of this one: their ends leave the marks of other tables alone.
   PERFORM set_config('replicator.rewritten', (current_setting('replicator.rewritten', true)::jsonb - handled)::text, true)
@@ -431,6 +304,7 @@ BEGIN
      GROUP BY c.oid ORDER BY bool_or(d.objsubid <> 0 OR d.object_type = 'index'), @schema@.ddl_depth(c.oid), c.oid
   LOOP
     PERFORM @schema@.ddl_log_image('image', 'table', object.relid, tg_tag);
+    PERFORM @schema@.ddl_identify(object.relid);
   END LOOP;
   INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag)
   SELECT 'drop', CASE WHEN d.object_type = 'composite type' THEN 'type' ELSE d.object_type END, d.objid::bigint,
@@ -462,7 +336,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- The images from which the log begins. Again after a time without the triggers: only what differs is logged.
+-- The images from which the log begins, once the publication is there. Again after a time without the triggers: only what differs is logged.
 CREATE FUNCTION @schema@.ddl_baseline() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -516,6 +390,3 @@ EXCEPTION WHEN insufficient_privilege THEN
   RETURN false;
 END
 $$;
-
-SELECT @schema@.ddl_baseline();
-SELECT @schema@.ddl_enable();

@@ -137,7 +137,7 @@ CONF
 # demo_init_source: the log of schema changes, and the tables for heartbeats and signals; before the connector comes.
 demo_init_source() {
   demo_write_conf
-  "$REPLICATOR" init source --role shop --capture 'public.*,commerce.*' -c "$DEMO_CONF.new" >"$DEMO_HOME/init-source.log" 2>&1 ||
+  "$REPLICATOR" init source --role debezium --capture 'public.*,commerce.*' -c "$DEMO_CONF.new" >"$DEMO_HOME/init-source.log" 2>&1 ||
     { fail "replicator init source failed:" || true; tail -n 10 "$DEMO_HOME/init-source.log" >&2; return 1; }
 }
 

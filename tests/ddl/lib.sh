@@ -78,17 +78,15 @@ source = { dsn = "host=127.0.0.1 port=${SOURCE_PORT[$source]} dbname=ddl user=po
 target = { dsn = "host=127.0.0.1 port=$TARGET_PORT dbname=$stream user=replicator password=$REPLICATOR_PASSWORD"; };
 kafka = { brokers = "$BROKER"; topic_prefix = "$stream"; $topics };
 decoding = { decimal = "string"; interval = "string"; time = "isostring"; hstore = "json"; };
-connect = { url = "http://127.0.0.1:$CONNECT_PORT"; connector = "$stream"; slot = "$stream"; };
+connect = { url = "http://127.0.0.1:$CONNECT_PORT"; connector = "$stream"; slot = "$stream"; publication = "$stream"; };
 supervision = { interval = "2s"; }; # restarts the connector where it fails (docs/ddl.md, "Limits of Debezium")
 CONF
-  "$REPLICATOR" init source -c "$dir/replicator.conf" >"$dir/init.log" || die "init source: $(cat "$dir/init.log")"
+  "$REPLICATOR" init source --capture '*' --identity-full -c "$dir/replicator.conf" >"$dir/init.log" || die "init source: $(cat "$dir/init.log")"
   "$REPLICATOR" init target -c "$dir/replicator.conf" >>"$dir/init.log" || die "init target: $(cat "$dir/init.log")"
-  source_psql "$source" -c "UPDATE replicator.ddl_settings SET capture = '{*}', touch_rows = 1000000" \
-    -c "CREATE PUBLICATION $stream FOR TABLE replicator.ddl_log"
   jq --arg name "$stream" --arg port "${SOURCE_PORT[$source]}" \
     '.name = $name | .config += {"database.port": $port, "database.dbname": "ddl", "database.user": "postgres",
       "database.password": "'"$PG_PASSWORD"'", "topic.prefix": $name, "slot.name": $name, "publication.name": $name,
-      "publication.autocreate.mode": "disabled", "table.include.list": "replicator.ddl_log,(?!replicator).*\\..*"}
+      "table.include.list": "replicator.(ddl_log|heartbeat),(?!replicator).*\\..*"}
     | if $name | startswith("single") then .config += {"transforms": "route",
       "transforms.route.type": "org.apache.kafka.connect.transforms.RegexRouter",
       "transforms.route.regex": ($name + "\\..*"), "transforms.route.replacement": ($name + ".all")} else . end' \
@@ -143,6 +141,17 @@ streams_await() {
   lsn=$(source_mark "$1")
   for stream in $STREAMS; do [ "$(source_of "$stream")" != "$1" ] || stream_await "$stream" "$lsn" || result=1; done
   return "$result"
+}
+
+# stream_settle NAME: the daemon has resynced the tables whose rows were rewritten without events.
+stream_settle() {
+  local left before='' deadline=$((SECONDS + ${DDL_WAIT:-120}))
+  until left=$(target_ask "$1" "SELECT coalesce(string_agg(table_name, ' '), '') FROM replicator.unverified") && [ -z "$left" ]; do
+    stream_runs "$1" || return 1
+    [ "$left" = "$before" ] || { before=$left deadline=$((SECONDS + ${DDL_WAIT:-120})); }
+    [ "$SECONDS" -lt "$deadline" ] || { fail "stream $1: not resynced: $left: $(grep -a 'resync' "$WORK/$1/log" | tail -n 2)"; return 1; }
+    sleep 0.2
+  done
 }
 
 daemon_error() { grep -a ERROR "$WORK/$1/log" | tail -n 1 | cut -c1-900; }

@@ -62,23 +62,12 @@ walk_serve() {
   done
 }
 
-# walk_repair STREAM: tables of which rows were rewritten without events, as docs/ddl.md says.
-walk_repair() {
-  local table
-  target_ask "$1" "SELECT schema_name || '.' || table_name FROM replicator.unverified ORDER BY 1" >"$WORK/marked"
-  while read -r table; do
-    walk_marked=$((walk_marked + 1))
-    "$CHECK_TARGET" -c "$WORK/$1/replicator.conf" --repair --table "$table" >"$WORK/$1/repair.log" 2>&1 ||
-      { fail "$1: repair of $table: $(tail -n 3 "$WORK/$1/repair.log")"; return 1; }
-  done <"$WORK/marked"
-}
-
 # walk_judge: both catalogs, the rows, check_target.
 walk_judge() {
   local stream
   streams_await "${SOURCES%% *}" || return 1
   for stream in $STREAMS; do
-    walk_repair "$stream" || return 1
+    stream_settle "$stream" || return 1
     if ! verdict "$stream" '' walk >"$WORK/difference"; then
       fail "$stream: the catalogs or rows differ:" || true
       head -n 10 "$WORK/difference" | cut -c1-900 | sed 's/^/  /'
@@ -99,12 +88,12 @@ walk_fresh_connectors() {
 
 # walk_run SEED STEPS: one walk; its line goes to the results. The schemas of the walk before go first.
 walk_run() {
-  local seed=$1 steps=$2 began=$SECONDS psql word=ok refused walk_kills=0 walk_restarts=0 walk_marked=0 walk_heals source=${SOURCES%% *}
+  local seed=$1 steps=$2 began=$SECONDS psql word=ok refused walk_kills=0 walk_restarts=0 walk_marked walk_heals stream source=${SOURCES%% *}
   step "walk: seed $seed, $steps steps"
   walk_heals=$(heals)
   mkdir -p "$WORK/walk"
   source_ask "$source" "SELECT format('DROP SCHEMA %I CASCADE;', nspname) FROM pg_namespace WHERE nspname ~ '^walk' ORDER BY 1 DESC" >"$WORK/walk/clear.sql"
-  source_psql "$source" -f "$WORK/walk/clear.sql" -c "UPDATE replicator.ddl_settings SET touch_rows = 1000000" -c "CREATE SCHEMA walk"
+  source_psql "$source" -f "$WORK/walk/clear.sql" -c "CREATE SCHEMA walk"
   streams_await "$source" || return 1
   walk_fresh_connectors || return 1
   walk_script "$seed" "$steps" >"$WORK/walk/script.sql"
@@ -120,10 +109,11 @@ walk_run() {
   [ "$word" = FAILED ] || walk_judge || word=FAILED
   refused=$(grep -c 'ERROR: ' "$WORK/walk/statements" || true)
   walk_heals=$(($(heals) - walk_heals))
+  walk_marked=$(for stream in $STREAMS; do cat "$WORK/$stream/log.all" "$WORK/$stream/log" 2>/dev/null || true; done | grep -ac 'is resynced, in' || true)
   printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$seed" "$steps" "$word" "$refused" "$walk_kills" "$walk_restarts" "$walk_heals" "$walk_marked" \
     $((SECONDS - began)) >"$WORK/walk/result"
   [ "$mode" != walks ] || cat "$WORK/walk/result" >>"$WALK_RESULTS"
-  printf '%s seed %s: %s steps (%s refused by the source), %s kills, %s connector restarts, %s connector failures healed, %s tables marked, %s s\n' \
+  printf '%s seed %s: %s steps (%s refused by the source), %s kills, %s connector restarts, %s connector failures healed, %s resyncs, %s s\n' \
     "$word" "$seed" "$steps" "$refused" "$walk_kills" "$walk_restarts" "$walk_heals" "$walk_marked" $((SECONDS - began))
   [ "$word" = ok ] || walk_evidence "$seed"
   [ "$word" = ok ]

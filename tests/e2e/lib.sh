@@ -20,8 +20,12 @@ target_ask() { target_sql -At -c "$1"; }
 
 # --- databases ------------------------------------------------------------------------------------------------------
 
-# cluster_prepare PORT SIDE: the roles of the demo, which all databases of the cluster share.
-cluster_prepare() { pg_psql "$1" postgres -f "$REPO_ROOT/init-scripts/$2/01-roles.sql" >/dev/null; }
+# cluster_prepare PORT SIDE: the roles of the demo, which all databases of the cluster share. The connector's role is a
+# member of the tables' owner: not every test has `init source` make the publication.
+cluster_prepare() {
+  pg_psql "$1" postgres -f "$REPO_ROOT/init-scripts/$2/01-roles.sql" >/dev/null
+  [ "$2" != source ] || pg_psql "$1" postgres -c 'GRANT shop TO debezium'
+}
 
 # databases_make [data]: both databases of the test with the demo's tables; the source's rows too when asked for.
 databases_make() {
@@ -41,7 +45,7 @@ connector_start() {
   jq --arg name "$NAME" --arg port "$SOURCE_PORT" \
     '.name = $name | .config["database.port"] = $port | .config["database.dbname"] = $name
     | .config["topic.prefix"] = $name | .config["slot.name"] = "e2e_" + $name
-    | .config["publication.name"] = "e2e_" + $name
+    | .config["publication.name"] = "e2e_" + $name | .config["publication.autocreate.mode"] = "filtered"
     | .config["table.include.list"] = "public.users,public.orders,commerce.users,commerce.products"
     | .config["heartbeat.interval.ms"] = "1000"
     | del(.config["heartbeat.action.query"], .config["signal.data.collection"])' "$REPO_ROOT/connectors/postgres-connector.json" |

@@ -41,11 +41,11 @@ slots_free() { source_ask "SELECT pg_drop_replication_slot(slot_name) FROM pg_re
 
 # From nothing but the configuration; the secret is in none of what is said.
 test_connector_created() {
-  source_sql -c 'ALTER ROLE shop_reader REPLICATION; GRANT CREATE ON DATABASE shop TO shop_reader' \
-    -c 'ALTER TABLE customers OWNER TO shop_reader; ALTER TABLE purchases OWNER TO shop_reader' \
-    -c 'ALTER TABLE notes OWNER TO shop_reader; ALTER TABLE notes REPLICA IDENTITY FULL'
-  replicator init source --role shop_reader >"$WORK/said"
-  prints 'replicator init source --role ROLE' 'schema replicator is there and up to date'
+  source_sql -c 'ALTER ROLE shop_reader REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO shop_reader'
+  refuses 3 replicator init source --role shop_reader --capture 'public.customers,public.purchases,public.notes'
+  prints 'replicator init source --role ROLE --capture LIST (refused)' 'public.notes; give them a primary key, or have --identity-full'
+  replicator init source --role shop_reader --capture 'public.customers,public.purchases,public.notes' --identity-full >"$WORK/said"
+  prints 'replicator init source --role ROLE --capture LIST' 'publication shop_publication is there' 'schema replicator is there and up to date'
   replicator connector create --print >"$WORK/said"
   says '"database.password": "********"'
   prints 'replicator connector create --print' '"provide.transaction.metadata": "true"'
@@ -101,7 +101,7 @@ test_connector_verbs() {
   replicator connector resume
   await 60 'a reader of the slot' slot_is_read
   replicator connector delete --with-slot >"$WORK/said"
-  prints 'replicator connector delete --with-slot' 'slot shop_slot and publication shop_publication are dropped'
+  prints 'replicator connector delete --with-slot' 'publication shop_publication, which the connector did not make, stays'
   [ "$(source_ask "SELECT count(*) FROM pg_replication_slots")" = 0 ]
   refuses 3 replicator connector config
   replicator connector create

@@ -66,10 +66,8 @@ test_table_add() {
   await 30 'the warning' view_has log 'table public.parcels was created at the source, but the connector'
   refuses 3 replicator table add public.parcels
   says "shop_reader may not read public.parcels: GRANT SELECT"
+  prints 'replicator table add TABLE (refused)' 'GRANT SELECT ON public.parcels TO shop_reader'
   source_sql -c 'GRANT SELECT ON parcels TO shop_reader'
-  refuses 3 replicator table add public.parcels
-  prints 'replicator table add TABLE (refused)' 'ALTER TABLE public.parcels OWNER TO shop_reader'
-  source_sql -c 'ALTER TABLE parcels OWNER TO shop_reader'
   replicator table add public.parcels --timeout 120 >"$WORK/said" 2>&1 || { cat "$WORK/said"; false; }
   prints 'replicator table add TABLE' 'target: table public.parcels is made' 'public.parcels joins its table.include.list'
   says 'add "public.parcels" to connect.tables'
@@ -100,7 +98,6 @@ test_resync_generated() {
 test_rewritten() {
   daemon_start
   prometheus_start
-  source_ask 'SELECT touch_rows FROM replicator.ddl_settings' | grep -qx 0
   source_sql -c 'ALTER TABLE replicator.signal RENAME TO signal_away'
   fault 'a schema change rewrites a table without events; the source refuses the resync'
   source_sql -c 'ALTER TABLE parcels ADD COLUMN code uuid DEFAULT gen_random_uuid()'

@@ -28,8 +28,9 @@ static inline void following_set_up(const char *name, const struct config *confi
 	free(source_name);
 	free(target_name);
 	expect_no_error(migration_install(source, MIGRATION_SOURCE, "replicator"));
-	postgres_execute(source, "CREATE PUBLICATION p FOR TABLE replicator.ddl_log;"
-	                         "UPDATE replicator.ddl_settings SET capture = '{*}', touch_rows = 1000000");
+	postgres_execute(source, "UPDATE replicator.ddl_settings SET capture = '{*}';"
+	                         "SELECT replicator.make_publication('p');"
+	                         "SELECT replicator.ddl_baseline(); SELECT replicator.ddl_enable()");
 	expect_no_error(checkpoint_install_schema(target, "replicator"));
 	postgres_execute(target, "INSERT INTO replicator.stream (name, epoch) VALUES ('s', 1)");
 	cache = binding_cache_new(config);

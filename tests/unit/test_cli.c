@@ -75,12 +75,19 @@ END_TEST
 START_TEST(test_init_source)
 {
 	ck_assert_int_eq(RUN("init", "source", "--print", "--role", "postgres", "-c", config_path), 0);
-	expect_in(out, "ALTER TABLE \"replicator\".\"signal\" OWNER TO \"postgres\"");
+	expect_in(out, "SELECT \"replicator\".\"grant_to_connector\"('postgres');");
 	ck_assert_int_eq(RUN("init", "source", "--role", "postgres", "-c", config_path), 0);
 	ck_assert_int_eq(RUN("init", "source", "-c", config_path), 0);
 	execute(source_dsn, "UPDATE replicator.heartbeat SET at = now();"
 	                    "INSERT INTO replicator.signal VALUES ('1', 'execute-snapshot', '{}')");
+	execute(source_dsn, "CREATE TABLE public.bare (id int)");
+	ck_assert_int_eq(RUN("init", "source", "--capture", "public.b*", "-c", config_path), 3);
+	expect_in(err, "tables without a replica identity (1) would refuse UPDATE and DELETE once they are published: "
+	               "public.bare");
+	ck_assert_int_eq(RUN("init", "source", "--capture", "public.b*", "--identity-full", "-c", config_path), 0);
+	execute(source_dsn, "UPDATE public.bare SET id = 1; DROP TABLE public.bare");
 	ck_assert_int_eq(RUN("init", "source", "--remove", "-c", config_path), 0);
+	execute(source_dsn, "CREATE PUBLICATION debezium_publication; DROP PUBLICATION debezium_publication");
 	ck_assert_int_eq(RUN("init", "source", "--remove", "-c", config_path), 3);
 }
 END_TEST
@@ -106,7 +113,7 @@ START_TEST(test_init_refuses_what_another_role_can_change)
 	             " FROM pg_proc WHERE pronamespace = 'replicator'::regnamespace AND proname IN ('ddl_enable', "
 	             "'wait_for')); END $$");
 	ck_assert_int_eq(RUN("init", side, "-c", config_path), 3);
-	expect_in(err, " belongs to role \"Cli other\", which could replace it");
+	expect_in(err, " belongs to role \"Cli other\", which could act as role postgres by it");
 	execute(dsn, "DROP OWNED BY \"Cli other\" CASCADE; DROP ROLE \"Cli other\"");
 }
 END_TEST
