@@ -132,6 +132,28 @@ static struct error *holds_rows(struct pg_connection *connection, const struct c
 	return error;
 }
 
+/* The connector reads a table with the tables that inherit from it, and sends their rows under its name as well. */
+static struct error *has_heirs(struct pg_connection *connection, const struct config *config, const char *schema,
+                               const char *table, bool *has)
+{
+	struct arena *arena = arena_new();
+	struct table_name target =
+	    config_target_table(config, config_table_rule(config, schema, table), schema, table, arena);
+	const char *const parameters[2] = {target.schema, target.table};
+	struct pg_result *result = NULL;
+	struct error *error =
+	    pg_query(connection,
+	             "SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent JOIN pg_namespace n"
+	             " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2"
+	             " AND c.relkind = 'r' LIMIT 1",
+	             2, parameters, &result);
+
+	*has = error == NULL && pg_result_rows(result) > 0;
+	pg_result_free(result);
+	arena_free(arena);
+	return error;
+}
+
 /* --- the decision at a table's first row of a snapshot ------------------------------------------------------------- */
 
 /* What the state tables tell. */
@@ -205,7 +227,7 @@ static struct error *decide(struct pg_connection *connection, const struct confi
                             const struct relation *relation, bool streamed_before, struct known_table *table)
 {
 	struct past past;
-	bool holds = false;
+	bool holds = false, heirs = false;
 
 	TRY(read_past(connection, config, relation, &table->identity, &past));
 	table->discards = past.discards;
@@ -214,8 +236,12 @@ static struct error *decide(struct pg_connection *connection, const struct confi
 	TRY(holds_rows(connection, config, relation->schema, relation->table, &holds));
 	table->discards = holds || past.wrote_rows || streamed_before;
 	TRY(store_decision(connection, config, relation, table));
-	return holds ? mark(connection, config, relation->schema, relation->table, table->identity.lsn, 0,
-	                    "it holds rows, and a snapshot of it begins")
+	if (holds)
+		return mark(connection, config, relation->schema, relation->table, table->identity.lsn, 0,
+		            "it holds rows, and a snapshot of it begins");
+	TRY(has_heirs(connection, config, relation->schema, relation->table, &heirs));
+	return heirs ? mark(connection, config, relation->schema, relation->table, table->identity.lsn, 0,
+	                    "tables inherit from it, and its snapshot contains their rows")
 	             : NULL;
 }
 

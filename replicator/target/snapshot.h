@@ -5,7 +5,8 @@
  *   Rows of a snapshot are upserts. That a row is not in a snapshot proves nothing: the snapshot may cover a part of
  *   the tables, or of their rows, and may be broken off. So a table that holds rows before the first row of a full
  *   snapshot is written to it is marked as unverified (unverified.h), as is a table that holds rows and has none in a
- *   complete snapshot; the comparison with the source settles both.
+ *   complete snapshot, and a table from which others inherit: the connector sends their rows under its name as well.
+ *   The comparison with the source settles all of these.
  *
  *   A row without a key cannot be an upsert: if the target has it already, it would have it twice. Such rows are
  *   written only if the target's table was empty before the first row of a full snapshot and the stream never wrote to

@@ -201,6 +201,21 @@ START_TEST(a_table_that_holds_rows_is_unverified)
 }
 END_TEST
 
+/* The connector sends the rows of the tables that inherit from it under its name as well. */
+START_TEST(a_table_with_heirs_is_unverified)
+{
+	struct transaction *rows = rows_of(one);
+
+	postgres_execute(side, "CREATE TABLE snap.heir () INHERITS (snap.keyed)");
+	add(rows, KEYED, CHANGE_READ, "1", "own");
+	add(rows, KEYED, CHANGE_READ, "2", "of the heir");
+	add(rows, PAIRS, CHANGE_READ, "1", "x");
+	offer(rows);
+	expect_no_error(run());
+	expect_value(MARKS_SQL, "keyed snapshot");
+}
+END_TEST
+
 /* The decision of the first row holds for the whole snapshot, whatever is restarted, and not for the next one. */
 START_TEST(rows_without_a_key_are_written_once)
 {
@@ -661,6 +676,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, applying_tear_down);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_table_that_holds_rows_is_unverified);
+	tcase_add_test(tests, a_table_with_heirs_is_unverified);
 	tcase_add_test(tests, rows_without_a_key_are_written_once);
 	tcase_add_test(tests, rows_without_a_key_behind_streamed_ones);
 	tcase_add_loop_test(tests, a_broken_off_snapshot_marks_no_more, 0, 2);
