@@ -6,7 +6,9 @@
 #include "base/metrics.h"
 #include "pg/sql.h"
 #include "schema/difference.h"
+#include "target/ddl_hidden.h"
 #include "target/ddl_log.h"
+#include "target/ddl_own.h"
 #include "target/ddl_rules.h"
 #include "target/mixed.h"
 #include "target/rules.h"
@@ -41,6 +43,7 @@ struct ddl {
 struct report {
 	struct buffer steps;
 	size_t executed;
+	bool maintained; /* the stream created the object, or it may drop it (ddl_own.h) */
 };
 
 bool ddl_is_log(const struct relation *relation)
@@ -277,6 +280,8 @@ static struct error *find_target(struct ddl *ddl, struct pg_connection *connecti
 /* Whether the user or the connector leaves the object out. */
 static bool left_out(const struct ddl *ddl, const struct ddl_row *row)
 {
+	if (row->kind == OBJECT_SEQUENCE) /* that of a column has its table's word */
+		return !row->published;
 	if (row->kind != OBJECT_TABLE)
 		return false;
 	if (config_table_rule(ddl->config, row->name.schema, row->name.name)->exclude)
@@ -362,6 +367,7 @@ static struct error *drop(struct ddl *ddl, struct pg_connection *connection, con
 static struct error *follow_difference(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
                                        struct difference *difference, struct report *report)
 {
+	const bool lacks = difference->target == NULL;
 	enum difference_next next;
 
 	do {
@@ -372,6 +378,7 @@ static struct error *follow_difference(struct ddl *ddl, struct pg_connection *co
 		    is_shared(ddl, row))
 			steps = leave_shared(steps, report);
 		TRY(run_steps(ddl, connection, steps, report));
+		report->maintained = report->maintained || (lacks && report->executed > 0);
 		if (next == DIFFERENCE_DONE || (next == DIFFERENCE_FRESH && report->executed == 0))
 			return NULL;
 		if (next == DIFFERENCE_FRESH) {
@@ -386,19 +393,65 @@ static struct error *follow_difference(struct ddl *ddl, struct pg_connection *co
 	return NULL;
 }
 
-static bool is_renamed(const struct difference *difference)
+static bool is_renamed(const struct object_image *before, const struct object_image *after, bool by_name)
 {
-	const struct object_image *before = difference->before;
+	return before != NULL && !by_name &&
+	       (strcmp(before->name.schema, after->name.schema) != 0 ||
+	        strcmp(before->name.name, after->name.name) != 0);
+}
 
-	return before != NULL && !difference->by_name &&
-	       (strcmp(before->name.schema, difference->after->name.schema) != 0 ||
-	        strcmp(before->name.name, difference->after->name.name) != 0);
+/* The names of schemas are in the names of tables, and so in rules. */
+static struct error *check_schema(const struct ddl *ddl, const struct ddl_row *row, const struct difference *difference)
+{
+	const struct object_image *before = difference->by_name ? NULL : difference->before;
+
+	if (before == NULL && (difference->target != NULL || strcmp(row->tag, "ALTER SCHEMA") != 0))
+		return NULL;
+	if (before != NULL && strcmp(before->name.name, row->name.name) == 0)
+		return NULL;
+	return ddl_hidden_check_schema(ddl->config, before == NULL ? NULL : before->name.name, row->name.name);
+}
+
+/* A table that has been in the source for longer has rows there, and they do not come by themselves. */
+static struct error *mark_older(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                const struct transaction *transaction)
+{
+	log_warning(
+	    "schema change: table %s.%s is older than its first row in the log that is followed here (%s): until it "
+	    "is resynced it is not in sync",
+	    row->name.schema, row->name.name, row->tag);
+	return ddl_mark_rewritten(connection, ddl->config, row, transaction);
+}
+
+/* A partition that leaves its published parent is captured no more; what was replicated of it leaves the parent, too. */
+static struct error *follow_detached(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                     struct difference *difference, struct report *report)
+{
+	struct step *steps, **link = &steps;
+	enum difference_next next;
+	bool own;
+
+	if (row->kind != OBJECT_TABLE || row->published || difference->before == NULL || difference->by_name ||
+	    difference->before->parent_count == 0)
+		return NULL;
+	TRY(ddl_own_read(connection, ddl->config, row, &own));
+	TRY(find_target(ddl, connection, difference));
+	if (!own || difference->target == NULL)
+		return NULL;
+	TRY(difference_steps(difference, ddl->arena, &steps, &next));
+	while (*link != NULL)
+		if ((*link)->kind == STEP_PARTITION)
+			link = &(*link)->next;
+		else
+			*link = (*link)->next;
+	return run_steps(ddl, connection, steps, report);
 }
 
 static struct error *follow_image(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                                  struct report *report)
+                                  const struct transaction *transaction, struct report *report)
 {
 	struct difference difference = {.target_version = pg_server_version(connection)};
+	const struct object_image *before, *after;
 
 	if (row->image == NULL)
 		return error_new(ERROR_EVENT, "row %s of the DDL log has no image", row->id);
@@ -406,15 +459,53 @@ static struct error *follow_image(struct ddl *ddl, struct pg_connection *connect
 	if (difference.after == NULL)
 		return error_new(ERROR_EVENT, "row %s of the DDL log has no image", row->id);
 	TRY(ddl_history_last(connection, ddl->config, row, ddl->arena, &difference.before, &difference.by_name));
+	before = difference.before;
+	after = difference.after;
+	difference.before = ddl_ruled_image(ddl->config, before, ddl->arena);
+	difference.after = ddl_ruled_image(ddl->config, after, ddl->arena);
+	if (left_out(ddl, row))
+		return follow_detached(ddl, connection, row, &difference, report);
+	TRY(ddl_hidden_check(ddl->config, before, after));
+	if (row->kind == OBJECT_TABLE && is_renamed(before, after, difference.by_name))
+		TRY(ddl_mark_move(connection, ddl->config, &before->name, &after->name));
+	TRY(find_target(ddl, connection, &difference));
+	if (row->kind == OBJECT_TABLE)
+		TRY(ddl_hidden_check_unknown(connection, ddl->config, row, before, after, difference.target));
+	else if (row->kind == OBJECT_SCHEMA)
+		TRY(check_schema(ddl, row, &difference));
+	TRY(follow_difference(ddl, connection, row, &difference, report));
+	return row->kind == OBJECT_TABLE && report->maintained && !ddl_row_creates(row)
+	           ? mark_older(ddl, connection, row, transaction)
+	           : NULL;
+}
+
+/* What the target has under the name of a dropped object, and the stream neither created nor wrote, is somebody else's. */
+static struct error *leave_foreign(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                   struct report *report)
+{
+	const struct object_name name =
+	    row->kind == OBJECT_TABLE ? ddl_ruled_name(ddl->config, &row->name, ddl->arena) : row->name;
+	const struct object_image *image;
+
+	TRY(ddl_target_image(connection, ddl->config, row->kind, &name, ddl->arena, &image));
+	if (image == NULL)
+		return NULL;
+	log_info("schema change: %s %s%s%s was dropped at the source; the target's one stays: this stream neither "
+	         "created it nor received rows of it. If it is a copy of the source's, drop it by hand",
+	         row->kind_name, name.schema, name.schema[0] == '\0' ? "" : ".", name.name);
+	note(report, "-- left out, not of this stream: DROP ", row->kind_name);
+	return NULL;
+}
+
+static struct error *follow_drop(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                 struct report *report)
+{
+	TRY(ddl_own_read(connection, ddl->config, row, &report->maintained));
+	if (row->kind == OBJECT_TABLE)
+		TRY(ddl_mark_move(connection, ddl->config, &row->name, NULL));
 	if (left_out(ddl, row))
 		return NULL;
-	TRY(ddl_check_rename(ddl->config, difference.before, difference.after));
-	if (row->kind == OBJECT_TABLE && is_renamed(&difference))
-		TRY(ddl_mark_move(connection, ddl->config, &difference.before->name, &difference.after->name));
-	difference.before = ddl_ruled_image(ddl->config, difference.before, ddl->arena);
-	difference.after = ddl_ruled_image(ddl->config, difference.after, ddl->arena);
-	TRY(find_target(ddl, connection, &difference));
-	return follow_difference(ddl, connection, row, &difference, report);
+	return report->maintained ? drop(ddl, connection, row, report) : leave_foreign(ddl, connection, row, report);
 }
 
 static struct error *follow(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
@@ -436,15 +527,10 @@ static struct error *follow(struct ddl *ddl, struct pg_connection *connection, c
 		            row->tag, row->name.schema, row->name.name);
 		return ddl_mark_rewritten(connection, ddl->config, row, transaction);
 	}
-	if (strcmp(row->event, "drop") == 0) {
-		if (left_out(ddl, row))
-			return NULL;
-		if (row->kind == OBJECT_TABLE)
-			TRY(ddl_mark_move(connection, ddl->config, &row->name, NULL));
-		return drop(ddl, connection, row, report);
-	}
+	if (strcmp(row->event, "drop") == 0)
+		return follow_drop(ddl, connection, row, report);
 	if (strcmp(row->event, "image") == 0)
-		return follow_image(ddl, connection, row, report);
+		return follow_image(ddl, connection, row, transaction, report);
 	if (strcmp(row->event, "baseline") == 0)
 		return NULL;
 	return error_new(
@@ -474,7 +560,8 @@ static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection
 		         row->name.name, report.executed);
 	buffer_append_text(&report.steps, report.steps.length == 0 ? "{}" : "}");
 	if (error == NULL && strcmp(row->event, "rewrite") != 0)
-		error = ddl_history_add(connection, ddl->config, row, transaction, report.steps.data);
+		error =
+		    ddl_history_add(connection, ddl->config, row, transaction, report.steps.data, report.maintained);
 	buffer_free(&report.steps);
 	if (error == NULL && report.executed > 0)
 		error = binding_cache_refresh(ddl->cache, connection);

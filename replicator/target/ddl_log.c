@@ -52,6 +52,16 @@ struct error *ddl_row_read(const struct change *change, struct arena *arena, str
 	return NULL;
 }
 
+bool ddl_row_creates(const struct ddl_row *row)
+{
+	static const char *const tags[] = {"CREATE TABLE", "CREATE TABLE AS", "SELECT INTO", "CREATE SCHEMA"};
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
+		if (strcmp(row->tag, tags[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Of images that came by the log. */
 #define FROM_HISTORY " FROM @schema_history WHERE stream = $1 AND kind = $2 AND log_id IS NOT NULL AND "
 
@@ -101,13 +111,13 @@ struct error *ddl_history_last(struct pg_connection *connection, const struct co
 }
 
 struct error *ddl_history_add(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
-                              const struct transaction *transaction, const char *steps)
+                              const struct transaction *transaction, const char *steps, bool maintained)
 {
 	char lsn[LSN_TEXT_SIZE];
 	struct number tx_id = number_of((int64_t)transaction->tx_id);
 	char *storable_steps = state_storable(steps);
 	struct error *error;
-	const char *const parameters[11] = {
+	const char *const parameters[12] = {
 	    config->stream.name,
 	    row->kind_name,
 	    row->relid,
@@ -119,15 +129,16 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	    row->image == NULL ? "null" : row->image,
 	    row->tag,
 	    storable_steps,
+	    maintained ? "t" : "f",
 	};
 
 	lsn_format(transaction->commit_lsn, lsn);
 	error =
 	    state_query(connection, config,
 	                "INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn,"
-	                " tx_id, image, tag, steps) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"
-	                " $7::pg_lsn, $8::bigint, $9::jsonb, $10, @storable_text($11::bytea)::text[])",
-	                11, parameters, NULL);
+	                " tx_id, image, tag, steps, maintained) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"
+	                " $7::pg_lsn, $8::bigint, $9::jsonb, $10, @storable_text($11::bytea)::text[], $12::boolean)",
+	                12, parameters, NULL);
 	free(storable_steps);
 	return error;
 }

@@ -23,6 +23,9 @@ struct ddl_row {
 /* Reads a row of the log out of a change. Memory in the arena. ERROR_EVENT. */
 struct error *ddl_row_read(const struct change *change, struct arena *arena, struct ddl_row *row);
 
+/* Whether the command that the row is of created the object: it had no other name before, and no rows. */
+bool ddl_row_creates(const struct ddl_row *row);
+
 /* Whether the history has this row already. */
 struct error *ddl_history_has(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                               bool *has);
@@ -31,9 +34,9 @@ struct error *ddl_history_has(struct pg_connection *connection, const struct con
 struct error *ddl_history_last(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                                struct arena *arena, const struct object_image **image, bool *by_name);
 
-/* `steps`: an array literal. */
+/* `steps`: an array literal. `maintained`: see ddl_own.h. */
 struct error *ddl_history_add(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
-                              const struct transaction *transaction, const char *steps);
+                              const struct transaction *transaction, const char *steps, bool maintained);
 
 /* The image of what the target has under a name, or NULL. */
 struct error *ddl_target_image(struct pg_connection *connection, const struct config *config, enum object_kind kind,

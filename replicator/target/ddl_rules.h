@@ -21,11 +21,4 @@ const struct object_image *ddl_ruled_image(const struct config *config, const st
 
 struct object_name ddl_ruled_name(const struct config *config, const struct object_name *table, struct arena *arena);
 
-/*
- * ERROR_TARGET when a rename at the source would take a table or column out of the rule that masks, excludes or filters
- * it: what was hidden would show. `before` and `after` are the source's own.
- */
-struct error *ddl_check_rename(const struct config *config, const struct object_image *before,
-                               const struct object_image *after);
-
 #endif

@@ -2,7 +2,8 @@
 ALTER TABLE @schema@.schema_history
     ADD kind  text NOT NULL DEFAULT 'table',
     ADD tx_id bigint,
-    ADD steps text[] NOT NULL DEFAULT '{}';   -- as executed; `-- ignored: ...` by a policy
+    ADD steps text[] NOT NULL DEFAULT '{}',   -- as executed; `-- ignored: ...` by a policy
+    ADD maintained boolean NOT NULL DEFAULT false; -- the stream created the object here, or had rows of it when it was dropped
 DROP INDEX @schema@.schema_history_relid;
 CREATE INDEX schema_history_object ON @schema@.schema_history (stream, kind, relid, id);
 CREATE INDEX schema_history_name ON @schema@.schema_history (stream, kind, schema_name, table_name, id);

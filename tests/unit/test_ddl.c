@@ -194,6 +194,66 @@ START_TEST(marks_follow_their_table)
 }
 END_TEST
 
+/* The log has the drops of all objects; those of the target that only have such a name are somebody else's. */
+START_TEST(what_the_stream_did_not_create_is_not_dropped)
+{
+	prepare();
+	postgres_execute(source,
+	                 "CREATE SCHEMA theirs; CREATE TABLE public.cache (id int); CREATE SEQUENCE public.numbers;"
+	                 "CREATE TYPE public.mood AS ENUM ('a'); CREATE TABLE theirs.t (id int);"
+	                 "CREATE TYPE public.used AS ENUM ('a'); CREATE SEQUENCE public.counter;"
+	                 "CREATE TABLE public.captured (id int DEFAULT nextval('public.counter'), u public.used[])");
+	expect_no_error(follow_log(true));
+	postgres_execute(target,
+	                 "CREATE SCHEMA theirs; CREATE TABLE public.cache (own text);"
+	                 "INSERT INTO public.cache VALUES ('x'); CREATE SEQUENCE public.numbers;"
+	                 "CREATE TYPE public.mood AS ENUM ('a'); CREATE TYPE public.used AS ENUM ('a');"
+	                 "CREATE SEQUENCE public.counter;"
+	                 "CREATE TABLE public.captured (id int DEFAULT nextval('public.counter'), u public.used[]);"
+	                 "INSERT INTO replicator.captured_table (stream, schema_name, table_name)"
+	                 " VALUES ('s', 'public', 'captured')");
+	postgres_execute(source, "DROP TABLE public.cache; DROP TYPE public.mood; DROP SEQUENCE public.numbers;"
+	                         "DROP SCHEMA theirs CASCADE; DROP TABLE public.captured; DROP TYPE public.used;"
+	                         "DROP SEQUENCE public.counter");
+	expect_no_error(follow_log(false));
+	postgres_expect(
+	    target,
+	    "SELECT concat_ws(' ', to_regclass('public.cache'), to_regtype('public.mood'),"
+	    " to_regclass('public.numbers'), to_regnamespace('theirs'), '-', to_regclass('public.captured'),"
+	    " to_regtype('public.used'), to_regclass('public.counter'))",
+	    "public.cache public.mood public.numbers theirs -");
+	/* What the stream creates, also under an earlier name, it drops. */
+	postgres_execute(source, "CREATE SCHEMA ours; CREATE TABLE ours.a (id int); ALTER TABLE ours.a RENAME TO b;"
+	                         "CREATE TYPE ours.kind AS ENUM ('a'); DROP SCHEMA ours CASCADE");
+	expect_no_error(follow_log(false));
+	postgres_expect(target, "SELECT coalesce(to_regnamespace('ours')::text, 'none')", "none");
+	following_tear_down();
+}
+END_TEST
+
+/* A partition that the publication has no more leaves its parent here as well; a table that is older than the log is marked. */
+START_TEST(tables_that_leave_and_enter_the_stream)
+{
+	prepare();
+	postgres_execute(source, "CREATE TABLE public.older (id int); INSERT INTO public.older VALUES (1)");
+	expect_no_error(follow_log(true));
+	postgres_execute(source, "CREATE TABLE public.parts (id int) PARTITION BY LIST (id);"
+	                         "CREATE TABLE public.one PARTITION OF public.parts FOR VALUES IN (1);"
+	                         "ALTER TABLE public.older ADD a int");
+	expect_no_error(follow_log(false));
+	postgres_expect(target, "SELECT string_agg(table_name, ' ') FROM replicator.unverified", "older");
+	postgres_execute(source, "ALTER TABLE public.parts DETACH PARTITION public.one;"
+	                         "UPDATE replicator.ddl_log SET published = false WHERE object_name = 'one'"
+	                         " AND tag = 'ALTER TABLE'");
+	expect_no_error(follow_log(false));
+	postgres_expect(target,
+	                "SELECT relispartition || ' ' || (SELECT count(*) FROM pg_inherits) FROM pg_class"
+	                " WHERE oid = 'public.one'::regclass",
+	                "false 0");
+	following_tear_down();
+}
+END_TEST
+
 /* The statement of a user may hold passwords, and values that rules mask: neither the log nor the history has any of it. */
 START_TEST(statements_are_not_logged)
 {
@@ -520,6 +580,8 @@ int main(void)
 	tcase_add_test(tests, both_catalogs_are_equal_after_each_case);
 	tcase_add_test(tests, rows_without_events_are_marked);
 	tcase_add_test(tests, marks_follow_their_table);
+	tcase_add_test(tests, tables_that_leave_and_enter_the_stream);
+	tcase_add_test(tests, what_the_stream_did_not_create_is_not_dropped);
 	tcase_add_test(tests, statements_are_not_logged);
 	tcase_add_test(tests, tables_that_are_dropped_elsewhere_disturb_nothing);
 	tcase_add_test(tests, captured_tables_without_a_key_take_updates);

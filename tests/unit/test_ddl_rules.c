@@ -18,13 +18,15 @@ static const struct table_rule rules[] = {
     {.match = "public.users", .rename = "crm.people", .columns = columns, .column_count = 5},
     {.match = "shop_*.items", .rename = "public.items", .source_column = "shop", .source_value = "{schema}"},
     {.match = "mixed_*.rows", .rename = "public.mixed"},
+    {.match = "audit.*", .exclude = true},
+    {.match = "sales.orders", .filter = {.column = "country"}},
 };
 static struct config config = {.stream.name = "s",
                                .target.schema = "replicator",
                                .ddl.lock_timeout_ms = 1000,
                                .masking.salt = "salt",
                                .tables = rules,
-                               .table_count = 3};
+                               .table_count = sizeof(rules) / sizeof(*rules)};
 static void set_up(void)
 {
 	following_set_up("ddl_rules", &config);
@@ -91,6 +93,68 @@ START_TEST(renames_that_would_show_what_is_hidden)
 }
 END_TEST
 
+/* The log began after these statements, without a baseline. */
+static void execute_unlogged(const char *sql)
+{
+	char *newest;
+
+	postgres_execute(source, sql);
+	newest = postgres_value(source, "SELECT coalesce(max(id), 0) FROM replicator.ddl_log");
+	last_id = atoll(newest);
+	free(newest);
+}
+
+START_TEST(columns_renamed_without_a_baseline)
+{
+	execute_unlogged("CREATE TABLE users (id int PRIMARY KEY, email text, name text, secret_1 int)");
+	postgres_execute(target, "CREATE TABLE crm.people (id int PRIMARY KEY, \"Mail\" text, \"full name\" text)");
+	expect_error(try_follow("ALTER TABLE users RENAME email TO mail_address"), ERROR_TARGET, NULL,
+	             "its column \"mail_address\" could be the one that a rule masks or excludes as \"email\"");
+	expect_value(SHAPE("crm.people"), "id integer, Mail text, full name text");
+	execute_unlogged("ALTER TABLE users RENAME mail_address TO email");
+	expect_error(try_follow("ALTER TABLE users RENAME secret_1 TO plain"), ERROR_TARGET, NULL,
+	             "could be the one that a rule masks or excludes as");
+	/* The operator knows better: the column is a new one. */
+	postgres_execute(target, "ALTER TABLE crm.people ADD plain int");
+	execute_unlogged("ALTER TABLE users RENAME plain TO p; ALTER TABLE users RENAME p TO plain");
+	follow("ALTER TABLE users ALTER plain SET DEFAULT 1");
+	expect_value(SHAPE("crm.people"), "id integer, Mail text, full name text, plain integer");
+}
+END_TEST
+
+START_TEST(tables_renamed_without_a_baseline)
+{
+	execute_unlogged("CREATE TABLE users (id int PRIMARY KEY, email text); CREATE SCHEMA old;"
+	                 "CREATE TABLE old.plain (id int PRIMARY KEY)");
+	expect_error(try_follow("ALTER TABLE users RENAME TO members"), ERROR_TARGET, NULL,
+	             "table public.members could be one that the rule \"public.users\" hides, renamed");
+	expect_value("SELECT (to_regclass('public.members') IS NULL)::text", "true");
+	expect_error(try_follow("ALTER TABLE members SET SCHEMA old"), ERROR_TARGET, NULL, "hides, renamed");
+	expect_error(try_follow("ALTER SCHEMA old RENAME TO new"), ERROR_TARGET, NULL,
+	             "the source renamed a schema to new, and tables that the rule \"public.users\" hides may come");
+}
+END_TEST
+
+START_TEST(tables_renamed_out_of_their_rule)
+{
+	follow("CREATE SCHEMA audit; CREATE SCHEMA sales; CREATE TABLE audit.log (id int PRIMARY KEY);"
+	       "CREATE TABLE sales.orders (id int PRIMARY KEY, country text, other text)");
+	expect_value("SELECT (to_regclass('audit.log') IS NULL)::text", "true");
+	expect_error(try_follow("ALTER TABLE audit.log SET SCHEMA public"), ERROR_TARGET, NULL,
+	             "renamed table audit.log, whose rule excludes it, to public.log");
+	execute_unlogged("ALTER TABLE public.log SET SCHEMA audit");
+	expect_error(try_follow("ALTER SCHEMA audit RENAME TO trail"), ERROR_TARGET, NULL,
+	             "renamed schema audit to trail, and tables that the rule \"audit.*\" hides now come");
+	execute_unlogged("ALTER SCHEMA trail RENAME TO audit");
+	expect_error(try_follow("ALTER TABLE sales.orders SET SCHEMA public"), ERROR_TARGET, NULL,
+	             "whose rule filters its rows, to public.orders");
+	execute_unlogged("ALTER TABLE public.orders SET SCHEMA sales");
+	expect_error(try_follow("ALTER TABLE sales.orders RENAME country TO land;"
+	                        "ALTER TABLE sales.orders RENAME other TO country"),
+	             ERROR_TARGET, NULL, "renamed sales.orders.country, by which a rule filters the rows, to land");
+}
+END_TEST
+
 START_TEST(a_table_that_sources_share)
 {
 	follow("CREATE SCHEMA shop_a; CREATE SCHEMA shop_b; CREATE TABLE shop_a.items (id int PRIMARY KEY, code text "
@@ -134,6 +198,9 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_table_with_other_names);
 	tcase_add_test(tests, renames_that_would_show_what_is_hidden);
+	tcase_add_test(tests, columns_renamed_without_a_baseline);
+	tcase_add_test(tests, tables_renamed_without_a_baseline);
+	tcase_add_test(tests, tables_renamed_out_of_their_rule);
 	tcase_add_test(tests, a_table_that_sources_share);
 	tcase_add_test(tests, tables_that_share_one_without_a_source_column);
 	suite_add_tcase(suite, tests);
