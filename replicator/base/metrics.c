@@ -388,6 +388,9 @@ void metrics_print(struct buffer *text)
 	     "Changes of unverified tables that the target refused because of other rows, and that were discarded."},
 	    {METRIC_DUPLICATES, "replicator_duplicates_total", "Events that came again and were dropped."},
 	    {METRIC_DDL_STEPS, "replicator_ddl_steps_total", "Statements of schema changes executed in the target."},
+	    {METRIC_SCHEMA_CHANGES, "replicator_schema_changes_total",
+	     "Objects that schema changes altered in the target, each a notification on the channel "
+	     "replicator_schema."},
 	    {METRIC_SPILLED_TRANSACTIONS, "replicator_spilled_transactions_total",
 	     "Source transactions too large for the memory, that waited in a file."},
 	    {METRIC_SPILLED_BYTES, "replicator_spilled_bytes_total", "Bytes of their events."},

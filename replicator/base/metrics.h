@@ -33,6 +33,8 @@ enum metric_counter {
 	METRIC_CHANGES_REFUSED,    /* changes of unverified tables that other rows refused, and that were discarded */
 	METRIC_DUPLICATES,         /* events that came again and were dropped */
 	METRIC_DDL_STEPS,          /* statements of schema changes executed in the target */
+	METRIC_SCHEMA_CHANGES,     /* objects that they changed: notifications on the channel replicator_schema */
+	METRIC_LEFT_OUT_STEPS,     /* a state: steps of schema changes that the target lacks */
 	METRIC_SPILLED_TRANSACTIONS,
 	METRIC_SPILLED_BYTES,
 	METRIC_REGISTRY_AWAY, /* a state: 1 while the schema registry is waited for */

@@ -193,6 +193,8 @@ static void print_findings(const struct report *report, struct arena *arena, FIL
 			fprintf(out, "%s: %s\n", table->label, table->reason);
 		for (size_t k = 0; k < table->schema_difference_count; k++)
 			fprintf(out, "%s: %s\n", table->label, table->schema_differences[k]);
+		for (size_t k = 0; k < table->left_out_step_count; k++)
+			fprintf(out, "%s: %s\n", table->label, table->left_out_steps[k]);
 		if (table->left_out != NULL)
 			fprintf(out, "%s: not compared, because of the connector: column %s\n", table->label,
 			        table->left_out);

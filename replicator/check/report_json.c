@@ -50,6 +50,15 @@ static json_t *shape_json(const struct check_table *table)
 	return list;
 }
 
+static json_t *left_out_json(const struct check_table *table)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < table->left_out_step_count; i++)
+		json_array_append_new(list, json_string(table->left_out_steps[i]));
+	return list;
+}
+
 static json_t *repair_json(const struct report *report, const struct check_table *table)
 {
 	if (report->kind == REPORT_COMPARED)
@@ -74,7 +83,7 @@ static json_t *table_json(const struct report *report, const struct check_table 
 	static const char *const verdicts[] = {"pending", "in_sync", "different", "not_checked"};
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s?, s:f, s:o, s:o, s:s?, s:I, "
-	                 "s:s?, s:s?, s:o, s:o}",
+	                 "s:s?, s:s?, s:o, s:o, s:o}",
 	                 "schema", table->schema, "table", table->name, "source_rows",
 	                 rows_json(check_rows_of(table, SIDE_SOURCE)), "target_rows",
 	                 rows_json(check_rows_of(table, SIDE_TARGET)), "parts", (json_int_t)table->bucket_count,
@@ -86,7 +95,8 @@ static json_t *table_json(const struct report *report, const struct check_table 
 	                 table->reason, "seconds", report_seconds(table), "schema_differences", shape_json(table),
 	                 "suspect", suspects_json(table), "unverified", table->unverified, "quarantined",
 	                 (json_int_t)table->quarantined, "left_out", table->left_out, "refusal", table->refusal,
-	                 "differences", differences_json(report, table), "repair", repair_json(report, table));
+	                 "differences", differences_json(report, table), "repair", repair_json(report, table),
+	                 "left_out_steps", left_out_json(table));
 }
 
 static json_t *stream_json(const struct report *report)

@@ -51,6 +51,30 @@ struct error *suspects_count_quarantined(struct pg_connection *target, const str
 	return error;
 }
 
+/* Steps of schema changes that the target lacks: differences of the schema, but for those that are so by design. */
+static struct error *read_left_out(struct pg_connection *target, const struct config *config, struct arena *arena,
+                                   struct check_table *table)
+{
+	struct pg_result *result = NULL;
+	const char **texts;
+
+	TRY(select_marks(target, config, table, "id, expected::int, sql, split_part(reason, '; functions are not', 1)",
+	                 "left_out_step", &result));
+	texts = arena_alloc(arena, (pg_result_rows(result) + 1) * sizeof(*texts));
+	table->left_out_steps = texts;
+	table->left_out_step_count = pg_result_rows(result);
+	table->left_out_expected = true;
+	for (size_t i = 0; i < table->left_out_step_count; i++) {
+		bool expected = pg_result_integer(result, i, 1) != 0;
+
+		texts[i] = arena_format(arena, "a schema change was left out%s: %s (%s)", expected ? " by design" : "",
+		                        pg_result_text(result, i, 2), pg_result_text(result, i, 3));
+		table->left_out_expected = table->left_out_expected && expected;
+	}
+	pg_result_free(result);
+	return NULL;
+}
+
 static struct error *read_table(struct pg_connection *target, const struct config *config, struct arena *arena,
                                 struct check_table *table)
 {
@@ -72,6 +96,7 @@ static struct error *read_table(struct pg_connection *target, const struct confi
 		table->marked_at = copy_text(arena, result, 1);
 	}
 	pg_result_free(result);
+	TRY(read_left_out(target, config, arena, table));
 	return suspects_count_quarantined(target, config, table);
 }
 
@@ -130,6 +155,33 @@ static struct error *clear_unverified(struct pg_connection *target, const struct
 	return error;
 }
 
+void suspects_judge(struct check_tables *tables)
+{
+	for (size_t i = 0; i < tables->count; i++) {
+		struct check_table *table = &tables->tables[i];
+
+		if (table->verdict == VERDICT_IN_SYNC && table->left_out_step_count > 0 && !table->left_out_expected)
+			table->verdict = VERDICT_DIFFERENT;
+	}
+}
+
+/* What rows refused may succeed now. */
+static struct error *retry_left_out(struct pg_connection *target, const struct config *config,
+                                    const struct check_table *table)
+{
+	const char *const parameters[3] = {config->stream.name, table->schema, table->name};
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, "UPDATE ");
+	sql_append_qualified(&sql, config->target.schema, "left_out_step");
+	buffer_append_text(&sql, " SET retry_at = clock_timestamp(), attempts = 1"
+	                         " WHERE stream = $1 AND schema_name = $2 AND table_name = $3");
+	error = pg_query(target, sql.data, 3, parameters, NULL);
+	buffer_free(&sql);
+	return error;
+}
+
 struct error *suspects_clear(struct pg_connection *target, const struct config *config, uint64_t lsn,
                              const struct check_tables *tables)
 {
@@ -145,6 +197,8 @@ struct error *suspects_clear(struct pg_connection *target, const struct config *
 			TRY(clear_suspects(target, config, passed, table));
 		if (table->unverified != NULL)
 			TRY(clear_unverified(target, config, passed, table));
+		if (table->left_out_step_count > 0)
+			TRY(retry_left_out(target, config, table));
 	}
 	return NULL;
 }

@@ -14,11 +14,14 @@
 #include "check/compare.h"
 
 /*
- * Fills table->suspects, table->unverified, table->marked_at and table->quarantined. Where the state cannot be read there
+ * Fills table->suspects, table->unverified, table->marked_at, table->quarantined and table->left_out_steps. Where the state cannot be read there
  * are none. Errors: the connection is lost.
  */
 struct error *suspects_read(struct pg_connection *target, const struct config *config, struct arena *arena,
                             struct check_tables *tables);
+
+/* A table that lacks steps of schema changes is not in sync. After suspects_clear: rows may be proved all the same. */
+void suspects_judge(struct check_tables *tables);
 
 /*
  * Reads table->quarantined anew. What the stream set aside up to the position of the last look is counted when that look

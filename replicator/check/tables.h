@@ -112,6 +112,10 @@ struct check_table {
 	size_t suspect_count;
 	/* Why the stream marked it as unverified, NULL: it did not; and when, as text, to know the mark again. */
 	const char *unverified, *marked_at;
+	/* Steps of schema changes that the target refused; `expected`: all of them by design, and no difference. */
+	const char *const *left_out_steps;
+	size_t left_out_step_count;
+	bool left_out_expected;
 	int64_t quarantined; /* transactions with changes of it that wait in the quarantine: it is not repaired */
 	int64_t kept;        /* rows that a rule keeps in the target although the source deleted them */
 	enum verdict verdict;

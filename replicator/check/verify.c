@@ -266,6 +266,8 @@ static struct error *check_pair(struct verify *verify, FILE *out)
 	TRY(read_sequences(verify));
 	TRY(repair(verify));
 	TRY(suspects_read(comparison->watch, comparison->config, comparison->arena, &verify->tables));
+	if (!verify->options->must_repair) /* a resync is about rows; steps that wait for it are retried after it */
+		suspects_judge(&verify->tables);
 	TRY(proof_read_doubt(comparison, &verify->report.doubt));
 	TRY(detail_read(comparison, &verify->tables, verify->options->limit, verify->options->show_values));
 	TRY(watermark_read(comparison->watch, comparison->config, comparison->arena, &verify->report.watermark));

@@ -35,10 +35,11 @@ struct status {
 	struct pg_result *offsets;   /* topic, partition, next_offset */
 	struct pg_result *snapshots; /* the newest first */
 	struct pg_result
-	    *unverified;  /* schema, table, reason, discarded rows, refused changes, transactions in the quarantine */
-	char *source_lsn; /* of the source now, or NULL */
-	char *source_problem; /* why not, or NULL */
-	json_t *daemon;       /* its own word (/status.json), where it is reached, or NULL */
+	    *unverified; /* schema, table, reason, discarded rows, refused changes, transactions in the quarantine */
+	struct pg_result *left_out; /* schema, object, SQL, reason, by design (1), attempts, next attempt */
+	char *source_lsn;           /* of the source now, or NULL */
+	char *source_problem;       /* why not, or NULL */
+	json_t *daemon;             /* its own word (/status.json), where it is reached, or NULL */
 };
 
 /* Columns of the stream's row, in the order of the query. */
@@ -128,6 +129,10 @@ static struct error *read_target(struct pg_connection *connection, const struct 
 	TRY(query_state(connection, config, "s.topic, s.partition, s.next_offset", "offsets",
 	                "s.stream = $1 ORDER BY s.topic, s.partition", &status->offsets));
 	TRY(read_unverified(connection, config, status));
+	TRY(query_state(connection, config,
+	                "s.schema_name, s.table_name, s.sql, s.reason, s.expected::int, s.attempts,"
+	                " to_char(s.retry_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+	                "left_out_step", "s.stream = $1 ORDER BY s.expected, s.id", &status->left_out));
 	return query_state(connection, config,
 	                   "s.snapshot_tx_id, s.snapshot_lsn, s.rows,"
 	                   " to_char(s.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
@@ -392,6 +397,24 @@ static void print_unverified(const struct config *config, const struct status *s
 	print_unverified_tables(config, status);
 }
 
+/* Steps of schema changes that the target lacks. */
+static void print_left_out(const struct status *status)
+{
+	size_t count = pg_result_rows(status->left_out);
+
+	if (count == 0)
+		return;
+	printf("  left out      %zu step%s of schema changes, which the daemon retries:\n", count,
+	       count == 1 ? "" : "s");
+	for (size_t i = 0; i < count && i < UNVERIFIED_SHOWN; i++)
+		printf("    %s: %s%s; %s attempts, the next one at %s\n", pg_result_text(status->left_out, i, 2),
+		       pg_result_integer(status->left_out, i, 4) != 0 ? "by design: " : "",
+		       pg_result_text(status->left_out, i, 3), pg_result_text(status->left_out, i, 5),
+		       pg_result_text(status->left_out, i, 6));
+	if (count > UNVERIFIED_SHOWN)
+		printf("    and %zu more (--json lists all)\n", count - UNVERIFIED_SHOWN);
+}
+
 static void print_offsets(const struct status *status)
 {
 	size_t count = pg_result_rows(status->offsets);
@@ -441,6 +464,7 @@ static void print_text(const struct config *config, const struct status *status)
 		printf("  suspect       %s rows whose values the connector lost: check_target --repair fetches them\n",
 		       stream_text(status, SUSPECT_ROWS));
 	print_unverified(config, status);
+	print_left_out(status);
 	if (!pg_result_is_null(status->stream, 0, INSTANCE))
 		printf("  instance      %s, epoch %s, last sign of life %s s ago\n", stream_text(status, INSTANCE),
 		       stream_text(status, EPOCH), stream_text(status, HEARTBEAT_AGE));
@@ -518,6 +542,24 @@ static json_t *unverified_json(const struct config *config, const struct status 
 	return list;
 }
 
+static json_t *left_out_json(const struct status *status)
+{
+	static const char *const names[] = {"schema", "object", "sql", "reason"};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < pg_result_rows(status->left_out); i++) {
+		json_t *entry = json_object();
+
+		for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+			json_object_set_new(entry, names[k], text_of(status->left_out, i, k));
+		json_object_set_new(entry, "by_design", json_boolean(pg_result_integer(status->left_out, i, 4) != 0));
+		json_object_set_new(entry, "attempts", integer_of(status->left_out, i, 5));
+		json_object_set_new(entry, "retry_at", text_of(status->left_out, i, 6));
+		json_array_append_new(list, entry);
+	}
+	return list;
+}
+
 static void add_lag_json(json_t *root, const struct status *status)
 {
 	int64_t bytes = lag_bytes(status);
@@ -565,6 +607,7 @@ static void print_json(const struct config *config, const struct status *status)
 		add_stream_json(root, status);
 	json_object_set_new(root, "snapshots", snapshots_json(status));
 	json_object_set_new(root, "unverified", unverified_json(config, status));
+	json_object_set_new(root, "left_out_steps", left_out_json(status));
 	json_object_set_new(root, "offsets", offsets_json(status));
 	json_object_set_new(root, "daemon", status->daemon == NULL ? json_null() : json_incref(status->daemon));
 	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
@@ -596,6 +639,7 @@ static int show_status(const struct config *config, bool json)
 	pg_result_free(status.offsets);
 	pg_result_free(status.snapshots);
 	pg_result_free(status.unverified);
+	pg_result_free(status.left_out);
 	free(status.source_lsn);
 	free(status.source_problem);
 	json_decref(status.daemon);

@@ -111,6 +111,7 @@ json_t *ops_json(const struct ops_view *view)
 	                    ops_lag_bytes(view) < 0 ? json_null() : json_integer(ops_lag_bytes(view)));
 	json_object_set_new(root, "lag_transactions", json_integer((json_int_t)ops_lag_transactions(view)));
 	json_object_set_new(root, "quarantined", json_integer((json_int_t)applier->quarantined));
+	json_object_set_new(root, "left_out_steps", json_integer((json_int_t)metric_get(METRIC_LEFT_OUT_STEPS)));
 	json_object_set_new(root, "registry_away", json_boolean(metric_get(METRIC_REGISTRY_AWAY) != 0));
 	json_object_set_new(root, "retention_seconds",
 	                    view->watch.policies.retention_ms < 0

@@ -90,6 +90,9 @@ static void print_stream(const struct ops_view *view, struct buffer *text)
 	one(text, "process_resident_memory_bytes", "gauge", "Resident memory of the daemon.", resident_bytes());
 	one(text, PREFIX "registry_away", "gauge", "1 while the schema registry is waited for.",
 	    (double)metric_get(METRIC_REGISTRY_AWAY));
+	one(text, PREFIX "left_out_steps", "gauge",
+	    "Steps of schema changes that the target refused, and that are retried (`replicator status` lists them).",
+	    (double)metric_get(METRIC_LEFT_OUT_STEPS));
 	one(text, PREFIX "queue_rows", "gauge", "Row changes between consumer and applier.", (double)view->queue_rows);
 	one(text, PREFIX "queue_bytes", "gauge", "The same in bytes.", (double)view->queue_bytes);
 }

@@ -50,6 +50,8 @@ static struct error *create_type(struct step_writer *writer)
 		create_domain(after, &sql);
 	else if (after->form == 'c')
 		create_composite(after, &sql);
+	else if (after->form == 'r' && after->range.subtype != NULL)
+		range_write(&sql, after);
 	else
 		return error_new(
 		    ERROR_TARGET,

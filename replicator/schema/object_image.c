@@ -156,6 +156,18 @@ static void read_table(struct reader *reader, const json_t *object, struct objec
 	READ_LIST(reader, object, "indexes", image->indexes, image->index_count, struct index_definition, index_of);
 }
 
+static struct range_definition range(struct reader *reader, const json_t *object)
+{
+	return (struct range_definition){
+	    .subtype = text(reader, object, "subtype"),
+	    .opclass = text(reader, object, "opclass"),
+	    .collation = text(reader, object, "collation"),
+	    .canonical = text(reader, object, "canonical"),
+	    .diff = text(reader, object, "diff"),
+	    .multirange = text(reader, object, "multirange"),
+	};
+}
+
 static void read_type(struct reader *reader, const json_t *object, struct object_image *image)
 {
 	image->form = letter(object, "form");
@@ -163,6 +175,7 @@ static void read_type(struct reader *reader, const json_t *object, struct object
 	image->collation = text(reader, object, "collation");
 	image->initial = text(reader, object, "default");
 	image->not_null = truth(object, "not_null");
+	image->range = range(reader, json_object_get(object, "range"));
 	READ_LIST(reader, object, "labels", image->labels, image->label_count, struct label_definition, label);
 	READ_LIST(reader, object, "attributes", image->columns, image->column_count, struct column_definition, column);
 	READ_LIST(reader, object, "constraints", image->constraints, image->constraint_count,

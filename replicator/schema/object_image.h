@@ -71,6 +71,13 @@ struct label_definition {
 	const char *name;
 };
 
+/* Names and types are SQL text; NULL: none. */
+struct range_definition {
+	const char *subtype;
+	const char *opclass, *collation, *canonical, *diff;
+	const char *multirange; /* a name, in the schema of the range type */
+};
+
 struct object_image {
 	enum object_kind kind;
 	uint64_t oid;
@@ -96,6 +103,7 @@ struct object_image {
 	size_t label_count;
 	const struct label_definition *labels;
 	const char *base; /* of a domain */
+	struct range_definition range;
 	const char *collation;
 	const char *initial;
 	bool not_null;

@@ -37,6 +37,8 @@ static inline bool same_name(const struct object_name *a, const struct object_na
 
 struct error *table_steps(struct step_writer *writer, enum difference_next *next);
 struct error *type_steps(struct step_writer *writer);
+/* range_type.c: the statement that creates a range type. */
+void range_write(struct buffer *sql, const struct object_image *after);
 /* difference_column.c */
 struct error *rename_column_steps(struct step_writer *writer);
 struct error *column_steps(struct step_writer *writer);

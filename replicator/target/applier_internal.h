@@ -43,8 +43,9 @@ struct applier {
 	uint64_t sent_batch;      /* number of the last checkpoint that was sent */
 	uint64_t confirmed_batch; /* of the last commit that was answered; 0: none */
 	size_t unanswered; /* transactions in the batch whose COMMIT was sent and not answered, from the pending head */
-	int64_t last_sign_us; /* of life, in the stream's row */
-	int64_t last_look_us; /* at the operator's word */
+	int64_t last_sign_us;     /* of life, in the stream's row */
+	int64_t last_look_us;     /* at the operator's word */
+	int64_t last_left_out_us; /* at the steps that were left out; 0: all of them are due */
 	struct retry retry;
 	struct {
 		atomic_uint_fast64_t transactions, rows, batches, strict_batches, retries, rows_missing, ignored,

@@ -10,40 +10,23 @@
 #include "target/ddl_log.h"
 #include "target/ddl_own.h"
 #include "target/ddl_rules.h"
+#include "target/ddl_steps.h"
+#include "target/ddl_types.h"
+#include "target/ddl_functions.h"
 #include "target/mixed.h"
 #include "target/rules.h"
 #include "target/unverified.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What waits for the transaction's end. */
-enum put_off_kind { PUT_OFF_DROP, PUT_OFF_TOLERATED_DROP, PUT_OFF_AFTERWARDS };
-
-struct put_off {
-	char *sql; /* NULL: `action` on what has the oid and the attnum now (zero: the table itself) */
-	char *action;
-	char relid[16];
-	char attnum[16];
-	enum put_off_kind kind;
-	bool done;
-};
 
 struct ddl {
 	struct binding_cache *cache;
 	const struct config *config;
 	struct arena *arena;
-	struct put_off *put_off;
-	size_t put_off_count;
-};
-
-/* The steps that one row led to, as an array literal for the history. */
-struct report {
-	struct buffer steps;
-	size_t executed;
-	bool maintained; /* the stream created the object, or it may drop it (ddl_own.h) */
+	struct ddl_steps *steps;
+	uint64_t lsn; /* of the transaction */
+	bool any;     /* an object was changed */
 };
 
 bool ddl_is_log(const struct relation *relation)
@@ -57,205 +40,24 @@ struct ddl *ddl_new(struct binding_cache *cache)
 
 	ddl->cache = cache;
 	ddl->config = binding_cache_config(cache);
+	ddl->steps = ddl_steps_new(ddl->config);
 	return ddl;
 }
 
 void ddl_free(struct ddl *ddl)
 {
-	for (size_t i = 0; i < ddl->put_off_count; i++) {
-		free(ddl->put_off[i].sql);
-		free(ddl->put_off[i].action);
-	}
-	free(ddl->put_off);
+	ddl_steps_free(ddl->steps);
 	arena_free(ddl->arena);
 	free(ddl);
 }
 
-static void put_off(struct ddl *ddl, struct put_off one)
+/* `after` by the rules; NULL: the object was dropped. */
+static struct error *run_steps(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                               const struct object_image *after, const struct step *steps, struct ddl_report *report)
 {
-	ddl->put_off = memory_grow(ddl->put_off, ddl->put_off_count + 1, sizeof(*ddl->put_off));
-	ddl->put_off[ddl->put_off_count++] = one;
-}
+	const struct ddl_subject subject = {{object_kind_name(row->kind), row->relid, row->name}, after, ddl->lsn};
 
-/* A later step of the transaction may give table and column other names. */
-static struct error *put_off_late(struct ddl *ddl, struct pg_connection *connection, const struct late_step *late,
-                                  enum put_off_kind kind)
-{
-	const char *const parameters[3] = {late->table.schema, late->table.name, late->column};
-	struct put_off one = {.kind = kind};
-	struct pg_result *result = NULL;
-
-	TRY(pg_query(connection,
-	             "SELECT c.oid, coalesce(a.attnum, 0) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-	             " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $3 AND NOT a.attisdropped"
-	             " WHERE n.nspname = $1 AND c.relname = $2 AND ($3::text IS NULL OR a.attnum IS NOT NULL)",
-	             3, parameters, &result));
-	if (pg_result_rows(result) > 0) {
-		snprintf(one.relid, sizeof(one.relid), "%s", pg_result_text(result, 0, 0));
-		snprintf(one.attnum, sizeof(one.attnum), "%s", pg_result_text(result, 0, 1));
-		one.action = memory_copy_text(late->action);
-		put_off(ddl, one);
-	}
-	pg_result_free(result);
-	return NULL;
-}
-
-static void note(struct report *report, const char *prefix, const char *sql)
-{
-	char *text = memory_format("%s%s", prefix, sql);
-
-	buffer_append_byte(&report->steps, report->steps.length == 0 ? '{' : ',');
-	sql_append_array_element(&report->steps, text, strlen(text));
-	free(text);
-}
-
-/* Transient, or the connection is gone: the caller's caller tries the whole transaction again. */
-static bool heals(const struct pg_connection *connection, const struct error *error)
-{
-	return error->class == ERROR_TRANSIENT || pg_is_broken(connection);
-}
-
-/* Under a savepoint: after an error the transaction goes on, unless the error heals by itself. */
-static struct error *execute(struct pg_connection *connection, const char *sql)
-{
-	struct error *error;
-	struct error *rolled_back;
-
-	TRY(pg_execute(connection, "SAVEPOINT replicator_step"));
-	error = pg_execute(connection, sql);
-	if (error == NULL)
-		return pg_execute(connection, "RELEASE SAVEPOINT replicator_step");
-	if (heals(connection, error))
-		return error;
-	rolled_back = pg_execute(connection, "ROLLBACK TO SAVEPOINT replicator_step");
-	if (rolled_back != NULL) {
-		error_free(error);
-		return rolled_back;
-	}
-	return error;
-}
-
-/* Rows of this transaction may wait for deferred checks (55006): these come first then, as they did at the source. */
-static struct error *execute_checked(struct pg_connection *connection, const char *sql)
-{
-	struct error *error = execute(connection, sql);
-
-	if (error == NULL || strcmp(error->sqlstate, "55006") != 0)
-		return error;
-	error_free(error);
-	TRY(pg_execute(connection, "SET CONSTRAINTS ALL IMMEDIATE"));
-	TRY(execute(connection, sql));
-	return pg_execute(connection, "SET CONSTRAINTS ALL DEFERRED");
-}
-
-/* Whether the values, not the statement, are what the server refuses. */
-static bool values_refuse(const struct error *error)
-{
-	return strncmp(error->sqlstate, "22", 2) == 0 || strcmp(error->sqlstate, "42804") == 0 ||
-	       strcmp(error->sqlstate, "42846") == 0;
-}
-
-static struct error *explain(struct error *error, const struct step *step)
-{
-	const char *remedy = error != NULL && strcmp(error->sqlstate, "42501") == 0
-	                         ? "let the role own what it changes (sql/target/role.sql with -v owner=on)"
-	                         : "mend the cause in the target";
-
-	return error_wrap(
-	    error, "a step of the schema change cannot be done: %s; %s and start again, or set ddl.%s = \"ignore\"",
-	    step->sql, remedy, step_kind_name(step->kind));
-}
-
-/* Dropped is what another object depends on, or what a parent still has, whose drop waits. */
-static bool is_needed(const struct error *error)
-{
-	return strcmp(error->sqlstate, "2BP01") == 0 || strcmp(error->sqlstate, "42P16") == 0;
-}
-
-static struct error *execute_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
-                                  struct report *report)
-{
-	struct error *error = execute_checked(connection, step->sql);
-
-	while (error != NULL && !heals(connection, error) && values_refuse(error) && step->otherwise != NULL) {
-		error_free(error);
-		step = step->otherwise;
-		error = execute_checked(connection, step->sql);
-	}
-	if (error == NULL) {
-		report->executed++;
-		note(report, "", step->sql);
-		return step->afterwards == NULL ? NULL
-		                                : put_off_late(ddl, connection, step->afterwards, PUT_OFF_AFTERWARDS);
-	}
-	if (heals(connection, error))
-		return error;
-	if (is_needed(error) && step->may_wait) {
-		/* What depends on it may go in the same transaction; rows do not have the column any more. */
-		error_free(error);
-		if (step->late != NULL)
-			TRY(put_off_late(ddl, connection, step->late, PUT_OFF_DROP));
-		else
-			put_off(ddl, (struct put_off){.sql = memory_copy_text(step->sql),
-			                              .kind = step->tolerated != NULL ? PUT_OFF_TOLERATED_DROP
-			                                                              : PUT_OFF_DROP});
-		note(report, "", step->sql);
-		return step->keep == NULL ? NULL : explain(execute_checked(connection, step->keep), step);
-	}
-	if (step->tolerated == NULL || strcmp(error->sqlstate, step->tolerated) != 0)
-		return explain(error, step);
-	log_warning("schema change: left out, the target does not permit it: %s: %s", step->sql, error->message);
-	note(report, "-- left out: ", step->sql);
-	error_free(error);
-	return NULL;
-}
-
-static struct error *run_step(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
-                              struct report *report)
-{
-	switch (ddl->config->ddl.policy[step->kind]) {
-	case DDL_STOP:
-		return error_new(ERROR_TARGET,
-		                 "ddl.%s = \"stop\": make the change in the target yourself and start again: %s",
-		                 step_kind_name(step->kind), step->sql);
-	case DDL_IGNORE:
-		note(report, "-- ignored: ", step->sql);
-		return NULL;
-	case DDL_KEEP:
-		if (step->keep != NULL) {
-			TRY(explain(execute_checked(connection, step->keep), step));
-			report->executed++;
-			note(report, "", step->keep);
-			return NULL;
-		}
-		break;
-	default:
-		break;
-	}
-	return execute_step(ddl, connection, step, report);
-}
-
-/* Locks are waited for a short while only: readers of the table queue up behind us. */
-static struct error *run_steps(struct ddl *ddl, struct pg_connection *connection, const struct step *step,
-                               struct report *report)
-{
-	char *sql;
-	struct error *error;
-
-	if (step == NULL)
-		return NULL;
-	sql = memory_format("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = %" PRId64,
-	                    ddl->config->ddl.lock_timeout_ms);
-	error = pg_execute(connection, sql);
-	free(sql);
-	for (; step != NULL && error == NULL; step = step->next)
-		error = run_step(ddl, connection, step, report);
-	TRY(error);
-	sql = memory_format("SET LOCAL statement_timeout = %" PRId64 "; SET LOCAL lock_timeout = 0",
-	                    ddl->config->target.statement_timeout_ms);
-	error = pg_execute(connection, sql);
-	free(sql);
-	return error;
+	return ddl_steps_run(ddl->steps, connection, &subject, steps, report);
 }
 
 static struct error *find_target(struct ddl *ddl, struct pg_connection *connection, struct difference *difference)
@@ -302,7 +104,7 @@ static bool is_shared(const struct ddl *ddl, const struct ddl_row *row)
 }
 
 /* A table that several sources share gets the columns that one of them adds; anything else is the user's to decide. */
-static struct step *leave_shared(struct step *steps, struct report *report)
+static struct step *leave_shared(struct step *steps, struct ddl_report *report)
 {
 	struct step **link = &steps;
 
@@ -312,7 +114,7 @@ static struct step *leave_shared(struct step *steps, struct report *report)
 			continue;
 		}
 		log_warning("schema change: left out, other sources share the table: %s", (*link)->sql);
-		note(report, "-- left out, shared: ", (*link)->sql);
+		ddl_report_note(report, "-- left out, shared: ", (*link)->sql);
 		*link = (*link)->next;
 	}
 	return steps;
@@ -344,7 +146,7 @@ static struct step *drop_steps(const struct ddl *ddl, const struct ddl_row *row)
 }
 
 static struct error *drop(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                          struct report *report)
+                          struct ddl_report *report)
 {
 	const struct table_name name = {row->name.schema, row->name.name};
 	struct table_name *others = NULL;
@@ -353,19 +155,19 @@ static struct error *drop(struct ddl *ddl, struct pg_connection *connection, con
 	if (row->kind == OBJECT_TABLE)
 		TRY(mixed_tables(connection, ddl->config, &name, ddl->arena, &others, &count));
 	if (count == 0)
-		return run_steps(ddl, connection, drop_steps(ddl, row), report);
+		return run_steps(ddl, connection, row, NULL, drop_steps(ddl, row), report);
 	log_warning(
 	    "schema change: DROP TABLE %s.%s is left out: the target's table holds rows of %s.%s as well, and no "
 	    "source_column tells which of them go; remove those that should go by hand, or give the tables a "
 	    "source_column in `tables`",
 	    name.schema, name.table, others[0].schema, others[0].table);
-	note(report, "-- left out, the target's table holds rows of another one: ", "DROP TABLE");
+	ddl_report_note(report, "-- left out, the target's table holds rows of another one: ", "DROP TABLE");
 	return NULL;
 }
 
 /* Round by round: what a round made is part of what the next one finds. */
-static struct error *follow_difference(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                                       struct difference *difference, struct report *report)
+static struct error *follow_rounds(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                   struct difference *difference, struct ddl_report *report)
 {
 	const bool lacks = difference->target == NULL;
 	enum difference_next next;
@@ -377,7 +179,7 @@ static struct error *follow_difference(struct ddl *ddl, struct pg_connection *co
 		if (difference->target != NULL && !difference->fresh && row->kind == OBJECT_TABLE &&
 		    is_shared(ddl, row))
 			steps = leave_shared(steps, report);
-		TRY(run_steps(ddl, connection, steps, report));
+		TRY(run_steps(ddl, connection, row, difference->after, steps, report));
 		report->maintained = report->maintained || (lacks && report->executed > 0);
 		if (next == DIFFERENCE_DONE || (next == DIFFERENCE_FRESH && report->executed == 0))
 			return NULL;
@@ -393,6 +195,101 @@ static struct error *follow_difference(struct ddl *ddl, struct pg_connection *co
 	return NULL;
 }
 
+/* Whether the column comes with a default that may need a function; a constant that older rows have is none. */
+static bool has_open_default(const struct difference *difference, const struct column_definition *column)
+{
+	return column->initial != NULL && strchr(column->initial, '(') != NULL && column->generated == '\0' &&
+	       column->identity == '\0' && column->sequence == NULL &&
+	       object_column(difference->target, column->name) == NULL;
+}
+
+/* The image without such defaults, or NULL: it has none. Rows of the target do not get their values. */
+static const struct object_image *without_defaults(const struct difference *difference, struct arena *arena)
+{
+	const struct object_image *after = difference->after;
+	struct object_image *copy = arena_alloc(arena, sizeof(*copy));
+	struct column_definition *columns = arena_alloc_zeroed(arena, (after->column_count + 1) * sizeof(*columns));
+	bool any = false;
+
+	*copy = *after;
+	copy->columns = columns;
+	for (size_t i = 0; i < after->column_count; i++) {
+		columns[i] = after->columns[i];
+		if (!has_open_default(difference, &columns[i]))
+			continue;
+		any = true;
+		columns[i].initial = NULL;
+		columns[i].not_null = columns[i].not_null && columns[i].missing != NULL;
+	}
+	return any ? copy : NULL;
+}
+
+/* The defaults, and NOT NULL of the same columns: each is executed, or left out. */
+static struct error *complete_columns(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                      const struct object_image *after, const struct object_image *reduced,
+                                      struct ddl_report *report)
+{
+	static const enum part_kind kinds[] = {PART_DEFAULT, PART_NOT_NULL};
+	const struct object_image *target;
+
+	TRY(ddl_target_image(connection, ddl->config, row->kind, &after->name, ddl->arena, &target));
+	for (size_t i = 0; target != NULL && i < after->column_count; i++) {
+		for (size_t k = 0;
+		     after->columns[i].initial != reduced->columns[i].initial && k < sizeof(kinds) / sizeof(*kinds);
+		     k++) {
+			struct part part = {.kind = kinds[k], .id = (uint64_t)after->columns[i].attnum};
+			struct step step;
+
+			if (part_look(after, target, part, ddl->arena, &step) == PART_LACKING)
+				TRY(run_steps(ddl, connection, row, after, &step, report));
+		}
+	}
+	return NULL;
+}
+
+/* Whether rows that are there do not get their value of a column. */
+static bool lacks_values(const struct object_image *after, const struct object_image *reduced)
+{
+	for (size_t i = 0; i < after->column_count; i++)
+		if (after->columns[i].initial != reduced->columns[i].initial && after->columns[i].missing == NULL)
+			return true;
+	return false;
+}
+
+/* A table or column whose default needs a function that the target lacks is created without the default. */
+static struct error *follow_without_defaults(struct ddl *ddl, struct pg_connection *connection,
+                                             const struct ddl_row *row, struct difference *difference,
+                                             const struct object_image *reduced, struct ddl_report *report)
+{
+	const struct object_image *after = difference->after;
+
+	if (difference->target != NULL && lacks_values(after, reduced))
+		TRY(unverified_mark(connection, ddl->config, row->name.schema, row->name.name, UNVERIFIED_REWRITTEN,
+		                    ddl->lsn, 0, NULL));
+	if (difference->target != NULL)
+		TRY(ddl_target_image(connection, ddl->config, row->kind, &after->name, ddl->arena,
+		                     &difference->target));
+	difference->after = reduced;
+	TRY(follow_rounds(ddl, connection, row, difference, report));
+	return complete_columns(ddl, connection, row, after, reduced, report);
+}
+
+static struct error *follow_difference(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                       struct difference *difference, struct ddl_report *report)
+{
+	struct error *error = follow_rounds(ddl, connection, row, difference, report);
+	const struct object_image *reduced;
+
+	if (error == NULL || row->kind != OBJECT_TABLE || strcmp(error->sqlstate, "42883") != 0 ||
+	    pg_is_broken(connection))
+		return error;
+	reduced = without_defaults(difference, ddl->arena);
+	if (reduced == NULL)
+		return error;
+	error_free(error);
+	return follow_without_defaults(ddl, connection, row, difference, reduced, report);
+}
+
 static bool is_renamed(const struct object_image *before, const struct object_image *after, bool by_name)
 {
 	return before != NULL && !by_name &&
@@ -401,7 +298,8 @@ static bool is_renamed(const struct object_image *before, const struct object_im
 }
 
 /* The names of schemas are in the names of tables, and so in rules. */
-static struct error *check_schema(const struct ddl *ddl, const struct ddl_row *row, const struct difference *difference)
+static struct error *check_schema(const struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                  const struct difference *difference)
 {
 	const struct object_image *before = difference->by_name ? NULL : difference->before;
 
@@ -409,7 +307,24 @@ static struct error *check_schema(const struct ddl *ddl, const struct ddl_row *r
 		return NULL;
 	if (before != NULL && strcmp(before->name.name, row->name.name) == 0)
 		return NULL;
-	return ddl_hidden_check_schema(ddl->config, before == NULL ? NULL : before->name.name, row->name.name);
+	TRY(ddl_hidden_check_schema(ddl->config, before == NULL ? NULL : before->name.name, row->name.name));
+	return before == NULL ? NULL : ddl_mark_move_schema(connection, ddl->config, before->name.name, row->name.name);
+}
+
+/* A type that no captured table needs does not stop the stream: what it lacks may never come. */
+static struct error *follow_type(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                 struct difference *difference, struct ddl_report *report)
+{
+	const bool lacks = difference->target == NULL;
+	struct error *error = follow_difference(ddl, connection, row, difference, report);
+
+	if (error == NULL || !lacks || !ddl_types_may_wait(connection, error))
+		return error;
+	log_info("schema change: type %s.%s is not created before a captured table needs it: %s", row->name.schema,
+	         row->name.name, error->message);
+	ddl_report_note(report, "-- not created before a captured table needs it: ", "CREATE TYPE");
+	error_free(error);
+	return NULL;
 }
 
 /* A table that has been in the source for longer has rows there, and they do not come by themselves. */
@@ -425,7 +340,7 @@ static struct error *mark_older(struct ddl *ddl, struct pg_connection *connectio
 
 /* A partition that leaves its published parent is captured no more; what was replicated of it leaves the parent, too. */
 static struct error *follow_detached(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                                     struct difference *difference, struct report *report)
+                                     struct difference *difference, struct ddl_report *report)
 {
 	struct step *steps, **link = &steps;
 	enum difference_next next;
@@ -444,11 +359,11 @@ static struct error *follow_detached(struct ddl *ddl, struct pg_connection *conn
 			link = &(*link)->next;
 		else
 			*link = (*link)->next;
-	return run_steps(ddl, connection, steps, report);
+	return run_steps(ddl, connection, row, difference->after, steps, report);
 }
 
 static struct error *follow_image(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                                  const struct transaction *transaction, struct report *report)
+                                  const struct transaction *transaction, struct ddl_report *report)
 {
 	struct difference difference = {.target_version = pg_server_version(connection)};
 	const struct object_image *before, *after;
@@ -472,7 +387,11 @@ static struct error *follow_image(struct ddl *ddl, struct pg_connection *connect
 	if (row->kind == OBJECT_TABLE)
 		TRY(ddl_hidden_check_unknown(connection, ddl->config, row, before, after, difference.target));
 	else if (row->kind == OBJECT_SCHEMA)
-		TRY(check_schema(ddl, row, &difference));
+		TRY(check_schema(ddl, connection, row, &difference));
+	if (row->kind == OBJECT_TYPE && difference.target == NULL)
+		return follow_type(ddl, connection, row, &difference, report);
+	if (row->kind == OBJECT_TABLE || row->kind == OBJECT_TYPE)
+		TRY(ddl_types_create_needed(ddl->steps, connection, ddl->config, difference.after, ddl->arena, report));
 	TRY(follow_difference(ddl, connection, row, &difference, report));
 	return row->kind == OBJECT_TABLE && report->maintained && !ddl_row_creates(row)
 	           ? mark_older(ddl, connection, row, transaction)
@@ -481,7 +400,7 @@ static struct error *follow_image(struct ddl *ddl, struct pg_connection *connect
 
 /* What the target has under the name of a dropped object, and the stream neither created nor wrote, is somebody else's. */
 static struct error *leave_foreign(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                                   struct report *report)
+                                   struct ddl_report *report)
 {
 	const struct object_name name =
 	    row->kind == OBJECT_TABLE ? ddl_ruled_name(ddl->config, &row->name, ddl->arena) : row->name;
@@ -493,12 +412,12 @@ static struct error *leave_foreign(struct ddl *ddl, struct pg_connection *connec
 	log_info("schema change: %s %s%s%s was dropped at the source; the target's one stays: this stream neither "
 	         "created it nor received rows of it. If it is a copy of the source's, drop it by hand",
 	         row->kind_name, name.schema, name.schema[0] == '\0' ? "" : ".", name.name);
-	note(report, "-- left out, not of this stream: DROP ", row->kind_name);
+	ddl_report_note(report, "-- left out, not of this stream: DROP ", row->kind_name);
 	return NULL;
 }
 
 static struct error *follow_drop(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                                 struct report *report)
+                                 struct ddl_report *report)
 {
 	TRY(ddl_own_read(connection, ddl->config, row, &report->maintained));
 	if (row->kind == OBJECT_TABLE)
@@ -509,7 +428,7 @@ static struct error *follow_drop(struct ddl *ddl, struct pg_connection *connecti
 }
 
 static struct error *follow(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                            const struct transaction *transaction, struct report *report)
+                            const struct transaction *transaction, struct ddl_report *report)
 {
 	if (strcmp(row->event, "error") == 0) {
 		log_error(
@@ -540,10 +459,41 @@ static struct error *follow(struct ddl *ddl, struct pg_connection *connection, c
 	    row->id, row->event);
 }
 
+/* The definitions of functions that are missing are part of the remedy. */
+static struct error *explain_functions(struct pg_connection *connection, const struct config *config,
+                                       const struct ddl_row *row, struct error *error)
+{
+	char *hint, *message;
+
+	if (error == NULL || strcmp(error->sqlstate, "42883") != 0 || pg_is_broken(connection))
+		return error;
+	hint = ddl_functions_hint(connection, config, row->relid);
+	message = memory_format("%s; %s", error->message, hint);
+	free(error->message);
+	error->message = message;
+	free(hint);
+	return error;
+}
+
+static struct error *add_history(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
+                                 const struct transaction *transaction, const struct ddl_report *report)
+{
+	const struct ddl_outcome outcome = {.steps = report->steps.data,
+	                                    .executed = report->executed,
+	                                    .maintained = report->maintained,
+	                                    .target = row->kind == OBJECT_TABLE
+	                                                  ? ddl_ruled_name(ddl->config, &row->name, ddl->arena)
+	                                                  : row->name};
+
+	if (report->executed > 0)
+		metric_add(METRIC_SCHEMA_CHANGES, 1);
+	return ddl_history_add(connection, ddl->config, row, transaction, &outcome);
+}
+
 static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection, const struct transaction *transaction,
                                const struct change *change, const struct ddl_row *row)
 {
-	struct report report = {0};
+	struct ddl_report report = {0};
 	struct error *error = NULL;
 	bool known;
 
@@ -552,17 +502,19 @@ static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection
 		return NULL;
 	/* What this transaction wrote so far: afterwards the tables are what our own steps make of them. */
 	TRY(binding_cache_require(ddl->cache, connection));
+	ddl->lsn = transaction->commit_lsn;
 	if (change->operation != CHANGE_READ)
-		error = follow(ddl, connection, row, transaction, &report);
+		error =
+		    explain_functions(connection, ddl->config, row, follow(ddl, connection, row, transaction, &report));
 	metric_add(METRIC_DDL_STEPS, report.executed);
 	if (report.executed > 0)
 		log_info("schema change: %s of %s %s.%s: %zu steps", row->tag, row->kind_name, row->name.schema,
 		         row->name.name, report.executed);
 	buffer_append_text(&report.steps, report.steps.length == 0 ? "{}" : "}");
 	if (error == NULL && strcmp(row->event, "rewrite") != 0)
-		error =
-		    ddl_history_add(connection, ddl->config, row, transaction, report.steps.data, report.maintained);
+		error = add_history(ddl, connection, row, transaction, &report);
 	buffer_free(&report.steps);
+	ddl->any = ddl->any || report.executed > 0;
 	if (error == NULL && report.executed > 0)
 		error = binding_cache_refresh(ddl->cache, connection);
 	return error;
@@ -607,7 +559,7 @@ struct error *ddl_make_early(struct ddl *ddl, struct pg_connection *connection, 
 
 /* A second look at a table that we made gives it its keys, when all tables are there that it may refer to. */
 static struct error *make_one(struct ddl *ddl, struct pg_connection *connection, const struct object_image *image,
-                              bool fresh, enum difference_next *next, struct report *report)
+                              bool fresh, enum difference_next *next, struct ddl_report *report)
 {
 	const struct object_image *ruled = ddl_ruled_image(ddl->config, image, ddl->arena);
 	struct difference difference = {.after = ruled,
@@ -619,13 +571,13 @@ static struct error *make_one(struct ddl *ddl, struct pg_connection *connection,
 	if (!fresh && difference.target != NULL)
 		return NULL;
 	TRY(difference_steps(&difference, ddl->arena, &steps, next));
-	return run_steps(ddl, connection, steps, report);
+	return ddl_steps_run(ddl->steps, connection, NULL, steps, report);
 }
 
 struct error *ddl_make_missing(struct ddl *ddl, struct pg_connection *connection,
                                const struct object_image *const *images, size_t count, size_t *made)
 {
-	struct report report = {0};
+	struct ddl_report report = {0};
 	enum difference_next *next = memory_alloc((count + 1) * sizeof(*next));
 	struct error *error = NULL;
 
@@ -652,8 +604,8 @@ struct error *ddl_make_missing(struct ddl *ddl, struct pg_connection *connection
 struct error *ddl_run(struct ddl *ddl, struct pg_connection *connection, const struct step *steps, char **done,
                       size_t *executed)
 {
-	struct report report = {0};
-	struct error *error = run_steps(ddl, connection, steps, &report);
+	struct ddl_report report = {0};
+	struct error *error = ddl_steps_run(ddl->steps, connection, NULL, steps, &report);
 
 	buffer_append_text(&report.steps, report.steps.length == 0 ? "{}" : "}");
 	*done = buffer_steal(&report.steps);
@@ -661,83 +613,12 @@ struct error *ddl_run(struct ddl *ddl, struct pg_connection *connection, const s
 	return error;
 }
 
-/* NULL: the table or the column is gone. */
-static struct error *late_sql(struct pg_connection *connection, const struct put_off *one, char **sql)
-{
-	const char *const parameters[3] = {one->relid, one->attnum, one->action};
-	struct pg_result *result = NULL;
-
-	*sql = NULL;
-	if (one->sql != NULL) {
-		*sql = memory_copy_text(one->sql);
-		return NULL;
-	}
-	TRY(pg_query(connection,
-	             "SELECT format('ALTER TABLE %I.%I %s%s', n.nspname, c.relname,"
-	             " 'ALTER COLUMN ' || quote_ident(a.attname) || ' ', $3::text)"
-	             " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a"
-	             " ON a.attrelid = c.oid AND a.attnum = $2::int AND a.attnum > 0 AND NOT a.attisdropped"
-	             " WHERE c.oid = $1::oid AND ($2::int = 0 OR a.attnum IS NOT NULL)",
-	             3, parameters, &result));
-	if (pg_result_rows(result) > 0)
-		*sql = memory_copy_text(pg_result_text(result, 0, 0));
-	pg_result_free(result);
-	return NULL;
-}
-
-/* Not done yet: a drop of what another object depends on, which may go, too; the last time this is final. */
-static struct error *finish_sql(struct pg_connection *connection, struct put_off *one, const char *sql, bool last)
-{
-	struct error *error = execute_checked(connection, sql);
-	bool needed = error != NULL && is_needed(error) && one->kind != PUT_OFF_AFTERWARDS;
-	bool tolerated =
-	    error != NULL && !heals(connection, error) &&
-	    (one->kind == PUT_OFF_AFTERWARDS || (needed && (!last || one->kind == PUT_OFF_TOLERATED_DROP)));
-
-	one->done = !needed || last;
-	if (!tolerated)
-		return error_wrap(error, "a step of the schema change cannot be done: %s", sql);
-	if (one->done)
-		log_warning("schema change: left out, the target does not permit it: %s: %s%s", sql, error->message,
-		            needed ? "" : "; rows of the new values are missing");
-	error_free(error);
-	return NULL;
-}
-
-static struct error *finish_one(struct pg_connection *connection, struct put_off *one, bool last)
-{
-	struct error *error = NULL;
-	char *sql;
-
-	TRY(late_sql(connection, one, &sql));
-	one->done = sql == NULL;
-	if (sql != NULL)
-		error = finish_sql(connection, one, sql, last);
-	free(sql);
-	return error;
-}
-
-static struct error *finish_round(struct ddl *ddl, struct pg_connection *connection, bool last, size_t *left)
-{
-	for (size_t i = 0; i < ddl->put_off_count; i++) {
-		if (ddl->put_off[i].done)
-			continue;
-		TRY(finish_one(connection, &ddl->put_off[i], last));
-		*left -= ddl->put_off[i].done;
-	}
-	return NULL;
-}
-
-/* As many rounds as help: each drop may be what another one waits for. */
 struct error *ddl_finish(struct ddl *ddl, struct pg_connection *connection)
 {
-	size_t left = ddl->put_off_count;
+	bool any;
 
-	for (bool last = false; left > 0;) {
-		size_t before = left;
-
-		TRY(finish_round(ddl, connection, last, &left));
-		last = left == before;
-	}
-	return ddl->put_off_count > 0 ? binding_cache_refresh(ddl->cache, connection) : NULL;
+	TRY(ddl_steps_finish(ddl->steps, connection, &any));
+	if (any || ddl->any)
+		TRY(left_out_make_due(connection, ddl->config));
+	return any ? binding_cache_refresh(ddl->cache, connection) : NULL;
 }

@@ -110,14 +110,19 @@ struct error *ddl_history_last(struct pg_connection *connection, const struct co
 	return NULL;
 }
 
+#define HISTORY_ADD                                                                                                    \
+	"INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn, tx_id, image," \
+	" tag, steps, maintained) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint, $7::pg_lsn, $8::bigint,"        \
+	" $9::jsonb, $10, @storable_text($11::bytea)::text[], $12::boolean)"
+
 struct error *ddl_history_add(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
-                              const struct transaction *transaction, const char *steps, bool maintained)
+                              const struct transaction *transaction, const struct ddl_outcome *outcome)
 {
 	char lsn[LSN_TEXT_SIZE];
 	struct number tx_id = number_of((int64_t)transaction->tx_id);
-	char *storable_steps = state_storable(steps);
+	char *storable_steps = state_storable(outcome->steps);
 	struct error *error;
-	const char *const parameters[12] = {
+	const char *const parameters[14] = {
 	    config->stream.name,
 	    row->kind_name,
 	    row->relid,
@@ -129,16 +134,20 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	    row->image == NULL ? "null" : row->image,
 	    row->tag,
 	    storable_steps,
-	    maintained ? "t" : "f",
+	    outcome->maintained ? "t" : "f",
+	    outcome->target.schema,
+	    outcome->target.name,
 	};
 
 	lsn_format(transaction->commit_lsn, lsn);
-	error =
-	    state_query(connection, config,
-	                "INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn,"
-	                " tx_id, image, tag, steps, maintained) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"
-	                " $7::pg_lsn, $8::bigint, $9::jsonb, $10, @storable_text($11::bytea)::text[], $12::boolean)",
-	                12, parameters, NULL);
+	error = state_query(
+	    connection, config,
+	    outcome->executed == 0
+	        ? HISTORY_ADD
+	        : "WITH made AS (" HISTORY_ADD " RETURNING *)"
+	          " SELECT @notify_schema(stream, id, kind, schema_name, table_name, $13, $14, commit_lsn, steps)"
+	          " FROM made",
+	    outcome->executed == 0 ? 12 : 14, parameters, NULL);
 	free(storable_steps);
 	return error;
 }
@@ -157,6 +166,9 @@ struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct 
 	return unverified_mark(connection, config, row->name.schema, row->name.name, UNVERIFIED_REWRITTEN,
 	                       transaction->commit_lsn, 0, NULL);
 }
+
+/* The state of tables, by their names at the source. */
+static const char *const state_tables[] = {"unverified", "captured_table", "left_out_step"};
 
 /* The row of one table of the state that belongs to the source's table `from`. */
 static struct error *move_row(struct pg_connection *connection, const struct config *config, const char *state_table,
@@ -179,12 +191,27 @@ static struct error *move_row(struct pg_connection *connection, const struct con
 struct error *ddl_mark_move(struct pg_connection *connection, const struct config *config,
                             const struct object_name *from, const struct object_name *to)
 {
-	static const char *const state_tables[] = {"unverified", "captured_table"};
-
 	for (size_t i = 0; i < sizeof(state_tables) / sizeof(state_tables[0]); i++) {
 		if (to != NULL) /* of a table that had the new name before */
 			TRY(move_row(connection, config, state_tables[i], to, NULL));
 		TRY(move_row(connection, config, state_tables[i], from, to));
+	}
+	return NULL;
+}
+
+struct error *ddl_mark_move_schema(struct pg_connection *connection, const struct config *config, const char *from,
+                                   const char *to)
+{
+	const char *const parameters[3] = {config->stream.name, from, to};
+
+	for (size_t i = 0; i < sizeof(state_tables) / sizeof(state_tables[0]); i++) {
+		char *sql = memory_format("WITH old AS (DELETE FROM @%s WHERE stream = $1 AND schema_name = $3)"
+		                          " UPDATE @%s SET schema_name = $3 WHERE stream = $1 AND schema_name = $2",
+		                          state_tables[i], state_tables[i]);
+		struct error *error = state_query(connection, config, sql, 3, parameters, NULL);
+
+		free(sql);
+		TRY(error);
 	}
 	return NULL;
 }

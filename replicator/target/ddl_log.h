@@ -34,9 +34,16 @@ struct error *ddl_history_has(struct pg_connection *connection, const struct con
 struct error *ddl_history_last(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                                struct arena *arena, const struct object_image **image, bool *by_name);
 
-/* `steps`: an array literal. `maintained`: see ddl_own.h. */
+/* What followed from a row of the log. */
+struct ddl_outcome {
+	const char *steps; /* an array literal */
+	size_t executed;   /* more than 0: programs that listen are notified (docs/ddl.md) */
+	bool maintained;   /* see ddl_own.h */
+	struct object_name target;
+};
+
 struct error *ddl_history_add(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
-                              const struct transaction *transaction, const char *steps, bool maintained);
+                              const struct transaction *transaction, const struct ddl_outcome *outcome);
 
 /* The image of what the target has under a name, or NULL. */
 struct error *ddl_target_image(struct pg_connection *connection, const struct config *config, enum object_kind kind,
@@ -49,5 +56,9 @@ struct error *ddl_mark_rewritten(struct pg_connection *connection, const struct 
 /* What is known of the table under its name moves to the new name. `to` NULL: the table was dropped. */
 struct error *ddl_mark_move(struct pg_connection *connection, const struct config *config,
                             const struct object_name *from, const struct object_name *to);
+
+/* The same of all tables of a schema that was renamed. */
+struct error *ddl_mark_move_schema(struct pg_connection *connection, const struct config *config, const char *from,
+                                   const char *to);
 
 #endif

@@ -391,6 +391,7 @@ static struct error *run(struct inference *inference, struct ddl *ddl, const str
 		error = inference_state_write(inference->connection, inference->config, inference->binding, &record);
 	if (error == NULL && executed > 0) {
 		metric_add(METRIC_DDL_STEPS, executed);
+		metric_add(METRIC_SCHEMA_CHANGES, 1);
 		log_info("schema change: %zu steps inferred from the events of %s.%s, the first: %s", executed,
 		         inference->binding->relation->schema, inference->binding->relation->table,
 		         inference->first->sql);

@@ -70,12 +70,14 @@ struct error *inference_state_write(struct pg_connection *connection, const stru
 	snprintf(tx_id, sizeof(tx_id), "%" PRIu64, record->transaction->tx_id);
 	return state_query(
 	    connection, config,
-	    "INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, commit_lsn, tx_id, image, "
+	    "WITH made AS (INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, commit_lsn, "
+	    "tx_id, image, "
 	    "steps)"
 	    " SELECT $1, 'table', 0, $2, $3, $4::pg_lsn, $5::bigint, @image_named('table', $6, $7)"
 	    " || jsonb_build_object('events', jsonb_build_object("
 	    "'columns', CASE WHEN $11::boolean THEN coalesce(l.events->'columns', '[]') ELSE to_jsonb($8::text[]) END,"
 	    "'dropped', coalesce(l.events->'dropped', '[]') || to_jsonb($9::text[]))), $10::text[]"
-	    " FROM (SELECT " LAST_EVENTS " AS events) l",
+	    " FROM (SELECT " LAST_EVENTS " AS events) l RETURNING *)"
+	    " SELECT @notify_schema(stream, id, kind, schema_name, table_name, $6, $7, commit_lsn, steps) FROM made",
 	    11, parameters, NULL);
 }

@@ -114,6 +114,17 @@ SELECT jsonb_build_object(
                                                               'type', format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
                             FROM pg_attribute a
                            WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '[]'),
+  'range', (SELECT jsonb_build_object(
+                     'subtype', format_type(r.rngsubtype, NULL),
+                     'opclass', (SELECT format('%I.%I', p.nspname, o.opcname)
+                                   FROM pg_opclass o JOIN pg_namespace p ON p.oid = o.opcnamespace WHERE o.oid = r.rngsubopc),
+                     'collation', (SELECT format('%I.%I', p.nspname, o.collname)
+                                     FROM pg_collation o JOIN pg_namespace p ON p.oid = o.collnamespace
+                                    WHERE o.oid = r.rngcollation),
+                     'canonical', nullif(r.rngcanonical::oid, 0)::regproc::text,
+                     'diff', nullif(r.rngsubdiff::oid, 0)::regproc::text,
+                     'multirange', (SELECT m.typname FROM pg_type m WHERE m.oid = r.rngmultitypid))
+              FROM pg_range r WHERE r.rngtypid = t.oid),
   'comment', obj_description(t.oid, 'pg_type'))
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
  WHERE t.oid = type AND t.typtype IN ('e', 'd', 'c', 'r')

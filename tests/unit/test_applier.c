@@ -587,6 +587,33 @@ START_TEST(silent_times_have_signs_of_life)
 }
 END_TEST
 
+/* Between two batches, without a change of its own; the row writes what the daemon found, and another instance's step is not ours. */
+START_TEST(steps_that_were_left_out_are_retried)
+{
+	pthread_t thread;
+
+	postgres_execute(side,
+	                 "INSERT INTO applier.t VALUES (1, NULL, 'x');"
+	                 "INSERT INTO applier_state.schema_history (stream, relid, schema_name, table_name, log_id,"
+	                 " commit_lsn, image) SELECT 's', 77, 'applier', 't', 1, '0/1', jsonb_set("
+	                 "applier_state.image_named('table', 'applier', 't'), '{columns,1,not_null}', 'true');"
+	                 "INSERT INTO applier_state.left_out_step (stream, kind, relid, schema_name, table_name, part,"
+	                 " part_id, sql, reason, expected, lsn, attempts, retry_at) VALUES ('s', 'table', 77,"
+	                 " 'applier', 't', 'not null', 2, '', '', false, '0/1', 9, now() + interval '1 hour')");
+	start(&thread); /* which makes it due */
+	await_value("SELECT reason LIKE '%contains null values%' AND attempts = 2 AND retry_at > now()"
+	            " FROM applier_state.left_out_step",
+	            "t");
+	offer_log(1, "1");
+	await_value("SELECT count(*) FROM applier.log", "1");
+	postgres_execute(side, "DELETE FROM applier.t; UPDATE applier_state.left_out_step SET retry_at = now()");
+	await_value("SELECT count(*) FROM applier_state.left_out_step", "0");
+	expect_value("SELECT attnotnull FROM pg_attribute WHERE attrelid = 'applier.t'::regclass AND attname = 'code'",
+	             "t");
+	expect_no_error(finish(thread));
+}
+END_TEST
+
 /* Nothing behind the until-LSN, and no waiting for a transaction that stands exactly there. */
 START_TEST(until_lsn_is_exact)
 {
@@ -723,6 +750,7 @@ int main(void)
 	tcase_add_test(tests, target_without_confirmed_commits_is_noticed);
 	tcase_add_test(tests, target_without_our_claim_is_noticed);
 	tcase_add_test(tests, silent_times_have_signs_of_life);
+	tcase_add_test(tests, steps_that_were_left_out_are_retried);
 	tcase_add_test(tests, until_lsn_is_exact);
 	tcase_add_test(tests, paused_stream_applies_nothing);
 	tcase_add_test(tests, the_end_is_written);

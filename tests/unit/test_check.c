@@ -847,6 +847,27 @@ START_TEST(repair_makes_the_pair_equal)
 	expect_target("SELECT count(*) FROM replicator.unverified", "0");
 	ck_assert_ptr_nonnull(strstr(text, "public.types: repaired: 150 inserted, 3 updated, 1 deleted"));
 	free(text);
+	/* Rows are proved, the schema is not; a resync is about rows. */
+	run("check_target", "INSERT INTO replicator.left_out_step (stream, kind, relid, schema_name, table_name, part, "
+	                    "part_id, sql, reason,"
+	                    " expected, lsn, retry_at) VALUES ('replicator', 'table', 1, 'public', 'swap', 'index', 1, "
+	                    "'CREATE INDEX i',"
+	                    " 'no function', false, '0/1', 'infinity'); INSERT INTO replicator.unverified VALUES "
+	                    "('replicator', 'public',"
+	                    " 'swap', 'rewritten', '0/1')");
+	options.must_repair = true;
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	free(text);
+	expect_target("SELECT count(*) FROM replicator.unverified", "0");
+	expect_target("SELECT retry_at <= now() FROM replicator.left_out_step", "t");
+	options.must_repair = options.repair = false;
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_ptr_nonnull(strstr(text, "public.swap: a schema change was left out: CREATE INDEX i (no function)"));
+	free(text);
+	run("check_target", "UPDATE replicator.left_out_step SET expected = true");
+	ck_assert_int_eq(verify(&options, &text), EXIT_OK);
+	ck_assert_ptr_nonnull(strstr(text, "public.swap: a schema change was left out by design: CREATE INDEX i"));
+	free(text);
 	expect_target("SELECT count(*) FROM public.soft WHERE is_deleted AND id = 20 AND synced_at IS NOT NULL", "1");
 	expect_target("SELECT before ->> 't' FROM replicator.repair_log WHERE key[1] = '301'"
 	              " AND before ->> 't' = 'wrong'",

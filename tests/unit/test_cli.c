@@ -181,10 +181,24 @@ START_TEST(test_status_of_a_stream)
 	ck_assert_double_eq(json_real_value(json_object_get(status, "last_delay_seconds")), 0.5);
 	offset = json_array_get(json_object_get(status, "offsets"), 0);
 	ck_assert_int_eq(json_integer_value(json_object_get(offset, "next_offset")), 42);
+	ck_assert_uint_eq(json_array_size(json_object_get(status, "left_out_steps")), 0);
 	json_decref(status);
 	write_config(NULL, target_dsn, "");
+	execute(target_dsn,
+	        "INSERT INTO replicator.left_out_step (stream, kind, relid, schema_name, table_name, part, part_id,"
+	        " sql, reason, expected, lsn) VALUES ('replicator', 'table', 1, 'public', 't', 'not null', 2,"
+	        " 'ALTER TABLE t SET', 'has nulls', false, '0/1')");
 	ck_assert_int_eq(RUN("status", "-c", config_path), 0);
 	expect_in(out, "lag           not known: source.dsn is not set");
+	expect_in(
+	    out,
+	    "left out      1 step of schema changes, which the daemon retries:\n    ALTER TABLE t SET: has nulls; 1");
+	ck_assert_int_eq(RUN("status", "--json", "-c", config_path), 0);
+	status = json_loads(out, 0, NULL);
+	offset = json_array_get(json_object_get(status, "left_out_steps"), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(offset, "object")), "t");
+	ck_assert(json_is_false(json_object_get(offset, "by_design")));
+	json_decref(status);
 }
 END_TEST
 

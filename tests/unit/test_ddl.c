@@ -8,6 +8,8 @@
 #include "base/buffer.h"
 #include "following.h"
 
+#include <libpq-fe.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,6 +252,50 @@ START_TEST(tables_that_leave_and_enter_the_stream)
 	                "SELECT relispartition || ' ' || (SELECT count(*) FROM pg_inherits) FROM pg_class"
 	                " WHERE oid = 'public.one'::regclass",
 	                "false 0");
+	following_tear_down();
+}
+END_TEST
+
+/* The next notification on the connection; the caller frees it. */
+static PGnotify *next_notification(PGconn *connection)
+{
+	struct pollfd socket = {.fd = PQsocket(connection), .events = POLLIN};
+	PGnotify *notification;
+
+	while ((notification = PQnotifies(connection)) == NULL) {
+		ck_assert_int_eq(poll(&socket, 1, 30000), 1);
+		ck_assert_int_eq(PQconsumeInput(connection), 1);
+	}
+	return notification;
+}
+
+/* In the commit that executed the steps; a payload has less than 8000 bytes. */
+START_TEST(programs_are_notified)
+{
+	char *dsn = memory_format("%s dbname=ddl_target", postgres_dsn());
+	PGconn *listener;
+	PGnotify *notification;
+
+	prepare();
+	listener = PQconnectdb(dsn);
+	PQclear(PQexec(listener, "LISTEN replicator_schema"));
+	postgres_execute(source, "CREATE TABLE public.a (id int PRIMARY KEY)");
+	expect_no_error(follow_log(false));
+	notification = next_notification(listener);
+	ck_assert_str_eq(notification->relname, "replicator_schema");
+	ck_assert_msg(strstr(notification->extra, "\"kind\" : \"table\", "
+	                                          "\"source_schema\" : \"public\", \"source_table\" : \"a\"") != NULL,
+	              "%s", notification->extra);
+	ck_assert_ptr_nonnull(strstr(notification->extra, "\"lsn\" : \"0/2BC\", \"steps\" : [\"CREATE TABLE "));
+	PQfreemem(notification);
+	postgres_execute(target, "SELECT replicator.notify_schema('s', 9, 'table', 'a', 'b', 'c', 'd', '0/1',"
+	                         " array(SELECT repeat(n::text, 400) FROM generate_series(1, 40) n))");
+	notification = next_notification(listener);
+	ck_assert_uint_lt(strlen(notification->extra), 8000);
+	ck_assert_ptr_nonnull(strstr(notification->extra, "\"omitted_steps\" : 30}"));
+	PQfreemem(notification);
+	PQfinish(listener);
+	free(dsn);
 	following_tear_down();
 }
 END_TEST
@@ -581,6 +627,7 @@ int main(void)
 	tcase_add_test(tests, rows_without_events_are_marked);
 	tcase_add_test(tests, marks_follow_their_table);
 	tcase_add_test(tests, tables_that_leave_and_enter_the_stream);
+	tcase_add_test(tests, programs_are_notified);
 	tcase_add_test(tests, what_the_stream_did_not_create_is_not_dropped);
 	tcase_add_test(tests, statements_are_not_logged);
 	tcase_add_test(tests, tables_that_are_dropped_elsewhere_disturb_nothing);
