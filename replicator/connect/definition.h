@@ -23,7 +23,7 @@ struct error *definition_read(const char *path, struct connector_definition *def
 /*
  * A Debezium connector for source.dsn whose events lose as little as can be: plain JSON with the lossless modes,
  * transaction metadata, heartbeats, truncates, unknown types. `managed`: the source has our schema (`init source`), so
- * that the heartbeat writes its row and signals are read. ERROR_CONFIGURATION: settings are missing.
+ * that the heartbeat writes its row, signals are read, and the publication is there; otherwise the connector makes it. ERROR_CONFIGURATION: settings are missing.
  */
 struct error *definition_generate(const struct config *config, bool managed, struct connector_definition *definition);
 

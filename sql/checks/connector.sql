@@ -69,8 +69,15 @@ SELECT 'problem', format('publication %s is not there, and role %s may not make 
    AND NOT has_database_privilege(r.oid, current_database(), 'CREATE')
 UNION ALL
 SELECT 'problem', format('publication %s is not there, and publication.autocreate.mode is disabled', $3),
-       format('CREATE PUBLICATION %I FOR TABLE %s', $3, COALESCE((SELECT string_agg(name, ', ') FROM captured), '...'))
+       format('`replicator init source --capture LIST` makes it, or CREATE PUBLICATION %I FOR TABLE %s', $3,
+              COALESCE((SELECT string_agg(name, ', ') FROM captured), '...'))
   FROM published p WHERE NOT p.exists AND $4 = 'disabled'
+UNION ALL
+SELECT 'problem', format('publication.autocreate.mode=filtered has role %s change publication %s, which belongs to role %s',
+                         r.rolname, $3, o.rolname),
+       'set publication.autocreate.mode=disabled'
+  FROM role r, pg_publication p JOIN pg_roles o ON o.oid = p.pubowner
+ WHERE p.pubname = $3 AND $4 = 'filtered' AND NOT pg_has_role(r.oid, o.oid, 'USAGE')
 UNION ALL
 SELECT 'problem', format('role %s does not own table %s, so it cannot add it to a publication', r.rolname, c.name),
        format('as superuser CREATE PUBLICATION %I FOR TABLE ... and set publication.autocreate.mode=disabled; '
