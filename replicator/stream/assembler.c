@@ -36,7 +36,8 @@ struct assembler *assembler_new(const struct assembler_options *options, const s
 	if (start->last_commit_lsn != 0)
 		commit_history_add(assembler->history, start->last_tx_id, start->last_commit_lsn);
 	assembler->snapshot = start->snapshot;
-	assembler->snapshot_boundary = start->snapshot.lsn;
+	assembler->snapshot_boundary = assembler->newest_boundary = start->snapshot.lsn;
+	assembler->newest_tx_id = start->snapshot.tx_id;
 	assembler->snapshot_open = start->snapshot_open;
 	assembler->snapshot_over = assembler->snapshot_last_row = start->snapshot_last_row;
 	assembler->snapshot_lasts = start->snapshot_last_row ? 1 : 0;
@@ -62,6 +63,17 @@ void assembler_pop_mark(struct assembler *assembler)
 	assembler->marks = NULL;
 	assembler->mark_capacity = 0;
 	assembler->mark_head = 0;
+}
+
+bool assembler_is_marked(const struct assembler *assembler, uint64_t tx_id, bool begin)
+{
+	for (size_t i = 0; i < assembler->mark_count; i++) {
+		const struct transaction_mark *mark = assembler_mark(assembler, i);
+
+		if ((mark->end || begin) && mark->tx_id == tx_id)
+			return true;
+	}
+	return false;
 }
 
 void assembler_free(struct assembler *assembler)
@@ -395,6 +407,8 @@ void assembler_add_positions(struct assembler *assembler, struct transaction *tr
 	}
 	assembler->dirty_count = 0;
 	transaction->message_lsn = assembler->message_lsn;
+	transaction->may_lack = transaction->may_lack || assembler->left_out;
+	assembler->left_out = false;
 	if (assembler->word_open && word_is_used(assembler, transaction)) {
 		assembler->word_open = false;
 		transaction->accepted = true;
@@ -409,6 +423,16 @@ void assembler_pop(struct assembler *assembler, struct lane *lane)
 	if (is_snapshot_row(change))
 		assembler->snapshot_rows_waiting--;
 	assembler_snapshot_unqueued(assembler, lane, change);
+}
+
+void assembler_release_head(struct assembler *assembler, uint32_t partition)
+{
+	struct lane *lane = &assembler->lanes[partition];
+	struct change *change = lane_head(lane);
+
+	assembler_touch(assembler, partition);
+	assembler_pop(assembler, lane);
+	change_release(change);
 }
 
 struct error *assembler_next(struct assembler *assembler, struct transaction **transaction)
@@ -472,6 +496,8 @@ bool assembler_needs(const struct assembler *assembler, uint32_t partition)
 		return true;
 	if (assembler->judging)
 		return false;
+	if (assembler_awaits_all(assembler, partition))
+		return true;
 	if (assembler->snapshot_open && assembler->snapshot_awaited)
 		return assembler_snapshot_needs(assembler, partition);
 	if (end != NULL && assembler_awaits(assembler, partition))

@@ -13,6 +13,14 @@
  *   anything that shows a restart, the transaction is whole only when also every partition is read to where it ended
  *   after END was written, or goes on with a later transaction. TRUNCATE and schema changes wait likewise: what stands
  *   before them in other partitions goes first.
+ *
+ *   A connector that dies can leave END in Kafka without some of the events. Where it resumes at its place, it sends them
+ *   again, after repeats of earlier transactions. Where it makes a new snapshot, they never come, and the snapshot has what the
+ *   transaction did: it is handed over without its events, and all tables become unverified. The rows of that snapshot can be in
+ *   partitions that are read later, so the stream stops for a missing event or END only after it has waited some seconds and
+ *   has read all partitions to their ends.
+ *   Which events are of a later transaction their LSN says, or sequence[0]. The first transaction after a snapshot has no
+ *   sequence[0]: if its events began before the current transaction committed, only its END says it.
  */
 #include "stream/assembler_internal.h"
 
@@ -35,20 +43,48 @@ static bool lane_is_past(const struct assembler *assembler, uint32_t partition)
 
 	if (assembler_head_is_later(assembler, partition))
 		return true;
-	return head != NULL && !is_snapshot_row(head) && head->tx_id != assembler->taking_tx_id &&
-	       head->previous_commit_lsn >= assembler->current->lsn;
+	if (head == NULL || is_snapshot_row(head) || head->tx_id == assembler->taking_tx_id)
+		return false;
+	return event_commits_after(head, assembler->current->lsn) ||
+	       (head->previous_commit_lsn == 0 && assembler_is_marked(assembler, head->tx_id, false));
 }
 
-/* An event at the head whose transaction committed before the current one: its END is lost. */
-static struct change *lane_stale_head(struct assembler *assembler, uint32_t partition)
+/* Of an event without sequence[0] before those of the current transaction: no END comes any more. */
+static bool end_is_lost(struct assembler *assembler, const struct change *event)
 {
-	struct change *head = assembler_live_head(assembler, partition);
+	assembler->awaits_lost = true;
+	return assembler->lost_ticks >= TICKS_UNTIL_RESOLVED && !assembler_is_marked(assembler, event->tx_id, false) &&
+	       assembler_is_at_end(assembler, assembler->mark_partition);
+}
 
-	if (head == NULL || is_snapshot_row(head) || head->tx_id == assembler->taking_tx_id ||
-	    assembler_looks_repeated(assembler, head) || head->previous_commit_lsn == 0 ||
-	    head->previous_commit_lsn >= assembler->current->lsn)
+/*
+ * Before the head, events of the current transaction were taken, and repeats of earlier ones follow: the connector died
+ * after its END was written and before all of its events were. Those come again behind these repeats.
+ */
+static bool lane_is_sent_again(struct assembler *assembler, uint32_t partition)
+{
+	if (!assembler_head_is_later(assembler, partition))
+		return false;
+	assembler->awaits_lost = true;
+	return assembler->lost_ticks < QUIET_TICKS_TO_STOP;
+}
+
+static bool has_no_more(struct assembler *assembler, uint32_t partition)
+{
+	return lane_is_past(assembler, partition) && !lane_is_sent_again(assembler, partition);
+}
+
+/* The first event that is no repeat, if its transaction committed before the current one: its END is lost. */
+static const struct change *lane_stale_event(struct assembler *assembler, uint32_t partition)
+{
+	const struct change *event = assembler_live_head(assembler, partition);
+
+	if (event != NULL)
+		event = assembler_first_judged(assembler, partition);
+	if (event == NULL || is_snapshot_row(event) || event->tx_id == assembler->taking_tx_id ||
+	    lane_is_past(assembler, partition))
 		return NULL;
-	return head;
+	return event->previous_commit_lsn != 0 || end_is_lost(assembler, event) ? event : NULL;
 }
 
 static struct error *count_error(const struct assembler *assembler, const struct collection_state *state,
@@ -106,20 +142,59 @@ static struct error *lost_end_error(const struct assembler *assembler, const str
 	    (unsigned long long)assembler->taking_tx_id);
 }
 
+bool assembler_all_is_read(struct assembler *assembler)
+{
+	bool all = true;
+
+	assembler->awaits_lost = true;
+	if (assembler->lost_ticks < TICKS_UNTIL_RESOLVED)
+		return false;
+	for (uint32_t i = 0; i < assembler->lane_count; i++) {
+		struct lane *lane = &assembler->lanes[i];
+
+		if (!lane->used)
+			continue;
+		if ((!assembler->read_asked || lane->read_until < 0) &&
+		    !assembler_ask_end(assembler, i, &lane->read_until))
+			lane->read_until = -1;
+		all = all && lane->read_until >= 0 && (lane->gone || lane->position >= lane->read_until);
+	}
+	assembler->read_asked = true;
+	return all;
+}
+
+bool assembler_awaits_all(const struct assembler *assembler, uint32_t partition)
+{
+	const struct lane *lane = &assembler->lanes[partition];
+
+	return assembler->read_asked && (lane->read_until < 0 || lane->position < lane->read_until);
+}
+
+bool assembler_snapshot_has(const struct assembler *assembler, uint64_t tx_id, uint64_t lsn,
+                            uint64_t previous_commit_lsn)
+{
+	return lsn <= assembler->newest_boundary && previous_commit_lsn < assembler->newest_boundary &&
+	       tx_id != assembler->newest_tx_id;
+}
+
 /* In an accepted gap END may be lost as well: what stands at the head for it goes. */
 static struct error *handle_stale(struct assembler *assembler, uint32_t partition)
 {
 	struct lane *lane = &assembler->lanes[partition];
-	struct change *stale;
+	const struct change *stale;
 
-	while ((stale = lane_stale_head(assembler, partition)) != NULL) {
-		if (stale->offset >= lane->gap_until)
-			return lost_end_error(assembler, stale);
-		log_warning("transaction %llu: an event of %s is left out: its END is lost in the accepted gap",
-		            (unsigned long long)stale->tx_id, stale->relation->collection->name);
-		assembler_pop(assembler, lane);
-		change_release(stale);
-		assembler_touch(assembler, partition);
+	while ((stale = lane_stale_event(assembler, partition)) != NULL) {
+		bool replaced = assembler_snapshot_has(assembler, stale->tx_id, stale->lsn, stale->previous_commit_lsn);
+
+		if (!replaced && stale->offset >= lane->gap_until)
+			return assembler_all_is_read(assembler) ? lost_end_error(assembler, stale) : NULL;
+		log_warning("transaction %llu: an event of %s is left out: %s", (unsigned long long)stale->tx_id,
+		            stale->relation->collection->name,
+		            replaced ? "it never ended, and a snapshot follows it"
+		                     : "its END is lost in the accepted gap");
+		assembler->left_out = assembler->left_out || replaced;
+		assembler_drop_unjudged(assembler, partition); /* the END of a repeat would be before the current one */
+		assembler_release_head(assembler, partition);
 	}
 	return NULL;
 }
@@ -140,28 +215,29 @@ static struct error *take_reachable(struct assembler *assembler, uint32_t partit
  */
 static bool snapshot_follows(const struct assembler *assembler)
 {
-	return assembler->snapshot_boundary >= assembler->current->lsn &&
-	       assembler->snapshot.tx_id != assembler->taking_tx_id;
+	return assembler->newest_boundary >= assembler->current->lsn &&
+	       assembler->newest_tx_id != assembler->taking_tx_id;
 }
 
 /* An empty table has no row in the snapshot: that nothing more comes only time tells. */
 static bool lane_has_snapshot_only(const struct assembler *assembler, uint32_t partition)
 {
 	const struct lane *lane = &assembler->lanes[partition];
-	const struct change *head = lane_head(lane);
+	const struct change *head = assembler_first_judged(assembler, partition);
 
 	if (head != NULL && !is_snapshot_row(head))
 		return false;
 	return lane->snapshot_seen ||
-	       (assembler->quiet_ticks >= TICKS_UNTIL_RESOLVED && assembler_is_at_end(assembler, partition));
+	       (assembler->lost_ticks >= TICKS_UNTIL_RESOLVED && assembler_is_at_end(assembler, partition));
 }
 
-static bool is_replaced(const struct assembler *assembler, const struct collection_state *state)
+static bool is_replaced(struct assembler *assembler, const struct collection_state *state)
 {
 	if (!snapshot_follows(assembler))
 		return false;
+	assembler->awaits_lost = true;
 	for (size_t i = 0; i < state->lane_count; i++)
-		if (!lane_is_past(assembler, state->lanes[i]) && !lane_has_snapshot_only(assembler, state->lanes[i]))
+		if (!has_no_more(assembler, state->lanes[i]) && !lane_has_snapshot_only(assembler, state->lanes[i]))
 			return false;
 	return state->lane_count > 0 || assembler->quiet_ticks >= QUIET_TICKS_TO_STOP;
 }
@@ -172,10 +248,12 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 
 	for (size_t i = 0; i < state->lane_count; i++) {
 		TRY(take_reachable(assembler, state->lanes[i]));
+		if (state->got < state->needed && assembler_clear_repeats(assembler, state->lanes[i]))
+			TRY(take_reachable(assembler, state->lanes[i]));
 		if (assembler->lanes[state->lanes[i]].gone)
 			gone++;
 		else
-			past += lane_is_past(assembler, state->lanes[i]) ? 1 : 0;
+			past += has_no_more(assembler, state->lanes[i]) ? 1 : 0;
 	}
 	if (state->got >= state->needed)
 		return NULL;
@@ -193,7 +271,7 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 	assembler->replaced = is_replaced(assembler, state);
 	if (assembler->replaced)
 		return NULL;
-	if (state->lane_count > 0 && past == state->lane_count)
+	if (state->lane_count > 0 && past == state->lane_count && assembler_all_is_read(assembler))
 		return count_error(assembler, state, "its partitions go on with later transactions");
 	if (state->lane_count == 0 && assembler->quiet_ticks >= QUIET_TICKS_TO_STOP)
 		return count_error(assembler, state, "no topic that this stream reads ever carried it");

@@ -80,6 +80,9 @@ struct assembler {
 	bool restarted;        /* the connector started again inside it: the counts of its END may be too low */
 	bool awaits_gone;      /* its END announces events of partitions that no longer exist */
 	unsigned gone_ticks;   /* since then */
+	bool read_asked;       /* lane.read_until serves it (assembler_all_is_read) */
+	bool awaits_lost;      /* something that it needs does not come, and may be lost */
+	unsigned lost_ticks;   /* since then */
 	bool second_begin;     /* the connector sent it when it started again: the numbers begin at 1 behind it */
 	bool awaits_numbers;   /* its END announces numbers that none of its last events has */
 	unsigned number_ticks; /* since then */
@@ -124,8 +127,15 @@ struct assembler {
 	bool snapshot_topics_known;        /* topics were looked for since it was over */
 	bool snapshot_awaited;             /* the transaction at the head waits for its end */
 	struct snapshot_identity late_snapshot; /* the last one whose late rows were reported */
-	unsigned quiet_ticks;                   /* seconds in which nothing was read */
-	bool quiet;                             /* nothing more is coming right now */
+	/*
+	 * LSN and transaction ID of the newest snapshot that was read and is not a blocking one: the connector does not
+	 * continue at its place after it. Events that it left unfinished before will not be completed.
+	 */
+	uint64_t newest_boundary;
+	uint64_t newest_tx_id;
+	bool left_out;        /* such events were dismissed since the last hand-over */
+	unsigned quiet_ticks; /* seconds in which nothing was read */
+	bool quiet;           /* nothing more is coming right now */
 };
 
 /* Seconds of silence after which nothing that was sent before can come any more: a producer was measured to be 9 s late. */
@@ -141,13 +151,22 @@ static inline bool is_full_snapshot_row(const struct change *change)
 	return change->snapshot == SNAPSHOT_ROW || change->snapshot == SNAPSHOT_LAST;
 }
 
+/* Whether the event's transaction certainly commits after that commit LSN. */
+static inline bool event_commits_after(const struct change *event, uint64_t commit_lsn)
+{
+	return event->lsn > commit_lsn || event->previous_commit_lsn >= commit_lsn;
+}
+
 /* assembler.c */
 struct transaction_mark *assembler_mark(const struct assembler *assembler, size_t index); /* NULL: there is none */
 void assembler_pop_mark(struct assembler *assembler);
+/* Whether the END of the transaction, or (`begin`) either boundary event, is in the ring. */
+bool assembler_is_marked(const struct assembler *assembler, uint64_t tx_id, bool begin);
 struct collection_state *assembler_collection(struct assembler *assembler, const struct collection *collection);
 struct error *assembler_change_error(const struct assembler *assembler, const struct change *change, const char *what);
 void assembler_touch(struct assembler *assembler, uint32_t partition);
-void assembler_pop(struct assembler *assembler, struct lane *lane); /* the head, which the caller has */
+void assembler_release_head(struct assembler *assembler, uint32_t partition); /* of a lane's ring */
+void assembler_pop(struct assembler *assembler, struct lane *lane);           /* the head, which the caller has */
 /* The end of the partition as it is now; false: not known yet. */
 bool assembler_ask_end(const struct assembler *assembler, uint32_t partition, int64_t *end);
 bool assembler_is_at_end(const struct assembler *assembler, uint32_t partition); /* false also when it is not known */
@@ -166,8 +185,14 @@ bool assembler_head_is_later(const struct assembler *assembler, uint32_t partiti
 void assembler_cover(struct assembler *assembler);
 /* The first event that is not such a one, or NULL. */
 const struct change *assembler_first_judged(const struct assembler *assembler, uint32_t partition);
+void assembler_drop_unjudged(struct assembler *assembler, uint32_t partition); /* those at the head */
 /* Drops unjudged events that precede those of the current transaction. True: something was dropped. */
 bool assembler_clear_way(struct assembler *assembler, uint32_t partition);
+/*
+ * Repeats that follow events of the current transaction which were taken (assembler_head_is_later), where the others of it come
+ * behind them, sent again. True: they were dropped.
+ */
+bool assembler_clear_repeats(struct assembler *assembler, uint32_t partition);
 /* Searches the transaction topic for the END of the unjudged event at the head, and drops the repeats. */
 void assembler_resolve_head(struct assembler *assembler, uint32_t partition);
 /* Of an END at or below W. */
@@ -181,7 +206,7 @@ void assembler_dismiss_end(struct assembler *assembler, const struct transaction
 void assembler_snapshot_saw_change(struct assembler *assembler, const struct change *change);
 void assembler_snapshot_saw_mark(struct assembler *assembler, const struct transaction_mark *mark);
 /* What goes into and out of a lane's ring. */
-void assembler_snapshot_queued(const struct assembler *assembler, struct lane *lane, const struct change *change);
+void assembler_snapshot_queued(struct assembler *assembler, struct lane *lane, const struct change *change);
 void assembler_snapshot_unqueued(const struct assembler *assembler, struct lane *lane, const struct change *change);
 struct transaction *assembler_next_snapshot(struct assembler *assembler); /* rows; NULL: none may be handed over */
 /* The end of the snapshot, once it is reached; else NULL. */
@@ -207,6 +232,15 @@ void assembler_move_taken(struct assembler *assembler, struct transaction *trans
 void assembler_forget_taken(struct assembler *assembler); /* releases them */
 
 /* assembler_counts.c */
+/*
+ * Before the stream stops since something is missing: whether all partitions are read to where they ended at the first
+ * call for the transaction at hand. Rows of a snapshot that explains it may be among what was not read.
+ */
+bool assembler_all_is_read(struct assembler *assembler);
+bool assembler_awaits_all(const struct assembler *assembler, uint32_t partition); /* whether that waits for it */
+/* An unfinished transaction whose events have these LSNs at most: the newest snapshot has what it did. */
+bool assembler_snapshot_has(const struct assembler *assembler, uint64_t tx_id, uint64_t lsn,
+                            uint64_t previous_commit_lsn);
 struct error *assembler_gather(struct assembler *assembler, bool *complete);  /* takes what is there for `current` */
 bool assembler_awaits(const struct assembler *assembler, uint32_t partition); /* for the one at hand, to its end */
 

@@ -48,12 +48,7 @@ static bool is_unjudged(const struct assembler *assembler, const struct change *
 
 static void drop_head(struct assembler *assembler, uint32_t partition)
 {
-	struct lane *lane = &assembler->lanes[partition];
-	struct change *change = lane_head(lane);
-
-	assembler_touch(assembler, partition);
-	assembler_pop(assembler, lane);
-	change_release(change);
+	assembler_release_head(assembler, partition);
 	metric_add(METRIC_DUPLICATES, 1);
 }
 
@@ -259,6 +254,12 @@ static bool memory_is_short(const struct assembler *assembler)
 	return assembler->options.spill_bytes > 0 && assembler->waiting_bytes >= assembler->options.spill_bytes;
 }
 
+void assembler_drop_unjudged(struct assembler *assembler, uint32_t partition)
+{
+	while (assembler_head_is_unjudged(assembler, partition))
+		drop_head(assembler, partition);
+}
+
 bool assembler_clear_way(struct assembler *assembler, uint32_t partition)
 {
 	struct lane *lane = &assembler->lanes[partition];
@@ -273,8 +274,26 @@ bool assembler_clear_way(struct assembler *assembler, uint32_t partition)
 	}
 	log_info("events of transaction %llu are dismissed as repeats: transaction %llu follows them",
 	         (unsigned long long)head->tx_id, (unsigned long long)assembler->taking_tx_id);
-	while (assembler_head_is_unjudged(assembler, partition))
-		drop_head(assembler, partition);
+	assembler_drop_unjudged(assembler, partition);
+	return true;
+}
+
+/* Not one of another transaction that uses its ID again, in another history. */
+static bool is_sent_again(const struct assembler *assembler, const struct change *change)
+{
+	return change->tx_id == assembler->taking_tx_id && change->lsn < assembler->current->lsn &&
+	       (change->previous_commit_lsn == 0 || assembler->taken_previous == 0 ||
+	        change->previous_commit_lsn == assembler->taken_previous);
+}
+
+bool assembler_clear_repeats(struct assembler *assembler, uint32_t partition)
+{
+	struct lane *lane = &assembler->lanes[partition];
+
+	if (!assembler_head_is_later(assembler, partition) || !lane_has_event_at_hand(assembler, lane) ||
+	    !is_sent_again(assembler, lane_at(lane, lane->searched_count)))
+		return false;
+	assembler_drop_unjudged(assembler, partition);
 	return true;
 }
 
@@ -296,6 +315,21 @@ static void drop_resolved(struct assembler *assembler, uint32_t partition, uint6
 	while ((head = lane_head(&assembler->lanes[partition])) != NULL && is_unjudged(assembler, head) &&
 	       head->tx_id == tx_id && head->lsn <= commit_lsn && head->previous_commit_lsn < commit_lsn)
 		drop_head(assembler, partition);
+}
+
+/* The connector left its transaction unfinished and made a new snapshot, which has what it did. */
+static void drop_unfinished(struct assembler *assembler, uint32_t partition)
+{
+	const struct change *head = lane_head(&assembler->lanes[partition]);
+	uint64_t tx_id = head->tx_id;
+
+	log_warning("events of transaction %llu are dismissed: it never ended, and a snapshot follows it",
+	            (unsigned long long)tx_id);
+	assembler->left_out = true;
+	while (head != NULL && is_unjudged(assembler, head) && head->tx_id == tx_id) {
+		drop_head(assembler, partition);
+		head = lane_head(&assembler->lanes[partition]);
+	}
 }
 
 void assembler_resolve_head(struct assembler *assembler, uint32_t partition)
@@ -322,6 +356,9 @@ void assembler_resolve_head(struct assembler *assembler, uint32_t partition)
 		return;
 	case END_ABSENT:
 		lane->asked_offset = head->offset;
+		if (assembler_snapshot_has(assembler, head->tx_id, head->lsn, head->previous_commit_lsn) &&
+		    !assembler_is_marked(assembler, head->tx_id, true))
+			drop_unfinished(assembler, partition);
 	}
 }
 
@@ -350,6 +387,7 @@ static void tick_lane(struct assembler *assembler, uint32_t partition, int64_t m
 void assembler_tick(struct assembler *assembler, int64_t marks_high)
 {
 	assembler->gone_ticks += assembler->awaits_gone ? 1 : 0;
+	assembler->lost_ticks += assembler->awaits_lost ? 1 : 0;
 	assembler->chain_ticks += assembler->chain_is_broken ? 1 : 0;
 	assembler->number_ticks += assembler->awaits_numbers ? 1 : 0;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)

@@ -127,10 +127,14 @@ void assembler_snapshot_saw_mark(struct assembler *assembler, const struct trans
 		look_at_mark(assembler, mark);
 }
 
-void assembler_snapshot_queued(const struct assembler *assembler, struct lane *lane, const struct change *change)
+void assembler_snapshot_queued(struct assembler *assembler, struct lane *lane, const struct change *change)
 {
 	if (!is_full_snapshot_row(change))
 		return;
+	if (change->previous_commit_lsn == 0 && change->lsn >= assembler->newest_boundary) {
+		assembler->newest_boundary = change->lsn;
+		assembler->newest_tx_id = change->tx_id;
+	}
 	lane->snapshot_rows++;
 	if (is_own_row(assembler, change))
 		lane->own_rows++;
@@ -395,18 +399,6 @@ struct transaction *assembler_next_snapshot(struct assembler *assembler)
 
 /* Transactions around a snapshot. */
 
-/* Its END, or (`begin`) either mark. */
-static bool is_marked(const struct assembler *assembler, uint64_t tx_id, bool begin)
-{
-	for (size_t i = 0; i < assembler->mark_count; i++) {
-		const struct transaction_mark *mark = assembler_mark(assembler, i);
-
-		if ((mark->end || begin) && mark->tx_id == tx_id)
-			return true;
-	}
-	return false;
-}
-
 /* The streamed event at the lane's head that rows of a full snapshot stand after, or NULL. */
 static const struct change *event_before_rows(struct assembler *assembler, uint32_t partition)
 {
@@ -426,7 +418,8 @@ bool assembler_snapshot_waits(struct assembler *assembler, uint64_t tx_id, uint6
 		const struct change *event = assembler->lanes[i].own_rows == 0 ? NULL : event_before_rows(assembler, i);
 
 		/* Rows stand after a transaction that this one does not follow. */
-		if (event != NULL && (event->tx_id == tx_id || is_marked(assembler, event->tx_id, false)))
+		if (event != NULL && (event->tx_id == tx_id || event_commits_after(event, lsn) ||
+		                      assembler_is_marked(assembler, event->tx_id, false)))
 			return false;
 	}
 	assembler->snapshot_awaited = true;
@@ -464,17 +457,16 @@ static void dismiss_events(struct assembler *assembler, uint32_t partition, uint
 {
 	struct lane *lane = &assembler->lanes[partition];
 	const struct partition_name *name = partition_list_get(assembler->partitions, partition);
-	struct change *change;
+	const struct change *change;
 	size_t count = 0;
 
 	while ((change = lane_head(lane)) != NULL && !is_snapshot_row(change) && change->tx_id == tx_id) {
-		assembler_pop(assembler, lane);
-		change_release(change);
+		assembler_release_head(assembler, partition);
 		count++;
 	}
-	assembler_touch(assembler, partition);
 	log_warning("%s[%d]: %zu events of transaction %llu are dismissed: it never ended, and a snapshot follows it",
 	            name->topic, (int)name->id, count, (unsigned long long)tx_id);
+	assembler->left_out = true;
 }
 
 void assembler_dismiss_unfinished(struct assembler *assembler, const struct transaction_mark *end)
@@ -482,8 +474,8 @@ void assembler_dismiss_unfinished(struct assembler *assembler, const struct tran
 	for (uint32_t i = 0; i < assembler->lane_count && assembler->snapshot_rows_waiting > 0; i++) {
 		const struct change *event = event_before_rows(assembler, i);
 
-		if (event != NULL && event->tx_id != end->tx_id && row_precedes(&assembler->lanes[i], end) &&
-		    !is_marked(assembler, event->tx_id, false))
+		if (event != NULL && event->tx_id != end->tx_id && !event_commits_after(event, end->lsn) &&
+		    row_precedes(&assembler->lanes[i], end) && !assembler_is_marked(assembler, event->tx_id, false))
 			dismiss_events(assembler, i, event->tx_id);
 	}
 }
@@ -497,6 +489,15 @@ static bool marks_are_read(const struct assembler *assembler)
 	       assembler_is_at_end(assembler, partition);
 }
 
+/* None that it will end with: no BEGIN, or the BEGIN of one that a later snapshot replaced, so that it is not taken early. */
+static bool never_ends(const struct assembler *assembler, const struct change *event)
+{
+	if (!assembler_is_marked(assembler, event->tx_id, true))
+		return true;
+	return !assembler_is_marked(assembler, event->tx_id, false) && assembler_looks_repeated(assembler, event) &&
+	       assembler_snapshot_has(assembler, event->tx_id, event->lsn, event->previous_commit_lsn);
+}
+
 void assembler_dismiss_without_begin(struct assembler *assembler)
 {
 	if (assembler->quiet_ticks < TICKS_UNTIL_RESOLVED)
@@ -505,7 +506,7 @@ void assembler_dismiss_without_begin(struct assembler *assembler)
 		const struct change *event = event_before_rows(assembler, i);
 
 		if (event != NULL && (!assembler->taking || event->tx_id != assembler->taking_tx_id) &&
-		    !is_marked(assembler, event->tx_id, true) && marks_are_read(assembler))
+		    never_ends(assembler, event) && marks_are_read(assembler))
 			dismiss_events(assembler, i, event->tx_id);
 	}
 }

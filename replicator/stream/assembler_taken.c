@@ -245,6 +245,9 @@ static void begin_anew(struct assembler *assembler)
 	assembler->ends_asked = false;
 	assembler->awaits_gone = false;
 	assembler->gone_ticks = 0;
+	assembler->read_asked = false;
+	assembler->awaits_lost = false;
+	assembler->lost_ticks = 0;
 	assembler->chain_is_broken = false;
 	assembler->chain_ticks = 0;
 	assembler->awaits_numbers = false;

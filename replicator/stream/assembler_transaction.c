@@ -58,6 +58,8 @@ static struct error *begin_new_history(struct assembler *assembler, const struct
 	assembler->watermark = end->lsn - 1;   /* what is below still looks repeated */
 	if (assembler->message_lsn > end->lsn) /* of the old history */
 		assembler->message_lsn = 0;
+	if (assembler->newest_boundary > end->lsn)
+		assembler->newest_boundary = 0;
 	for (size_t i = 0; i < assembler->lane_count; i++)
 		assembler->lanes[i].repeated_count = 0;
 	return NULL;
@@ -229,28 +231,56 @@ static void report_numbers(const struct assembler *assembler, struct transaction
 	transaction->may_lack = true;
 }
 
-/* What was taken belongs to a transaction whose END is not the next one: a snapshot must have replaced it. */
-static struct error *drop_unfinished(struct assembler *assembler, const struct transaction_mark *end)
+static bool snapshot_has_taken(const struct assembler *assembler)
 {
-	if (assembler->taken_lsn > assembler->snapshot.lsn)
-		return error_new(
-		    ERROR_EVENT,
-		    "transaction %llu has a BEGIN and events, but the next END is that of transaction %llu: "
-		    "the transaction topic is not whole",
-		    (unsigned long long)assembler->taking_tx_id, (unsigned long long)end->tx_id);
+	return assembler_snapshot_has(assembler, assembler->taking_tx_id, assembler->taken_lsn,
+	                              assembler->taken_previous);
+}
+
+static void forget_unfinished(struct assembler *assembler)
+{
 	log_warning("the events of transaction %llu are dismissed: it never ended, and a new snapshot follows it",
 	            (unsigned long long)assembler->taking_tx_id);
+	assembler->left_out = true;
 	assembler_forget_taken(assembler);
-	return NULL;
+}
+
+/*
+ * What was taken belongs to a transaction whose END is not the next one: a snapshot replaced it, or its END is lost. *dropped
+ * false: that is not known yet.
+ */
+static struct error *drop_unfinished(struct assembler *assembler, const struct transaction_mark *end, bool *dropped)
+{
+	*dropped = true;
+	if (snapshot_has_taken(assembler)) {
+		forget_unfinished(assembler);
+		return NULL;
+	}
+	if (assembler->lanes[assembler->mark_partition].gap_until > end->offset) {
+		log_warning("the events of transaction %llu are dismissed: its END is lost in the accepted gap",
+		            (unsigned long long)assembler->taking_tx_id);
+		assembler_forget_taken(assembler);
+		return NULL;
+	}
+	*dropped = false;
+	if (!assembler_all_is_read(assembler))
+		return NULL;
+	return error_new(ERROR_GAP,
+	                 "transaction %llu has a BEGIN and events, but the next END is that of transaction %llu: the "
+	                 "transaction topic is not whole; run `replicator table resync TABLE` for its tables, or "
+	                 "`replicator accept gap` to continue without it",
+	                 (unsigned long long)assembler->taking_tx_id, (unsigned long long)end->tx_id);
 }
 
 static struct error *begin_current(struct assembler *assembler, struct transaction_mark *end)
 {
 	bool without_begin = assembler_mark(assembler, 0)->end;
-	bool orphan = has_orphan(assembler, end->tx_id);
+	bool orphan = has_orphan(assembler, end->tx_id), dropped = true;
 
 	if (assembler->taking && assembler->taking_tx_id != end->tx_id)
-		TRY(drop_unfinished(assembler, end));
+		TRY(drop_unfinished(assembler, end, &dropped));
+	if (!dropped)
+		return NULL;
 	assembler->taking = true;
 	assembler->taking_tx_id = end->tx_id;
 	assembler->current = end;
@@ -306,10 +336,14 @@ static struct error *take_early(struct assembler *assembler)
 	const struct transaction_mark *begin = assembler_mark(assembler, 0);
 	bool much_waits =
 	    assembler->options.spill_bytes != 0 && assembler->waiting_bytes >= assembler->options.spill_bytes;
-	bool rows_wait = begin != NULL && assembler_interrupts(assembler, begin->tx_id);
+	bool rows_wait = (begin != NULL && assembler_interrupts(assembler, begin->tx_id)) ||
+	                 (assembler->taking && assembler_interrupts(assembler, assembler->taking_tx_id));
 
 	if (assembler->judging || (!much_waits && !rows_wait))
 		return NULL;
+	if (assembler->taking && begin != NULL && begin->tx_id != assembler->taking_tx_id &&
+	    snapshot_has_taken(assembler))
+		forget_unfinished(assembler);
 	if (!assembler->taking && !choose_early(assembler, &assembler->taking_tx_id))
 		return NULL;
 	for (uint32_t i = 0; i < assembler->lane_count; i++)
@@ -380,7 +414,10 @@ struct error *assembler_next_transaction(struct assembler *assembler, struct tra
 		if (assembler_snapshot_waits(assembler, end->tx_id, end->lsn))
 			return NULL;
 		TRY(begin_current(assembler, end));
+		if (assembler->current == NULL)
+			return NULL;
 	}
+	assembler_dismiss_unfinished(assembler, assembler->current);
 	if (assembler_snapshot_waits(assembler, assembler->current->tx_id, assembler->current->lsn))
 		return NULL; /* it began since */
 	TRY(assembler_gather(assembler, &complete));

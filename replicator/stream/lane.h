@@ -40,8 +40,9 @@ struct lane {
 	int64_t taken_first_offset; /* the lowest offset taken; valid while taken_any, like those below */
 	uint64_t last_lsn;          /* of the last one taken */
 	uint64_t last_number;       /* its total_order */
-	int64_t end;      /* behind what was written when it was asked for last (assembler_counts.c); 0: not yet */
-	bool end_unknown; /* it was not asked for since, or could not be */
+	int64_t end;        /* behind what was written when it was asked for last (assembler_counts.c); 0: not yet */
+	bool end_unknown;   /* it was not asked for since, or could not be */
+	int64_t read_until; /* of assembler_all_is_read; -1: not known yet */
 
 	/* Of the events at the head that look like repeats (assembler_repeats.c). */
 	size_t repeated_count;   /* so many are known to; then perhaps more */

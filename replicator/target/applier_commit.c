@@ -101,13 +101,17 @@ static uint64_t last_lsn(const struct transaction *first, size_t count)
 	return lsn;
 }
 
+/* Where the stream is with that transaction. Rows of a snapshot and progress have no commit LSN. */
+static uint64_t lsn_at(struct applier *applier, const struct transaction *transaction)
+{
+	return transaction->commit_lsn != 0 ? transaction->commit_lsn : atomic_load(&applier->state.last_commit_lsn);
+}
+
 /* The stream is past what the operator accepted: what is missing, only a comparison shows. */
 static struct error *finish_acceptance(struct applier *applier, const struct transaction *passing)
 {
-	uint64_t lsn = passing->commit_lsn;
+	uint64_t lsn = lsn_at(applier, passing);
 
-	if (lsn == 0)
-		lsn = atomic_load(&applier->state.last_commit_lsn);
 	log_info("the stream is past what was accepted; its tables are unverified until a comparison with the source");
 	TRY(unverified_mark_all(applier->connection, applier->config, UNVERIFIED_ACCEPTED, lsn));
 	return acceptance_use(applier->connection, applier->config, applier->accepted_id);
@@ -127,7 +131,7 @@ static struct error *finish_rows(struct applier *applier, const struct transacti
 			TRY(snapshot_complete(applier->snapshot, applier->connection, &first->snapshot));
 		if (first->may_lack)
 			TRY(unverified_mark_all(applier->connection, applier->config, UNVERIFIED_POSSIBLE_GAP,
-			                        first->commit_lsn));
+			                        lsn_at(applier, first)));
 		if (first->accepted)
 			passing = first;
 	}

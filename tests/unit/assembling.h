@@ -117,6 +117,40 @@ static inline void expect_nothing(void)
 	              (unsigned long long)transaction->tx_id, transaction->change_count);
 }
 
+/* A second in which nothing is read and nothing may be handed over; *error is that of the assembler, if it is not NULL. */
+static inline void pass_second(uint32_t marks, struct error **error)
+{
+	struct transaction *transaction = NULL;
+
+	*error = assembler_next(assembler, &transaction);
+	ck_assert_ptr_null(transaction);
+	if (*error != NULL)
+		return;
+	transaction_free(assembler_progress(assembler));
+	assembler_tick(assembler, offsets[marks]);
+}
+
+/* The stream does not stop before it is certain that nothing that explains the error is still to come. */
+static inline struct error *await_error(uint32_t marks)
+{
+	struct error *error = NULL;
+
+	for (int i = 0; i < 15 && error == NULL; i++)
+		pass_second(marks, &error);
+	ck_assert_ptr_nonnull(error);
+	return error;
+}
+
+static inline void stay_quiet(uint32_t marks)
+{
+	for (int i = 0; i < 10; i++) {
+		struct error *error;
+
+		pass_second(marks, &error);
+		ck_assert_msg(error == NULL, "%s", error == NULL ? "" : error->message);
+	}
+}
+
 /* The ids of its rows in order: "1 -2 3"; t is a TRUNCATE. */
 static inline void say_rows(const struct transaction *transaction, char *text, size_t room)
 {

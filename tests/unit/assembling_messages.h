@@ -192,9 +192,34 @@ static inline void expect_error(const char *part)
 		error = assembler_next(assembler, &transaction);
 		transaction_free(transaction);
 	}
-	ck_assert_ptr_nonnull(error);
+	if (error == NULL)
+		error = await_error(MARKS);
 	ck_assert_msg(strstr(error->message, part) != NULL, "`%s` is not in: %s", part, error->message);
 	error_free(error);
+}
+
+static inline void expect_end(uint64_t tx_id, bool complete)
+{
+	struct transaction *end = next();
+
+	ck_assert_ptr_nonnull(end);
+	ck_assert(end->snapshot_ends);
+	ck_assert_uint_eq(end->change_count, 0);
+	ck_assert_uint_eq(end->snapshot.tx_id, tx_id);
+	ck_assert_int_eq(end->snapshot_complete, complete);
+	transaction_free(end);
+}
+
+/* It is handed over without its events, and all tables become unverified. */
+static inline void expect_dismissed(uint64_t tx_id)
+{
+	struct transaction *transaction = next();
+
+	ck_assert_ptr_nonnull(transaction);
+	ck_assert_uint_eq(transaction->tx_id, tx_id);
+	ck_assert_uint_eq(transaction->change_count, 0);
+	ck_assert(transaction->may_lack);
+	transaction_free(transaction);
 }
 
 static inline int64_t position_of(const struct transaction *transaction, uint32_t partition)

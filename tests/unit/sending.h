@@ -37,7 +37,8 @@ static const struct relation relations[] = {
     {.collection = &keyless, .schema = "public", .table = "log", .column_count = 1, .columns = columns, .number = 2},
 };
 
-static bool without_sequence; /* source.sequence[0] is null */
+static bool without_sequence;       /* source.sequence[0] is null */
+static enum snapshot_mark row_mark; /* of a snapshot row: op 'r' and no number */
 
 struct sent {
 	uint32_t partition;
@@ -69,6 +70,7 @@ static inline void sent_in(struct sent s, uint32_t place)
 	                                                 : s.previous == 0 ? 100
 	                                                                   : s.previous,
 	                          .lsn = s.lsn,
+	                          .snapshot = (uint8_t)row_mark,
 	                          .bytes = (uint32_t)bytes};
 	change->operation = s.op == 'm'   ? CHANGE_DELETE
 	                    : s.op == 'n' ? CHANGE_INSERT

@@ -10,18 +10,6 @@
 
 #include "assembling_messages.h"
 
-static void expect_end(uint64_t tx_id, bool complete)
-{
-	struct transaction *end = next();
-
-	ck_assert_ptr_nonnull(end);
-	ck_assert(end->snapshot_ends);
-	ck_assert_uint_eq(end->change_count, 0);
-	ck_assert_uint_eq(end->snapshot.tx_id, tx_id);
-	ck_assert_int_eq(end->snapshot_complete, complete);
-	transaction_free(end);
-}
-
 /* Rows of a snapshot that is not open: *late says whether they must be. */
 static void expect_snapshot_rows(uint64_t tx_id, bool late, const char *ids)
 {
@@ -321,15 +309,6 @@ START_TEST(test_half_transaction_that_is_read_late)
 }
 END_TEST
 
-/* Seconds without anything to read, long enough that nothing comes late. */
-static void stay_quiet(void)
-{
-	for (int i = 0; i < 10; i++) {
-		expect_nothing();
-		transaction_free(assembler_progress(assembler));
-	}
-}
-
 /* … its BEGIN was lost. */
 START_TEST(test_half_transaction_without_begin)
 {
@@ -340,7 +319,7 @@ START_TEST(test_half_transaction_without_begin)
 	snapshot_row(USERS, "first", 500, 8);
 	snapshot_row(USERS, "last", 500, 9);
 	expect_nothing();
-	stay_quiet();
+	stay_quiet(MARKS);
 	expect_rows(0, "8 9");
 	expect_end(501, true);
 }
@@ -355,7 +334,7 @@ START_TEST(test_half_transactions_without_marks)
 	snapshot_row(USERS, "first", 500, 8);
 	snapshot_row(ORDERS, "last", 500, 9);
 	expect_rows(0, "8");
-	stay_quiet();
+	stay_quiet(MARKS);
 	expect_rows(0, "9");
 	expect_end(501, true);
 	simple(600, 600, 0);
@@ -370,7 +349,7 @@ START_TEST(test_half_transaction_after_a_restart)
 	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
 	snapshot_row(USERS, "first", 500, 8);
 	snapshot_row(USERS, "last", 500, 9);
-	stay_quiet();
+	stay_quiet(MARKS);
 	expect_rows(0, "8 9");
 	expect_end(501, true);
 }
@@ -385,17 +364,6 @@ static void send_half_with_its_end(void)
 	begin_mark(1, 101);
 	event((struct event){USERS, 'c', 1, 1, 101, 50, 1, 0});
 	end_mark(1, 109, 1, 1);
-}
-
-static void expect_dismissed(uint64_t tx_id)
-{
-	struct transaction *transaction = next();
-
-	ck_assert_ptr_nonnull(transaction);
-	ck_assert_uint_eq(transaction->tx_id, tx_id);
-	ck_assert_uint_eq(transaction->change_count, 0);
-	ck_assert(transaction->may_lack);
-	transaction_free(transaction);
 }
 
 START_TEST(test_half_transaction_with_its_end)
@@ -421,7 +389,7 @@ START_TEST(test_half_transaction_of_an_emptied_table)
 	snapshot_row(USERS, "last", 500, 8);
 	expect_rows(0, "8");
 	expect_end(501, true);
-	stay_quiet();
+	stay_quiet(MARKS);
 	expect_dismissed(1);
 	simple(600, 600, 0);
 	expect_rows(600, "6000 6001");
