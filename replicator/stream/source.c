@@ -366,7 +366,7 @@ static void measure_lag(struct source *source)
 			continue;
 		if (rd_kafka_get_watermark_offsets(source->kafka, name->topic, name->id, &low, &high) ==
 		        RD_KAFKA_RESP_ERR_NO_ERROR &&
-		    high > partition->high)
+		    (high > partition->high || partition->renewed))
 			partition->high = high;
 		if (partition->high < 0) {
 			lag = -1;

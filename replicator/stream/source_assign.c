@@ -194,7 +194,7 @@ static struct error *gap(const char *topic, int32_t id, int64_t next_offset, int
 	    topic, (int)id, (long long)next_offset, (long long)low, (long long)high);
 }
 
-struct error *source_gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset)
+static struct error *gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	int64_t low;
@@ -333,6 +333,53 @@ static struct error *assign(struct source *source, const rd_kafka_topic_partitio
 	return error;
 }
 
+static void add_partition(struct source *source, rd_kafka_topic_partition_list_t *list, uint32_t number)
+{
+	const struct partition_name *name = partition_list_get(source->names, number);
+
+	rd_kafka_topic_partition_list_add(list, name->topic, name->id)->offset =
+	    source->partitions[number]->next_offset;
+}
+
+static struct error *assign_again(struct source *source, uint32_t number)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_error_t *refusal;
+	struct error *error;
+
+	add_partition(source, list, number);
+	refusal = rd_kafka_incremental_unassign(source->kafka, list);
+	if (refusal == NULL) {
+		error = assign(source, list);
+	} else {
+		error = error_new(ERROR_SYSTEM, "Kafka's client refuses to give up a partition: %s",
+		                  rd_kafka_error_string(refusal));
+		rd_kafka_error_destroy(refusal);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
+/*
+ * librdkafka does not say to which assignment a refusal belongs (2.0.2: rd_kafka_offset_reset knows no version). That of an
+ * earlier assignment can come after the partition was given up and assigned again at another offset, and then it has also ended
+ * the fetching there. So the partition is assigned once more: should Kafka not have the next offset either, it says so.
+ */
+struct error *source_offset_refused(struct source *source, const char *topic, int32_t id, int64_t offset)
+{
+	uint32_t number = partition_list_add(source->names, topic, id);
+	struct source_partition *partition = source_partition(source, number);
+
+	if (!partition->assigned || partition->held)
+		return NULL;
+	if (offset == partition->next_offset)
+		return gap_error(source, topic, id, offset);
+	log_debug("Kafka, %s[%d]: offset %lld was refused; reading continues at %lld", topic, (int)id,
+	          (long long)offset, (long long)partition->next_offset);
+	partition->doubted = partition->doubted || !partition->renewed;
+	return assign_again(source, number);
+}
+
 static struct error *end_lingering(struct source *source, const rd_kafka_topic_partition_list_t *found)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -343,6 +390,7 @@ static struct error *end_lingering(struct source *source, const rd_kafka_topic_p
 		uint32_t number = partition_list_add(source->names, found->elems[i].topic, found->elems[i].partition);
 		struct source_partition *partition = source_partition(source, number);
 
+		partition->renewed = partition->lingers;
 		if (partition->lingers)
 			rd_kafka_topic_partition_list_add(list, found->elems[i].topic, found->elems[i].partition);
 		partition->lingers = false;
@@ -371,6 +419,7 @@ static struct error *begin(struct source *source, const rd_kafka_topic_partition
 		partition->doubted = false;
 		partition->expected = partition->dropped = partition->at_end = false;
 		partition->next_offset = elem->offset;
+		partition->high = -1;
 		source->assigned_count++;
 		assembler_add_partition(source->assembler, number, elem->offset);
 		if (stored != NULL && stored->next_offset == elem->offset && !partition->made_again)
@@ -447,14 +496,6 @@ struct error *source_discover(struct source *source, int timeout_ms)
 }
 
 /* Holding back. */
-
-static void add_partition(struct source *source, rd_kafka_topic_partition_list_t *list, uint32_t number)
-{
-	const struct partition_name *name = partition_list_get(source->names, number);
-
-	rd_kafka_topic_partition_list_add(list, name->topic, name->id)->offset =
-	    source->partitions[number]->next_offset;
-}
 
 static void hold(struct source *source, const rd_kafka_topic_partition_list_t *list)
 {

@@ -195,7 +195,7 @@ struct error *health_message_error(struct source *source, const rd_kafka_message
 	if (topic != NULL && concerns_dropped(source, topic, message->partition))
 		return NULL;
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && topic != NULL)
-		return source_gap_error(source, topic, message->partition, message->offset);
+		return source_offset_refused(source, topic, message->partition, message->offset);
 	if (record_is_unreadable(message->err) && topic != NULL)
 		return error_new(ERROR_EVENT, "%s[%d]@%lld: the record cannot be read: %s; nothing was skipped", topic,
 		                 (int)message->partition, (long long)message->offset, text);

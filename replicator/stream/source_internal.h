@@ -49,6 +49,7 @@ struct source_partition {
 	bool expected;   /* not read yet, but transactions wait for it: it has a stored offset, or no leader */
 	bool dropped;    /* its topic was deleted; it is not read, unless the topic is created again */
 	bool lingers;    /* dropped, but still in librdkafka's assignment */
+	bool renewed;    /* lingered, and another topic of its name is read now */
 	bool at_end;     /* the last fetch found nothing after next_offset */
 	bool seen;       /* in the last metadata */
 	bool doubted;    /* its topic was away for a moment: another may have its name now */
@@ -234,7 +235,8 @@ struct source_partition *source_partition(struct source *source, uint32_t number
  * this round; the others are asked again in a later one.
  */
 void source_ask_high_watermarks(struct source *source, int timeout_ms);
-struct error *source_gap_error(struct source *source, const char *topic, int32_t id, int64_t next_offset);
+/* Kafka does not have the offset that librdkafka fetched at. */
+struct error *source_offset_refused(struct source *source, const char *topic, int32_t id, int64_t offset);
 struct error *source_balance(struct source *source); /* holds partitions back, or lets them go, by the memory in use */
 size_t source_memory_in_use(const struct source *source);
 

@@ -525,6 +525,67 @@ START_TEST(a_topic_that_was_away_is_doubted)
 }
 END_TEST
 
+static void refuse(const char *topic, int64_t offset, struct error **error)
+{
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(source->kafka, topic, NULL);
+	const rd_kafka_message_t message = {.err = RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+	                                    .rkt = handle,
+	                                    .offset = offset};
+
+	*error = health_message_error(source, &message);
+	rd_kafka_topic_destroy(handle);
+}
+
+/* The partition is read on, by the test's own thread. */
+static void expect_next_record(uint32_t number)
+{
+	int64_t before = source->partitions[number]->next_offset;
+	int64_t deadline = clock_monotonic_us() + WAIT_MS * INT64_C(1000);
+
+	while (source->partitions[number]->next_offset == before && clock_monotonic_us() < deadline)
+		ck_assert_ptr_null(source_read_round(source));
+	ck_assert_int_eq(source->partitions[number]->next_offset, before + 1);
+}
+
+/* The topic was created again and is read from its beginning. Then comes librdkafka's refusal of the old offset. */
+START_TEST(a_refusal_of_an_earlier_offset_is_no_gap)
+{
+	uint32_t number;
+	struct error *error;
+
+	begin_with_one();
+	stop();
+	number = partition_list_add(names, USERS, 0);
+	source->partitions[number]->renewed = true;
+	refuse(USERS, 36912, &error);
+	ck_assert_msg(error == NULL, "%s", error == NULL ? "" : error->message);
+	produce_event(USERS, "users", 2, 1, 2, 0);
+	produce_flush();
+	expect_next_record(number);
+	refuse(USERS, source->partitions[number]->next_offset, &error);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_int_eq(error->class, ERROR_GAP);
+	error_free(error);
+}
+END_TEST
+
+/* The lag is that of the topic that exists now. */
+START_TEST(a_topic_that_is_read_again_has_its_own_lag)
+{
+	int64_t deadline = clock_monotonic_us() + WAIT_MS * INT64_C(1000);
+
+	begin_with_one();
+	rd_kafka_mock_topic_set_error(cluster, ORDERS, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	expect_position(ORDERS, 0);
+	source->partitions[partition_list_add(names, ORDERS, 0)]->high = 36912;
+	rd_kafka_mock_topic_set_error(cluster, ORDERS, RD_KAFKA_RESP_ERR_NO_ERROR);
+	expect_position(ORDERS, 1);
+	while (source_state(source).lag_messages != 0 && clock_monotonic_us() < deadline)
+		transaction_free(take());
+	ck_assert_int_eq(source_state(source).lag_messages, 0);
+}
+END_TEST
+
 START_TEST(test_offset_beyond_the_end_is_a_gap)
 {
 	make_topics();
@@ -1219,6 +1280,8 @@ int main(void)
 	tcase_add_test(tests, a_topic_that_was_made_again_is_accepted);
 	tcase_add_test(tests, a_topic_with_its_witness_is_read_on);
 	tcase_add_test(tests, a_topic_that_was_away_is_doubted);
+	tcase_add_test(tests, a_refusal_of_an_earlier_offset_is_no_gap);
+	tcase_add_test(tests, a_topic_that_is_read_again_has_its_own_lag);
 	tcase_add_test(tests, test_offset_beyond_the_end_is_a_gap);
 	tcase_add_test(tests, test_offset_before_the_beginning_is_a_gap);
 	tcase_add_test(tests, test_unknown_partition_without_its_beginning_is_a_gap);
