@@ -15,21 +15,29 @@ static const struct slice no_column;
 
 #define TOKEN_UNCHANGED (UINT8_MAX - 1) /* as a token's kind: a placeholder */
 
-/* Marks the placeholders; returns the bytes that the values need at most. */
-static size_t measure(const struct placeholder *placeholder, struct row *row, uint32_t count, bool *unchanged)
+static bool has_placeholder(const struct placeholder *placeholder, const struct row *row, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (placeholder_is(placeholder, &row->values[i]))
+			return true;
+	return false;
+}
+
+static void mark_placeholders(const struct placeholder *placeholder, struct row *row, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (placeholder_is(placeholder, &row->values[i]))
+			row->values[i].kind = TOKEN_UNCHANGED;
+}
+
+/* The bytes that the values need at most. */
+static size_t measure(const struct row *row, uint32_t count)
 {
 	size_t bytes = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct scan_token *token = &row->values[i];
-
-		if (placeholder_is(placeholder, token)) {
-			token->kind = TOKEN_UNCHANGED;
-			*unchanged = true;
-		} else if (token->kind != SCAN_NULL) {
-			bytes += token->length;
-		}
-	}
+	for (uint32_t i = 0; i < count; i++)
+		if (row->values[i].kind != SCAN_NULL && row->values[i].kind != TOKEN_UNCHANGED)
+			bytes += row->values[i].length;
 	return bytes;
 }
 
@@ -236,18 +244,26 @@ static struct error *find_row_relation(struct decoder *decoder, struct partition
 	return NULL;
 }
 
-/* The other key of a key change, where it matters. */
-static struct error *find_other_key(struct decoder *decoder, struct partition_cache *partition,
-                                    const struct raw_message *message, const struct relation *relation, bool unchanged,
-                                    struct row **row)
+/*
+ * Marks the values that did not change and finds the other key of a key change, where it matters. Only an update and the
+ * second half of a key change leave a value out: the same text in any other row is a value of the source.
+ */
+static struct error *find_unchanged(struct decoder *decoder, struct partition_cache *partition,
+                                    const struct raw_message *message, const struct relation *relation,
+                                    struct row **other_key)
 {
-	*row = NULL;
-	if (relation->key_count == 0)
-		return NULL;
-	if (decoder->envelope.operation == CHANGE_DELETE)
-		return decode_key_header(decoder, partition, message, "__debezium.newkey", relation, row);
-	if (decoder->envelope.operation == CHANGE_INSERT && unchanged)
-		return decode_key_header(decoder, partition, message, "__debezium.oldkey", relation, row);
+	struct envelope *envelope = &decoder->envelope;
+	const bool changes = envelope->operation == CHANGE_UPDATE || envelope->operation == CHANGE_INSERT;
+	const bool unchanged =
+	    changes && has_placeholder(&decoder->placeholder, &envelope->after, relation->column_count);
+
+	*other_key = NULL;
+	if (relation->key_count > 0 && envelope->operation == CHANGE_DELETE)
+		TRY(decode_key_header(decoder, partition, message, "__debezium.newkey", relation, other_key));
+	if (relation->key_count > 0 && envelope->operation == CHANGE_INSERT && unchanged)
+		TRY(decode_key_header(decoder, partition, message, "__debezium.oldkey", relation, other_key));
+	if (unchanged && (envelope->operation == CHANGE_UPDATE || *other_key != NULL))
+		mark_placeholders(&decoder->placeholder, &envelope->after, relation->column_count);
 	return NULL;
 }
 
@@ -295,15 +311,14 @@ struct parts {
 	size_t bytes; /* of text, at most */
 };
 
-static void add_part(const struct decoder *decoder, struct parts *parts, int part, struct row *row, uint32_t count,
-                     bool *unchanged)
+static void add_part(struct parts *parts, int part, struct row *row, uint32_t count)
 {
 	if (row == NULL || row->shape == NULL)
 		return;
 	parts->rows[part] = row;
 	parts->counts[part] = count;
 	parts->values += count;
-	parts->bytes += measure(&decoder->placeholder, row, count, unchanged);
+	parts->bytes += measure(row, count);
 }
 
 static struct change *put_change(struct slab_writer *writer, const struct change *head, const struct parts *parts)
@@ -333,17 +348,16 @@ struct error *decode_change(struct decoder *decoder, struct partition_cache *par
 	struct change head;
 	struct row *other;
 	struct parts parts = {.rows = {NULL}};
-	bool unchanged = false;
 
 	TRY(fill_source(&head, envelope, message));
 	if (envelope->operation == CHANGE_MESSAGE)
 		head.relation = message_relation(decoder);
 	else
 		TRY(find_row_relation(decoder, partition, message, &head.relation));
-	add_part(decoder, &parts, 0, &envelope->before, head.relation->column_count, &unchanged);
-	add_part(decoder, &parts, 1, &envelope->after, head.relation->column_count, &unchanged);
-	TRY(find_other_key(decoder, partition, message, head.relation, unchanged, &other));
-	add_part(decoder, &parts, 2, other, head.relation->key_count, &unchanged);
+	TRY(find_unchanged(decoder, partition, message, head.relation, &other));
+	add_part(&parts, 0, &envelope->before, head.relation->column_count);
+	add_part(&parts, 1, &envelope->after, head.relation->column_count);
+	add_part(&parts, 2, other, head.relation->key_count);
 	*change = put_change(writer, &head, &parts);
 	return NULL;
 }

@@ -178,7 +178,7 @@ static bool read_untold(struct decoder *decoder, struct partition_cache *partiti
 		if (partition->flattened)
 			return false;
 		*cursor = start;
-		if (envelope_scan(&decoder->envelope, cursor, shapes) &&
+		if (envelope_scan(&decoder->envelope, cursor, shapes) && !envelope->flattened &&
 		    (envelope->operation != 0 || envelope->has_mark || envelope->has_ts_only))
 			return true;
 		partition->flattened = attempt == 0;
@@ -216,10 +216,8 @@ static bool read_value(struct decoder *decoder, struct partition_cache *partitio
 		typed = prefix->shape;
 		flattened = prefix->flattened;
 	} else if (schema != NULL) {
-		typed = avro_schema_row(schema);
-		flattened =
-		    typed == NULL && avro_schema_fields(schema) != NULL && flattened_has(avro_schema_fields(schema));
-		typed = flattened ? avro_schema_fields(schema) : typed;
+		flattened = avro_schema_fields(schema) != NULL && flattened_has(avro_schema_fields(schema));
+		typed = flattened ? avro_schema_fields(schema) : avro_schema_row(schema);
 	}
 	scan_space(cursor);
 	*nothing = scan_take(cursor, "null", 4);

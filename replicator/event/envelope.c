@@ -21,7 +21,8 @@ enum {
 	FIELD_ID,
 	FIELD_EVENT_COUNT,
 	FIELD_DATA_COLLECTIONS,
-	FIELD_MARK_TS_MS, /* `ts_ms` where a transaction's record has it */
+	FIELD_MARK_TS_MS,   /* `ts_ms` where a transaction's record has it */
+	FIELD_FLATTENED_OP, /* no field of an envelope: flattened.h */
 	FIELD_COUNT
 };
 
@@ -40,6 +41,7 @@ static const struct scan_field envelope_fields[FIELD_COUNT] = {
     SCAN_FIELD("event_count"),
     SCAN_FIELD("data_collections"),
     SCAN_FIELD("ts_ms"),
+    SCAN_FIELD(FLATTENED_OPERATION),
 };
 #define TIME_FIELDS (1u << FIELD_TS_MS | 1u << FIELD_TS_US | 1u << FIELD_TS_NS)
 
@@ -371,7 +373,7 @@ static bool read_operation(struct envelope *envelope, struct scan_cursor *cursor
 
 /*
  * Without `op` and with a status of BEGIN or END it is a record of the transaction topic. This is decided at the end:
- * a row without its envelope (flattened) may have such columns as well.
+ * a row without its envelope (flattened) may have such columns as well, with any values.
  */
 static bool read_mark(struct envelope *envelope, struct scan_cursor *cursor)
 {
@@ -434,8 +436,21 @@ static bool read_field(struct envelope *envelope, struct scan_cursor *cursor, co
 static const char *envelope_field_name(int field)
 {
 	static const char *const names[FIELD_COUNT] = {
-	    "before", "after", "source",      "transaction",      "op",    "ts_ms", "ts_us", "ts_ns", "message",
-	    "status", "id",    "event_count", "data_collections", "ts_ms",
+	    "before",
+	    "after",
+	    "source",
+	    "transaction",
+	    "op",
+	    "ts_ms",
+	    "ts_us",
+	    "ts_ns",
+	    "message",
+	    "status",
+	    "id",
+	    "event_count",
+	    "data_collections",
+	    "ts_ms",
+	    FLATTENED_OPERATION,
 	};
 
 	return field >= 0 ? names[field] : "of the envelope";
@@ -464,6 +479,7 @@ bool envelope_scan(struct envelope *envelope, struct scan_cursor *cursor, const 
 		else
 			envelope->seen |= 1u << field;
 	}
+	envelope->flattened = (envelope->seen & 1u << FIELD_FLATTENED_OP) != 0;
 	envelope->has_ts_only = !strange && envelope->seen != 0 && (envelope->seen & ~TIME_FIELDS) == 0;
 	return field == SCAN_FIELD_END && read_mark(envelope, cursor);
 }

@@ -10,6 +10,9 @@
 
 #include "event/row.h"
 
+/* The field that shows that a row has no envelope (flattened.h). */
+#define FLATTENED_OPERATION "__op"
+
 struct envelope_source {
 	struct scan_token schema;
 	struct scan_token table;
@@ -27,6 +30,7 @@ struct envelope {
 	bool has_source;
 	bool has_mark;    /* `status`: BEGIN or END */
 	bool has_ts_only; /* nothing but times: a heartbeat */
+	bool flattened;   /* it is no envelope, but a row with such fields: flattened.h */
 	bool in_transaction;
 	struct row before; /* shape NULL: null or absent */
 	struct row after;

@@ -18,9 +18,6 @@
 #include "base/map.h"
 #include "event/envelope.h"
 
-/* The field that tells such a row. */
-#define FLATTENED_OPERATION "__op"
-
 /* What is known of shapes with such fields: a map that flattened_free ends. */
 struct map *flattened_new(void);
 void flattened_free(struct map *layouts);

@@ -200,11 +200,8 @@ const struct shape *schema_block_parse(struct slice schema, bool *flattened, con
 		*problem = "malformed JSON";
 		return NULL;
 	}
-	row = find_row(root);
-	if (row == NULL && has_operation(root)) {
-		*flattened = true;
-		row = root;
-	}
+	*flattened = has_operation(root); /* whatever other fields are called: a column may be "after", of type point */
+	row = *flattened ? root : find_row(root);
 	if (row != NULL)
 		shape = read_struct(row, problem);
 	json_decref(root);

@@ -694,6 +694,26 @@ START_TEST(test_placeholders)
 }
 END_TEST
 
+/* A row that is new, or old, has all its values: the text is a value of the source. */
+static const char *const whole_rows[] = {
+    "{\"op\":\"c\"," SOURCE ",\"after\":{\"id\":1,\"v\":\"" PLACEHOLDER "\"}}",
+    "{\"op\":\"r\"," SOURCE ",\"after\":{\"id\":1,\"v\":\"" PLACEHOLDER "\"}}",
+    "{\"op\":\"d\"," SOURCE ",\"before\":{\"id\":1,\"v\":\"" PLACEHOLDER "\"}}",
+    "{\"op\":\"u\"," SOURCE ",\"before\":{\"id\":1,\"v\":\"" PLACEHOLDER "\"},\"after\":{\"id\":1,\"v\":\"a\"}}",
+};
+
+START_TEST(test_text_of_the_placeholder_in_a_whole_row)
+{
+	struct change *change = decode_good("{\"id\":1}", whole_rows[_i]);
+	const struct value *values = change->before != NULL ? change->before : change->after;
+
+	ck_assert_int_eq(values[1].kind, VALUE_STRING);
+	ck_assert_uint_eq(values[1].length, strlen(PLACEHOLDER));
+	ck_assert_mem_eq(values[1].data, PLACEHOLDER, strlen(PLACEHOLDER));
+	change_release(change);
+}
+END_TEST
+
 /* The second is the same in Debezium's other notation. */
 START_TEST(test_placeholder_of_ones_own)
 {
@@ -998,6 +1018,8 @@ int main(void)
 	tcase_add_test(tests, test_relations_are_interned);
 	tcase_add_test(tests, test_collections_of_an_end);
 	tcase_add_loop_test(tests, test_placeholders, 0, sizeof(placeholders) / sizeof(placeholders[0]));
+	tcase_add_loop_test(tests, test_text_of_the_placeholder_in_a_whole_row, 0,
+	                    sizeof(whole_rows) / sizeof(whole_rows[0]));
 	tcase_add_loop_test(tests, test_placeholder_of_ones_own, 0, 2);
 	tcase_add_test(tests, test_key_change_headers);
 	tcase_add_test(tests, test_delete_with_unreadable_headers_is_refused);

@@ -11,6 +11,13 @@
 /* Columns may have the names of an envelope's fields. */
 #define ROW "{\"id\":1,\"op\":\"x\",\"source\":\"y\",\"status\":\"END\",\"before\":3," META "}"
 #define FIELD(name, type) "{\"field\":\"" name "\",\"type\":\"" type "\"}"
+#define META_FIELDS                                                                                                    \
+	FIELD("__deleted", "string")                                                                                   \
+	"," FIELD("__op", "string") "," FIELD("__source_txId", "int64") "," FIELD("__source_lsn", "int64") "," FIELD(  \
+	    "__source_schema", "string") "," FIELD("__source_table",                                                   \
+	                                           "string") "," FIELD("__source_ts_ms",                               \
+	                                                               "int64") "," FIELD("__source_snapshot",         \
+	                                                                                  "string")
 
 START_TEST(test_insert)
 {
@@ -69,26 +76,60 @@ START_TEST(test_snapshot_marks)
 }
 END_TEST
 
+/* A column of type point is a struct, as `after` of an envelope is. */
+START_TEST(test_struct_column_named_after)
+{
+	struct change *change = decode_good(
+	    NULL,
+	    "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"field\":\"after\",\"type\":\"struct\",\"fields\":[" FIELD(
+	        "x", "double") "," FIELD("y", "double") "],\"name\":\"io.debezium.data.geometry.Point\"}," META_FIELDS
+	                                                "]},\"payload\":{\"after\":{\"x\":1.0,\"y\":2.0}," META "}}");
+
+	ck_assert_uint_eq(change->relation->column_count, 1);
+	ck_assert_str_eq(change->relation->columns[0].name, "after");
+	ck_assert_int_eq(change->relation->columns[0].encoding, ENCODING_POINT);
+	change_release(change);
+}
+END_TEST
+
 START_TEST(test_typed)
 {
 	struct change *change = decode_good(
 	    NULL,
 	    "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"field\":\"d\",\"type\":\"int32\",\"name\":\"io.debezium."
-	    "time.Date\"}," FIELD("__deleted", "string") "," FIELD("__op", "string") "," FIELD("__source_txId", "int64") "," FIELD(
-	        "__source_lsn",
-	        "int64") "," FIELD("__source_schema",
-	                           "string") "," FIELD("__source_table",
-	                                               "string") "," FIELD("__source_ts_ms",
-	                                                                   "int64") "," FIELD("__source_snapshot",
-	                                                                                      "string") "]},"
-	                                                                                                "\"payload\":{"
-	                                                                                                "\"d\":3," META
-	                                                                                                "}}");
+	    "time.Date\"}," META_FIELDS "]},\"payload\":{\"d\":3," META "}}");
 
 	ck_assert(change->relation->typed);
 	ck_assert_uint_eq(change->relation->column_count, 1);
 	ck_assert_int_eq(change->relation->columns[0].encoding, ENCODING_DATE_DAYS);
 	change_release(change);
+}
+END_TEST
+
+/* Rows that an envelope, a boundary of a transaction or a heartbeat would have the fields of. */
+static const char *const alike[] = {
+    "{\"id\":1,\"op\":\"c\"," META "}",
+    "{\"id\":1,\"op\":\"d\",\"before\":null,\"after\":null,\"source\":null," META "}",
+    "{\"op\":\"t\",\"source\":{\"schema\":\"x\",\"table\":\"y\"}," META "}",
+    "{\"id\":\"744\",\"status\":\"BEGIN\"," META "}",
+    "{\"id\":\"744:5\",\"status\":\"END\",\"event_count\":2,\"ts_ms\":9," META "}",
+    "{\"ts_ms\":9," META "}",
+};
+
+START_TEST(test_rows_that_look_like_something_else)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct raw_message heartbeat = make_message(NULL, "{\"ts_ms\":1}");
+		struct change *change = decode_good(NULL, alike[_i]);
+		struct decoded decoded;
+
+		ck_assert_str_eq(change->relation->table, "t");
+		ck_assert_int_eq(change->operation, CHANGE_INSERT);
+		ck_assert_ptr_nonnull(change->after);
+		change_release(change);
+		ck_assert_ptr_null(decoder_decode(decoder, &heartbeat, &writer, &decoded));
+		ck_assert_int_eq(decoded.kind, DECODED_NOTHING);
+	}
 }
 END_TEST
 
@@ -143,6 +184,8 @@ int main(void)
 	tcase_add_test(cases, test_delete_and_transaction);
 	tcase_add_test(cases, test_snapshot_marks);
 	tcase_add_test(cases, test_typed);
+	tcase_add_test(cases, test_struct_column_named_after);
+	tcase_add_loop_test(cases, test_rows_that_look_like_something_else, 0, sizeof(alike) / sizeof(alike[0]));
 	tcase_add_test(cases, test_envelopes_between);
 	tcase_add_test(cases, test_refusals);
 	suite_add_tcase(suite, cases);
