@@ -17,6 +17,7 @@
 #include "connect/publication.h"
 #include "connect/stream_connector.h"
 #include "connect/topic_names.h"
+#include "connect/transforms.h"
 
 #define ANSWER_MS 10000
 #define MOST_NAMES 10
@@ -121,6 +122,9 @@ static void judge_settings(struct preflight *preflight, json_t *settings)
 		preflight->format = format;
 	lossless_check(settings, worker_converter, preflight->format, preflight->config, take_finding, preflight);
 	free(worker_converter);
+	preflight->added_fields = transforms_added_fields(settings);
+	if (preflight->added_fields != NULL)
+		preflight->added_fields = arena_format(preflight->arena, "%s", preflight->added_fields);
 	topic_names_check(settings, preflight->config, take_finding, preflight);
 	error = stream_connector_check(settings, preflight->config, take_finding, preflight);
 	if (error != NULL)

@@ -11,12 +11,11 @@
 #define report(preflight, captured, ...)                                                                               \
 	((captured) ? preflight_problem((preflight), __VA_ARGS__) : preflight_warning((preflight), __VA_ARGS__))
 
-static const struct column_image *find_column(const struct table_image *image, const char *name)
+const struct column_image *check_column(const struct table_image *image, const char *name)
 {
-	for (size_t i = 0; i < image->column_count; i++) {
+	for (size_t i = 0; i < image->column_count; i++)
 		if (strcmp(image->columns[i].name, name) == 0)
 			return &image->columns[i];
-	}
 	return NULL;
 }
 
@@ -256,7 +255,7 @@ static void check_columns(struct preflight *preflight, const struct table_rule *
 	for (size_t i = 0; i < source->column_count; i++) {
 		const struct column_image *column = &source->columns[i];
 		const char *wanted = target_name(rule, column->name);
-		const struct column_image *other = wanted == NULL ? NULL : find_column(target, wanted);
+		const struct column_image *other = wanted == NULL ? NULL : check_column(target, wanted);
 		const struct column_rule *of_column = config_column_rule(rule, column->name);
 
 		if (wanted == NULL)
@@ -314,7 +313,7 @@ static void check_extra_columns(struct preflight *preflight, const struct table_
 static void check_soft(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target)
 {
 	const char *wanted = preflight->config->target.is_deleted;
-	const struct column_image *column = find_column(target, wanted);
+	const struct column_image *column = check_column(target, wanted);
 
 	if (rule->delete_mode != DELETE_SOFT && rule->truncate_mode != TRUNCATE_SOFT)
 		return;
@@ -327,6 +326,21 @@ static void check_soft(struct preflight *preflight, const struct table_rule *rul
 	else if (strcmp(column->type.name, "bool") != 0 || column->type.array)
 		preflight_problem(preflight, "%s: column %s marks soft deletes and must be boolean, it is %s",
 		                  preflight_name(preflight, target->schema, target->name), wanted, column->type_name);
+}
+
+/* The mark of a soft delete in a column of the source would be overwritten; `run` refuses it. */
+static void check_soft_name(struct preflight *preflight, const struct table_rule *rule,
+                            const struct table_image *source)
+{
+	const char *name = preflight->config->target.is_deleted;
+
+	if ((rule->delete_mode == DELETE_SOFT || rule->truncate_mode == TRUNCATE_SOFT) &&
+	    is_written(rule, source, name))
+		preflight_problem(
+		    preflight,
+		    "%s: its deletes are soft, and the source has a column %s, too; set target.is_deleted to "
+		    "another name, or rename the source's column in tables",
+		    preflight_name(preflight, source->schema, source->name), name);
 }
 
 static bool removes_rows(const struct table_rule *rule)
@@ -416,6 +430,8 @@ void check_pair(struct preflight *preflight, const struct table_rule *rule, cons
 		return;
 	}
 	check_key(preflight, rule, source, target, captured);
+	check_soft_name(preflight, rule, source);
+	check_flattened_columns(preflight, rule, source, target);
 	check_columns(preflight, rule, source, target, captured);
 	check_extra_columns(preflight, rule, source, target, captured);
 	check_rule(preflight, rule, source, target);

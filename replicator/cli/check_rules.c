@@ -14,14 +14,6 @@ static const char *place(struct preflight *preflight, unsigned line)
 	return arena_format(preflight->arena, "%s:%u", preflight->config->file, line);
 }
 
-static const struct column_image *find_column(const struct table_image *image, const char *name)
-{
-	for (size_t i = 0; i < image->column_count; i++)
-		if (strcmp(image->columns[i].name, name) == 0)
-			return &image->columns[i];
-	return NULL;
-}
-
 /* The first table that the rule is for and that has a column that the pattern matches, or NULL. */
 static const struct table_image *find_matching(const struct preflight *preflight, const struct table_rule *rule,
                                                const char *pattern)
@@ -53,7 +45,7 @@ static bool is_never_sent(struct preflight *preflight, const struct table_rule *
 	into = config_target_table(preflight->config, rule, source->schema, source->name, preflight->arena);
 	target =
 	    map_get(preflight->target_tables.by_name, slice_from(preflight_name(preflight, into.schema, into.table)));
-	return target == NULL || find_column(target, name) == NULL;
+	return target == NULL || check_column(target, name) == NULL;
 }
 
 /* `run` refuses an entry without a pattern that matches nothing; one with a pattern may be for a column to come. */
@@ -64,6 +56,8 @@ static void check_columns_match(struct preflight *preflight, const struct table_
 		const struct table_image *table = find_matching(preflight, rule, entry->match);
 		bool pattern = strchr(entry->match, '*') != NULL;
 
+		if (entry->exclude && check_is_added(preflight, entry->match))
+			continue; /* a column that only the target has */
 		if (table == NULL)
 			(pattern ? preflight_warning : preflight_problem)(
 			    preflight,
@@ -302,7 +296,7 @@ static void check_cast(const struct ruled *ruled)
 static void check_source_column(struct preflight *preflight, const struct table_rule *rule, const char *name,
                                 const struct table_image *target)
 {
-	const struct column_image *column = find_column(target, rule->source_column);
+	const struct column_image *column = check_column(target, rule->source_column);
 
 	if (column == NULL) {
 		preflight_problem(
@@ -325,7 +319,7 @@ static void check_source_column(struct preflight *preflight, const struct table_
 static void check_filter(struct preflight *preflight, const struct table_rule *rule, const char *name,
                          const struct table_image *source)
 {
-	const struct column_image *column = find_column(source, rule->filter.column);
+	const struct column_image *column = check_column(source, rule->filter.column);
 
 	if (column == NULL)
 		preflight_problem(preflight,
@@ -357,7 +351,7 @@ static bool is_taken(const struct table_rule *rule, const struct table_image *so
 	return false;
 }
 
-static void check_column(const struct ruled *ruled)
+static void check_ruled(const struct ruled *ruled)
 {
 	if (ruled->rule->mask != MASK_NONE)
 		check_mask(ruled);
@@ -377,7 +371,7 @@ void check_rule(struct preflight *preflight, const struct table_rule *rule, cons
 		const struct column_rule *of_column = config_column_rule(rule, column->name);
 		const char *wanted = of_column->rename != NULL ? of_column->rename : column->name;
 		struct ruled ruled = {preflight, place(preflight, of_column->line), name, of_column, source,
-		                      column,    find_column(target, wanted)};
+		                      column,    check_column(target, wanted)};
 
 		if (of_column->exclude && in_key(source, column))
 			preflight_problem(preflight, "%s: %s: column %s belongs to the key and cannot be excluded",
@@ -387,7 +381,7 @@ void check_rule(struct preflight *preflight, const struct table_rule *rule, cons
 			                  "%s: %s: two columns go into column %s of the target; correct the renames",
 			                  place(preflight, rule->line), name, wanted);
 		else if (!of_column->exclude && ruled.target != NULL)
-			check_column(&ruled);
+			check_ruled(&ruled);
 	}
 	if (rule->source_column != NULL)
 		check_source_column(preflight, rule, name, target);

@@ -43,7 +43,9 @@ struct preflight {
 	struct map *published;   /* "schema.table" of the source that it has, or else any has; NULL: there is none */
 	bool all_published;      /* by a publication FOR ALL TABLES */
 
-	enum event_format format;         /* of the events */
+	enum event_format format; /* of the events */
+	const char
+	    *added_fields; /* of the running connector's ExtractNewRecordState; NULL: no such transform, or not known */
 	struct captured_columns captured; /* what the running connector does to columns; empty: not known */
 
 	struct map *carried; /* "schema.table" to the relation of its newest row in Kafka; NULL: not looked at */
@@ -90,6 +92,15 @@ void check_pair(struct preflight *preflight, const struct table_rule *rule, cons
  * REPLICA IDENTITY says (docs/operations.md, "Which key a table has"). NULL: none, or an index that names no row.
  */
 const struct key_image *check_message_key(const struct table_image *source);
+/* The image's column of that name, or NULL. */
+const struct column_image *check_column(const struct table_image *image, const char *name);
+/*
+ * check_flattened.c: columns with names that the connector's ExtractNewRecordState gives to its own fields; and whether
+ * the column of a rule may be such a field.
+ */
+void check_flattened_columns(struct preflight *preflight, const struct table_rule *rule,
+                             const struct table_image *source, const struct table_image *target);
+bool check_is_added(const struct preflight *preflight, const char *column);
 /* What a soft rule and missing rights say about a table of the target. */
 void check_target_table(struct preflight *preflight, const struct table_rule *rule, const struct table_image *target);
 /* check_rules.c: what a rule's masks, casts, filter and source column ask of both tables. */

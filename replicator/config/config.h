@@ -152,6 +152,8 @@ struct config {
 	struct {
 		const char *unavailable_placeholder; /* the connector's unavailable.value.placeholder, or NULL */
 		struct wire_modes modes;             /* for plain JSON */
+		const char *const *added_fields;     /* add.fields of the connector's ExtractNewRecordState */
+		size_t added_field_count;            /* 0: whatever it can add */
 	} decoding;
 	struct {
 		const char *url; /* of the schema registry's interface, or NULL */

@@ -119,3 +119,12 @@ const char *refuse_placeholder(const char *text)
 	buffer_free(&bytes);
 	return problem;
 }
+
+const char *refuse_added_field(const char *text)
+{
+	const char *problem = refuse_empty(text);
+
+	if (problem == NULL && strpbrk(text, ", :") != NULL)
+		problem = "it takes one field, like \"source.lsn\"; new names (with a colon) are not supported";
+	return problem;
+}

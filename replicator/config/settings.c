@@ -382,6 +382,16 @@ const struct setting settings[] = {
      .initial = "map",
      .choices = hstore_choices,
      .description = "The connector's hstore.handling.mode."},
+    {.key = "decoding.added_fields",
+     .type = SETTING_LIST,
+     FIELD(decoding.added_fields),
+     COUNT(decoding.added_field_count),
+     .refuse = refuse_added_field,
+     .example = "[\"op\", \"source.schema\", \"source.table\", \"source.txId\", \"source.lsn\", \"source.snapshot\"]",
+     .description =
+         "For flattened events: the add.fields of the connector's ExtractNewRecordState, in full. All other\n"
+         "fields are columns then. Empty: each field with a name that the transform can add is taken for\n"
+         "the transform's, and a table of the target that has such a column stops the stream."},
 
     {.key = "registry.url",
      .type = SETTING_TEXT,

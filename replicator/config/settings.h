@@ -71,6 +71,7 @@ extern const char filter_description[];
 /* refusals.c: what is wrong with a text, or NULL. */
 const char *refuse_empty(const char *text);
 const char *refuse_placeholder(const char *text);
+const char *refuse_added_field(const char *text);
 const char *refuse_identifier(const char *text);
 const char *refuse_schema(const char *text);
 const char *refuse_topic(const char *text);    /* a name, or a ^pattern */

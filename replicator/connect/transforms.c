@@ -6,6 +6,9 @@
 #include "base/buffer.h"
 #include "connect/capture_list.h"
 
+#define UNWRAP "io.debezium.transforms.ExtractNewRecordState"
+#define ADDED_PREFIX "__" /* event/flattened.h */
+
 typedef void tell_function(void *context, bool problem, const char *text);
 
 struct transform {
@@ -42,6 +45,107 @@ static void report(const struct transform *transform, bool problem, const char *
 	buffer_free(&text);
 }
 
+/* The next word of a list with commas, as Debezium reads it; false: no more. */
+static bool next_word(const char **list, struct slice *word)
+{
+	*list += strspn(*list, ", \t\n");
+	word->data = *list;
+	word->length = strcspn(*list, ",");
+	*list += word->length;
+	while (word->length > 0 && strchr(" \t\n", word->data[word->length - 1]) != NULL)
+		word->length--;
+	return word->length > 0;
+}
+
+static bool has_word(const char *list, const char *text)
+{
+	struct slice word;
+
+	while (next_word(&list, &word))
+		if (slice_equal(word, slice_from(text)))
+			return true;
+	return false;
+}
+
+bool transforms_add_field(const char *added_fields, const char *name)
+{
+	struct buffer field = {0};
+	struct slice word;
+	bool found = strcmp(name, ADDED_PREFIX "deleted") == 0;
+
+	while (!found && next_word(&added_fields, &word)) {
+		buffer_reset(&field);
+		buffer_append_format(&field, ADDED_PREFIX "%.*s", (int)word.length, word.data);
+		for (size_t i = 0; i < field.length; i++)
+			if (field.data[i] == '.')
+				field.data[i] = '_';
+		found = strcmp(field.data, name) == 0;
+	}
+	buffer_free(&field);
+	return found;
+}
+
+/* Those without which the daemon does not know where a row belongs; each may be named without its struct. */
+static void check_needed_fields(struct transform *transform, const char *list)
+{
+	static const char *const needed[] = {"op",          "source.schema", "source.table",
+	                                     "source.txId", "source.lsn",    "source.snapshot"};
+	struct buffer missing = {0}, text = {0};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
+		const char *dot = strchr(needed[i], '.');
+
+		if (!has_word(list, needed[i]) && (dot == NULL || !has_word(list, dot + 1)))
+			buffer_append_format(&missing, "%s%s", missing.length > 0 ? "," : "", needed[i]);
+	}
+	if (missing.length > 0) {
+		buffer_append_format(
+		    &text, "does not add fields that the daemon needs: the stream stops; add %s to its add.fields",
+		    missing.data);
+		report(transform, true, text.data);
+	}
+	buffer_free(&missing);
+	buffer_free(&text);
+}
+
+/* A field that only one of the two lists has is lost, or taken for a column. */
+static void check_added_fields(struct transform *transform, const char *list)
+{
+	const struct config *config = transform->config;
+	struct buffer all = {0};
+	struct slice word;
+	bool same = true;
+
+	for (size_t i = 0; i < config->decoding.added_field_count; i++) {
+		same = same && has_word(list, config->decoding.added_fields[i]);
+		buffer_append_format(&all, "%s,", config->decoding.added_fields[i]);
+	}
+	while (all.length > 0 && next_word(&list, &word)) {
+		struct buffer one = {0};
+
+		buffer_append(&one, word.data, word.length);
+		same = same && has_word(all.data, one.data);
+		buffer_free(&one);
+	}
+	if (!same)
+		report(transform, true,
+		       "has other add.fields than decoding.added_fields: fields would be taken for columns, or columns "
+		       "lost; set both alike");
+	buffer_free(&all);
+}
+
+static void check_deletes(struct transform *transform)
+{
+	const char *mode = setting(transform, "delete.tombstone.handling.mode",
+	                           setting(transform, "delete.handling.mode", "tombstone"));
+
+	if (strcmp(mode, "rewrite") != 0 && strcmp(mode, "rewrite-with-tombstone") != 0)
+		report(
+		    transform, true,
+		    "does not write deletes as rows: the stream stops, because __deleted is missing in the events; set "
+		    "its delete.tombstone.handling.mode=rewrite");
+}
+
 static void check_unwrap(struct transform *transform)
 {
 	if (strcmp(setting(transform, "replace.null.with.default", "true"), "false") != 0)
@@ -50,6 +154,16 @@ static void check_unwrap(struct transform *transform)
 	if (strcmp(setting(transform, "drop.fields.header.name", ""), "") != 0 ||
 	    strcmp(setting(transform, "drop.fields.from.key", "false"), "true") == 0)
 		report(transform, false, "leaves fields out of the events (drop.fields)");
+	if (strcmp(setting(transform, "add.fields.prefix", ADDED_PREFIX), ADDED_PREFIX) != 0 ||
+	    strchr(setting(transform, "add.fields", ""), ':') != NULL)
+		report(transform, true,
+		       "gives other names to the fields that it adds, and the daemon does not find them: the stream "
+		       "stops; "
+		       "remove its add.fields.prefix and the new names (with a colon) in its add.fields");
+	else
+		check_needed_fields(transform, setting(transform, "add.fields", ""));
+	check_added_fields(transform, setting(transform, "add.fields", ""));
+	check_deletes(transform);
 }
 
 /* With the field in the key, no key of a message is among the columns of its row. */
@@ -89,7 +203,7 @@ static const struct {
 	const char *class;
 	void (*check)(struct transform *transform);
 } checks[] = {
-    {"io.debezium.transforms.ExtractNewRecordState", check_unwrap},
+    {UNWRAP, check_unwrap},
     {"io.debezium.transforms.ByLogicalTableRouter", check_logical_tables},
     {"org.apache.kafka.connect.transforms.Filter", check_filter},
     {"io.debezium.transforms.Filter", check_filter},
@@ -108,14 +222,32 @@ static void check_transform(struct transform *transform)
 	checks[i].check(transform);
 }
 
-/* The list `transforms` counts; settings of one that is not in it do nothing. */
-static void check_name(struct transform *transform, const char *name, size_t length)
+/* The list `transforms` counts; settings of one that is not in it do nothing. False: no more of them. */
+static bool next_transform(struct transform *transform, const char **names)
 {
-	buffer_reset(&transform->prefix);
-	buffer_append_format(&transform->prefix, "transforms.%.*s.", (int)length, name);
-	transform->class = setting(transform, "type", NULL);
-	if (transform->class != NULL)
-		check_transform(transform);
+	struct slice name;
+
+	while (next_word(names, &name)) {
+		buffer_reset(&transform->prefix);
+		buffer_append_format(&transform->prefix, "transforms.%.*s.", (int)name.length, name.data);
+		transform->class = setting(transform, "type", NULL);
+		if (transform->class != NULL)
+			return true;
+	}
+	return false;
+}
+
+const char *transforms_added_fields(const json_t *connector)
+{
+	struct transform transform = {.connector = connector};
+	const char *names = capture_setting(connector, "transforms", "");
+	const char *fields = NULL;
+
+	while (fields == NULL && next_transform(&transform, &names))
+		if (strcmp(transform.class, UNWRAP) == 0)
+			fields = setting(&transform, "add.fields", "");
+	buffer_free(&transform.prefix);
+	return fields;
 }
 
 void transforms_check(const json_t *connector, const struct config *config,
@@ -124,14 +256,7 @@ void transforms_check(const json_t *connector, const struct config *config,
 	struct transform transform = {.connector = connector, .config = config, .tell = tell, .context = context};
 	const char *names = capture_setting(connector, "transforms", "");
 
-	while (*names != '\0') {
-		size_t length;
-
-		names += strspn(names, ", \t");
-		length = strcspn(names, ", \t");
-		if (length > 0)
-			check_name(&transform, names, length);
-		names += length;
-	}
+	while (next_transform(&transform, &names))
+		check_transform(&transform);
 	buffer_free(&transform.prefix);
 }

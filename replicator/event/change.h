@@ -62,6 +62,9 @@ struct relation {
 	const uint32_t *key_columns; /* indexes into columns, in the key's order */
 	bool typed;    /* columns[].encoding was told by a schema; false: plain JSON, ask the target's type */
 	bool adjusted; /* the connector rewrote the columns' names to Avro's rules: adjusted_name.h */
+	const char *const
+	    *taken; /* fields of the event that were taken for the transform's, not for columns: flattened.h */
+	uint32_t taken_count;
 };
 
 enum change_operation {

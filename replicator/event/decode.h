@@ -49,7 +49,7 @@ struct decoder {
 	const struct shape *empty;
 	const struct shape *message_shape;
 	struct schema_registry *registry;
-	struct map *layouts;      /* flattened.h */
+	struct flattened *flattened;
 	struct buffer value_text; /* of an Avro message, as JSON */
 	struct buffer key_text;
 	struct envelope envelope;

@@ -44,6 +44,8 @@ struct decoder_options decoder_options(const struct config *config)
 {
 	return (struct decoder_options){
 	    .unavailable_placeholder = config->decoding.unavailable_placeholder,
+	    .added_fields = config->decoding.added_fields,
+	    .added_field_count = config->decoding.added_field_count,
 	    .registry = {.url = config->registry.url,
 	                 .user = config->registry.user,
 	                 .password = config->registry.password,
@@ -59,7 +61,8 @@ struct decoder *decoder_new(const struct decoder_options *options)
 	decoder->schemas = schema_cache_new();
 	decoder->key_schemas = schema_cache_new();
 	decoder->registry = schema_registry_new(options != NULL ? &options->registry : NULL);
-	decoder->layouts = flattened_new();
+	decoder->flattened = flattened_new(options != NULL ? options->added_fields : NULL,
+	                                   options != NULL ? options->added_field_count : 0);
 	decoder->tables = map_new();
 	decoder->collections = map_new();
 	decoder->empty = registry_empty_shape();
@@ -98,7 +101,7 @@ void decoder_free(struct decoder *decoder)
 	map_free(decoder->tables, table_free);
 	map_free(decoder->collections, NULL);
 	schema_registry_free(decoder->registry);
-	flattened_free(decoder->layouts);
+	flattened_free(decoder->flattened);
 	buffer_free(&decoder->value_text);
 	buffer_free(&decoder->key_text);
 	envelope_close(&decoder->envelope);
@@ -172,7 +175,7 @@ static bool read_untold(struct decoder *decoder, struct partition_cache *partiti
 		*cursor = start;
 		decoder->envelope.column = no_column;
 		if (partition->flattened &&
-		    flattened_scan(decoder->layouts, &decoder->envelope, cursor, shapes, &partition->flattened) &&
+		    flattened_scan(decoder->flattened, &decoder->envelope, cursor, shapes, &partition->flattened) &&
 		    partition->flattened)
 			return true;
 		if (partition->flattened)
@@ -194,7 +197,7 @@ static bool read_object(struct decoder *decoder, struct partition_cache *partiti
 	if (typed == NULL)
 		return read_untold(decoder, partition, cursor, &shapes);
 	if (flattened)
-		return flattened_scan(decoder->layouts, &decoder->envelope, cursor, &shapes, &flattened);
+		return flattened_scan(decoder->flattened, &decoder->envelope, cursor, &shapes, &flattened);
 	return envelope_scan(&decoder->envelope, cursor, &shapes);
 }
 

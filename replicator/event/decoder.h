@@ -17,6 +17,8 @@ struct decoder;
 
 struct decoder_options {
 	const char *unavailable_placeholder; /* NULL: Debezium's default, __debezium_unavailable_value */
+	const char *const *added_fields;     /* of flattened events; borrowed */
+	size_t added_field_count;            /* 0: the known ones */
 	struct schema_registry_options registry;
 };
 

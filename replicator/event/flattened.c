@@ -1,9 +1,13 @@
 /* flattened.c - see flattened.h */
 #include "event/flattened.h"
 
+#include "base/map.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
+
+#define PREFIX "__"
+#define DELETED PREFIX "deleted"
 
 enum meta {
 	META_OP,
@@ -30,7 +34,7 @@ static const struct {
 	enum meta meta;
 } names[] = {
     {FLATTENED_OPERATION, META_OP},
-    {"__deleted", META_DELETED},
+    {DELETED, META_DELETED},
     {"__source_schema", META_SCHEMA},
     {"__source_table", META_TABLE},
     {"__source_txId", META_TX_ID},
@@ -79,69 +83,109 @@ static void layout_free(void *pointer)
 	free(layout);
 }
 
-struct map *flattened_new(void)
+struct flattened {
+	struct map *layouts; /* by shape */
+	const char *const *added;
+	size_t added_count;
+};
+
+struct flattened *flattened_new(const char *const *added, size_t count)
 {
-	return map_new();
+	struct flattened *flattened = memory_alloc(sizeof(*flattened));
+
+	flattened->layouts = map_new();
+	flattened->added = added;
+	flattened->added_count = count;
+	return flattened;
 }
 
-void flattened_free(struct map *layouts)
+void flattened_free(struct flattened *flattened)
 {
-	map_free(layouts, layout_free);
+	map_free(flattened->layouts, layout_free);
+	free(flattened);
 }
 
-static enum meta meta_of(const char *name)
+/* `source.ts_ms` comes as __source_ts_ms. */
+static bool is_name_of(const char *name, const char *field)
 {
-	if (name[0] != '_' || name[1] != '_')
+	for (name += strlen(PREFIX); *field != '\0' && *name == (*field == '.' ? '_' : *field); field++)
+		name++;
+	return *field == '\0' && *name == '\0';
+}
+
+static bool is_added(const char *const *added, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_name_of(name, added[i]))
+			return true;
+	return count == 0 || strcmp(name, DELETED) == 0; /* that one add.fields does not name */
+}
+
+static enum meta meta_of(const char *const *added, size_t count, const char *name)
+{
+	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 || !is_added(added, count, name))
 		return META_NONE;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i].name, name) == 0)
 			return names[i].meta;
-	return META_NONE;
+	return count > 0 ? META_PASSED_OVER : META_NONE;
+}
+
+bool flattened_takes(const char *const *added, size_t count, const char *name)
+{
+	return meta_of(added, count, name) != META_NONE;
 }
 
 bool flattened_has(const struct shape *shape)
 {
 	for (uint32_t i = 0; i < shape->count; i++)
-		if (meta_of(shape->columns[i].name) == META_OP)
+		if (strcmp(shape->columns[i].name, FLATTENED_OPERATION) == 0)
 			return true;
 	return false;
 }
 
-static struct layout *layout_new(const struct shape *full)
+static struct layout *layout_new(const struct flattened *flattened, const struct shape *full)
 {
 	struct layout *layout = memory_alloc(sizeof(*layout));
 	struct column *columns = memory_alloc((full->count + 1) * sizeof(*columns));
-	uint32_t count = 0;
+	const char **taken = memory_alloc((full->count + 1) * sizeof(*taken));
+	uint32_t count = 0, taken_count = 0;
 
 	layout->flattened = flattened_has(full);
 	layout->columns = memory_alloc((full->count + 1) * sizeof(*layout->columns));
 	for (uint32_t i = 0; i < full->count; i++) {
-		const enum meta meta = meta_of(full->columns[i].name);
+		const char *name = full->columns[i].name;
+		const enum meta meta = meta_of(flattened->added, flattened->added_count, name);
 
-		if (meta < META_COUNT) {
+		if (meta < META_COUNT)
 			layout->meta[meta] = i + 1;
-		} else if (meta == META_NONE) {
+		if (meta == META_NONE) {
 			layout->columns[count] = i;
 			columns[count++] = full->columns[i];
+		} else {
+			taken[taken_count++] = name;
 		}
 	}
 	layout->shape =
-	    registry_shape(columns, count, (full->typed ? SHAPE_TYPED : 0u) | (full->adjusted ? SHAPE_ADJUSTED : 0u));
+	    registry_flattened_shape(columns, count,
+	                             (full->typed ? SHAPE_TYPED : 0u) | (full->adjusted ? SHAPE_ADJUSTED : 0u), taken,
+	                             taken_count);
 	for (size_t i = META_NEEDED; i-- > 0;)
 		if (layout->meta[i] == 0)
 			layout->missing = names[i].name; /* the table begins with the needed ones, in their order */
 	free(columns);
+	free(taken);
 	return layout;
 }
 
-static const struct layout *find_layout(struct map *layouts, const struct shape *shape)
+static const struct layout *find_layout(struct flattened *flattened, const struct shape *shape)
 {
 	const struct slice key = {(const char *)&shape, sizeof(shape)}; /* shapes are interned */
-	struct layout *layout = map_get(layouts, key);
+	struct layout *layout = map_get(flattened->layouts, key);
 
 	if (layout == NULL) {
-		layout = layout_new(shape);
-		map_put(layouts, key, layout);
+		layout = layout_new(flattened, shape);
+		map_put(flattened->layouts, key, layout);
 	}
 	return layout;
 }
@@ -218,21 +262,21 @@ static void take_row(struct envelope *envelope, const struct layout *layout)
 	}
 }
 
-bool flattened_scan(struct map *layouts, struct envelope *envelope, struct scan_cursor *cursor,
-                    const struct envelope_shapes *shapes, bool *flattened)
+bool flattened_scan(struct flattened *flattened, struct envelope *envelope, struct scan_cursor *cursor,
+                    const struct envelope_shapes *shapes, bool *is_flattened)
 {
 	const struct layout *layout;
 	bool read;
 
-	*flattened = false;
+	*is_flattened = false;
 	envelope_reset(envelope);
 	envelope->field = "of the row";
 	read = shapes->typed != NULL ? row_scan_typed(&envelope->after, cursor, shapes->typed, &envelope->column)
 	                             : row_scan(&envelope->after, cursor, shapes->known, &envelope->column);
 	if (!read)
 		return false;
-	layout = find_layout(layouts, envelope->after.shape);
-	*flattened = layout->flattened;
+	layout = find_layout(flattened, envelope->after.shape);
+	*is_flattened = layout->flattened;
 	if (!layout->flattened)
 		return true;
 	if (layout->missing != NULL) {

@@ -174,7 +174,16 @@ static struct slice label_new(const char *name)
 	return (struct slice){buffer_steal(&label), length};
 }
 
-static const struct shape *shape_new(const struct column *columns, uint32_t count, unsigned flags)
+static const char *const *copy_texts(const char *const *texts, uint32_t count)
+{
+	const char **copies = memory_alloc((count + 1) * sizeof(*copies));
+
+	for (uint32_t i = 0; i < count; i++)
+		copies[i] = memory_copy_text(texts[i]);
+	return copies;
+}
+
+static struct shape *shape_new(const struct column *columns, uint32_t count, unsigned flags)
 {
 	struct shape *shape = memory_alloc(sizeof(*shape));
 	struct column *copies = memory_alloc((count + 1) * sizeof(*copies));
@@ -201,23 +210,34 @@ static bool name_repeated(const struct column *columns, uint32_t count)
 	return false;
 }
 
-const struct shape *registry_shape(const struct column *columns, uint32_t count, unsigned flags)
+const struct shape *registry_flattened_shape(const struct column *columns, uint32_t count, unsigned flags,
+                                             const char *const *taken, uint32_t taken_count)
 {
 	struct buffer bytes = {0};
-	const struct shape *shape;
+	struct shape *shape;
 
 	buffer_append_byte(&bytes, (char)flags);
+	buffer_append(&bytes, (const char *)&taken_count, sizeof(taken_count));
+	for (uint32_t i = 0; i < taken_count; i++)
+		describe_text(&bytes, taken[i]);
 	for (uint32_t i = 0; i < count; i++)
 		describe_column(&bytes, &columns[i]);
 	registry_lock();
 	shape = map_get(registry.shapes, (struct slice){bytes.data, bytes.length});
 	if (shape == NULL && !name_repeated(columns, count)) {
 		shape = shape_new(columns, count, flags);
-		map_put(registry.shapes, (struct slice){bytes.data, bytes.length}, (void *)(uintptr_t)shape);
+		shape->taken = copy_texts(taken, taken_count);
+		shape->taken_count = taken_count;
+		map_put(registry.shapes, (struct slice){bytes.data, bytes.length}, shape);
 	}
 	registry_unlock();
 	buffer_free(&bytes);
 	return shape;
+}
+
+const struct shape *registry_shape(const struct column *columns, uint32_t count, unsigned flags)
+{
+	return registry_flattened_shape(columns, count, flags, NULL, 0);
 }
 
 const struct shape *registry_empty_shape(void)
@@ -261,6 +281,8 @@ static const struct relation *relation_new(const struct collection *collection, 
 	relation->key_count = key->count;
 	relation->typed = shape->typed;
 	relation->adjusted = shape->adjusted;
+	relation->taken = shape->taken;
+	relation->taken_count = shape->taken_count;
 	return relation;
 }
 

@@ -21,8 +21,10 @@ struct shape {
 	const struct column *columns;
 	const struct slice *labels; /* of each column `,"name":` as Jackson writes it */
 	uint32_t count;
-	bool typed;    /* the encodings were told by a schema */
-	bool adjusted; /* the names were rewritten to Avro's rules: adjusted_name.h */
+	bool typed;               /* the encodings were told by a schema */
+	bool adjusted;            /* the names were rewritten to Avro's rules: adjusted_name.h */
+	const char *const *taken; /* fields of the event that are no columns: flattened.h */
+	uint32_t taken_count;
 };
 
 enum { SHAPE_TYPED = 1, SHAPE_ADJUSTED = 2 };
@@ -35,6 +37,10 @@ const struct collection *registry_message_collection(void);
 
 /* `flags`: SHAPE_…. Copies what it keeps. NULL when two columns have the same name. */
 const struct shape *registry_shape(const struct column *columns, uint32_t count, unsigned flags);
+
+/* The same of a flattened event, of which the fields `taken` were taken for the transform's. */
+const struct shape *registry_flattened_shape(const struct column *columns, uint32_t count, unsigned flags,
+                                             const char *const *taken, uint32_t taken_count);
 
 /* Of rows without columns: of a TRUNCATE, and the key of a table that has none. */
 const struct shape *registry_empty_shape(void);

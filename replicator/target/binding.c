@@ -686,6 +686,31 @@ static bool has_category(const struct binding *binding, const char *name, char c
 	return image == NULL || (image->type.category == category && !image->type.array);
 }
 
+/* The columns that the daemon writes itself. */
+static struct error *bind_extra_columns(const struct config *config, const struct table_name *name,
+                                        struct binding *binding)
+{
+	binding->synced_at = extra_column(binding, config->target.synced_at);
+	binding->is_deleted = extra_column(binding, config->target.is_deleted);
+	binding->deleted_at = extra_column(binding, config->target.deleted_at);
+	if (is_soft(binding->rule) && binding->is_deleted == NULL &&
+	    find_column(binding->image, config->target.is_deleted) != NULL)
+		return error_new(
+		    ERROR_TARGET,
+		    "table %s.%s has delete or truncate = \"soft\", and the source has a column \"%s\", too; "
+		    "set target.is_deleted to another name, or rename the source's column in tables",
+		    name->schema, name->table, config->target.is_deleted);
+	if (is_soft(binding->rule) && binding->is_deleted == NULL)
+		return error_new(ERROR_TARGET,
+		                 "table %s.%s has delete or truncate = \"soft\", but the target's table has no column "
+		                 "\"%s\"; add it: ALTER "
+		                 "TABLE … ADD COLUMN %s boolean NOT NULL DEFAULT false",
+		                 name->schema, name->table, config->target.is_deleted, config->target.is_deleted);
+	if (!is_soft(binding->rule))
+		binding->is_deleted = binding->deleted_at = NULL;
+	return NULL;
+}
+
 static struct error *bind(struct binding_cache *cache, struct pg_connection *connection, struct binding *binding)
 {
 	const struct relation *relation = binding->relation;
@@ -701,21 +726,12 @@ static struct error *bind(struct binding_cache *cache, struct pg_connection *con
 		    "the target has no table %s.%s; create it as the source has it, or leave it out: tables = ( { "
 		    "match = \"%s.%s\"; exclude = true; } )",
 		    name.schema, name.table, relation->schema, relation->table);
+	TRY(binding_check_taken(binding));
 	TRY(inference_check(connection, config, binding, cache->arena));
 	TRY(bind_columns(cache, connection, binding));
 	if (relation->column_count > 0)
 		TRY(bind_key(cache, connection, binding));
-	binding->synced_at = extra_column(binding, config->target.synced_at);
-	binding->is_deleted = extra_column(binding, config->target.is_deleted);
-	binding->deleted_at = extra_column(binding, config->target.deleted_at);
-	if (is_soft(binding->rule) && binding->is_deleted == NULL)
-		return error_new(ERROR_TARGET,
-		                 "table %s.%s has delete or truncate = \"soft\", but the target's table has no column "
-		                 "\"%s\"; add it: ALTER "
-		                 "TABLE … ADD COLUMN %s boolean NOT NULL DEFAULT false",
-		                 name.schema, name.table, config->target.is_deleted, config->target.is_deleted);
-	if (!is_soft(binding->rule))
-		binding->is_deleted = binding->deleted_at = NULL;
+	TRY(bind_extra_columns(config, &name, binding));
 	find_own_columns(binding, cache->arena);
 	binding->casts = binding->casts || !has_category(binding, binding->synced_at, 'D') ||
 	                 !has_category(binding, binding->is_deleted, 'B');

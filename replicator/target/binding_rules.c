@@ -100,10 +100,43 @@ struct error *binding_apply_rule(struct binding *binding, struct pg_connection *
 	                         &config->decoding.modes, arena, &column->conversion);
 }
 
+static bool has_column(const struct binding *binding, const char *name)
+{
+	for (size_t i = 0; i < binding->image->column_count; i++)
+		if (strcmp(binding->image->columns[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+struct error *binding_check_taken(const struct binding *binding)
+{
+	const struct relation *relation = binding->relation;
+
+	for (uint32_t i = 0; i < relation->taken_count; i++) {
+		const char *field = relation->taken[i];
+		const struct column_rule *rule = config_column_rule(binding->rule, field);
+
+		if (!rule->exclude && has_column(binding, rule->rename != NULL ? rule->rename : field))
+			return error_new(ERROR_TARGET,
+			                 "table %s.%s: the events have a field \"%s\", which the transform "
+			                 "ExtractNewRecordState can add "
+			                 "(add.fields), and the target's table has a column for it; if it is a column "
+			                 "of the source, set "
+			                 "decoding.added_fields to the transform's add.fields; if only the target has "
+			                 "it, exclude it: columns "
+			                 "= ( { match = \"%s\"; exclude = true; } )",
+			                 relation->schema, relation->table, field, field);
+	}
+	return NULL;
+}
+
 static bool entry_matches(const struct column_rule *entry, const struct relation *relation)
 {
 	for (uint32_t i = 0; i < relation->column_count; i++)
 		if (rules_entry_matches(entry, relation, i))
+			return true;
+	for (uint32_t i = 0; i < relation->taken_count && entry->exclude; i++)
+		if (strcmp(entry->match, relation->taken[i]) == 0)
 			return true;
 	return false;
 }
@@ -116,9 +149,8 @@ static struct error *check_entry(const struct binding *binding, struct pg_connec
 
 	if (strchr(entry->match, '*') != NULL || entry_matches(entry, relation))
 		return NULL;
-	for (size_t i = 0; i < binding->image->column_count; i++)
-		if (strcmp(binding->image->columns[i].name, entry->rename != NULL ? entry->rename : entry->match) == 0)
-			return NULL;
+	if (has_column(binding, entry->rename != NULL ? entry->rename : entry->match))
+		return NULL;
 	TRY(binding_had_column(connection, config, relation, entry->match, &had));
 	if (had)
 		return NULL;

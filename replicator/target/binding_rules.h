@@ -19,6 +19,12 @@ struct error *binding_add_source_column(struct binding *binding, const struct co
  * ERROR_TARGET: an entry of `columns` that names one column of one table (no pattern) matches none: a mask with a wrong
  * name hides nothing. Columns that the table had before, or that the target has under the entry's name, count.
  */
+/*
+ * Fields of flattened events that were taken for the transform's, although the target's table has such a column: its
+ * values would be lost. A rule that excludes the column permits it.
+ */
+struct error *binding_check_taken(const struct binding *binding);
+
 struct error *binding_check_entries(const struct binding *binding, struct pg_connection *connection,
                                     const struct config *config);
 

@@ -598,6 +598,50 @@ START_TEST(test_check_config_of_the_connector_s_lists)
 }
 END_TEST
 
+/* Columns with the names of fields that the connector's transform can add, and of the daemon's own. */
+START_TEST(test_check_config_of_names_that_mean_something_else)
+{
+	static char lists[512];
+	struct http_server *server = http_server_start(0, answer_settings, lists);
+	char *more = memory_format("tables = ( { match = \"public.users\"; delete = \"soft\"; } );\n"
+	                           "connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	                           http_server_port(server));
+
+	execute(source_dsn,
+	        "SET search_path = public; CREATE TABLE users (id int PRIMARY KEY, __ts_ms bigint, __db text,"
+	        " is_deleted boolean); CREATE PUBLICATION p FOR TABLE users");
+	execute(target_dsn,
+	        "SET search_path = public; CREATE TABLE users (id int PRIMARY KEY, __ts_ms bigint, __db text,"
+	        " is_deleted boolean, __op text)");
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: public.users: its deletes are soft, and the source has a column is_deleted, too");
+	expect_not_in(out, "__");
+	strcpy(lists,
+	       ", \"transforms\": \"a, flat\", \"transforms.flat.type\": "
+	       "\"io.debezium.transforms.ExtractNewRecordState\", \"transforms.flat.add.fields\": \"op, ts_ms\"");
+	RUN("check-config", "-c", config_path);
+	expect_in(out, "problem: public.users: column __ts_ms has the name of a field that the connector's transform "
+	               "ExtractNewRecordState adds: the connector stops");
+	expect_in(out, "problem: public.users: column __db has the name of a field that the transform "
+	               "ExtractNewRecordState can add, and is taken for that field; set decoding.added_fields");
+	expect_in(out, "problem: public.users: the target has a column __op, which is the name of a field");
+	free(more);
+	more = memory_format(
+	    "tables = ( { match = \"public.users\"; columns = ( { match = \"__op\"; exclude = true; } ); } );\n"
+	    "decoding = { added_fields = [\"op\", \"ts_ms\"]; };\n"
+	    "connect = { url = \"http://127.0.0.1:%d\"; connector = \"c\"; };\n",
+	    http_server_port(server));
+	write_config(source_dsn, target_dsn, more);
+	RUN("check-config", "-c", config_path);
+	expect_not_in(out, "__db");
+	expect_not_in(out, "__op");
+	expect_not_in(out, "is_deleted");
+	http_server_stop(server);
+	free(more);
+}
+END_TEST
+
 /* `context`: the whole answer. */
 static int answer_anything(const char *request, struct buffer *body, void *context)
 {
@@ -975,6 +1019,7 @@ int main(void)
 	tcase_add_test(tests, test_check_config_finds_nothing);
 	tcase_add_test(tests, test_check_config_finds_all);
 	tcase_add_test(tests, test_check_config_of_the_connector_s_lists);
+	tcase_add_test(tests, test_check_config_of_names_that_mean_something_else);
 	tcase_add_test(tests, test_check_config_of_an_answer_that_is_no_connector);
 	tcase_add_test(tests, test_check_config_of_the_connector_s_publication);
 	tcase_add_test(tests, test_check_config_of_casts_and_bits);

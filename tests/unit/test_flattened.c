@@ -106,6 +106,34 @@ START_TEST(test_typed)
 }
 END_TEST
 
+/* Without decoding.added_fields both may be the transform's; the relation names what was taken for it. */
+START_TEST(test_columns_with_names_of_added_fields)
+{
+	static const char *const added[] = {"op",           "source.txId",     "source.lsn", "source.schema",
+	                                    "source.table", "source.snapshot", "ts_ms",      "source.foo"};
+	const struct decoder_options options = {.added_fields = added, .added_field_count = 8};
+	const char *row = "{\"__db\":\"a\",\"__table\":\"b\",\"__ts_ms\":1,\"__source_foo\":2," META "}";
+	struct change *change = decode_good(NULL, "{\"__db\":\"a\",\"__table\":\"b\",\"__ts_ms\":1," META "}");
+
+	ck_assert_uint_eq(change->relation->column_count, 0);
+	ck_assert_uint_eq(change->relation->taken_count, 11);
+	ck_assert_str_eq(change->relation->taken[0], "__db");
+	change_release(change);
+	decoder_free(decoder);
+	decoder = decoder_new(&options);
+	change = decode_good(NULL, row);
+	ck_assert_str_eq(change->relation->table, "t");
+	ck_assert_uint_eq(change->relation->column_count, 3);
+	ck_assert_str_eq(change->relation->columns[0].name, "__db");
+	ck_assert_str_eq(change->relation->columns[1].name, "__table");
+	ck_assert_str_eq(change->relation->columns[2].name, "__source_ts_ms");
+	ck_assert_uint_eq(change->relation->taken_count, 9);
+	ck_assert_str_eq(change->relation->taken[0], "__ts_ms");
+	ck_assert_str_eq(change->relation->taken[1], "__source_foo");
+	change_release(change);
+}
+END_TEST
+
 /* Rows that an envelope, a boundary of a transaction or a heartbeat would have the fields of. */
 static const char *const alike[] = {
     "{\"id\":1,\"op\":\"c\"," META "}",
@@ -185,6 +213,7 @@ int main(void)
 	tcase_add_test(cases, test_snapshot_marks);
 	tcase_add_test(cases, test_typed);
 	tcase_add_test(cases, test_struct_column_named_after);
+	tcase_add_test(cases, test_columns_with_names_of_added_fields);
 	tcase_add_loop_test(cases, test_rows_that_look_like_something_else, 0, sizeof(alike) / sizeof(alike[0]));
 	tcase_add_test(cases, test_envelopes_between);
 	tcase_add_test(cases, test_refusals);

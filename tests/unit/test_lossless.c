@@ -166,6 +166,41 @@ START_TEST(test_null_is_not_the_default)
 }
 END_TEST
 
+#define FLAT                                                                                                           \
+	GOOD ",\"transforms\":\"flat\",\"transforms.flat.type\":\"io.debezium.transforms.ExtractNewRecordState\","     \
+	     "\"transforms.flat.replace.null.with.default\":\"false\""
+#define ADDED "op, source.schema,table,source.txId,lsn,source.snapshot"
+
+START_TEST(fields_that_the_flattening_transform_adds)
+{
+	static const char *const added[] = {"op", "source.schema", "table", "source.txId", "lsn", "source.snapshot"};
+	struct config config = ours();
+
+	check("{" FLAT ",\"transforms.flat.add.fields\":\"" ADDED
+	      "\",\"transforms.flat.delete.tombstone.handling.mode\":"
+	      "\"rewrite\"}",
+	      &config);
+	ck_assert_ptr_null(strstr(told.data, "the transform flat"));
+	check("{" FLAT ",\"transforms.flat.add.fields\":\"op,table\"}", &config);
+	ck_assert_ptr_nonnull(
+	    strstr(told.data, "add source.schema,source.txId,source.lsn,source.snapshot to its add.fields"));
+	ck_assert_ptr_nonnull(strstr(told.data, "does not write deletes as rows"));
+	check("{" FLAT ",\"transforms.flat.add.fields\":\"op:what\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "gives other names to the fields"));
+	check("{" FLAT ",\"transforms.flat.add.fields.prefix\":\"x_\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "gives other names to the fields"));
+	config.decoding.added_fields = added;
+	config.decoding.added_field_count = 6;
+	check("{" FLAT ",\"transforms.flat.add.fields\":\"" ADDED "\"}", &config);
+	ck_assert_ptr_null(strstr(told.data, "decoding.added_fields"));
+	check("{" FLAT ",\"transforms.flat.add.fields\":\"" ADDED ",ts_ms\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "has other add.fields than decoding.added_fields"));
+	config.decoding.added_field_count = 5;
+	check("{" FLAT ",\"transforms.flat.add.fields\":\"" ADDED "\"}", &config);
+	ck_assert_ptr_nonnull(strstr(told.data, "has other add.fields than decoding.added_fields"));
+}
+END_TEST
+
 /* What `connector config` prints is what check-config has nothing to say about. */
 START_TEST(test_generated_connector_is_lossless)
 {
@@ -542,6 +577,7 @@ int main(void)
 	tcase_add_test(cases, test_the_worker_s_converter);
 	tcase_add_test(cases, test_settings_that_leave_out_or_change);
 	tcase_add_test(cases, placeholders_in_hex);
+	tcase_add_test(cases, fields_that_the_flattening_transform_adds);
 	tcase_add_test(cases, exceptions_without_values);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);

@@ -573,6 +573,43 @@ START_TEST(rules_that_the_target_refuses)
 }
 END_TEST
 
+/* Fields of a flattened event that may be the transform's, or columns of the table. */
+START_TEST(a_column_with_the_name_of_an_added_field)
+{
+	static const char *const taken[] = {"__op", "__ts_ms"};
+	const struct column_rule out[] = {{.match = "__ts_ms", .exclude = true}};
+	const struct column_rule renamed[] = {{.match = "__ts_ms", .rename = "since"}};
+	const struct table_rule kept = rules[0];
+
+	relations[ORDERS].taken = taken;
+	relations[ORDERS].taken_count = 2;
+	postgres_execute(connection, "ALTER TABLE rules.orders ADD COLUMN since bigint");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .columns = renamed, .column_count = 1},
+	               "field \"__ts_ms\"");
+	postgres_execute(connection, "ALTER TABLE rules.orders ADD COLUMN __ts_ms bigint");
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS}, "set decoding.added_fields");
+	expect_value(ORDERS_SQL, "");
+	rules[0] = (struct table_rule){TO_ORDERS, .match = "source.orders", .columns = out, .column_count = 1};
+	expect_no_error(binding_cache_refresh(bindings, connection));
+	begin();
+	add(ORDERS, 'c', NULL, "1|DE|a");
+	expect_no_error(try_apply(false));
+	rules[0] = kept;
+	expect_value("SELECT body || (__ts_ms IS NULL) FROM rules.orders", "atrue");
+}
+END_TEST
+
+START_TEST(a_column_of_the_source_with_the_name_of_the_deleted_mark)
+{
+	const char *is_deleted = config.target.is_deleted;
+
+	config.target.is_deleted = "country";
+	expect_refusal(ORDERS, (struct table_rule){TO_ORDERS, .delete_mode = DELETE_SOFT},
+	               "the source has a column \"country\", too");
+	config.target.is_deleted = is_deleted;
+}
+END_TEST
+
 /* A mask with a wrong name hides nothing, so no row may go by it. A pattern, or a rule for many tables, may match none. */
 START_TEST(an_entry_that_matches_no_column)
 {
@@ -1014,6 +1051,8 @@ int main(void)
 	tcase_add_loop_test(tests, a_key_and_an_identity, 0, 2);
 	tcase_add_test(tests, rules_that_the_target_refuses);
 	tcase_add_test(tests, an_entry_that_matches_no_column);
+	tcase_add_test(tests, a_column_with_the_name_of_an_added_field);
+	tcase_add_test(tests, a_column_of_the_source_with_the_name_of_the_deleted_mark);
 	tcase_add_loop_test(tests, random_changes_under_a_filter, 0, 4);
 	tcase_add_test(tests, the_quarantine_keeps_masked_values);
 	tcase_add_test(tests, a_snapshot_removes_nothing);
