@@ -45,7 +45,7 @@
 #define STRIKES_AT_REST 1
 
 /* A repair reads rows through it while a table of the target is locked: the stream waits for as long as that takes. */
-static const char FENCE_SETTINGS[] = "SET lock_timeout = '2s'; SET jit = off";
+static const char FENCE_SETTINGS[] = "SET lock_timeout = '2s'";
 
 static struct error *is_utf8(struct pg_connection *connection, bool *utf8)
 {

@@ -87,8 +87,7 @@ static struct error *lock_table(struct repair *repair, const struct check_table 
 	struct buffer sql = {0};
 	struct error *error;
 
-	buffer_append_text(&sql,
-	                   "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL jit = off; SET CONSTRAINTS ALL DEFERRED;");
+	buffer_append_text(&sql, "BEGIN; SET LOCAL lock_timeout = '2s'; SET CONSTRAINTS ALL DEFERRED;");
 	if (repair->replica)
 		buffer_append_text(&sql, "SET LOCAL session_replication_role = replica;");
 	buffer_append_text(&sql, "LOCK TABLE ");

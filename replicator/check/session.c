@@ -15,7 +15,7 @@
 
 #define PROGRAM "check_target"
 
-static const char SETTINGS[] = "SET lock_timeout = '10s'; SET jit = off; SET max_parallel_workers_per_gather = 0";
+static const char SETTINGS[] = "SET lock_timeout = '10s'; SET max_parallel_workers_per_gather = 0";
 
 struct error *session_connect(struct session *session, const char *dsn, const char *setting, size_t count)
 {

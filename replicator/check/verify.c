@@ -327,6 +327,9 @@ static struct error *require_repair(struct verify *verify)
 		if (verify->tables.tables[i].refusal != NULL)
 			return error_new(ERROR_CONFIGURATION, "%s cannot be repaired: %s",
 			                 verify->tables.tables[i].label, verify->tables.tables[i].refusal);
+	TRY(proof_take(&verify->comparison, false));
+	if (verify->comparison.refusal != NULL)
+		return error_new(ERROR_CONFIGURATION, "not repaired: %s", verify->comparison.refusal);
 	return NULL;
 }
 

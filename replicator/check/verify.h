@@ -31,7 +31,10 @@ struct verify_options {
 struct error *verify_pair(const struct config *config, const struct verify_options *options, FILE *out,
                           enum exit_code *code);
 
-/* Error: a repair of the chosen tables is not possible, as far as it can be known beforehand. */
+/*
+ * Error: a repair of the chosen tables is not possible, or no token proved that source.dsn names the source of the stream
+ * (proof.h), as far as it can be known beforehand.
+ */
 struct error *verify_require_repair(const struct config *config, const struct verify_options *options);
 
 #endif

@@ -3,12 +3,14 @@
  * or PGOPTIONS say.
  *
  * NOTES
- *   All settings of PostgreSQL 12 to 18 that a session may change (pg_settings, context `user`) were gone through.
- *   Pinned is what changes how a value is read or written, which rows a statement sees, how a transaction behaves, and
- *   what ends a session or a statement. Sessions that need something else (a time-out, read only) set it afterwards.
+ *   All settings of PostgreSQL 14 to 18 that a session may change (pg_settings, context `user`) were gone through.
+ *   Pinned is what changes how a value is read or written, which rows a statement sees, how a transaction behaves, what a
+ *   statement accepts, and what ends a session or a statement; and of the plans, what makes each of many short statements
+ *   slow: compiling it, starting a worker for it. Sessions that need something else (a time-out, read only) set it
+ *   afterwards.
  *
  *   Not pinned, because they do not change a value:
- *   - plans and resources: enable_*, *_cost, work_mem, jit and their like. target/session.c sets those of the applier.
+ *   - other plans and resources: enable_*, *_cost, work_mem and the like. target/session.c sets those of the applier.
  *   - where and how new tables are stored: default_tablespace, temp_tablespaces, default_table_access_method,
  *     default_toast_compression. A default of the role is how a user says that for tables of replicated DDL.
  *   - what only functions read, and so the user's own triggers in the target: default_text_search_config, lc_numeric,
@@ -61,6 +63,13 @@ static const struct setting SETTINGS[] = {
     {"default_transaction_read_only", "off"}, /* on: how a target is closed to everybody but the daemon */
     {"default_transaction_deferrable", "off"},
     {"check_function_bodies", "on"},
+    {"icu_validation_level", "warning"}, /* error refuses a collation that the source accepted */
+
+    /* Plans. */
+    {"jit", "off"},
+    {"plan_cache_mode", "auto"},
+    {"force_parallel_mode", "off"}, /* before 16 */
+    {"debug_parallel_query", "off"},
 
     /* What ends statements, transactions and sessions; exit_on_error ends one at a statement under a savepoint. */
     {"exit_on_error", "off"},

@@ -14,7 +14,7 @@ struct error *session_set_up(struct pg_connection *connection, const struct conf
 	    memory_format("SET synchronous_commit = %s; SET statement_timeout = %" PRId64
 	                  "; SET idle_in_transaction_session_timeout = '5min';"
 	                  " SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
-	                  " SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+	                  " SET enable_hashjoin = off; SET enable_mergejoin = off",
 	                  config->target.synchronous_commit ? "on" : "off", config->target.statement_timeout_ms);
 	struct error *error = pg_execute(connection, sql);
 	bool may = false;

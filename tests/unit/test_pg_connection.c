@@ -58,6 +58,8 @@ static void expect_our_settings(struct pg_connection *connection)
 	    {"default_transaction_read_only", "off"},
 	    {"default_transaction_deferrable", "off"},
 	    {"check_function_bodies", "on"},
+	    {"jit", "off"},
+	    {"plan_cache_mode", "auto"},
 	    {"exit_on_error", "off"},
 	    {"statement_timeout", "0"},
 	    {"lock_timeout", "0"},
@@ -72,12 +74,17 @@ static void expect_our_settings(struct pg_connection *connection)
 	postgres_expect(connection, "SELECT coalesce(current_setting('restrict_nonsystem_relation_kind', true), '')",
 	                "");
 	postgres_expect(connection, "SELECT coalesce(current_setting('transaction_timeout', true), '0')", "0");
+	postgres_expect(connection, "SELECT coalesce(current_setting('force_parallel_mode', true), 'off')", "off");
+	postgres_expect(connection, "SELECT coalesce(current_setting('debug_parallel_query', true), 'off')", "off");
+	postgres_expect(connection, "SELECT coalesce(current_setting('icu_validation_level', true), 'warning')",
+	                "warning");
 }
 
 START_TEST(session_has_our_settings)
 {
 	struct pg_connection *connection = postgres_connect_to(
-	    dsn_with("options='-c DateStyle=German -c TimeZone=Asia/Tokyo -c exit_on_error=on -c array_nulls=off'"));
+	    dsn_with("options='-c DateStyle=German -c TimeZone=Asia/Tokyo -c exit_on_error=on -c array_nulls=off"
+	             " -c plan_cache_mode=force_custom_plan -c jit=on'"));
 
 	expect_our_settings(connection);
 	postgres_expect(connection, "SHOW application_name", "replicator unit test");
@@ -102,7 +109,12 @@ START_TEST(no_default_of_role_or_database_counts)
 	    "CREATE FUNCTION hostile.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT NULL';"
 	    "CREATE FUNCTION hostile.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS 'SELECT $2';"
 	    "ALTER DATABASE hostile SET row_security = on; ALTER DATABASE hostile SET synchronize_seqscans = on;"
-	    "ALTER ROLE hostile IN DATABASE hostile SET xmloption = 'document'");
+	    "ALTER ROLE hostile IN DATABASE hostile SET xmloption = 'document'; ALTER ROLE hostile SET jit_above_cost "
+	    "= 0;"
+	    "DO $do$ DECLARE name text; BEGIN FOR name IN SELECT s.name FROM pg_settings s WHERE s.name IN"
+	    " ('debug_parallel_query', 'force_parallel_mode') LOOP EXECUTE format('ALTER DATABASE hostile SET %I = "
+	    "on', name);"
+	    " END LOOP; END $do$");
 	pg_disconnect(connection);
 	connection = postgres_connect_to(dsn);
 	expect_our_settings(connection);

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "check/resync.h"
 #include "check/verify.h"
 #include "fences.h"
 #include "pair.h"
@@ -228,6 +229,21 @@ START_TEST(copy_of_the_disk)
 }
 END_TEST
 
+/* A connector may read that database, for another stream: it is not asked for a snapshot. */
+static void expect_no_signal(void)
+{
+	enum exit_code code = EXIT_OK;
+	struct error *error;
+
+	run("identity_other", "CREATE SCHEMA IF NOT EXISTS replicator; CREATE TABLE IF NOT EXISTS replicator.signal"
+	                      " (id text, type text, data text)");
+	error = resync_table(&config, "public", "t", false, 700000, stderr, &code);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_msg(strstr(error->message, "not repaired: ") != NULL, "%s", error->message);
+	error_free(error);
+	expect_in("identity_other", "SELECT count(*) FROM replicator.signal", "0");
+}
+
 START_TEST(another_database)
 {
 	char *other = memory_format("%s dbname=identity_other", postgres_dsn());
@@ -241,6 +257,7 @@ START_TEST(another_database)
 	/* No identity is recorded yet: the token decides. */
 	config.source.dsn = other;
 	expect_refused(false, "did not arrive in stream replicator");
+	expect_no_signal();
 	expect_kept();
 	config.source.dsn = source_dsn;
 	expect_code(true, false, EXIT_OK);
