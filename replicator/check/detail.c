@@ -10,12 +10,19 @@
 
 #define VALUE_MOST ((size_t)60)
 #define ROWS_MOST ((size_t)200)
+#define COLUMNS_MOST ((size_t)800) /* two results each: a SELECT takes 1,664 (MaxTupleAttributeNumber) */
 
-/* For each column that both sides have: its text for comparing, then its text for people. */
-static void append_sql(struct buffer *sql, const struct check_table *table, enum side which)
+/* The columns of one query: [first, end). */
+struct range {
+	size_t first;
+	size_t end;
+};
+
+/* For each of the columns, which both sides have: its text for comparing, then its text for people. */
+static void append_sql(struct buffer *sql, const struct check_table *table, enum side which, struct range range)
 {
 	buffer_append_text(sql, "SELECT s.n");
-	for (size_t i = 0; i < table->column_count; i++) {
+	for (size_t i = range.first; i < range.end; i++) {
 		buffer_append_text(sql, ", ROW(");
 		expression_append_column(sql, &table->columns[i], which);
 		buffer_append_text(sql, ")::text, ");
@@ -30,13 +37,14 @@ static void append_sql(struct buffer *sql, const struct check_table *table, enum
 }
 
 static struct error *read_side(struct comparison *comparison, const struct check_table *table, enum side which,
-                               const struct check_row *const *rows, size_t count, struct pg_result **result)
+                               struct range range, const struct check_row *const *rows, size_t count,
+                               struct pg_result **result)
 {
 	const char **parameters = memory_alloc((table->key->column_count + 1) * sizeof(*parameters));
 	struct buffer sql = {0};
 	struct error *error;
 
-	append_sql(&sql, table, which);
+	append_sql(&sql, table, which, range);
 	expression_append_alive(&sql, table, which, &comparison->options);
 	rows_make_keys(table, rows, count, parameters);
 	error = session_query(comparison->sides[which].connections[0], sql.data, table->key->column_count, parameters,
@@ -64,12 +72,15 @@ static void append_value(struct buffer *text, const struct pg_result *result, si
 	buffer_append_text(text, value[length] == '\0' ? "'" : "…'");
 }
 
-static void compare_row(const struct check_table *table, struct check_row *row, const struct pg_result *source,
-                        size_t s, const struct pg_result *target, size_t t, bool with_values, struct arena *arena)
+static void compare_row(const struct check_table *table, struct range range, struct check_row *row,
+                        const struct pg_result *source, size_t s, const struct pg_result *target, size_t t,
+                        bool with_values, struct arena *arena)
 {
 	struct buffer names = {0}, values = {0};
 
-	for (size_t i = 0, at = 1; i < table->column_count; i++, at += 2) {
+	buffer_append_text(&names, row->columns != NULL ? row->columns : "");
+	buffer_append_text(&values, row->values != NULL ? row->values : "");
+	for (size_t i = range.first, at = 1; i < range.end; i++, at += 2) {
 		const char *name = table->columns[i].sides[SIDE_SOURCE]->name;
 
 		if (strcmp(pg_result_text(source, s, at), pg_result_text(target, t, at)) != 0) {
@@ -99,28 +110,40 @@ static size_t row_of(const struct pg_result *result, size_t n)
 	return row;
 }
 
-static struct error *read_table(struct comparison *comparison, struct check_table *table, size_t limit, bool values)
+static struct error *read_range(struct comparison *comparison, struct check_table *table, struct range range,
+                                const struct check_row *const *rows, size_t count, bool values)
 {
-	const struct check_row *rows[ROWS_MOST] = {NULL};
 	struct pg_result *source = NULL, *target = NULL;
-	size_t count = table->row_count < limit ? table->row_count : limit;
-	struct error *error;
+	struct error *error = read_side(comparison, table, SIDE_SOURCE, range, rows, count, &source);
 
-	count = count < ROWS_MOST ? count : ROWS_MOST;
-	for (size_t i = 0; i < count; i++)
-		rows[i] = &table->rows[i];
-	error = read_side(comparison, table, SIDE_SOURCE, rows, count, &source);
 	if (error == NULL)
-		error = read_side(comparison, table, SIDE_TARGET, rows, count, &target);
+		error = read_side(comparison, table, SIDE_TARGET, range, rows, count, &target);
 	for (size_t i = 0; error == NULL && i < count; i++) {
 		size_t s = row_of(source, i), t = row_of(target, i);
 
 		if (s < pg_result_rows(source) && t < pg_result_rows(target))
-			compare_row(table, &table->rows[i], source, s, target, t, values, comparison->arena);
+			compare_row(table, range, &table->rows[i], source, s, target, t, values, comparison->arena);
 	}
 	pg_result_free(source);
 	pg_result_free(target);
 	return error;
+}
+
+static struct error *read_table(struct comparison *comparison, struct check_table *table, size_t limit, bool values)
+{
+	const struct check_row *rows[ROWS_MOST] = {NULL};
+	size_t count = table->row_count < limit ? table->row_count : limit;
+
+	count = count < ROWS_MOST ? count : ROWS_MOST;
+	for (size_t i = 0; i < count; i++)
+		rows[i] = &table->rows[i];
+	for (size_t first = 0; first < table->column_count; first += COLUMNS_MOST) {
+		const size_t end =
+		    table->column_count - first > COLUMNS_MOST ? first + COLUMNS_MOST : table->column_count;
+
+		TRY(read_range(comparison, table, (struct range){first, end}, rows, count, values));
+	}
+	return NULL;
 }
 
 struct error *detail_read(struct comparison *comparison, struct check_tables *tables, size_t limit, bool values)

@@ -1565,6 +1565,26 @@ START_TEST(rows_that_were_looked_at_too_seldom)
 }
 END_TEST
 
+/* A SELECT has at most 1,664 results. */
+START_TEST(columns_of_a_wide_table_are_named)
+{
+	const struct verify_options options = {.jobs = 1,
+	                                       .timeout_us = 5000000,
+	                                       .limit = 3,
+	                                       .at_rest = true,
+	                                       .show_values = true};
+	char *text;
+
+	make_databases();
+	run_both("DO $do$ BEGIN EXECUTE 'CREATE TABLE wide (id int PRIMARY KEY, ' || (SELECT string_agg('c' || i || "
+	         "' int', ', ') FROM generate_series(1, 1200) i) || ')'; END $do$; INSERT INTO wide (id) VALUES (1)");
+	run("check_target", "UPDATE wide SET c7 = 1, c799 = 2, c800 = 3, c1200 = 4");
+	ck_assert_int_eq(verify(&options, &text), EXIT_DIFFERENT);
+	ck_assert_msg(strstr(text, "c800: NULL in the source, '3' in the target; c1200: NULL") != NULL, "%s", text);
+	free(text);
+}
+END_TEST
+
 /* A star is a character of a name. */
 START_TEST(resync_of_one_name)
 {
@@ -1627,6 +1647,7 @@ static void add_bounds(Suite *suite)
 	tcase_add_test(tests, sequences_that_move_during_the_repair);
 	tcase_add_test(tests, repair_of_large_values_in_small_batches);
 	tcase_add_test(tests, schemas_that_the_stream_leaves_out);
+	tcase_add_test(tests, columns_of_a_wide_table_are_named);
 	tcase_add_test(tests, resync_of_one_name);
 	tcase_add_test(tests, rows_that_were_looked_at_too_seldom);
 	suite_add_tcase(suite, tests);
