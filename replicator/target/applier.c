@@ -43,6 +43,7 @@ static struct error *start(struct applier *applier, struct checkpoint *checkpoin
 	TRY(checkpoint_check_schema(applier->connection, applier->config->target.schema));
 	TRY(checkpoint_claim(applier->connection, applier->config, checkpoint, &applier->epoch));
 	TRY(applier_set_session(applier));
+	TRY(quarantine_mask_again(applier->connection, applier->config));
 	TRY(quarantine_load(applier->quarantine, applier->connection));
 	return applier_say_state(applier);
 }

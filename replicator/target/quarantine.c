@@ -37,8 +37,9 @@
 
 struct quarantine {
 	const struct config *config;
-	struct map *keys; /* text → something */
-	uint64_t seed;    /* of the keys' hashes: nobody shall guess masked ones without the salt */
+	struct map *keys;             /* text → something */
+	uint64_t seed;                /* of the keys' hashes: nobody shall guess masked ones without the salt */
+	char masks[RULES_MASKS_TEXT]; /* under which the events are stored */
 };
 
 struct quarantine *quarantine_new(const struct config *config)
@@ -47,6 +48,7 @@ struct quarantine *quarantine_new(const struct config *config)
 
 	quarantine->config = config;
 	quarantine->keys = map_new();
+	rules_describe_masks(config, quarantine->masks);
 	if (config->masking.salt != NULL)
 		quarantine->seed = XXH3_64bits(config->masking.salt, strlen(config->masking.salt));
 	return quarantine;
@@ -376,12 +378,13 @@ static struct error *insert(struct quarantine *quarantine, struct pg_connection 
 	                                  text,
 	                                  events,
 	                                  keys.data,
-	                                  count.text};
+	                                  count.text,
+	                                  quarantine->masks};
 	error = state_query(connection, quarantine->config,
 	                    "INSERT INTO @quarantine (stream, tx_id, commit_lsn, topic, partition, first_offset,"
-	                    " last_offset, tables, sqlstate, error, events, keys, change_count)"
+	                    " last_offset, tables, sqlstate, error, events, keys, change_count, masks)"
 	                    " VALUES ($1, $2::bigint, $3::pg_lsn, $4, $5::int, $6::bigint, $7::bigint, $8::text[],"
-	                    " $9, @storable_text($10::bytea), $11::json, $12::text[], $13::bigint)",
+	                    " $9, @storable_text($10::bytea), $11::json, $12::text[], $13::bigint, $14)",
 	                    sizeof(parameters) / sizeof(parameters[0]), parameters, NULL);
 	free(text);
 	buffer_free(&keys);

@@ -47,6 +47,12 @@ struct error *quarantine_put(struct quarantine *quarantine, struct pg_connection
                              struct binding_cache *bindings, const struct partition_list *partitions,
                              const struct transaction *transaction, const struct error *reason);
 
+/*
+ * After a change of the configuration's masks or salt, before the first quarantine_load: masks what was set aside under
+ * others, and lets it concern its whole tables. Errors: of the connection.
+ */
+struct error *quarantine_mask_again(struct pg_connection *connection, const struct config *config);
+
 /* What quarantine_retry did with one waiting transaction. */
 struct quarantine_outcome {
 	int64_t id;

@@ -193,3 +193,31 @@ struct change *const *rules_mask_changes(const struct config *config, struct cha
 	}
 	return masked != NULL ? masked : changes;
 }
+
+static void append_part(struct buffer *list, const char *text)
+{
+	buffer_append_text(list, text != NULL ? text : "");
+	buffer_append_byte(list, '\0');
+}
+
+void rules_describe_masks(const struct config *config, char text[RULES_MASKS_TEXT])
+{
+	struct buffer list = {0};
+
+	for (size_t i = 0; i < config->table_count; i++) {
+		const struct table_rule *rule = &config->tables[i];
+
+		append_part(&list, rule->match);
+		append_part(&list, rule->filter.column); /* of which the value is kept */
+		for (size_t j = 0; j < rule->column_count; j++) {
+			append_part(&list, rule->columns[j].match);
+			buffer_append_format(&list, "%d %d", (int)rule->columns[j].mask, (int)rule->columns[j].exclude);
+			buffer_append_byte(&list, '\0');
+		}
+		buffer_append_byte(&list, '\0');
+	}
+	sha256_text(slice_from(config->masking.salt != NULL ? config->masking.salt : ""),
+	            (struct slice){list.data, list.length}, text);
+	text[RULES_MASKS_TEXT - 1] = '\0';
+	buffer_free(&list);
+}

@@ -53,4 +53,9 @@ const struct value *rules_mask_row(const struct config *config, const struct tab
 struct change *const *rules_mask_changes(const struct config *config, struct change *const *changes, size_t count,
                                          struct arena *arena);
 
+#define RULES_MASKS_TEXT 65 /* with the terminating zero */
+
+/* A digest of the salt and of what the rules mask or leave out: another one where stored values have to be masked again. */
+void rules_describe_masks(const struct config *config, char text[RULES_MASKS_TEXT]);
+
 #endif

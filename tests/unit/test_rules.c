@@ -964,6 +964,52 @@ START_TEST(the_quarantine_keeps_masked_values)
 }
 END_TEST
 
+/* Set aside before the masks and the salt: the clear values go, and a later transaction of the row still follows. */
+START_TEST(the_quarantine_takes_over_new_masks)
+{
+	const struct table_rule kept = rules[0];
+	const char *salt = config.masking.salt;
+	struct quarantine *quarantine, *later;
+	struct error *reason = error_new(ERROR_TARGET, "refused");
+	size_t run;
+
+	rules[0] = (struct table_rule){.match = "source.users", .rename = "rules.people"};
+	config.masking.salt = NULL;
+	quarantine = quarantine_new(&config);
+	begin();
+	last->tx_id = 9;
+	add(ORDERS, 'c', NULL, "1|DE|a");
+	add(USERS, 'c', NULL, "1|a@b.c|12345|plain|41|hidden");
+	postgres_execute(connection, "BEGIN");
+	expect_no_error(quarantine_put(quarantine, connection, bindings, partitions, first, reason));
+	postgres_execute(connection, "COMMIT");
+	expect_no_error(quarantine_mask_again(connection, &config));
+	expect_value("SELECT count(*) FROM rules_state.quarantine q WHERE q::text ~ 'a@b' AND q.keys::text ~ 'orders#'",
+	             "1");
+
+	rules[0] = kept;
+	config.masking.salt = salt;
+	expect_no_error(quarantine_mask_again(connection, &config));
+	expect_no_error(quarantine_mask_again(connection, &config));
+	expect_value("SELECT count(*) FROM rules_state.quarantine q WHERE q::text ~ 'a@b|12345|plain|hidden'", "0");
+	expect_value("SELECT array_to_string(ARRAY(SELECT unnest(keys) ORDER BY 1), ' ') FROM rules_state.quarantine",
+	             "source.orders source.orders* source.users source.users*");
+	later = quarantine_new(&config);
+	expect_no_error(quarantine_load(later, connection));
+	expect_no_error(quarantine_clear_run(later, connection, first, &run));
+	ck_assert_uint_eq(run, 0);
+	expect_no_error(binding_cache_refresh(bindings, connection));
+	expect_no_error(quarantine_retry(connection, &config, 0, expect_applied, NULL));
+	expect_value(
+	    "SELECT concat_ws('|', mail = encode(sha256(convert_to('peppera@b.c', 'UTF8')), 'hex'), phone, note, age)"
+	    " FROM rules.people",
+	    "t|it's masked|41");
+	error_free(reason);
+	quarantine_free(quarantine);
+	quarantine_free(later);
+}
+END_TEST
+
 static void nothing(void *context)
 {
 	(void)context;
@@ -1055,6 +1101,7 @@ int main(void)
 	tcase_add_test(tests, a_column_of_the_source_with_the_name_of_the_deleted_mark);
 	tcase_add_loop_test(tests, random_changes_under_a_filter, 0, 4);
 	tcase_add_test(tests, the_quarantine_keeps_masked_values);
+	tcase_add_test(tests, the_quarantine_takes_over_new_masks);
 	tcase_add_test(tests, a_snapshot_removes_nothing);
 	tcase_add_test(tests, a_snapshot_of_nothing_but_an_identity);
 	tcase_add_test(tests, reading_a_spill_file_shows_life);
