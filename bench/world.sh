@@ -43,7 +43,7 @@ world_begin() {
 # wal_retrieve_retry_interval: with its 5 s the server lets a subscription wait that was enabled soon after another.
 world_cluster() {
   pg_start "$HOME_DIR/$1" "$2" shared_buffers=512MB max_wal_size=8GB checkpoint_timeout=1h max_replication_slots=50 \
-    max_wal_senders=50 max_connections=200 max_worker_processes=60 max_logical_replication_workers=40 \
+    max_wal_senders=50 max_connections=200 max_worker_processes=60 max_locks_per_transaction=1024 max_logical_replication_workers=40 \
     wal_retrieve_retry_interval=10ms || exit 1
 }
 

@@ -7,10 +7,16 @@
 -- SQL text, quoted where needed. oid and attnum tell a rename from a drop and an add.
 
 -- A sequence's definition, of its own or of a serial or identity column.
+-- They are in PL/pgSQL, which keeps the plan of a query for the session: an SQL function plans its query at each call, which takes
+-- ten times as long as the query itself. The plans are generic and use indexes whatever the statistics say: these say nothing
+-- of what the current transaction created, and a scan of a catalog for each table makes bulk DDL quadratic.
+
 CREATE OR REPLACE FUNCTION @schema@.sequence_image(sequence oid) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN (
 SELECT jsonb_build_object(
          'version', 1, 'kind', 'sequence', 'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname,
          'type', format_type(s.seqtypid, NULL),
@@ -21,14 +27,19 @@ SELECT jsonb_build_object(
          'comment', obj_description(c.oid, 'pg_class'))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
  WHERE c.oid = sequence
+  );
+END
 $$;
 
 CREATE OR REPLACE FUNCTION @schema@.table_image(relation oid) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = '1'
 SET quote_all_identifiers = off
 AS $$
+BEGIN
+  RETURN (
 SELECT jsonb_build_object(
   'version', 1, 'kind', 'table', 'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname,
   'relkind', c.relkind, 'persistence', c.relpersistence, 'replica_identity', c.relreplident,
@@ -85,17 +96,22 @@ SELECT jsonb_build_object(
              ORDER BY i.relname)
       FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
      WHERE x.indrelid = c.oid AND x.indislive AND x.indisvalid
-       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.oid AND k.contype IN ('p', 'u', 'x'))), '[]'))
+       -- by the table: pg_constraint has no index on conindid
+       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = x.indrelid AND k.conindid = i.oid AND k.contype IN ('p', 'u', 'x'))), '[]'))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = relation AND c.relkind IN ('r', 'p')
+  );
+END
 $$;
 
 CREATE OR REPLACE FUNCTION @schema@.type_image(type oid) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = '1'
 SET quote_all_identifiers = off
 AS $$
+BEGIN
+  RETURN (
 SELECT jsonb_build_object(
   'version', 1, 'kind', 'type', 'oid', t.oid::bigint, 'schema', n.nspname, 'name', t.typname, 'form', t.typtype,
   'labels', coalesce((SELECT jsonb_agg(jsonb_build_object('oid', e.oid::bigint, 'name', e.enumlabel) ORDER BY e.enumsortorder)
@@ -128,12 +144,17 @@ SELECT jsonb_build_object(
   'comment', obj_description(t.oid, 'pg_type'))
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
  WHERE t.oid = type AND t.typtype IN ('e', 'd', 'c', 'r')
+  );
+END
 $$;
 
 CREATE OR REPLACE FUNCTION @schema@.object_image(kind text, object oid) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
+BEGIN
+  RETURN (
 SELECT CASE kind
   WHEN 'table' THEN @schema@.table_image(object)
   WHEN 'type' THEN @schema@.type_image(object)
@@ -145,13 +166,18 @@ SELECT CASE kind
                                                    'schema', n.nspname, 'name', e.extname)
                            FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.oid = object)
 END
+  );
+END
 $$;
 
 -- The image of the object that has this name here, or NULL.
 CREATE OR REPLACE FUNCTION @schema@.image_named(kind text, schema text, name text) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
+BEGIN
+  RETURN (
 SELECT @schema@.object_image(kind, CASE
   WHEN kind = 'table' THEN (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                              WHERE n.nspname = schema AND c.relname = name AND c.relkind IN ('r', 'p'))
@@ -162,4 +188,6 @@ SELECT @schema@.object_image(kind, CASE
   WHEN kind = 'schema' THEN (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name)
   WHEN kind = 'extension' THEN (SELECT e.oid FROM pg_extension e WHERE e.extname = name)
 END)
+  );
+END
 $$;

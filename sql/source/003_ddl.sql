@@ -67,11 +67,15 @@ END
 $$;
 
 CREATE FUNCTION @schema@.ddl_last_image(of_kind text, object oid) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN (
 SELECT image FROM @schema@.ddl_log WHERE kind = of_kind AND relid = object::bigint AND event <> 'rewrite'
  ORDER BY id DESC LIMIT 1
+  );
+END
 $$;
 
 CREATE FUNCTION @schema@.ddl_log_image(of_event text, of_kind text, object oid, of_tag text) RETURNS void
@@ -92,9 +96,11 @@ $$;
 
 -- The objects that an address of a command stands for, in the order in which a target needs them.
 CREATE FUNCTION @schema@.ddl_objects(class oid, object oid) RETURNS TABLE (rank int, kind text, relid oid)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN QUERY
 WITH RECURSIVE relation AS (
   SELECT c.oid, c.relkind, c.relnamespace FROM pg_class c
    WHERE class = 'pg_class'::regclass AND c.relpersistence <> 't'
@@ -126,10 +132,9 @@ SELECT found.rank, found.kind, found.oid FROM (
   SELECT 4, 'sequence', oid, relnamespace FROM family WHERE relkind = 'S'
   UNION ALL
   SELECT 3, 'type', t.oid, t.typnamespace FROM pg_type t
-   WHERE (class = 'pg_type'::regclass AND t.oid = object
-          OR class = 'pg_constraint'::regclass AND t.oid = (SELECT contypid FROM pg_constraint WHERE oid = object)
-          OR class = 'pg_class'::regclass AND t.typrelid = object
-             AND EXISTS (SELECT FROM pg_class c WHERE c.oid = object AND c.relkind = 'c'))
+   WHERE t.oid = CASE class WHEN 'pg_type'::regclass THEN object
+                            WHEN 'pg_constraint'::regclass THEN (SELECT contypid FROM pg_constraint WHERE oid = object)
+                            WHEN 'pg_class'::regclass THEN (SELECT c.reltype FROM pg_class c WHERE c.oid = object AND c.relkind = 'c') END
      AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c'
           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
   UNION ALL
@@ -140,29 +145,39 @@ SELECT found.rank, found.kind, found.oid FROM (
  WHERE namespace IS NULL
     OR namespace NOT IN (SELECT n.oid FROM pg_namespace n
                           WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', trim(both '"' from '@schema@')))
+  ;
+END
 $$;
 
 -- How many parents, one above the other, a table inherits from.
 CREATE FUNCTION @schema@.ddl_depth(relation oid) RETURNS int
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN (
 WITH RECURSIVE family AS (
   SELECT relation AS oid, 0 AS depth
   UNION
   SELECT i.inhparent, f.depth + 1 FROM family f JOIN pg_inherits i ON i.inhrelid = f.oid
 )
 SELECT max(depth) FROM family
+  );
+END
 $$;
 
 CREATE FUNCTION @schema@.ddl_matches_capture(relation oid) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN (
 SELECT EXISTS (
   SELECT FROM @schema@.ddl_settings s, unnest(s.capture) pattern, pg_class c, pg_namespace n
    WHERE c.oid = relation AND n.oid = c.relnamespace AND c.relpersistence = 'p'
      AND n.nspname || '.' || c.relname LIKE replace(replace(replace(pattern, '\', '\\'), '_', '\_'), '*', '%'))
+  );
+END
 $$;
 
 -- Whether the server refuses updates and deletes of the table once it is published; of a partitioned table, whether their
@@ -239,6 +254,7 @@ CREATE FUNCTION @schema@.ddl_on_end() RETURNS event_trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
   object record;
@@ -284,6 +300,7 @@ CREATE FUNCTION @schema@.ddl_on_drop() RETURNS event_trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
   object record;
@@ -340,6 +357,7 @@ $$;
 CREATE FUNCTION @schema@.ddl_baseline() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
   object record;
