@@ -25,42 +25,59 @@
 	"   FROM (SELECT t.tgenabled AS enabled FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal"      \
 	"         UNION ALL SELECT r.ev_enabled FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1') e) f"
 
-static const char TABLES_SQL[] =
-    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,"
-    "       coalesce(f.origin, false)::int,"
-    "       c.reltuples::bigint, coalesce(pg_partition_root(c.oid)::oid, 0),"
-    "       coalesce(f.replica, false)::int"
-    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" FIRING CATALOG_TABLE_FILTER TABLE_ORDER;
+#define TABLES_SELECT                                                                                                  \
+	"SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,"                                               \
+	"       coalesce(f.origin, false)::int,"                                                                       \
+	"       c.reltuples::bigint, coalesce(pg_partition_root(c.oid)::oid, 0),"                                      \
+	"       coalesce(f.replica, false)::int"                                                                       \
+	"  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace" FIRING
 
-/* Domains, over domains too, down to their base type and its modifier; then an array to its element, likewise. */
-#define RESOLVED_TYPES                                                                                                 \
-	"WITH RECURSIVE resolved(oid, base, typmod) AS ("                                                              \
-	"  SELECT t.oid, t.oid, -1 FROM pg_type t WHERE t.typtype <> 'd'"                                              \
-	"  UNION ALL"                                                                                                  \
-	"  SELECT d.oid, r.base, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE r.typmod END"                        \
-	"    FROM resolved r JOIN pg_type d ON d.typtype = 'd' AND d.typbasetype = r.oid)"
+static const char TABLE_SQL[] =
+    TABLES_SELECT " WHERE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+static const char TABLES_SQL[] = TABLES_SELECT
+    " WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'" TABLE_ORDER;
 
-static const char COLUMNS_SQL[] = RESOLVED_TYPES
-    "SELECT c.oid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
-    "       coalesce(eb.typname, b.typname),"
-    "       CASE WHEN a.atttypmod >= 0 THEN a.atttypmod WHEN r.typmod >= 0 THEN r.typmod ELSE coalesce(er.typmod, -1) "
-    "END,"
-    "       (e.oid IS NOT NULL)::int, coalesce(eb.typcategory, b.typcategory),"
-    "       a.attnotnull::int, (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '')::int,"
-    "       (a.attgenerated <> '')::int, a.attidentity,"
-    "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname), coalesce(eb.typdelim, b.typdelim),"
-    "       coalesce((e.typtype = 'd')::int, 0), a.atttypid, coalesce(co.collisdeterministic, true)::int,"
-    "       CASE WHEN t.typtype = 'd' THEN quote_ident(bn.nspname) || '.' || quote_ident(b.typname) END,"
-    "       (coalesce(eb.typnamespace, b.typnamespace) = 'pg_catalog'::regnamespace)::int,"
-    "       coalesce(eb.oid, b.oid)"
-    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
-    "  JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace"
-    "  JOIN resolved r ON r.oid = a.atttypid JOIN pg_type b ON b.oid = r.base"
-    "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
-    "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base"
-    "  JOIN pg_namespace bn ON bn.oid = b.typnamespace LEFT JOIN pg_collation co ON co.oid = "
-    "a.attcollation" CATALOG_TABLE_FILTER TABLE_ORDER ", a.attnum";
+/*
+ * Of the types in `used`, and of the elements of arrays among them: domains, over domains too, down to their base type and
+ * its modifier. Other types are not read: a database has some for each of its tables.
+ */
+#define RESOLVED_TYPES(used)                                                                                           \
+	"WITH RECURSIVE chain(root, oid, typmod) AS ("                                                                 \
+	"  SELECT u.oid, u.oid, -1 FROM (" used ") u (oid)"                                                            \
+	"  UNION"                                                                                                      \
+	"  SELECT d.root, d.oid, d.typmod FROM chain h JOIN pg_type t ON t.oid = h.oid CROSS JOIN LATERAL ("           \
+	"    SELECT h.root, t.typbasetype, CASE WHEN h.typmod >= 0 THEN h.typmod ELSE t.typtypmod END"                 \
+	"     WHERE t.typtype = 'd'"                                                                                   \
+	"    UNION ALL SELECT t.typelem, t.typelem, -1 WHERE t.typelem <> 0) AS d (root, oid, typmod)"                 \
+	"), resolved(oid, base, typmod) AS ("                                                                          \
+	"  SELECT h.root, h.oid, h.typmod FROM chain h JOIN pg_type t ON t.oid = h.oid WHERE t.typtype <> 'd')"
+
+static const char COLUMNS_SQL[] = RESOLVED_TYPES(
+    "SELECT DISTINCT a.atttypid FROM pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT "
+    "a.attisdropped") "SELECT c.oid, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod),"
+                      "       coalesce(eb.typname, b.typname),"
+                      "       CASE WHEN a.atttypmod >= 0 THEN a.atttypmod WHEN r.typmod >= 0 THEN r.typmod ELSE "
+                      "coalesce(er.typmod, -1) "
+                      "END,"
+                      "       (e.oid IS NOT NULL)::int, coalesce(eb.typcategory, b.typcategory),"
+                      "       a.attnotnull::int, (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '')::int,"
+                      "       (a.attgenerated <> '')::int, a.attidentity,"
+                      "       quote_ident(tn.nspname) || '.' || quote_ident(t.typname), coalesce(eb.typdelim, "
+                      "b.typdelim),"
+                      "       coalesce((e.typtype = 'd')::int, 0), a.atttypid, coalesce(co.collisdeterministic, "
+                      "true)::int,"
+                      "       CASE WHEN t.typtype = 'd' THEN quote_ident(bn.nspname) || '.' || quote_ident(b.typname) "
+                      "END,"
+                      "       (coalesce(eb.typnamespace, b.typnamespace) = 'pg_catalog'::regnamespace)::int,"
+                      "       coalesce(eb.oid, b.oid)"
+                      "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                      "  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+                      "  JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace"
+                      "  JOIN resolved r ON r.oid = a.atttypid JOIN pg_type b ON b.oid = r.base"
+                      "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
+                      "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base"
+                      "  JOIN pg_namespace bn ON bn.oid = b.typnamespace LEFT JOIN pg_collation co ON co.oid = "
+                      "a.attcollation" CATALOG_TABLE_FILTER TABLE_ORDER ", a.attnum";
 
 /* Of the composite types $1 those whose fields are all built in: by their fields, elements of these, and what domains are over. */
 static const char PLAIN_FIELDS_SQL[] =
@@ -74,14 +91,17 @@ static const char PLAIN_FIELDS_SQL[] =
     " SELECT f.composite FROM fields f JOIN pg_type y ON y.oid = f.oid GROUP BY 1 HAVING bool_and("
     "   y.typtype IN ('c', 'd') OR y.typcategory = 'A' OR y.typnamespace = 'pg_catalog'::regnamespace)";
 
-static const char TYPE_SQL[] = RESOLVED_TYPES
-    "SELECT format_type(t.oid, NULL), coalesce(eb.typname, b.typname),"
-    "       CASE WHEN r.typmod >= 0 THEN r.typmod ELSE coalesce(er.typmod, -1) END, (e.oid IS NOT NULL)::int,"
-    "       coalesce(eb.typcategory, b.typcategory), quote_ident(tn.nspname) || '.' || quote_ident(t.typname)"
-    "  FROM pg_type t JOIN pg_namespace tn ON tn.oid = t.typnamespace"
-    "  JOIN resolved r ON r.oid = t.oid JOIN pg_type b ON b.oid = r.base"
-    "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
-    "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON eb.oid = er.base WHERE t.oid = $1::regtype";
+static const char TYPE_SQL[] =
+    RESOLVED_TYPES("SELECT $1::regtype::oid") "SELECT format_type(t.oid, NULL), coalesce(eb.typname, b.typname),"
+                                              "       CASE WHEN r.typmod >= 0 THEN r.typmod ELSE coalesce(er.typmod, "
+                                              "-1) END, (e.oid IS NOT NULL)::int,"
+                                              "       coalesce(eb.typcategory, b.typcategory), quote_ident(tn.nspname) "
+                                              "|| '.' || quote_ident(t.typname)"
+                                              "  FROM pg_type t JOIN pg_namespace tn ON tn.oid = t.typnamespace"
+                                              "  JOIN resolved r ON r.oid = t.oid JOIN pg_type b ON b.oid = r.base"
+                                              "  LEFT JOIN pg_type e ON e.oid = b.typelem AND e.typarray = b.oid"
+                                              "  LEFT JOIN resolved er ON er.oid = e.oid LEFT JOIN pg_type eb ON "
+                                              "eb.oid = er.base WHERE t.oid = $1::regtype";
 
 /*
  * A row for each column of each unique index, expressions excepted. `names_rows`: two rows never agree in all of these
@@ -340,31 +360,42 @@ static const struct table_image *read_image(struct reader *reader, const struct 
 	return image;
 }
 
-static struct error *read_images(struct pg_connection *connection, const char *schema, const char *table,
-                                 struct arena *arena, const struct table_image ***images, size_t *count)
+/* An array of the tables' OIDs. */
+static const char *oids_of(const struct pg_result *tables, struct arena *arena)
 {
-	const char *const parameters[2] = {schema, table};
+	struct buffer oids = {0};
+	const char *text;
+
+	for (size_t i = 0; i < pg_result_rows(tables); i++)
+		buffer_append_format(&oids, "%c%s", i == 0 ? '{' : ',', pg_result_text(tables, i, 0));
+	buffer_append_byte(&oids, '}');
+	text = arena_copy(arena, oids.data, oids.length);
+	buffer_free(&oids);
+	return text;
+}
+
+/* `tables` has at least one row. */
+static struct error *read_images(struct pg_connection *connection, const struct pg_result *tables, struct arena *arena,
+                                 const struct table_image ***images)
+{
 	struct reader reader = {.arena = arena};
-	struct pg_result *tables = NULL;
-	struct error *error = pg_query(connection, TABLES_SQL, 2, parameters, &tables);
+	const char *oids = oids_of(tables, arena);
+	size_t count = pg_result_rows(tables);
+	struct error *error = pg_query_prepared(connection, COLUMNS_SQL, 1, &oids, &reader.columns.result);
 
 	if (error == NULL)
-		error = pg_query(connection, COLUMNS_SQL, 2, parameters, &reader.columns.result);
+		error = pg_query_prepared(connection, KEYS_SQL, 1, &oids, &reader.keys.result);
 	if (error == NULL)
-		error = pg_query(connection, KEYS_SQL, 2, parameters, &reader.keys.result);
+		error = pg_query_prepared(connection, FOREIGN_KEYS_SQL, 1, &oids, &reader.foreign_keys.result);
 	if (error == NULL)
-		error = pg_query(connection, FOREIGN_KEYS_SQL, 2, parameters, &reader.foreign_keys.result);
-	if (error == NULL)
-		error = equality_read(connection, parameters, arena, &reader.equalities);
+		error = equality_read(connection, oids, arena, &reader.equalities);
 	if (error == NULL)
 		error = read_plain_fields(connection, &reader);
 	if (error == NULL) {
-		*count = pg_result_rows(tables);
-		*images = arena_alloc(arena, (*count + 1) * sizeof(**images));
-		for (size_t i = 0; i < *count; i++)
+		*images = arena_alloc(arena, (count + 1) * sizeof(**images));
+		for (size_t i = 0; i < count; i++)
 			(*images)[i] = read_image(&reader, tables, i);
 	}
-	pg_result_free(tables);
 	pg_result_free(reader.columns.result);
 	pg_result_free(reader.keys.result);
 	pg_result_free(reader.foreign_keys.result);
@@ -375,22 +406,36 @@ static struct error *read_images(struct pg_connection *connection, const char *s
 struct error *catalog_read_table(struct pg_connection *connection, const char *schema, const char *table,
                                  struct arena *arena, const struct table_image **image)
 {
+	const char *const parameters[2] = {schema, table};
 	const struct table_image **images = NULL;
-	size_t count = 0;
+	struct pg_result *tables = NULL;
+	struct error *error = NULL;
 
 	*image = NULL;
-	TRY(read_images(connection, schema, table, arena, &images, &count));
-	if (count > 0)
-		*image = images[0];
-	return NULL;
+	TRY(pg_query_prepared(connection, TABLE_SQL, 2, parameters, &tables));
+	if (pg_result_rows(tables) > 0) {
+		error = read_images(connection, tables, arena, &images);
+		*image = error == NULL ? images[0] : NULL;
+	}
+	pg_result_free(tables);
+	return error;
 }
 
 struct error *catalog_read_tables(struct pg_connection *connection, struct arena *arena,
                                   const struct table_image ***images, size_t *count)
 {
+	struct pg_result *tables = NULL;
+	struct error *error = NULL;
+
 	*images = NULL;
 	*count = 0;
-	return read_images(connection, NULL, NULL, arena, images, count);
+	TRY(pg_query(connection, TABLES_SQL, 0, NULL, &tables));
+	if (pg_result_rows(tables) > 0)
+		error = read_images(connection, tables, arena, images);
+	if (error == NULL)
+		*count = pg_result_rows(tables);
+	pg_result_free(tables);
+	return error;
 }
 
 /*
@@ -426,7 +471,7 @@ struct error *catalog_read_type(struct pg_connection *connection, const char *na
 	struct column_image *image = arena_alloc_zeroed(arena, sizeof(*image));
 	struct pg_result *result = NULL;
 
-	TRY(pg_query(connection, TYPE_SQL, 1, parameters, &result));
+	TRY(pg_query_prepared(connection, TYPE_SQL, 1, parameters, &result));
 	image->name = "";
 	image->type_name = take_text(arena, result, 0, 0);
 	image->type.name = take_text(arena, result, 0, 1);

@@ -13,11 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of pg_class c and pg_namespace n. $1 schema, $2 table; both NULL: all tables. */
-#define CATALOG_TABLE_FILTER                                                                                           \
-	" WHERE CASE WHEN $1::text IS NULL"                                                                            \
-	"   THEN c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"                \
-	"   ELSE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f') END"
+/* Of pg_class c. $1: an array of the tables' OIDs. By OID, so that one plan reads by index, whatever tables are asked for. */
+#define CATALOG_TABLE_FILTER " WHERE c.oid = ANY ($1::oid[])"
 
 struct type_equality {
 	uint32_t type;
@@ -31,8 +28,8 @@ struct equalities {
 	size_t count;
 };
 
-/* Of the types of all columns of the tables that the parameters of CATALOG_TABLE_FILTER select. */
-struct error *equality_read(struct pg_connection *connection, const char *const *parameters, struct arena *arena,
+/* Of the types of all columns of the tables in the array `oids` (CATALOG_TABLE_FILTER). */
+struct error *equality_read(struct pg_connection *connection, const char *oids, struct arena *arena,
                             struct equalities *equalities);
 
 /* NULL: the type was not read. */

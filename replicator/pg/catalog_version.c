@@ -42,7 +42,7 @@ struct error *catalog_read_version(struct pg_connection *connection, const char 
 	struct pg_result *result = NULL;
 	const char *text;
 
-	TRY(pg_query(connection, "SELECT " VERSION_OF("$1::text", "$2::text"), 2, parameters, &result));
+	TRY(pg_query_prepared(connection, "SELECT " VERSION_OF("$1::text", "$2::text"), 2, parameters, &result));
 	text = pg_result_text(result, 0, 0);
 	*version = arena_copy(arena, text, strlen(text));
 	pg_result_free(result);
@@ -124,7 +124,7 @@ struct error *catalog_versions_check(struct pg_connection *connection, struct ca
 	struct pg_result *result = NULL;
 
 	end(list, parameters);
-	TRY(pg_query(connection, CHANGED_SQL, 3, parameters, &result));
+	TRY(pg_query_prepared(connection, CHANGED_SQL, 3, parameters, &result));
 	*changed = pg_result_rows(result) > 0;
 	pg_result_free(result);
 	return NULL;

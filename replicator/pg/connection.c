@@ -1,4 +1,5 @@
 /* connection.c - the life of a connection, and statements one at a time. */
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "pg/internal.h"
@@ -60,6 +61,7 @@ struct error *pg_connect(const char *dsn, const char *application_name, struct p
 		return error;
 	}
 	made->statements = map_new();
+	made->queries = map_new();
 	PQsetNoticeReceiver(made->handle, log_notice, made);
 	if (PQsetnonblocking(made->handle, 1) != 0)
 		error = pg_error_refused(made, "setting the connection non-blocking");
@@ -91,14 +93,31 @@ void pg_disconnect(struct pg_connection *connection)
 		return;
 	PQfinish(connection->handle);
 	map_free(connection->statements, free_statement);
+	map_free(connection->queries, free_statement);
 	free(connection->entries);
 	free(connection->description);
 	free(connection);
 }
 
+static void append_deallocate(struct slice key, void *value, void *context)
+{
+	const struct pg_statement *statement = value;
+
+	(void)key;
+	if (statement->state == STATEMENT_PREPARED)
+		buffer_append_format(context, "DEALLOCATE %s;", statement->name);
+}
+
 struct error *pg_forget_statements(struct pg_connection *connection)
 {
-	TRY(pg_execute(connection, "DEALLOCATE ALL"));
+	struct buffer sql = {0};
+	struct error *error = NULL;
+
+	map_each(connection->statements, append_deallocate, &sql);
+	if (sql.length > 0)
+		error = pg_execute(connection, sql.data);
+	buffer_free(&sql);
+	TRY(error);
 	map_free(connection->statements, free_statement);
 	connection->statements = map_new();
 	return NULL;
@@ -132,20 +151,12 @@ struct error *pg_execute(struct pg_connection *connection, const char *sql)
 	return pg_finish_command(connection, NULL);
 }
 
-struct error *pg_query(struct pg_connection *connection, const char *sql, size_t parameter_count,
-                       const char *const *parameters, struct pg_result **result)
+/* The rows of the query that was sent. */
+static struct error *take_rows(struct pg_connection *connection, struct pg_result **result)
 {
 	PGresult *rows = NULL;
 	struct error *error;
 
-	if (result != NULL)
-		*result = NULL;
-	TRY(pg_require_idle(connection, "a query"));
-	if (parameter_count > USHRT_MAX)
-		return error_new(ERROR_SYSTEM, "%s: a query with %zu parameters; the protocol takes 65535",
-		                 connection->description, parameter_count);
-	if (!PQsendQueryParams(connection->handle, sql, (int)parameter_count, NULL, parameters, NULL, NULL, 0))
-		return pg_error_refused(connection, "sending a query");
 	TRY(pg_await_result(connection, &rows));
 	error = pg_error_of_result(connection, rows);
 	if (!connection->broken)
@@ -157,6 +168,51 @@ struct error *pg_query(struct pg_connection *connection, const char *sql, size_t
 	}
 	PQclear(rows);
 	return error;
+}
+
+static struct error *check_query(struct pg_connection *connection, size_t parameter_count)
+{
+	TRY(pg_require_idle(connection, "a query"));
+	if (parameter_count > USHRT_MAX)
+		return error_new(ERROR_SYSTEM, "%s: a query with %zu parameters; the protocol takes 65535",
+		                 connection->description, parameter_count);
+	return NULL;
+}
+
+struct error *pg_query(struct pg_connection *connection, const char *sql, size_t parameter_count,
+                       const char *const *parameters, struct pg_result **result)
+{
+	if (result != NULL)
+		*result = NULL;
+	TRY(check_query(connection, parameter_count));
+	if (!PQsendQueryParams(connection->handle, sql, (int)parameter_count, NULL, parameters, NULL, NULL, 0))
+		return pg_error_refused(connection, "sending a query");
+	return take_rows(connection, result);
+}
+
+static struct error *prepare(struct pg_connection *connection, struct pg_statement *statement)
+{
+	if (statement->state == STATEMENT_PREPARED)
+		return NULL;
+	if (!PQsendPrepare(connection->handle, statement->name, statement->sql, 0, NULL))
+		return pg_error_refused(connection, "sending a query to prepare");
+	TRY(pg_finish_command(connection, NULL));
+	statement->state = STATEMENT_PREPARED;
+	return NULL;
+}
+
+struct error *pg_query_prepared(struct pg_connection *connection, const char *sql, size_t parameter_count,
+                                const char *const *parameters, struct pg_result **result)
+{
+	struct pg_statement *statement = pg_statement_in(connection, connection->queries, slice_from(sql));
+
+	if (result != NULL)
+		*result = NULL;
+	TRY(check_query(connection, parameter_count));
+	TRY(prepare(connection, statement));
+	if (!PQsendQueryPrepared(connection->handle, statement->name, (int)parameter_count, parameters, NULL, NULL, 0))
+		return pg_error_refused(connection, "sending a query");
+	return take_rows(connection, result);
 }
 
 struct error *pg_query_integer(struct pg_connection *connection, const char *sql, size_t parameter_count,

@@ -54,6 +54,13 @@ struct error *pg_execute(struct pg_connection *connection, const char *sql);
 struct error *pg_query(struct pg_connection *connection, const char *sql, size_t parameter_count,
                        const char *const *parameters, struct pg_result **result);
 
+/*
+ * As pg_query, for a fixed text that is run often: the server parses and plans it once, and keeps it until the connection
+ * ends, pg_forget_statements included. So neither its parameters nor its rows may have a type that can change.
+ */
+struct error *pg_query_prepared(struct pg_connection *connection, const char *sql, size_t parameter_count,
+                                const char *const *parameters, struct pg_result **result);
+
 /* The same for a query of one number; `without` when it has no row. NULL is 0. */
 struct error *pg_query_integer(struct pg_connection *connection, const char *sql, size_t parameter_count,
                                const char *const *parameters, int64_t without, int64_t *number);
@@ -87,7 +94,7 @@ struct pg_statement;
 struct pg_statement *pg_statement_of(struct pg_connection *connection, struct slice sql);
 
 /*
- * Drops all prepared statements and frees them. The server keeps the OIDs of a statement's parameter types as long as
+ * Drops the statements of pg_statement_of and frees them. The server keeps the OIDs of a statement's parameter types as long as
  * it is prepared, whatever type has the name by now. The connection must be idle, its transaction not failed.
  */
 struct error *pg_forget_statements(struct pg_connection *connection);

@@ -31,7 +31,7 @@
 /* `chain`: the type itself, and what it is a domain over. */
 static const char EQUALITY_SQL[] =
     "WITH RECURSIVE used(oid) AS ("
-    "  SELECT DISTINCT a.atttypid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "  SELECT DISTINCT a.atttypid FROM pg_class c"
     "    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped" CATALOG_TABLE_FILTER
     "), parts(root, oid, chain) AS ("
     "  SELECT oid, oid, true FROM used"
@@ -66,12 +66,12 @@ static const char EQUALITY_SQL[] =
     "   ORDER BY f.amname, f.oid = t.oid DESC, f.typispreferred DESC, f.oid LIMIT 1) d ON true"
     " GROUP BY p.root ORDER BY p.root";
 
-struct error *equality_read(struct pg_connection *connection, const char *const *parameters, struct arena *arena,
+struct error *equality_read(struct pg_connection *connection, const char *oids, struct arena *arena,
                             struct equalities *equalities)
 {
 	struct pg_result *result = NULL;
 
-	TRY(pg_query(connection, EQUALITY_SQL, 2, parameters, &result));
+	TRY(pg_query_prepared(connection, EQUALITY_SQL, 1, &oids, &result));
 	equalities->count = pg_result_rows(result);
 	equalities->types = arena_alloc_zeroed(arena, (equalities->count + 1) * sizeof(*equalities->types));
 	for (size_t i = 0; i < equalities->count; i++) {

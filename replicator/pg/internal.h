@@ -33,6 +33,7 @@ struct pg_connection {
 	bool broken;
 
 	struct map *statements; /* SQL text → struct pg_statement */
+	struct map *queries;    /* those of pg_query_prepared */
 	size_t statement_count;
 
 	bool in_pipeline;
@@ -48,6 +49,9 @@ struct pg_connection {
 struct pg_result {
 	PGresult *handle;
 };
+
+/* pipeline.c: the statement of that text in the map; a new one is not prepared. */
+struct pg_statement *pg_statement_in(struct pg_connection *connection, struct map *statements, struct slice sql);
 
 /* result.c: as pg_attribute.atttypmod; -1: it has none. */
 int pg_result_type_modifier(const struct pg_result *result, size_t column);

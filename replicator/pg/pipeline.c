@@ -20,17 +20,22 @@
 /* Bind and Execute of one statement without its parameters, roughly. */
 #define MESSAGE_BYTES 64
 
-struct pg_statement *pg_statement_of(struct pg_connection *connection, struct slice sql)
+struct pg_statement *pg_statement_in(struct pg_connection *connection, struct map *statements, struct slice sql)
 {
-	struct pg_statement *statement = map_get(connection->statements, sql);
+	struct pg_statement *statement = map_get(statements, sql);
 
 	if (statement != NULL)
 		return statement;
 	statement = memory_alloc(sizeof(*statement));
 	statement->sql = memory_copy_bytes(sql.data, sql.length);
 	snprintf(statement->name, sizeof(statement->name), "r%zu", connection->statement_count++);
-	map_put(connection->statements, sql, statement);
+	map_put(statements, sql, statement);
 	return statement;
+}
+
+struct pg_statement *pg_statement_of(struct pg_connection *connection, struct slice sql)
+{
+	return pg_statement_in(connection, connection->statements, sql);
 }
 
 struct error *pg_pipeline_begin(struct pg_connection *connection)

@@ -109,6 +109,7 @@ static struct group *group_rows(const struct plan *plan, struct binding_cache *c
 	size_t count = binding_cache_count(cache);
 	struct group *groups = memory_alloc((count + 1) * sizeof(*groups));
 
+	binding_cache_rank(cache);
 	for (uint32_t i = 0; i < count; i++)
 		groups[i].binding = binding_cache_get(cache, i);
 	for (size_t i = 0; i < plan_row_count(plan); i++) {

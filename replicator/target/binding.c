@@ -24,6 +24,7 @@ struct binding_cache {
 	size_t relation_count;
 	struct binding **bindings; /* by binding->number */
 	size_t binding_count;
+	size_t ranked_count; /* of them when binding_cache_rank ran */
 };
 
 struct binding_cache *binding_cache_new(const struct config *config)
@@ -48,7 +49,7 @@ void binding_cache_free(struct binding_cache *cache)
 void binding_cache_forget(struct binding_cache *cache, bool replication_role)
 {
 	cache->replication_role = replication_role;
-	cache->binding_count = 0;
+	cache->binding_count = cache->ranked_count = 0;
 	if (cache->relation_count > 0)
 		memset(cache->by_relation, 0, cache->relation_count * sizeof(*cache->by_relation));
 	arena_reset(cache->arena);
@@ -534,29 +535,65 @@ static struct error *bind_key(struct binding_cache *cache, struct pg_connection 
 	return key_is_missing(binding, whole, place);
 }
 
-static unsigned rank_of(const struct binding_cache *cache, const struct table_image *image, unsigned depth)
+/* Referenced tables are bound or have no rank to respect. Sorted by OID. */
+struct ranked {
+	uint32_t oid;
+	unsigned rank;
+};
+
+static int by_oid(const void *a, const void *b)
 {
-	unsigned rank = 0;
+	uint32_t first = ((const struct ranked *)a)->oid, second = ((const struct ranked *)b)->oid;
 
-	if (depth > 16) /* a ring of references */
-		return 0;
-	for (size_t i = 0; i < image->foreign_key_count; i++)
-		for (size_t j = 0; j < cache->binding_count; j++) {
-			const struct table_image *other = cache->bindings[j]->image;
-
-			if (other->oid == image->foreign_keys[i].referenced_oid && other->oid != image->oid) {
-				unsigned above = rank_of(cache, other, depth + 1) + 1;
-
-				rank = above > rank ? above : rank;
-			}
-		}
-	return rank;
+	return (first > second) - (first < second);
 }
 
-static void rank_all(struct binding_cache *cache)
+/* One round: each table comes after those that it refers to. False: nothing changed. */
+static bool raise_ranks(const struct binding_cache *cache, struct ranked *tables)
 {
-	for (size_t i = 0; i < cache->binding_count; i++)
-		cache->bindings[i]->rank = rank_of(cache, cache->bindings[i]->image, 0);
+	size_t count = cache->binding_count;
+	bool changed = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct table_image *image = cache->bindings[i]->image;
+		struct ranked *own =
+		    bsearch(&(struct ranked){.oid = image->oid}, tables, count, sizeof(*tables), by_oid);
+
+		for (size_t j = 0; j < image->foreign_key_count; j++) {
+			const struct ranked wanted = {.oid = image->foreign_keys[j].referenced_oid};
+			const struct ranked *other = bsearch(&wanted, tables, count, sizeof(*tables), by_oid);
+
+			if (other == NULL || other->oid == own->oid || other->rank < own->rank)
+				continue;
+			own->rank = other->rank + 1;
+			changed = true;
+		}
+	}
+	return changed;
+}
+
+void binding_cache_rank(struct binding_cache *cache)
+{
+	size_t count = cache->binding_count;
+	struct ranked *tables;
+
+	if (count == cache->ranked_count)
+		return;
+	tables = memory_alloc((count + 1) * sizeof(*tables));
+	for (size_t i = 0; i < count; i++)
+		tables[i] = (struct ranked){.oid = cache->bindings[i]->image->oid};
+	qsort(tables, count, sizeof(*tables), by_oid);
+	for (unsigned round = 0; round < 16 && raise_ranks(cache, tables);
+	     round++) /* a ring of references has no end */
+		;
+	for (size_t i = 0; i < count; i++) {
+		const struct ranked wanted = {.oid = cache->bindings[i]->image->oid};
+		const struct ranked *own = bsearch(&wanted, tables, count, sizeof(*tables), by_oid);
+
+		cache->bindings[i]->rank = own->rank;
+	}
+	free(tables);
+	cache->ranked_count = count;
 }
 
 static bool has_cascade(const struct table_image *image)
@@ -609,7 +646,6 @@ static void remember(struct binding_cache *cache, struct binding *binding)
 	cache->bindings = memory_grow(cache->bindings, cache->binding_count + 1, sizeof(*cache->bindings));
 	binding->number = (uint32_t)cache->binding_count;
 	cache->bindings[cache->binding_count++] = binding;
-	rank_all(cache);
 }
 
 /* Rows can be marked as deleted, so each row that comes says that it is not. */

@@ -61,7 +61,7 @@ struct binding {
 	const char *synced_at; /* names of the extra columns that this table has, else NULL */
 	const char *is_deleted;
 	const char *deleted_at;
-	unsigned rank;       /* tables that it refers to have lower ones */
+	unsigned rank;       /* tables that it refers to have lower ones; as of binding_cache_rank */
 	unsigned copy_pause; /* batches for which inserts go by upsert: a COPY met a row that was there */
 	uint32_t number;     /* 0, 1, 2…: an index for arrays of the users */
 	/*
@@ -161,6 +161,9 @@ const struct config *binding_cache_config(const struct binding_cache *cache);
  */
 struct error *binding_find(struct binding_cache *cache, struct pg_connection *connection,
                            const struct relation *relation, struct binding **binding);
+
+/* Gives all bindings their ranks. */
+void binding_cache_rank(struct binding_cache *cache);
 
 size_t binding_cache_count(const struct binding_cache *cache);
 struct binding *binding_cache_get(const struct binding_cache *cache, uint32_t number);

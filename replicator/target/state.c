@@ -44,7 +44,7 @@ struct error *state_query(struct pg_connection *connection, const struct config 
 	struct error *error;
 
 	state_append_sql(&sql, config, text);
-	error = pg_query(connection, sql.data, parameter_count, parameters, result);
+	error = pg_query_prepared(connection, sql.data, parameter_count, parameters, result);
 	buffer_free(&sql);
 	return error;
 }

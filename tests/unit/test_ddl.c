@@ -317,6 +317,22 @@ START_TEST(statements_are_not_logged)
 }
 END_TEST
 
+/* A scan of a catalog for each command makes a transaction of many commands quadratic. */
+START_TEST(capture_reads_catalogs_by_index)
+{
+	prepare();
+	postgres_execute(source, "BEGIN; CREATE TABLE public.a (id int PRIMARY KEY, b text DEFAULT 'x');"
+	                         "ALTER TABLE public.a ADD c int; CREATE INDEX a_c ON public.a (c)");
+	postgres_expect(source,
+	                "SELECT coalesce(string_agg(relname || ' ' || seq_scan, ', '), '') FROM pg_stat_xact_sys_tables"
+	                " WHERE seq_scan > 0 AND relname IN ('pg_type', 'pg_constraint', 'pg_inherits', 'pg_attrdef', "
+	                "'pg_attribute', 'pg_depend')",
+	                "");
+	postgres_execute(source, "COMMIT");
+	following_tear_down();
+}
+END_TEST
+
 /* Until it is killed. */
 static void make_and_drop_tables(const char *dsn)
 {
@@ -629,6 +645,7 @@ int main(void)
 	tcase_add_test(tests, tables_that_leave_and_enter_the_stream);
 	tcase_add_test(tests, programs_are_notified);
 	tcase_add_test(tests, what_the_stream_did_not_create_is_not_dropped);
+	tcase_add_test(tests, capture_reads_catalogs_by_index);
 	tcase_add_test(tests, statements_are_not_logged);
 	tcase_add_test(tests, tables_that_are_dropped_elsewhere_disturb_nothing);
 	tcase_add_test(tests, captured_tables_without_a_key_take_updates);

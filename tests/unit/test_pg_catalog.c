@@ -189,6 +189,26 @@ START_TEST(all_tables)
 }
 END_TEST
 
+/* A scan for each table makes the first use of many tables quadratic. The settings are those of target/session.c. */
+START_TEST(one_table_is_read_by_index)
+{
+	struct pg_connection *connection = postgres_connect();
+	struct arena *arena = arena_new();
+
+	postgres_execute(connection, SCHEMA);
+	postgres_execute(connection, "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+	                             "SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; BEGIN");
+	ck_assert_ptr_nonnull(read_table(connection, arena, "t"));
+	postgres_expect(connection,
+	                "SELECT coalesce(string_agg(relname || ' ' || seq_scan, ', '), '') FROM pg_stat_xact_sys_tables"
+	                " WHERE seq_scan > 0 AND relname IN ('pg_type', 'pg_constraint', 'pg_index', 'pg_attribute')",
+	                "");
+	postgres_execute(connection, "ROLLBACK");
+	arena_free(arena);
+	pg_disconnect(connection);
+}
+END_TEST
+
 START_TEST(replication_role)
 {
 	struct pg_connection *connection = postgres_connect();
@@ -258,6 +278,7 @@ int main(void)
 	tcase_add_test(tests, keys_and_foreign_keys);
 	tcase_add_test(tests, other_relations);
 	tcase_add_test(tests, all_tables);
+	tcase_add_test(tests, one_table_is_read_by_index);
 	tcase_add_test(tests, replication_role);
 	tcase_add_test(tests, types_by_name);
 	suite_add_tcase(suite, tests);
