@@ -39,10 +39,14 @@ CREATE TABLE @schema@.publication (
 );
 
 CREATE FUNCTION @schema@.ddl_publications() RETURNS TABLE (publication oid)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN QUERY
 SELECT p.oid FROM pg_publication p JOIN @schema@.publication o ON o.name = p.pubname
+  ;
+END
 $$;
 
 -- Read from the catalogs themselves: pg_publication_tables opens every table, and fails where another session drops one.
@@ -183,12 +187,16 @@ $$;
 -- Whether the server refuses updates and deletes of the table once it is published; of a partitioned table, whether their
 -- events would lack the old row.
 CREATE FUNCTION @schema@.ddl_lacks_identity(relation oid) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN (
 SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p') AND c.relreplident IN ('d', 'i')
                   AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
                                      AND CASE c.relreplident WHEN 'd' THEN x.indisprimary ELSE x.indisreplident END))
+  );
+END
 $$;
 
 -- The application's updates and deletes go on. Only of tables that ddl_settings.capture names: the publication of others is
