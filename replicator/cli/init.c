@@ -138,21 +138,24 @@ static struct error *refuse_without_identity(struct pg_connection *connection, c
 	struct pg_result *result = NULL;
 	struct error *error;
 
-	if (init->identity_full)
-		return NULL;
-	buffer_append_text(&sql, "SELECT count(*), string_agg(relation::text, ', ' ORDER BY relation::text)"
-	                         " FILTER (WHERE number <= 20) FROM ");
+	buffer_append_text(&sql,
+	                   "SELECT count(*), string_agg(relation::text, ', ' ORDER BY relation::text)"
+	                   " FILTER (WHERE number <= 20) FROM (SELECT relation, row_number() OVER () AS number FROM ");
 	sql_append_qualified(&sql, init->schema, "tables_without_identity");
-	buffer_append_text(&sql, "() WITH ORDINALITY AS t (relation, number)");
+	buffer_append_format(&sql, "() WHERE hopeless%s) t", init->identity_full ? "" : " OR true");
 	error = pg_query(connection, sql.data, 0, NULL, &result);
 	if (error == NULL && pg_result_integer(result, 0, 0) > 0)
-		error =
-		    error_new(ERROR_CONFIGURATION,
-		              "%s: tables without a replica identity (%s) would refuse UPDATE and DELETE once they are "
-		              "published: %s%s; give them a primary key, or have --identity-full give them REPLICA "
-		              "IDENTITY FULL",
-		              pg_description(connection), pg_result_text(result, 0, 0), pg_result_text(result, 0, 1),
-		              pg_result_integer(result, 0, 0) > 20 ? " …" : "");
+		error = error_new(
+		    ERROR_CONFIGURATION,
+		    "%s: tables without a replica identity (%s) would refuse UPDATE and DELETE once they are "
+		    "published: "
+		    "%s%s; %s",
+		    pg_description(connection), pg_result_text(result, 0, 0), pg_result_text(result, 0, 1),
+		    pg_result_integer(result, 0, 0) > 20 ? " …" : "",
+		    init->identity_full
+		        ? "they have virtual generated columns, with which REPLICA IDENTITY FULL is not enough: "
+		          "give them a primary key"
+		        : "give them a primary key, or have --identity-full give them REPLICA IDENTITY FULL");
 	pg_result_free(result);
 	buffer_free(&sql);
 	return error;

@@ -212,6 +212,11 @@ BEGIN
                   WHERE l.locktype = 'relation' AND l.relation = ddl_identify.relation AND l.pid = pg_backend_pid()
                     AND l.mode = 'AccessExclusiveLock' AND l.granted) THEN
     EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', relation::regclass);
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attgenerated = 'v' AND NOT attisdropped) THEN
+      RAISE WARNING 'replicator: updates and deletes of table % fail while it is published', relation::regclass
+        USING DETAIL = 'It has no key, and virtual generated columns cannot be part of a replica identity.',
+              HINT = 'Give it a primary key.';
+    END IF;
   END IF;
 END
 $$;

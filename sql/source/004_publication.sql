@@ -63,12 +63,14 @@ BEGIN
 END
 $$;
 
--- Tables that are there and refuse UPDATE and DELETE once they are published.
-CREATE FUNCTION @schema@.tables_without_identity() RETURNS TABLE (relation regclass)
+-- Tables that are there and refuse UPDATE and DELETE once they are published. hopeless: also with REPLICA IDENTITY FULL, which the
+-- server does not accept with virtual generated columns (PostgreSQL 18).
+CREATE FUNCTION @schema@.tables_without_identity() RETURNS TABLE (relation regclass, hopeless boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT c.oid::regclass, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', trim(both '"' from '@schema@'))
    AND @schema@.ddl_matches_capture(c.oid) AND @schema@.ddl_lacks_identity(c.oid)
  ORDER BY n.nspname, c.relname
@@ -83,22 +85,25 @@ DECLARE
   superuser boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
   patterns text[] := (SELECT capture FROM @schema@.ddl_settings);
   found boolean := EXISTS (SELECT FROM pg_publication WHERE pubname = publication);
-  bare regclass[] := array(SELECT t.relation FROM @schema@.tables_without_identity() t);
+  bare regclass[] := array(SELECT t.relation FROM @schema@.tables_without_identity() t WHERE t.hopeless OR NOT identity_full);
+  -- PostgreSQL 18 refuses updates of a table with REPLICA IDENTITY FULL whose generated columns are not published
+  options text := 'publish_via_partition_root = true'
+                  || CASE WHEN current_setting('server_version_num')::int >= 180000 THEN ', publish_generated_columns = stored' ELSE '' END;
   entry text;
   part regclass;
 BEGIN
-  IF bare <> '{}' AND NOT identity_full THEN
+  IF bare <> '{}' THEN
     RAISE EXCEPTION 'tables without a replica identity would refuse UPDATE and DELETE once they are published: %',
       array_to_string(bare[1:20], ', ') || CASE WHEN cardinality(bare) > 20 THEN format(' and %s more', cardinality(bare) - 20) ELSE '' END
-      USING HINT = 'Give them a primary key or REPLICA IDENTITY FULL; `replicator init source --identity-full` does the latter for all of them.';
+      USING HINT = 'Give them a primary key or REPLICA IDENTITY FULL; `replicator init source --identity-full` does the latter for those that have no virtual generated columns.';
   END IF;
-  FOREACH part IN ARRAY bare LOOP
+  FOR part IN SELECT t.relation FROM @schema@.tables_without_identity() t LOOP
     EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', part);
   END LOOP;
   IF NOT found AND superuser AND patterns && ARRAY['*', '*.*'] THEN
-    EXECUTE format('CREATE PUBLICATION %I FOR ALL TABLES WITH (publish_via_partition_root = true)', publication);
+    EXECUTE format('CREATE PUBLICATION %I FOR ALL TABLES WITH (%s)', publication, options);
   ELSIF NOT found THEN
-    EXECUTE format('CREATE PUBLICATION %I WITH (publish_via_partition_root = true)', publication);
+    EXECUTE format('CREATE PUBLICATION %I WITH (%s)', publication, options);
   END IF;
   INSERT INTO @schema@.publication VALUES (publication, NOT found) ON CONFLICT DO NOTHING;
   IF (SELECT puballtables FROM pg_publication WHERE pubname = publication) THEN

@@ -534,6 +534,32 @@ START_TEST(tables_without_an_identity_are_named)
 }
 END_TEST
 
+/* PostgreSQL 18: generated columns must be published where whole rows are the identity, and virtual ones cannot be. */
+START_TEST(generated_columns_and_updates)
+{
+	struct error *error;
+
+	prepare();
+	postgres_execute(source, "CREATE TABLE public.stored (a int, b int GENERATED ALWAYS AS (a * 2) STORED);"
+	                         "INSERT INTO public.stored VALUES (1); UPDATE public.stored SET a = 2");
+	if (pg_server_version(source) >= 180000) {
+		postgres_execute(
+		    source,
+		    "DROP PUBLICATION p; CREATE TABLE public.virtual (a int, b int GENERATED ALWAYS AS (a * 2))");
+		postgres_expect(source, "SELECT count(*) FROM replicator.tables_without_identity() WHERE hopeless",
+		                "1");
+		error = pg_execute(source, "SELECT replicator.make_publication('q', true)");
+		ck_assert_ptr_nonnull(error);
+		error_free(error);
+		postgres_execute(
+		    source,
+		    "ALTER TABLE public.virtual ADD PRIMARY KEY (a); SELECT replicator.make_publication('q', true);"
+		    "INSERT INTO public.virtual VALUES (1); UPDATE public.virtual SET a = 2");
+	}
+	following_tear_down();
+}
+END_TEST
+
 /* A mark of a rewrite is no image: the next change is compared with the image before it. */
 START_TEST(pruning_keeps_the_last_image)
 {
@@ -655,6 +681,7 @@ int main(void)
 	tcase_add_test(tests, what_the_source_cannot_log);
 	tcase_add_test(tests, new_tables_join_without_a_lock);
 	tcase_add_test(tests, tables_without_an_identity_are_named);
+	tcase_add_test(tests, generated_columns_and_updates);
 	tcase_add_test(tests, pruning_keeps_the_last_image);
 	suite_add_tcase(suite, tests);
 	tcase_set_timeout(walk, 600);
