@@ -104,7 +104,7 @@ BEGIN
    WHERE t.attrelid = relation AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = '' AND t.attidentity = ''
      AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = relation AND t.attnum = ANY (k.conkey))
    ORDER BY random() LIMIT 1;
-  RETURN a.attname IS NOT NULL AND pg_temp.try(format('UPDATE %s SET %I = coalesce(%L, %2$I::text)::%s WHERE ctid = (SELECT ctid FROM %1$s ORDER BY random() LIMIT 1)',
+  RETURN a.attname IS NOT NULL AND pg_temp.try(format('UPDATE %1$s SET %2$I = coalesce(%3$L, %2$I::text)::%4$s WHERE ctid = (SELECT ctid FROM %1$s ORDER BY random() LIMIT 1)',
     relation, a.attname, pg_temp.sample(a.atttypid, a.atttypmod), format_type(a.atttypid, a.atttypmod)));
 END $$;
 
