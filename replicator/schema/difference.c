@@ -97,6 +97,26 @@ struct step *step_add_part_drop(struct step_writer *writer, enum step_kind kind,
 	return step;
 }
 
+bool definition_changed(const struct difference *difference, const char *old, const struct definition_ids *old_ids,
+                        const char *new, const struct definition_ids *new_ids)
+{
+	if (old == NULL || new == NULL)
+		return old != new;
+	if (difference->by_name || old_ids->refers == NULL || new_ids->refers == NULL)
+		return strcmp(old, new) != 0;
+	if (strcmp(old_ids->refers, new_ids->refers) != 0)
+		return true;
+	return strcmp(old, new) != 0 && (old_ids->tree == NULL || !same_text(old_ids->tree, new_ids->tree));
+}
+
+bool type_changed(const struct difference *difference, const struct column_definition *old,
+                  const struct column_definition *new)
+{
+	if (difference->by_name || old->type_ids == NULL || new->type_ids == NULL)
+		return strcmp(old->type, new->type) != 0 || !same_text(old->collation, new->collation);
+	return strcmp(old->type_ids, new->type_ids) != 0;
+}
+
 static void schema_steps(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;

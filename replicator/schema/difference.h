@@ -7,6 +7,10 @@
  *   parent made it, or a person). So a step never undoes what only the target has: more columns, other indexes and
  *   defaults.
  *
+ *   `before` and `after` are of one server: what they refer to is compared by oids, since an object may get the name of
+ *   another one, and a rename changes the text of what refers to the object. `target` has other oids; it is compared by
+ *   names, which its objects have from the steps of earlier images.
+ *
  * Memory: steps lie in the given arena. Thread: any.
  */
 #ifndef REPLICATOR_SCHEMA_DIFFERENCE_H
@@ -44,8 +48,8 @@ struct step {
 
 /*
  * A table that was just made takes keys, indexes and comments in a second round. A new name of a column changes the
- * text of keys, indexes, checks and generated columns that say it: so renames come first, and the rest is compared
- * behind them.
+ * text of keys, indexes, checks and generated columns that say it, and with a column that is replaced under its name they
+ * go: so these drops and renames come first, and the rest is compared after them.
  */
 enum difference_next { DIFFERENCE_DONE, DIFFERENCE_FRESH, DIFFERENCE_RENAMED };
 
@@ -55,7 +59,7 @@ struct difference {
 	const struct object_image *target; /* under the new name, else under the old one; NULL: there is none */
 	bool by_name; /* `before` is of another object with the same name (dump and restore): columns match by name */
 	bool fresh;   /* the target's object was just made by us: it takes everything */
-	bool renamed; /* `target` was read behind the renames */
+	bool renamed; /* `target` was read after the renames */
 	int target_version; /* server_version_num */
 };
 

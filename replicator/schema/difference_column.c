@@ -84,12 +84,25 @@ static const char *keep_column(struct step_writer *writer, const struct column_d
 	                &writer->difference->after->name, there->name);
 }
 
+/* Whether the target's column goes with that of a parent, where another one of its name came. */
+static bool parent_replaces(const struct difference *d, const struct column_definition *old)
+{
+	const struct column_definition *new = object_column(d->after, old->name);
+
+	return d->after->parent_count > 0 && new != NULL && !new->local;
+}
+
+static bool column_goes(const struct difference *d, const struct column_definition *old)
+{
+	return new_column(d, old) == NULL && object_column(d->target, old->name) != NULL && !parent_replaces(d, old);
+}
+
 static struct error *drop_column(struct step_writer *writer, const struct column_definition *old)
 {
 	const struct difference *d = writer->difference;
 	struct step *step;
 
-	if (new_column(d, old) != NULL || object_column(d->target, old->name) == NULL)
+	if (!column_goes(d, old))
 		return NULL;
 	if (d->by_name)
 		return error_new(ERROR_TARGET,
@@ -118,11 +131,29 @@ static struct error *drop_columns(struct step_writer *writer)
 	return NULL;
 }
 
-/* Before it, columns go that stand in its way. */
+/* Whether a column was dropped whose name another one has now. */
+static bool any_replaced(const struct difference *d)
+{
+	for (size_t i = 0; d->before != NULL && !d->by_name && i < d->before->column_count; i++) {
+		const struct column_definition *old = &d->before->columns[i];
+
+		if (column_goes(d, old) && object_column(d->after, old->name) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Before it, columns go whose names others get. With them go keys, indexes and constraints: the target has to be read
+ * again before the new ones are compared with it.
+ */
 struct error *rename_column_steps(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;
-	bool cleared = false;
+	bool cleared = any_replaced(d);
+
+	if (cleared)
+		TRY(drop_columns(writer));
 
 	for (size_t i = 0; !d->by_name && i < d->after->column_count; i++) {
 		const struct column_definition *new = &d->after->columns[i];
@@ -225,14 +256,45 @@ static void alter_type(struct step_writer *writer, const struct column_definitio
 		alter(writer, STEP_ALTER_TYPE, new->name, sql_text(writer->arena, "SET DEFAULT %s", new->initial));
 }
 
+/* Whether the column owns a sequence that it did not own before; not that of an identity column. */
+static bool own_sequence_changed(const struct difference *d, const struct column_definition *old,
+                                 const struct column_definition *new)
+{
+	return new->sequence != NULL &&new->identity == '\0' &&
+	       (old->sequence == NULL || (!d->by_name && old->sequence->oid != new->sequence->oid));
+}
+
+/* Whether the target's column has to get the sequence of the source's. */
+static bool takes_sequence(const struct difference *d, const struct column_definition *old,
+                           const struct column_definition *new, const struct column_definition *there)
+{
+	return own_sequence_changed(d, old, new) &&
+	       (there->sequence == NULL || !same_name(&there->sequence->name, &new->sequence->name));
+}
+
+static bool gives_sequence_up(const struct difference *d, const struct column_definition *old,
+                              const struct column_definition *new, const struct column_definition *there)
+{
+	for (size_t i = 0; i < d->after->column_count; i++) {
+		const struct sequence_definition *taken = d->after->columns[i].sequence;
+
+		if (taken != NULL && old->sequence != NULL && taken->oid == old->sequence->oid)
+			return false;
+	}
+	return old->sequence != NULL && new->sequence == NULL && there->sequence != NULL && old->identity == '\0' &&
+	       new->identity == '\0' && there->identity == '\0';
+}
+
 static void alter_default(struct step_writer *writer, const struct column_definition *old,
                           const struct column_definition *new, const struct column_definition *there)
 {
 	struct arena *arena = writer->arena;
 	const struct object_name *table = &writer->difference->after->name;
+	bool takes;
 
 	if (new->generated != '\0') {
-		if (old->generated != '\0' && !same_text(old->expression, new->expression) &&
+		if (old->generated != '\0' &&
+		    definition_changed(writer->difference, old->expression, &old->ids, new->expression, &new->ids) &&
 		    !same_text(there->expression, new->expression)) {
 			/* SET EXPRESSION came with 17; this holds everywhere, and the target computes the values. */
 			step_add(writer, STEP_DEFAULT,
@@ -245,17 +307,21 @@ static void alter_default(struct step_writer *writer, const struct column_defini
 		alter(writer, STEP_DEFAULT, new->name, "DROP EXPRESSION IF EXISTS");
 	if (old->identity != '\0' && new->identity == '\0' && there->identity != '\0')
 		alter(writer, STEP_DEFAULT, new->name, "DROP IDENTITY IF EXISTS");
-	if (!same_text(old->initial, new->initial) && !same_text(there->initial, new->initial)) {
-		if (new->sequence != NULL && old->sequence == NULL &&new->identity == '\0')
-			step_add(writer, STEP_DEFAULT,
-			         sql_text(arena, "CREATE SEQUENCE IF NOT EXISTS %Q AS %s %s", &new->sequence->name,
-			                  new->sequence->type, new->sequence->options));
+	takes = takes_sequence(writer->difference, old, new, there);
+	if (takes)
+		step_add(writer, STEP_DEFAULT,
+		         sql_text(arena, "CREATE SEQUENCE IF NOT EXISTS %Q AS %s %s", &new->sequence->name,
+		                  new->sequence->type, new->sequence->options));
+	if (definition_changed(writer->difference, old->initial, &old->ids, new->initial, &new->ids) &&
+	    !same_text(there->initial, new->initial))
 		alter(writer, STEP_DEFAULT, new->name,
 		      new->initial == NULL ? "DROP DEFAULT" : sql_text(arena, "SET DEFAULT %s", new->initial));
-	}
-	if (new->sequence != NULL && old->sequence == NULL &&new->identity == '\0' && there->sequence == NULL)
+	if (takes)
 		step_add(writer, STEP_DEFAULT,
 		         sql_text(arena, "ALTER SEQUENCE %Q OWNED BY %Q.%I", &new->sequence->name, table, new->name));
+	else if (gives_sequence_up(writer->difference, old, new, there))
+		step_add(writer, STEP_DEFAULT,
+		         sql_text(arena, "ALTER SEQUENCE %Q OWNED BY NONE", &there->sequence->name));
 }
 
 static void alter_identity(struct step_writer *writer, const struct column_definition *old,
@@ -287,6 +353,8 @@ static void alter_sequence(struct step_writer *writer, const struct column_defin
 	/* A column that becomes an identity column gets another one. */
 	if ((old->identity == '\0') != (new->identity == '\0') || (there->identity == '\0') != (new->identity == '\0'))
 		return;
+	if (own_sequence_changed(writer->difference, old, new)) /* that one has its name and options */
+		return;
 	if (strcmp(old->sequence->name.name, to->name.name) != 0 && strcmp(from->name.name, to->name.name) != 0)
 		step_add(writer, STEP_RENAME,
 		         sql_text(writer->arena, "ALTER SEQUENCE %Q RENAME TO %I", &from->name, to->name.name));
@@ -301,7 +369,7 @@ static void alter_column(struct step_writer *writer, const struct column_definit
                          const struct column_definition *new, const struct column_definition *there)
 {
 	const struct difference *d = writer->difference;
-	bool retyped = strcmp(old->type, new->type) != 0 || !same_text(old->collation, new->collation);
+	bool retyped = type_changed(d, old, new);
 	bool there_yet = strcmp(there->type, new->type) == 0 && same_text(there->collation, new->collation);
 
 	if (retyped && !there_yet)
@@ -337,8 +405,8 @@ static const struct column_definition *column_there(const struct difference *d, 
 	if (away != NULL && away != old && there != NULL && !d->by_name) {
 		const struct column_definition *now = new_column(d, away);
 
-		/* It was dropped; or renamed, unless the target has that done. */
-		if (now == NULL || strcmp(now->name, away->name) != 0)
+		/* It was dropped, unless a parent has another one there; or renamed, unless the target has that done. */
+		if (now == NULL ? !parent_replaces(d, away) : strcmp(now->name, away->name) != 0)
 			return NULL;
 	}
 	return there;

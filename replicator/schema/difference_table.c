@@ -14,12 +14,31 @@ static bool was_there(const struct difference *d)
 	return d->before != NULL || d->fresh;
 }
 
-static bool has_parent(const struct object_image *image, const struct object_name *parent)
+static const struct object_reference *parent_named(const struct object_image *image, const struct object_name *name)
 {
 	for (size_t i = 0; image != NULL && i < image->parent_count; i++)
-		if (same_name(&image->parents[i], parent))
-			return true;
-	return false;
+		if (same_name(&image->parents[i].name, name))
+			return &image->parents[i];
+	return NULL;
+}
+
+/* The parent of one image of the source in another one. */
+static const struct object_reference *parent_in(const struct difference *d, const struct object_image *image,
+                                                const struct object_reference *parent)
+{
+	if (d->by_name || parent->oid == 0)
+		return parent_named(image, &parent->name);
+	for (size_t i = 0; image != NULL && i < image->parent_count; i++)
+		if (image->parents[i].oid == parent->oid)
+			return &image->parents[i];
+	return NULL;
+}
+
+static bool same_bound(const struct difference *d)
+{
+	if (!d->by_name && d->before->bound_ids != NULL && same_text(d->before->bound_ids, d->after->bound_ids))
+		return true;
+	return same_text(d->before->bound, d->after->bound);
 }
 
 static void make_sequences(struct step_writer *writer)
@@ -44,7 +63,7 @@ static void create_table(struct step_writer *writer)
 	make_sequences(writer);
 	sql_write(&sql, "CREATE TABLE %Q ", &after->name);
 	if (after->bound != NULL && after->parent_count == 1) {
-		sql_write(&sql, "PARTITION OF %Q %s", &after->parents[0], after->bound);
+		sql_write(&sql, "PARTITION OF %Q %s", &after->parents[0].name, after->bound);
 	} else {
 		const char *comma = "";
 
@@ -58,7 +77,7 @@ static void create_table(struct step_writer *writer)
 		}
 		buffer_append_byte(&sql, ')');
 		for (size_t i = 0; i < after->parent_count; i++)
-			sql_write(&sql, "%s%Q", i > 0 ? ", " : " INHERITS (", &after->parents[i]);
+			sql_write(&sql, "%s%Q", i > 0 ? ", " : " INHERITS (", &after->parents[i].name);
 		if (after->parent_count > 0)
 			buffer_append_byte(&sql, ')');
 	}
@@ -89,21 +108,38 @@ static void rename_table(struct step_writer *writer)
 		         sql_text(writer->arena, "ALTER TABLE %I.%I RENAME TO %I", to->schema, from->name, to->name));
 }
 
+/*
+ * The target's name of a parent of before that is none any more; NULL: it has left it. Under another name (its schema was
+ * renamed) it is the parent that the source's table does not have.
+ */
+static const struct object_name *parent_there(const struct difference *d, const struct object_reference *parent)
+{
+	const struct object_reference *there = parent_named(d->target, &parent->name);
+
+	if (there != NULL && (parent_named(d->after, &parent->name) == NULL || parent_in(d, d->after, parent) != NULL))
+		return &there->name;
+	for (size_t i = 0; i < d->target->parent_count; i++)
+		if (strcmp(d->target->parents[i].name.name, parent->name.name) == 0 &&
+		    parent_named(d->after, &d->target->parents[i].name) == NULL)
+			return &d->target->parents[i].name;
+	return NULL;
+}
+
 static void leave_parents(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;
 
 	for (size_t i = 0; d->before != NULL && i < d->before->parent_count; i++) {
-		const struct object_name *parent = &d->before->parents[i];
-		bool moved = has_parent(d->after, parent) && same_text(d->before->bound, d->after->bound);
+		const struct object_reference *parent = &d->before->parents[i];
+		const struct object_name *there = parent_there(d, parent);
 
-		/* The parent may only have another name now; then the target says the new one, too. */
-		if (moved || !has_parent(d->target, parent))
+		/* The parent may only have another name now; then the target has the new one, too. */
+		if (there == NULL || (parent_in(d, d->after, parent) != NULL && same_bound(d)))
 			continue;
 		step_add(writer, STEP_PARTITION,
 		         d->before->bound != NULL
-		             ? sql_text(writer->arena, "ALTER TABLE %Q DETACH PARTITION %Q", parent, &d->after->name)
-		             : sql_text(writer->arena, "ALTER TABLE %Q NO INHERIT %Q", &d->after->name, parent));
+		             ? sql_text(writer->arena, "ALTER TABLE %Q DETACH PARTITION %Q", there, &d->after->name)
+		             : sql_text(writer->arena, "ALTER TABLE %Q NO INHERIT %Q", &d->after->name, there));
 	}
 }
 
@@ -112,18 +148,17 @@ static void enter_parents(struct step_writer *writer)
 	const struct difference *d = writer->difference;
 
 	for (size_t i = 0; i < d->after->parent_count; i++) {
-		const struct object_name *parent = &d->after->parents[i];
+		const struct object_reference *parent = &d->after->parents[i];
 
-		if (has_parent(d->target, parent) &&
-		    (d->before == NULL || same_text(d->before->bound, d->after->bound)))
+		if (parent_named(d->target, &parent->name) != NULL && (d->before == NULL || same_bound(d)))
 			continue;
-		if (!d->fresh && has_parent(d->before, parent) && same_text(d->before->bound, d->after->bound))
+		if (!d->fresh && parent_in(d, d->before, parent) != NULL && same_bound(d))
 			continue;
 		step_add(writer, STEP_PARTITION,
 		         d->after->bound != NULL
-		             ? sql_text(writer->arena, "ALTER TABLE %Q ATTACH PARTITION %Q %s", parent, &d->after->name,
-		                        d->after->bound)
-		             : sql_text(writer->arena, "ALTER TABLE %Q INHERIT %Q", &d->after->name, parent));
+		             ? sql_text(writer->arena, "ALTER TABLE %Q ATTACH PARTITION %Q %s", &parent->name,
+		                        &d->after->name, d->after->bound)
+		             : sql_text(writer->arena, "ALTER TABLE %Q INHERIT %Q", &d->after->name, &parent->name));
 	}
 }
 
@@ -165,6 +200,20 @@ static bool was_validated(const char *old, const char *new)
 	return strncmp(old, new, length) == 0 && strcmp(old + length, " NOT VALID") == 0;
 }
 
+/* VALIDATE CONSTRAINT alone takes the target there. */
+static bool is_validation(const struct constraint_definition *old, const struct constraint_definition *new,
+                          const struct constraint_definition *there)
+{
+	return was_validated(there->definition, new->definition) ||
+	       (was_validated(old->definition, new->definition) && same_text(old->ids.refers, new->ids.refers));
+}
+
+static bool constraint_changed(const struct difference *d, const struct constraint_definition *old,
+                               const struct constraint_definition *new)
+{
+	return definition_changed(d, old->definition, &old->ids, new->definition, &new->ids);
+}
+
 /* Whether the old one has to go: it is gone, or it is another one under the same name. */
 static bool constraint_goes(const struct difference *d, const struct constraint_definition *old)
 {
@@ -173,9 +222,8 @@ static bool constraint_goes(const struct difference *d, const struct constraint_
 
 	if (there == NULL || there->inherited || there->type != old->type)
 		return false;
-	return new == NULL ||
-	       (strcmp(new->definition, old->definition) != 0 && strcmp(new->definition, there->definition) != 0 &&
-	        !was_validated(old->definition, new->definition));
+	return new == NULL || (constraint_changed(d, old, new) && strcmp(new->definition, there->definition) != 0 &&
+	                       !is_validation(old, new, there));
 }
 
 static void drop_constraints(struct step_writer *writer)
@@ -229,8 +277,7 @@ static bool is_renamed(const struct difference *d, const struct constraint_defin
 {
 	const struct constraint_definition *there = object_constraint(d->target, old->name);
 
-	return strcmp(old->definition, new->definition) == 0 ||
-	       (there != NULL && strcmp(there->definition, new->definition) == 0);
+	return !constraint_changed(d, old, new) || (there != NULL && strcmp(there->definition, new->definition) == 0);
 }
 
 static void add_constraint(struct step_writer *writer, const struct constraint_definition *new)
@@ -249,7 +296,7 @@ static void add_constraint(struct step_writer *writer, const struct constraint_d
 			                  old->name, new->name));
 		return;
 	}
-	if (old != NULL && there != NULL && was_validated(old->definition, new->definition)) {
+	if (old != NULL && there != NULL && is_validation(old, new, there)) {
 		step_add(writer, kind_of(new),
 		         sql_text(writer->arena, "ALTER TABLE %Q VALIDATE CONSTRAINT %I", &d->after->name, new->name));
 		return;
@@ -289,6 +336,13 @@ static const struct index_definition *new_index(const struct difference *d, cons
 	return new != NULL ? new : object_index(d->after, old->name);
 }
 
+static bool index_changed(const struct difference *d, const struct index_definition *old,
+                          const struct index_definition *new)
+{
+	return old->unique != new->unique ||
+	       definition_changed(d, old->definition, &old->ids, new->definition, &new->ids);
+}
+
 static bool same_index(const struct index_definition *a, const struct index_definition *b)
 {
 	return a->unique == b->unique && strcmp(a->definition, b->definition) == 0;
@@ -302,7 +356,7 @@ static bool index_goes(const struct difference *d, const struct index_definition
 
 	if (there == NULL || there->inherited)
 		return false;
-	return new == NULL || (!same_index(old, new) && !same_index(there, new));
+	return new == NULL || (index_changed(d, old, new) && !same_index(there, new));
 }
 
 static void drop_indexes(struct step_writer *writer)

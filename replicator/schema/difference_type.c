@@ -117,6 +117,16 @@ static void enum_steps(struct step_writer *writer)
 	}
 }
 
+static bool domain_constraint_changed(const struct difference *d, const struct constraint_definition *old,
+                                      const struct constraint_definition *new)
+{
+	const struct constraint_definition *there = object_constraint(d->target, new->name);
+
+	if (there != NULL && strcmp(there->definition, new->definition) == 0)
+		return false;
+	return old == NULL || definition_changed(d, old->definition, &old->ids, new->definition, &new->ids);
+}
+
 static void domain_constraints(struct step_writer *writer)
 {
 	const struct difference *d = writer->difference;
@@ -126,19 +136,15 @@ static void domain_constraints(struct step_writer *writer)
 		const struct constraint_definition *old = &d->before->constraints[i];
 		const struct constraint_definition *new = object_constraint(d->after, old->name);
 
-		if ((new == NULL || strcmp(new->definition, old->definition) != 0) &&
+		if ((new == NULL || domain_constraint_changed(d, old, new)) &&
 		    object_constraint(d->target, old->name) != NULL)
 			step_add(writer, STEP_TYPE,
 			         sql_text(writer->arena, "ALTER DOMAIN %Q DROP CONSTRAINT %I", name, old->name));
 	}
 	for (size_t i = 0; i < d->after->constraint_count; i++) {
 		const struct constraint_definition *new = &d->after->constraints[i];
-		const struct constraint_definition *old = object_constraint(d->before, new->name);
-		const struct constraint_definition *there = object_constraint(d->target, new->name);
 
-		if (there != NULL && strcmp(there->definition, new->definition) == 0)
-			continue;
-		if (old == NULL || strcmp(old->definition, new->definition) != 0)
+		if (domain_constraint_changed(d, object_constraint(d->before, new->name), new))
 			step_add(writer, STEP_TYPE,
 			         sql_text(writer->arena, "ALTER DOMAIN %Q ADD CONSTRAINT %I %s", name, new->name,
 			                  new->definition));
@@ -152,7 +158,8 @@ static void domain_steps(struct step_writer *writer)
 
 	if (d->before == NULL)
 		return;
-	if (!same_text(d->before->initial, d->after->initial) && !same_text(d->target->initial, d->after->initial))
+	if (definition_changed(d, d->before->initial, &d->before->ids, d->after->initial, &d->after->ids) &&
+	    !same_text(d->target->initial, d->after->initial))
 		step_add(writer, STEP_TYPE,
 		         d->after->initial == NULL
 		             ? sql_text(writer->arena, "ALTER DOMAIN %Q DROP DEFAULT", name)
@@ -164,12 +171,41 @@ static void domain_steps(struct step_writer *writer)
 	domain_constraints(writer);
 }
 
-static const struct column_definition *attribute_at(const struct object_image *image, int attnum)
+/* The attribute of `image` that `other`, of another image of the type, is. */
+static const struct column_definition *attribute_in(const struct difference *d, const struct object_image *image,
+                                                    const struct column_definition *other)
 {
+	if (d->by_name)
+		return object_column(image, other->name);
 	for (size_t i = 0; i < image->column_count; i++)
-		if (image->columns[i].attnum == attnum)
+		if (image->columns[i].attnum == other->attnum)
 			return &image->columns[i];
 	return NULL;
+}
+
+static void alter_attribute(struct step_writer *writer, const struct column_definition *old,
+                            const struct column_definition *new, const struct column_definition *there)
+{
+	const struct difference *d = writer->difference;
+	const struct object_name *name = &d->after->name;
+
+	if (strcmp(old->name, new->name) != 0)
+		step_add(writer, STEP_TYPE,
+		         sql_text(writer->arena, "ALTER TYPE %Q RENAME ATTRIBUTE %I TO %I", name, old->name,
+		                  new->name));
+	if (type_changed(d, old, new) && strcmp(there->type, new->type) != 0)
+		step_add(writer, STEP_TYPE,
+		         sql_text(writer->arena, "ALTER TYPE %Q ALTER ATTRIBUTE %I TYPE %s", name, new->name,
+		                  new->type));
+}
+
+/* Whether the target's attribute of this name gets another name, or goes. */
+static bool attribute_makes_way(const struct difference *d, const char *name)
+{
+	const struct column_definition *old = object_column(d->before, name);
+	const struct column_definition *now = old == NULL ? NULL : attribute_in(d, d->after, old);
+
+	return old != NULL && (now == NULL || strcmp(now->name, name) != 0);
 }
 
 static void composite_steps(struct step_writer *writer)
@@ -179,26 +215,22 @@ static void composite_steps(struct step_writer *writer)
 
 	for (size_t i = 0; d->before != NULL && i < d->before->column_count; i++) {
 		const struct column_definition *old = &d->before->columns[i];
-		const struct column_definition *new = attribute_at(d->after, old->attnum);
+		const struct column_definition *new = attribute_in(d, d->after, old);
+		const struct column_definition *there = object_column(d->target, old->name);
 
-		if (object_column(d->target, old->name) == NULL)
+		if (there == NULL)
 			continue;
-		if (new == NULL)
+		if (new != NULL)
+			alter_attribute(writer, old, new, there);
+		else
 			step_add(writer, STEP_TYPE,
 			         sql_text(writer->arena, "ALTER TYPE %Q DROP ATTRIBUTE %I", name, old->name));
-		else if (strcmp(old->name, new->name) != 0)
-			step_add(writer, STEP_TYPE,
-			         sql_text(writer->arena, "ALTER TYPE %Q RENAME ATTRIBUTE %I TO %I", name, old->name,
-			                  new->name));
-		if (new != NULL && strcmp(old->type, new->type) != 0)
-			step_add(writer, STEP_TYPE,
-			         sql_text(writer->arena, "ALTER TYPE %Q ALTER ATTRIBUTE %I TYPE %s", name, new->name,
-			                  new->type));
 	}
 	for (size_t i = 0; d->before != NULL && i < d->after->column_count; i++) {
 		const struct column_definition *new = &d->after->columns[i];
 
-		if (attribute_at(d->before, new->attnum) == NULL && object_column(d->target, new->name) == NULL)
+		if (attribute_in(d, d->before, new) == NULL &&
+		    (object_column(d->target, new->name) == NULL || attribute_makes_way(d, new->name)))
 			step_add(writer, STEP_TYPE,
 			         sql_text(writer->arena, "ALTER TYPE %Q ADD ATTRIBUTE %I %s", name, new->name,
 			                  new->type));

@@ -65,9 +65,26 @@ static struct object_name qualified(struct reader *reader, const json_t *object)
 	return (struct object_name){needed(reader, object, "schema"), needed(reader, object, "name")};
 }
 
+static struct object_reference reference(struct reader *reader, const json_t *object)
+{
+	return (struct object_reference){oid(object), qualified(reader, object)};
+}
+
+/* NULL: there is none. */
+static const char *id(struct reader *reader, const json_t *object, const char *field)
+{
+	return text(reader, json_object_get(object, "ids"), field);
+}
+
+static struct definition_ids definition_ids(struct reader *reader, const json_t *object)
+{
+	return (struct definition_ids){id(reader, object, "refers"), id(reader, object, "tree")};
+}
+
 static struct sequence_definition sequence(struct reader *reader, const json_t *object)
 {
-	return (struct sequence_definition){.name = qualified(reader, object),
+	return (struct sequence_definition){.oid = oid(object),
+	                                    .name = qualified(reader, object),
 	                                    .type = needed(reader, object, "type"),
 	                                    .options = needed(reader, object, "options")};
 }
@@ -79,11 +96,13 @@ static struct column_definition column(struct reader *reader, const json_t *obje
 	    .attnum = (int)json_integer_value(json_object_get(object, "attnum")),
 	    .name = needed(reader, object, "name"),
 	    .type = needed(reader, object, "type"),
+	    .type_ids = id(reader, object, "type"),
 	    .collation = text(reader, object, "collation"),
 	    .initial = text(reader, object, "default"),
 	    .missing = text(reader, object, "missing"),
 	    .expression = text(reader, object, "expression"),
 	    .comment = text(reader, object, "comment"),
+	    .ids = definition_ids(reader, object),
 	    .generated = letter(object, "generated"),
 	    .identity = letter(object, "identity"),
 	    .not_null = truth(object, "not_null"),
@@ -107,6 +126,7 @@ static struct constraint_definition constraint(struct reader *reader, const json
 	    .name = needed(reader, object, "name"),
 	    .type = letter(object, "type"),
 	    .definition = needed(reader, object, "definition"),
+	    .ids = definition_ids(reader, object),
 	    .inherited = truth(object, "inherited"),
 	};
 
@@ -123,6 +143,7 @@ static struct index_definition index_of(struct reader *reader, const json_t *obj
 	    .unique = truth(object, "unique"),
 	    .inherited = truth(object, "inherited"),
 	    .definition = needed(reader, object, "definition"),
+	    .ids = definition_ids(reader, object),
 	};
 }
 
@@ -149,7 +170,8 @@ static void read_table(struct reader *reader, const json_t *object, struct objec
 	image->persistence = letter(object, "persistence");
 	image->partition_key = text(reader, object, "partition_key");
 	image->bound = text(reader, object, "bound");
-	READ_LIST(reader, object, "parents", image->parents, image->parent_count, struct object_name, qualified);
+	image->bound_ids = id(reader, object, "bound");
+	READ_LIST(reader, object, "parents", image->parents, image->parent_count, struct object_reference, reference);
 	READ_LIST(reader, object, "columns", image->columns, image->column_count, struct column_definition, column);
 	READ_LIST(reader, object, "constraints", image->constraints, image->constraint_count,
 	          struct constraint_definition, constraint);
@@ -174,6 +196,7 @@ static void read_type(struct reader *reader, const json_t *object, struct object
 	image->base = text(reader, object, "base");
 	image->collation = text(reader, object, "collation");
 	image->initial = text(reader, object, "default");
+	image->ids = definition_ids(reader, object);
 	image->not_null = truth(object, "not_null");
 	image->range = range(reader, json_object_get(object, "range"));
 	READ_LIST(reader, object, "labels", image->labels, image->label_count, struct label_definition, label);
@@ -197,6 +220,7 @@ static struct error *read_image(struct reader *reader, const json_t *object, con
 		                 (long long)version, OBJECT_IMAGE_VERSION);
 	made->oid = oid(object);
 	made->name = qualified(reader, object);
+	made->schema_oid = (uint64_t)json_integer_value(json_object_get(json_object_get(object, "ids"), "schema"));
 	made->comment = text(reader, object, "comment");
 	if (made->kind == OBJECT_TABLE)
 		read_table(reader, object, made);

@@ -5,6 +5,7 @@
  *   An image is state, not a command: the functions of sql/source/002_image.sql make it from the catalogs, at the
  *   source and at the target alike, so that images of both sides compare. Names are as in the catalog; types,
  *   expressions and definitions are SQL text. An oid or attnum that stays while the name changes is a rename.
+ *   What such a text refers to has a name in it, and in another field an oid (002_image.sql, NOTES).
  *
  * Ownership: all memory lies in the arena it was parsed into. Thread: any.
  */
@@ -27,7 +28,19 @@ struct object_name {
 	const char *name;
 };
 
+struct object_reference {
+	uint64_t oid;
+	struct object_name name;
+};
+
+/* What a definition refers to, in oids. NULL: the image does not have it. */
+struct definition_ids {
+	const char *refers; /* differs: it refers to other objects */
+	const char *tree;   /* equal: the same definition, whatever the names in its text */
+};
+
 struct sequence_definition {
+	uint64_t oid;
 	struct object_name name;
 	const char *type;    /* bigint */
 	const char *options; /* INCREMENT BY 1 MINVALUE … */
@@ -37,13 +50,15 @@ struct column_definition {
 	int attnum;
 	const char *name;
 	const char *type;
+	const char *type_ids;   /* type, type modifier and collation, in oids; NULL: the image does not have it */
 	const char *collation;  /* NULL: the type's own */
 	const char *initial;    /* DEFAULT expression, or NULL */
 	const char *missing;    /* what rows have that are older than the column, as input text, or NULL */
 	const char *expression; /* of a generated column */
 	const char *comment;
-	char generated; /* 's' stored, 'v' virtual, 0: none */
-	char identity;  /* 'a' always, 'd' by default, 0: none */
+	struct definition_ids ids; /* of `initial` or `expression` */
+	char generated;            /* 's' stored, 'v' virtual, 0: none */
+	char identity;             /* 'a' always, 'd' by default, 0: none */
 	bool not_null;
 	bool local;                                 /* not only inherited */
 	const struct sequence_definition *sequence; /* of a serial or identity column, or NULL */
@@ -54,6 +69,7 @@ struct constraint_definition {
 	const char *name;
 	char type; /* p u x c f */
 	const char *definition;
+	struct definition_ids ids;
 	bool inherited;                /* made by the parent's */
 	struct object_name referenced; /* of a foreign key */
 };
@@ -64,6 +80,7 @@ struct index_definition { /* those that no constraint stands for */
 	bool unique;
 	bool inherited;
 	const char *definition; /* from USING on */
+	struct definition_ids ids;
 };
 
 struct label_definition {
@@ -82,6 +99,7 @@ struct object_image {
 	enum object_kind kind;
 	uint64_t oid;
 	struct object_name name;
+	uint64_t schema_oid; /* of a table, type or sequence */
 	const char *comment;
 
 	/* of a table */
@@ -89,8 +107,9 @@ struct object_image {
 	char persistence;          /* p, u */
 	const char *partition_key; /* LIST (a) */
 	const char *bound;         /* FOR VALUES IN (1); NULL: no partition */
+	const char *bound_ids;     /* equal: the same bound, whatever its text */
 	size_t parent_count;
-	const struct object_name *parents;
+	const struct object_reference *parents;
 	size_t column_count; /* attributes of a composite type, too */
 	const struct column_definition *columns;
 	size_t constraint_count; /* of a domain, too */
@@ -106,6 +125,7 @@ struct object_image {
 	struct range_definition range;
 	const char *collation;
 	const char *initial;
+	struct definition_ids ids; /* of `initial` */
 	bool not_null;
 
 	struct sequence_definition sequence; /* of a sequence */

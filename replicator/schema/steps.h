@@ -35,6 +35,16 @@ static inline bool same_name(const struct object_name *a, const struct object_na
 	return same_text(a->schema, b->schema) && same_text(a->name, b->name);
 }
 
+/*
+ * Whether the source has another definition now: it refers to other objects, or has another text, but for the new names of
+ * what it refers to.
+ */
+bool definition_changed(const struct difference *difference, const char *old, const struct definition_ids *old_ids,
+                        const char *new, const struct definition_ids *new_ids);
+/* The same of the type of a column or attribute, with its collation. */
+bool type_changed(const struct difference *difference, const struct column_definition *old,
+                  const struct column_definition *new);
+
 struct error *table_steps(struct step_writer *writer, enum difference_next *next);
 struct error *type_steps(struct step_writer *writer);
 /* range_type.c: the statement that creates a range type. */

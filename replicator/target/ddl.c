@@ -60,23 +60,30 @@ static struct error *run_steps(struct ddl *ddl, struct pg_connection *connection
 	return ddl_steps_run(ddl->steps, connection, &subject, steps, report);
 }
 
-static struct error *find_target(struct ddl *ddl, struct pg_connection *connection, struct difference *difference)
+/* The name of `before` now: its schema may have another one since. */
+static struct error *current_name(struct ddl *ddl, struct pg_connection *connection, const struct object_image *before,
+                                  const struct object_image *after, bool by_name, struct object_name *name)
+{
+	*name = before == NULL ? after->name : before->name;
+	if (before == NULL || by_name ||
+	    (before->schema_oid == after->schema_oid && strcmp(before->name.schema, after->name.schema) == 0))
+		return NULL;
+	return ddl_history_schema(connection, ddl->config, before, ddl->arena, &name->schema);
+}
+
+/* Under its new name, else under the one that it has by the images before. `old` is the source's. */
+static struct error *find_target(struct ddl *ddl, struct pg_connection *connection, struct difference *difference,
+                                 const struct object_name *old)
 {
 	const struct object_image *after = difference->after;
-	const struct object_image *before = difference->before;
+	struct object_name there = *old;
 
 	TRY(ddl_target_image(connection, ddl->config, after->kind, &after->name, ddl->arena, &difference->target));
-	if (difference->target != NULL || before == NULL || difference->by_name)
+	if (difference->target != NULL || difference->before == NULL || difference->by_name)
 		return NULL;
-	if (strcmp(before->name.schema, after->name.schema) == 0 && strcmp(before->name.name, after->name.name) == 0)
-		return NULL;
-	TRY(ddl_target_image(connection, ddl->config, after->kind, &before->name, ddl->arena, &difference->target));
-	if (difference->target != NULL)
-		return NULL;
-	/* Its schema may have been renamed meanwhile. */
-	return ddl_target_image(connection, ddl->config, after->kind,
-	                        &(struct object_name){after->name.schema, before->name.name}, ddl->arena,
-	                        &difference->target);
+	if (after->kind == OBJECT_TABLE)
+		there = ddl_ruled_name(ddl->config, old, ddl->arena);
+	return ddl_target_image(connection, ddl->config, after->kind, &there, ddl->arena, &difference->target);
 }
 
 /* Whether the user or the connector leaves the object out. */
@@ -290,11 +297,9 @@ static struct error *follow_difference(struct ddl *ddl, struct pg_connection *co
 	return follow_without_defaults(ddl, connection, row, difference, reduced, report);
 }
 
-static bool is_renamed(const struct object_image *before, const struct object_image *after, bool by_name)
+static bool same_names(const struct object_name *a, const struct object_name *b)
 {
-	return before != NULL && !by_name &&
-	       (strcmp(before->name.schema, after->name.schema) != 0 ||
-	        strcmp(before->name.name, after->name.name) != 0);
+	return strcmp(a->schema, b->schema) == 0 && strcmp(a->name, b->name) == 0;
 }
 
 /* The names of schemas are in the names of tables, and so in rules. */
@@ -340,7 +345,8 @@ static struct error *mark_older(struct ddl *ddl, struct pg_connection *connectio
 
 /* A partition that leaves its published parent is captured no more; what was replicated of it leaves the parent, too. */
 static struct error *follow_detached(struct ddl *ddl, struct pg_connection *connection, const struct ddl_row *row,
-                                     struct difference *difference, struct ddl_report *report)
+                                     struct difference *difference, const struct object_name *old,
+                                     struct ddl_report *report)
 {
 	struct step *steps, **link = &steps;
 	enum difference_next next;
@@ -350,7 +356,7 @@ static struct error *follow_detached(struct ddl *ddl, struct pg_connection *conn
 	    difference->before->parent_count == 0)
 		return NULL;
 	TRY(ddl_own_read(connection, ddl->config, row, &own));
-	TRY(find_target(ddl, connection, difference));
+	TRY(find_target(ddl, connection, difference, old));
 	if (!own || difference->target == NULL)
 		return NULL;
 	TRY(difference_steps(difference, ddl->arena, &steps, &next));
@@ -367,6 +373,7 @@ static struct error *follow_image(struct ddl *ddl, struct pg_connection *connect
 {
 	struct difference difference = {.target_version = pg_server_version(connection)};
 	const struct object_image *before, *after;
+	struct object_name old;
 
 	if (row->image == NULL)
 		return error_new(ERROR_EVENT, "row %s of the DDL log has no image", row->id);
@@ -376,14 +383,17 @@ static struct error *follow_image(struct ddl *ddl, struct pg_connection *connect
 	TRY(ddl_history_last(connection, ddl->config, row, ddl->arena, &difference.before, &difference.by_name));
 	before = difference.before;
 	after = difference.after;
+	TRY(current_name(ddl, connection, before, after, difference.by_name, &old));
 	difference.before = ddl_ruled_image(ddl->config, before, ddl->arena);
 	difference.after = ddl_ruled_image(ddl->config, after, ddl->arena);
 	if (left_out(ddl, row))
-		return follow_detached(ddl, connection, row, &difference, report);
+		return follow_detached(ddl, connection, row, &difference, &old, report);
 	TRY(ddl_hidden_check(ddl->config, before, after));
-	if (row->kind == OBJECT_TABLE && is_renamed(before, after, difference.by_name))
-		TRY(ddl_mark_move(connection, ddl->config, &before->name, &after->name));
-	TRY(find_target(ddl, connection, &difference));
+	if (row->kind == OBJECT_TABLE && !difference.by_name && !same_names(&old, &after->name))
+		TRY(ddl_mark_move(connection, ddl->config, &old, &after->name));
+	if (before == NULL)
+		TRY(ddl_steps_make_way(ddl->steps, connection, row->id, difference.after, ddl->arena));
+	TRY(find_target(ddl, connection, &difference, &old));
 	if (row->kind == OBJECT_TABLE)
 		TRY(ddl_hidden_check_unknown(connection, ddl->config, row, before, after, difference.target));
 	else if (row->kind == OBJECT_SCHEMA)

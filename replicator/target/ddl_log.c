@@ -103,10 +103,30 @@ struct error *ddl_history_last(struct pg_connection *connection, const struct co
 
 	TRY(read_image(connection, config,
 	               "SELECT image, relid = $3::bigint::oid" FROM_HISTORY
-	               "(relid = $3::bigint::oid OR (schema_name = $4 AND table_name = $5))"
+	               "(relid = $3::bigint::oid OR (schema_name = $4 AND table_name = $5"
+	               "   AND NOT EXISTS (SELECT FROM @schema_history n WHERE n.stream = $1 AND n.kind = $2"
+	               "                    AND n.relid = schema_history.relid AND n.id > schema_history.id"
+	               "                    AND n.log_id IS NOT NULL)))" /* it has another name now */
 	               " ORDER BY relid = $3::bigint::oid DESC, id DESC LIMIT 1",
 	               5, parameters, arena, image, &same_object));
 	*by_name = *image != NULL && !same_object;
+	return NULL;
+}
+
+struct error *ddl_history_schema(struct pg_connection *connection, const struct config *config,
+                                 const struct object_image *image, struct arena *arena, const char **schema)
+{
+	struct number oid = number_of((int64_t)image->schema_oid);
+	const char *const parameters[3] = {config->stream.name, "schema", oid.text};
+	struct pg_result *result = NULL;
+
+	*schema = image->name.schema;
+	TRY(state_query(connection, config,
+	                "SELECT table_name" FROM_HISTORY "relid = $3::bigint::oid ORDER BY id DESC LIMIT 1", 3,
+	                parameters, &result));
+	if (pg_result_rows(result) > 0)
+		*schema = arena_copy(arena, pg_result_text(result, 0, 0), strlen(pg_result_text(result, 0, 0)));
+	pg_result_free(result);
 	return NULL;
 }
 

@@ -34,6 +34,10 @@ struct error *ddl_history_has(struct pg_connection *connection, const struct con
 struct error *ddl_history_last(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                                struct arena *arena, const struct object_image **image, bool *by_name);
 
+/* The name that the object's schema has now. The schema may have been renamed since the image, which then is not logged. */
+struct error *ddl_history_schema(struct pg_connection *connection, const struct config *config,
+                                 const struct object_image *image, struct arena *arena, const char **schema);
+
 /* What followed from a row of the log. */
 struct ddl_outcome {
 	const char *steps; /* an array literal */

@@ -167,6 +167,7 @@ static void mask_column(const struct config *config, const struct column_rule *r
 	                                                : NULL;
 	if (rule->mask == MASK_HASH) {
 		column->type = "text";
+		column->type_ids = NULL;
 		column->collation = NULL;
 	}
 	if (rule->mask == MASK_NULL)
@@ -189,6 +190,7 @@ static struct column_definition ruled_column(const struct config *config, const 
 		mask_column(config, of_column, &column, arena);
 	if (of_column->cast_from != NULL) { /* its type in the target is the user's */
 		column.type = of_column->cast_from;
+		column.type_ids = NULL;
 		column.initial = column.missing = column.collation = NULL;
 	}
 	if (column.generated != '\0') {
@@ -224,18 +226,20 @@ static void rule_columns(const struct config *config, const struct table_rule *r
 static bool any_parent_moves(const struct config *config, const struct object_image *image)
 {
 	for (size_t i = 0; i < image->parent_count; i++)
-		if (config_table_rule(config, image->parents[i].schema, image->parents[i].name)->rename != NULL)
+		if (config_table_rule(config, image->parents[i].name.schema, image->parents[i].name.name)->rename !=
+		    NULL)
 			return true;
 	return false;
 }
 
-static const struct object_name *rule_parents(const struct config *config, const struct object_image *image,
-                                              struct arena *arena)
+static const struct object_reference *rule_parents(const struct config *config, const struct object_image *image,
+                                                   struct arena *arena)
 {
-	struct object_name *parents = arena_alloc_zeroed(arena, (image->parent_count + 1) * sizeof(*parents));
+	struct object_reference *parents = arena_alloc_zeroed(arena, (image->parent_count + 1) * sizeof(*parents));
 
 	for (size_t i = 0; i < image->parent_count; i++)
-		parents[i] = ddl_ruled_name(config, &image->parents[i], arena);
+		parents[i] = (struct object_reference){image->parents[i].oid,
+		                                       ddl_ruled_name(config, &image->parents[i].name, arena)};
 	return parents;
 }
 

@@ -469,14 +469,58 @@ static struct error *finish_round(struct ddl_steps *steps, struct pg_connection 
 /* As many rounds as help: each drop may be what another one waits for. */
 struct error *ddl_steps_finish(struct ddl_steps *steps, struct pg_connection *connection, bool *any)
 {
-	size_t left = steps->count;
+	size_t left = 0;
 
-	*any = left > 0;
+	for (size_t i = 0; i < steps->count; i++)
+		left += !steps->put_off[i].done;
+	*any = steps->count > 0;
 	for (bool last = false; left > 0;) {
 		size_t before = left;
 
 		TRY(finish_round(steps, connection, last, &left));
 		last = left == before;
+	}
+	return NULL;
+}
+
+/* The type or sequence stays under the other name where the target has more that needs it. */
+static struct error *rename_waiting(struct pg_connection *connection, const char *row, const struct object_image *after,
+                                    struct arena *arena, struct put_off *one)
+{
+	char *name = memory_format("dropped %s %s", row, after->name.name);
+	struct object_name renamed = {after->name.schema, name};
+	struct buffer sql = {0};
+	struct error *error;
+
+	buffer_append_text(&sql, after->kind == OBJECT_TYPE ? "ALTER TYPE " : "ALTER SEQUENCE ");
+	sql_append_qualified(&sql, after->name.schema, after->name.name);
+	buffer_append_text(&sql, " RENAME TO ");
+	sql_append_identifier(&sql, name);
+	error = execute_checked(connection, sql.data);
+	free(one->sql);
+	one->sql = memory_copy_text(difference_drop(after->kind, renamed, arena)->sql);
+	buffer_free(&sql);
+	free(name);
+	return error;
+}
+
+struct error *ddl_steps_make_way(struct ddl_steps *steps, struct pg_connection *connection, const char *row,
+                                 const struct object_image *after, struct arena *arena)
+{
+	const char *sql = difference_drop(after->kind, after->name, arena)->sql;
+
+	for (size_t i = 0; i < steps->count; i++) {
+		struct put_off *one = &steps->put_off[i];
+		bool renamable = after->kind == OBJECT_TYPE || after->kind == OBJECT_SEQUENCE;
+
+		if (one->done || one->sql == NULL || strcmp(one->sql, sql) != 0)
+			continue;
+		TRY(error_wrap(finish_sql(steps, connection, one, sql, !renamable),
+		               "the source created another %s under the name of a dropped one, %s.%s; drop what "
+		               "depends on it in the target and start again",
+		               object_kind_name(after->kind), after->name.schema, after->name.name));
+		if (!one->done)
+			TRY(rename_waiting(connection, row, after, arena, one));
 	}
 	return NULL;
 }

@@ -35,6 +35,13 @@ void ddl_steps_free(struct ddl_steps *steps);
 struct error *ddl_steps_run(struct ddl_steps *steps, struct pg_connection *connection,
                             const struct ddl_subject *subject, const struct step *first, struct ddl_report *report);
 
+/*
+ * Before an object is created whose name one has whose drop waits: what needed that one may be gone by now, else it gets the
+ * name "dropped ROW NAME". ERROR_TARGET for a table that has to stay.
+ */
+struct error *ddl_steps_make_way(struct ddl_steps *steps, struct pg_connection *connection, const char *row,
+                                 const struct object_image *after, struct arena *arena);
+
 /* What had to wait for the transaction's rows and other steps. *any: there was something. */
 struct error *ddl_steps_finish(struct ddl_steps *steps, struct pg_connection *connection, bool *any);
 

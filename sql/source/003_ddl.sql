@@ -133,6 +133,12 @@ SELECT found.rank, found.kind, found.oid FROM (
     FROM family f, jsonb_array_elements_text(@schema@.ddl_last_image('table', f.oid)->'children') old, pg_class c
    WHERE c.oid = old::oid AND NOT EXISTS (SELECT FROM family g WHERE g.oid = c.oid)
   UNION ALL
+  -- ALTER SEQUENCE ... OWNED BY names the sequence alone
+  SELECT 5, 'table', c.oid, c.relnamespace
+    FROM relation r, pg_class c
+   WHERE r.relkind = 'S' AND c.oid::bigint IN ((@schema@.sequence_image(r.oid)->'ids'->>'owner')::bigint,
+                                               (@schema@.ddl_last_image('sequence', r.oid)->'ids'->>'owner')::bigint)
+  UNION ALL
   SELECT 4, 'sequence', oid, relnamespace FROM family WHERE relkind = 'S'
   UNION ALL
   SELECT 3, 'type', t.oid, t.typnamespace FROM pg_type t
@@ -231,7 +237,7 @@ SELECT EXISTS (
   SELECT FROM jsonb_array_elements(@schema@.table_image(relation)->'columns') now_is
     LEFT JOIN jsonb_array_elements(before->'columns') was ON was->'attnum' = now_is->'attnum'
    WHERE CASE WHEN was IS NULL THEN reason & 2 <> 0 AND (now_is->>'identity' <> '' OR now_is->>'default' IS NOT NULL)
-              ELSE reason & 4 <> 0 AND was->>'type' <> now_is->>'type'
+              ELSE reason & 4 <> 0 AND was->'ids'->'type' <> now_is->'ids'->'type'
                    AND (current_query() ~* '\musing\M'
                         OR NOT (was->>'type' IN ('smallint', 'integer', 'bigint') AND now_is->>'type' ~ '^(integer|bigint|numeric)'
                                 OR was->>'type' ~ '^(text|character varying)' AND now_is->>'type' ~ '^(text|character varying)'
@@ -345,7 +351,9 @@ BEGIN
      AND (d.object_type IN ('table', 'sequence', 'schema', 'extension') OR d.object_type IN ('type', 'composite type')
           AND EXISTS (SELECT FROM @schema@.ddl_log l WHERE l.kind = 'type' AND l.relid = d.objid::bigint))
      AND EXISTS (SELECT FROM @schema@.ddl_log l WHERE l.relid = d.objid::bigint)
-   ORDER BY array_position(ARRAY['table', 'sequence', 'type', 'composite type', 'extension', 'schema'], d.object_type);
+   -- the server names them in the reverse order of their removal: what depends on others comes last
+   ORDER BY array_position(ARRAY['table', 'sequence', 'type', 'composite type', 'extension', 'schema'], d.object_type),
+            d.ordinality DESC;
 EXCEPTION WHEN OTHERS THEN
   PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
 END

@@ -738,3 +738,115 @@ ALTER TYPE pair ADD ATTRIBUTE c int;
 ALTER TYPE pair RENAME ATTRIBUTE a TO aa;
 CREATE TABLE t (id int PRIMARY KEY);
 INSERT INTO t VALUES (1);
+
+-- phrase: names that change hands
+-- case: an enum is replaced under its name, also in an array, a default, a check, an index and a generated column
+-- slowly: else the connector meets the type as it is at the end
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (id int PRIMARY KEY, c e DEFAULT 'a', l e[], v text, k text, CONSTRAINT v1 CHECK (v::e <> 'b'));
+CREATE TABLE u (id int PRIMARY KEY, c e DEFAULT 'a', g text GENERATED ALWAYS AS (CASE WHEN c = 'a' THEN 'is' ELSE 'no' END) STORED);
+CREATE INDEX i1 ON t ((k = 'x' AND c = 'a'));
+INSERT INTO t VALUES (1, 'a', '{a,b}', 'a', 'x');
+DO $$ BEGIN ALTER TYPE e RENAME TO e_old; CREATE TYPE e AS ENUM ('a', 'b', 'c'); DROP INDEX i1; ALTER TABLE t ALTER c DROP DEFAULT, ALTER c TYPE e USING c::text::e, ALTER c SET DEFAULT 'a', ALTER l TYPE e[] USING l::text::e[], DROP CONSTRAINT v1, ADD CONSTRAINT v1 CHECK (v::e <> 'b'); CREATE INDEX i1 ON t ((k = 'x' AND c = 'a')); ALTER TABLE u DROP g, ALTER c DROP DEFAULT, ALTER c TYPE e USING c::text::e, ALTER c SET DEFAULT 'a', ADD g text GENERATED ALWAYS AS (CASE WHEN c = 'a' THEN 'is' ELSE 'no' END) STORED; DROP TYPE e_old; END $$;
+INSERT INTO t VALUES (2, 'c', '{c}', 'c', 'y');
+-- case: two enums change names, and a column its type
+-- slowly: else the connector meets the type as it is at the end
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TYPE f AS ENUM ('a', 'c');
+CREATE TABLE t (id int PRIMARY KEY, c e, d f, CONSTRAINT k CHECK (c <> 'b' OR d <> 'c'));
+INSERT INTO t VALUES (1, 'a', 'a');
+DO $$ BEGIN ALTER TYPE e RENAME TO x; ALTER TYPE f RENAME TO e; ALTER TYPE x RENAME TO f; ALTER TABLE t DROP CONSTRAINT k, ALTER c TYPE e USING c::text::e, ADD x int; END $$;
+INSERT INTO t VALUES (2, 'c', 'a', 1);
+-- case: a check over two enums that changed names
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TYPE f AS ENUM ('a', 'c');
+CREATE TABLE t (id int PRIMARY KEY, v text, CONSTRAINT k CHECK (v::e <> 'a' OR v::f <> 'a'));
+INSERT INTO t VALUES (1, NULL);
+ALTER TYPE e RENAME TO x;
+ALTER TYPE f RENAME TO e;
+ALTER TYPE x RENAME TO f;
+ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k CHECK (v::e <> 'a' OR v::f <> 'a');
+INSERT INTO t VALUES (2, NULL);
+-- case: a domain, a domain over it and a composite type with it are replaced under their names
+-- slowly: else the connector meets the domains as they are at the end
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE DOMAIN d AS text CHECK (length(VALUE) < 3);
+CREATE DOMAIN o AS d DEFAULT 'o';
+CREATE TYPE pair AS (x int, y e);
+CREATE TABLE t (id int PRIMARY KEY, c d, o o DEFAULT 'x', n text);
+INSERT INTO t VALUES (1, 'aa', 'bb');
+DO $$ BEGIN ALTER TYPE e RENAME TO e_old; CREATE TYPE e AS ENUM ('a', 'b', 'c'); ALTER TYPE pair ALTER ATTRIBUTE y TYPE e; DROP TYPE e_old; END $$;
+DO $$ BEGIN ALTER DOMAIN o RENAME TO o_old; ALTER DOMAIN d RENAME TO d_old; CREATE DOMAIN d AS text CHECK (length(VALUE) < 9); CREATE DOMAIN o AS d DEFAULT 'o'; ALTER TABLE t ALTER c TYPE d, ALTER o TYPE o; DROP TYPE o_old; DROP TYPE d_old; END $$;
+INSERT INTO t VALUES (2, 'long', 'longer');
+-- case: a sequence of a default, of a domain's default and of a serial column
+CREATE SEQUENCE q;
+CREATE DOMAIN d AS bigint DEFAULT nextval('q');
+CREATE TABLE t (id serial PRIMARY KEY, a bigint DEFAULT nextval('q'));
+INSERT INTO t DEFAULT VALUES;
+DO $$ BEGIN ALTER SEQUENCE q RENAME TO q_old; CREATE SEQUENCE q START WITH 100 INCREMENT BY 10; ALTER TABLE t ALTER a SET DEFAULT nextval('q'); ALTER DOMAIN d SET DEFAULT nextval('q'); DROP SEQUENCE q_old; END $$;
+INSERT INTO t DEFAULT VALUES;
+DO $$ BEGIN ALTER SEQUENCE t_id_seq RENAME TO t_id_old; CREATE SEQUENCE t_id_seq START WITH 1000; ALTER TABLE t ALTER id SET DEFAULT nextval('t_id_seq'); ALTER SEQUENCE t_id_seq OWNED BY t.id; DROP SEQUENCE t_id_old; END $$;
+INSERT INTO t DEFAULT VALUES;
+-- case: a sequence that is owned later, by another column and by none
+CREATE SEQUENCE q;
+CREATE TABLE t (id int PRIMARY KEY DEFAULT nextval('q'), a int);
+ALTER SEQUENCE q OWNED BY t.id;
+INSERT INTO t DEFAULT VALUES;
+ALTER SEQUENCE q OWNED BY t.a;
+CREATE SEQUENCE r OWNED BY t.id;
+ALTER SEQUENCE r OWNED BY NONE;
+INSERT INTO t DEFAULT VALUES;
+-- case: a table under a foreign key, by RENAME and by DROP
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (id int PRIMARY KEY, p int CONSTRAINT fk REFERENCES p);
+INSERT INTO p VALUES (1);
+INSERT INTO c VALUES (1, 1);
+SET CONSTRAINTS ALL IMMEDIATE;
+DO $$ BEGIN ALTER TABLE p RENAME TO p_old; ALTER INDEX p_pkey RENAME TO p_old_pkey; CREATE TABLE p (id int PRIMARY KEY, more text); INSERT INTO p SELECT id, 'x' FROM p_old; ALTER TABLE c DROP CONSTRAINT fk, ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES p; DROP TABLE p_old; END $$;
+INSERT INTO p VALUES (2, 'y');
+INSERT INTO c VALUES (2, 2);
+SET CONSTRAINTS ALL IMMEDIATE;
+DO $$ BEGIN DROP TABLE p CASCADE; CREATE TABLE p (id int PRIMARY KEY, other int); INSERT INTO p VALUES (1, 1), (2, 2); ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES p NOT VALID; ALTER TABLE c VALIDATE CONSTRAINT fk; END $$;
+INSERT INTO c VALUES (3, 2);
+-- case: a table with one that inherits from it is dropped and both are made again
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (a int, PRIMARY KEY (id)) INHERITS (p);
+INSERT INTO c VALUES (1, 1);
+DO $$ BEGIN DROP TABLE p CASCADE; CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (b int, PRIMARY KEY (id)) INHERITS (p); END $$;
+INSERT INTO p VALUES (1);
+INSERT INTO c VALUES (2, 2);
+-- case: partitions and parents change places
+CREATE TABLE p (id int PRIMARY KEY, a text) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE n1 (id int PRIMARY KEY, a text);
+INSERT INTO p VALUES (1, 'x');
+INSERT INTO n1 VALUES (2, 'y');
+DO $$ BEGIN ALTER TABLE p DETACH PARTITION p1; ALTER TABLE p1 RENAME TO o1; ALTER TABLE n1 RENAME TO p1; ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10); END $$;
+INSERT INTO p VALUES (3, 'z');
+DO $$ BEGIN ALTER TABLE p RENAME TO p_old; ALTER INDEX p_pkey RENAME TO p_old_pkey; CREATE TABLE p (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); ALTER TABLE p_old DETACH PARTITION p1; ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10); DROP TABLE p_old; END $$;
+INSERT INTO p VALUES (4, 'z');
+-- case: a schema changes its name, and a table moves back under the old one
+CREATE SCHEMA @s@_2;
+CREATE TABLE @s@_2.t (id int PRIMARY KEY, a int);
+CREATE TABLE @s@_2.p (id int);
+CREATE TABLE @s@_2.c () INHERITS (@s@_2.p);
+INSERT INTO @s@_2.t VALUES (1, 1);
+DO $$ BEGIN ALTER SCHEMA @s@_2 RENAME TO @s@_3; CREATE SCHEMA @s@_2; CREATE TABLE @s@_2.p (id int); ALTER TABLE @s@_3.c NO INHERIT @s@_3.p, INHERIT @s@_2.p; ALTER TABLE @s@_3.t SET SCHEMA @s@_2; END $$;
+INSERT INTO @s@_2.t VALUES (2, 2);
+-- case: a column is replaced under its name, with its keys, checks and references
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE t (id int PRIMARY KEY, a int UNIQUE CHECK (a > 0), b int REFERENCES p, c int);
+INSERT INTO p VALUES (1);
+ALTER TABLE t DROP id, ADD id int GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, DROP a, ADD a int UNIQUE CHECK (a > 0), DROP b, ADD b int REFERENCES p;
+INSERT INTO t VALUES (DEFAULT, 2, 1, 1);
+-- case: a column is replaced under its name, in a partition and in a table that inherits
+CREATE TABLE p (id int PRIMARY KEY, a int UNIQUE, b int CHECK (b > 0));
+CREATE TABLE c (PRIMARY KEY (id)) INHERITS (p);
+CREATE TABLE q (id int PRIMARY KEY, a int CHECK (a > 0)) PARTITION BY LIST (id);
+CREATE TABLE q1 PARTITION OF q FOR VALUES IN (1, 2);
+INSERT INTO q VALUES (1, 1);
+ALTER TABLE p DROP a, ADD a text UNIQUE, DROP b, ADD b int CHECK (b > 0);
+ALTER TABLE q DROP a, ADD a int CHECK (a > 0);
+INSERT INTO p VALUES (1, 'a', 1);
+INSERT INTO c VALUES (2, 'b', 2);
+INSERT INTO q VALUES (2, 2);

@@ -209,7 +209,7 @@ SELECT replicator.type_image(t.oid) FROM pg_type t JOIN pg_namespace n ON n.oid 
 SELECT replicator.sequence_image(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname ~ '^$3(_[0-9])?\$' AND c.relkind = 'S' ORDER BY n.nspname, c.relname COLLATE "C";
 SQL
-    jq -cS 'walk(if type == "object" then del(.oid, .attnum, .missing, .children, .replica_identity) else . end)' 2>&1
+    jq -cS 'walk(if type == "object" then del(.oid, .ids, .attnum, .missing, .children, .replica_identity) else . end)' 2>&1
 }
 
 check_stream() {

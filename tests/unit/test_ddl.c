@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define CASES "tests/ddl/cases.sql"
+#define PHRASE_TOGETHER "names that change hands" /* also in one transaction, as tests/ddl/run has all of them */
 
 static struct config config = {.stream.name = "s", .target.schema = "replicator", .ddl.lock_timeout_ms = 1000};
 static int failures;
@@ -32,7 +33,8 @@ static void prepare(void)
 static char *images(struct pg_connection *connection, const char *schema)
 {
 	char *sql = memory_format("SELECT coalesce(string_agg(regexp_replace(image::text, '\"(oid|attnum)\": \\d+(, "
-	                          ")?|\"replica_identity\": \"[a-z]\"(, )?|\"children\": \\[[^]]*\\](, )?|\"missing\": "
+	                          ")?|\"replica_identity\": \"[a-z]\"(, )?|\"children\": \\[[^]]*\\](, )?|\"ids\": "
+	                          "\\{[^}]*\\}(, )?|\"missing\": "
 	                          "(null|\"([^\"\\\\]|\\\\.)*\")(, )?', '', 'g'), "
 	                          "E'\\n' ORDER BY rank, image->>'schema', image->>'name'), '')"
 	                          "  FROM (SELECT 1, replicator.table_image(c.oid) FROM pg_class c WHERE "
@@ -72,8 +74,8 @@ static void compare(const char *name, const char *schema)
 	free(here);
 }
 
-/* Every statement is followed before the next one comes. */
-static void run_case(const char *name, char *text, const char *schema)
+/* Every statement is followed before the next one is executed; `together`: all of them in one transaction. */
+static void run_case(const char *name, char *text, const char *schema, bool together)
 {
 	char *sql = memory_format("CREATE SCHEMA %s; SET search_path = %s", schema, schema);
 	struct error *error = NULL;
@@ -81,6 +83,7 @@ static void run_case(const char *name, char *text, const char *schema)
 
 	postgres_execute(source, sql);
 	free(sql);
+	postgres_execute(source, together ? "BEGIN" : "");
 	while (*rest != '\0' && error == NULL) {
 		char *end = strstr(rest, ";\n");
 
@@ -89,8 +92,12 @@ static void run_case(const char *name, char *text, const char *schema)
 		postgres_execute(source, rest);
 		*end = ';';
 		rest = end + 2;
-		error = follow_log(false);
+		if (!together)
+			error = follow_log(false);
 	}
+	postgres_execute(source, together ? "COMMIT" : "");
+	if (together)
+		error = follow_log(false);
 	if (error != NULL) {
 		fprintf(stderr, "case \"%s\" (%s): %s\n", name, schema, error->message);
 		error_free(error);
@@ -115,15 +122,27 @@ static char *with_schema(const char *text, const char *schema)
 	return buffer_steal(&out);
 }
 
-static void run_numbered(const char *name, const char *text, int number)
+static void run_numbered(const char *name, const char *text, int number, bool together)
 {
 	char schema[16];
 	char *sql;
 
-	snprintf(schema, sizeof(schema), "a%02d", number);
+	snprintf(schema, sizeof(schema), "%c%02d", together ? 't' : 'a', number);
 	sql = with_schema(text, schema);
-	run_case(name, sql, schema);
+	run_case(name, sql, schema, together);
 	free(sql);
+}
+
+/* With the environment's DDL_CASE alone those whose name contains it. */
+static void run_chosen(const char *name, const char *text, int number, bool together)
+{
+	const char *chosen = getenv("DDL_CASE");
+
+	if (text == NULL || (chosen != NULL && strstr(name, chosen) == NULL))
+		return;
+	run_numbered(name, text, number, false);
+	if (together)
+		run_numbered(name, text, number, true);
 }
 
 START_TEST(both_catalogs_are_equal_after_each_case)
@@ -133,22 +152,28 @@ START_TEST(both_catalogs_are_equal_after_each_case)
 	char line[2048];
 	char name[256] = "";
 	int number = 0;
+	bool of_names = false;
+	bool together = false;
 
 	ck_assert_msg(file != NULL, "run this from the top folder: " CASES);
 	prepare();
 	expect_no_error(follow_log(true));
 	while (fgets(line, sizeof(line), file) != NULL) {
 		if (strncmp(line, "-- case: ", 9) == 0 || strncmp(line, "-- phrase: ", 11) == 0) {
-			if (text.length > 0)
-				run_numbered(name, text.data, ++number);
+			number += text.length > 0;
+			run_chosen(name, text.length > 0 ? text.data : NULL, number, together);
 			buffer_reset(&text);
+			if (line[3] == 'p')
+				of_names = strcmp(line, "-- phrase: " PHRASE_TOGETHER "\n") == 0;
+			together = of_names;
 			snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, "\n") - 9, line + 9);
+		} else if (strncmp(line, "-- apart: ", 10) == 0 || strncmp(line, "-- slowly: ", 11) == 0) {
+			together = false;
 		} else if (strncmp(line, "--", 2) != 0 && line[0] != '\n') {
 			buffer_append_text(&text, line);
 		}
 	}
-	if (text.length > 0)
-		run_numbered(name, text.data, ++number);
+	run_chosen(name, text.data, ++number, together);
 	fclose(file);
 	buffer_free(&text);
 	ck_assert_int_gt(number, 60);
@@ -175,6 +200,96 @@ START_TEST(rows_without_events_are_marked)
 }
 END_TEST
 
+/* The rows of a column whose type was replaced under its name were rewritten, too. */
+START_TEST(a_type_under_the_name_of_another_rewrites_rows)
+{
+	prepare();
+	postgres_execute(
+	    source, "CREATE TYPE public.e AS ENUM ('a', 'b'); CREATE TABLE public.t (id int PRIMARY KEY, c public.e);"
+	            "INSERT INTO public.t VALUES (1, 'a')");
+	postgres_execute(source, "ALTER TYPE public.e RENAME TO e_old; CREATE TYPE public.e AS ENUM ('a', 'b')");
+	postgres_execute(source, "ALTER TABLE public.t ALTER c TYPE public.e USING 'b'");
+	postgres_expect(source, "SELECT string_agg(object_name, ' ') FROM replicator.ddl_log WHERE event = 'rewrite'",
+	                "t");
+	following_tear_down();
+}
+END_TEST
+
+/* The target's own definitions name objects that only get another name: they stay as they are. */
+START_TEST(a_rename_leaves_what_the_target_has_of_its_own)
+{
+	prepare();
+	expect_no_error(follow_log(true));
+	postgres_execute(
+	    source, "CREATE TYPE public.e AS ENUM ('a', 'b'); CREATE SEQUENCE public.q;"
+	            "CREATE TABLE public.p (id int PRIMARY KEY);"
+	            "CREATE TABLE public.t (id int PRIMARY KEY, c public.e, d int DEFAULT nextval('public.q'), e int"
+	            "  CONSTRAINT fk REFERENCES public.p, f text, CONSTRAINT k CHECK (f::public.e <> 'b'));"
+	            "CREATE INDEX i ON public.t ((f = 'x' OR c = 'a'));"
+	            "CREATE TYPE public.pair AS (a int, b public.e);"
+	            "CREATE TABLE public.parts (e public.e) PARTITION BY LIST (e);"
+	            "CREATE TABLE public.part PARTITION OF public.parts FOR VALUES IN ('a')");
+	expect_no_error(follow_log(false));
+	postgres_execute(
+	    target,
+	    "DROP INDEX public.i; ALTER TABLE public.t ALTER c TYPE text, ALTER d SET DEFAULT 7, DROP CONSTRAINT fk,"
+	    "  ADD CONSTRAINT fk FOREIGN KEY (e) REFERENCES public.p ON DELETE CASCADE,"
+	    "  DROP CONSTRAINT k, ADD CONSTRAINT k CHECK (id > 0);"
+	    "CREATE INDEX i ON public.t (f); CREATE TABLE public.own (p public.pair)");
+	postgres_execute(source, "ALTER TYPE public.e RENAME TO e2; ALTER SEQUENCE public.q RENAME TO q2;"
+	                         "ALTER TABLE public.p RENAME TO p2; ALTER TYPE public.e2 RENAME VALUE 'a' TO 'A';"
+	                         "ALTER TABLE public.t ADD x int; ALTER TYPE public.pair ADD ATTRIBUTE c int;"
+	                         "COMMENT ON TABLE public.part IS 'x'");
+	expect_no_error(follow_log(false));
+	postgres_expect(
+	    target,
+	    "SELECT string_agg(concat_ws(' ', column_name, data_type, column_default), ', ' ORDER BY ordinal_position)"
+	    " FROM information_schema.columns WHERE table_name = 't'",
+	    "id integer, c text, d integer 7, e integer, f text, x integer");
+	postgres_expect(target,
+	                "SELECT string_agg(pg_get_constraintdef(oid), ', ' ORDER BY conname) FROM pg_constraint WHERE "
+	                "conname IN ('k', 'fk')",
+	                "FOREIGN KEY (e) REFERENCES public.p2(id) ON DELETE CASCADE, CHECK ((id > 0))");
+	postgres_expect(target, "SELECT pg_get_indexdef('public.i'::regclass)",
+	                "CREATE INDEX i ON public.t USING btree (f)");
+	postgres_expect(target,
+	                "SELECT string_agg(step, '; ' ORDER BY id) FROM replicator.schema_history, unnest(steps) step"
+	                " WHERE table_name IN ('part', 'pair') AND id > (SELECT min(id) FROM replicator.schema_history"
+	                "  WHERE table_name = 'e2')",
+	                "ALTER TYPE \"public\".\"pair\" ADD ATTRIBUTE \"c\" integer; "
+	                "COMMENT ON TABLE \"public\".\"part\" IS 'x'");
+	following_tear_down();
+}
+END_TEST
+
+/* The drop of the old one waits, since the target has more that needs it; the new one has its name meanwhile. */
+START_TEST(a_new_object_under_the_name_of_one_whose_drop_waits)
+{
+	prepare();
+	expect_no_error(follow_log(true));
+	postgres_execute(source,
+	                 "CREATE TYPE public.e AS ENUM ('a'); CREATE TABLE public.p (id int PRIMARY KEY, c public.e)");
+	expect_no_error(follow_log(false));
+	postgres_execute(target, "CREATE TABLE public.own (c public.e)");
+	postgres_execute(source,
+	                 "BEGIN; ALTER TABLE public.p DROP c; DROP TYPE public.e; CREATE TYPE public.e AS ENUM ('b');"
+	                 "ALTER TABLE public.p ADD c public.e DEFAULT 'b'; COMMIT");
+	expect_no_error(follow_log(false));
+	postgres_expect(
+	    target,
+	    "SELECT string_agg(concat_ws(' ', attrelid::regclass, regexp_replace(format_type(atttypid, -1), '[0-9]+', "
+	    "'N'),"
+	    " (SELECT string_agg(enumlabel, ' ') FROM pg_enum WHERE enumtypid = atttypid)), ', ' ORDER BY attrelid)"
+	    " FROM pg_attribute WHERE attname = 'c' AND attrelid IN ('public.own'::regclass, 'public.p'::regclass)",
+	    "public.p public.e b, public.own public.\"dropped N e\" a");
+	postgres_execute(target, "CREATE VIEW public.seen AS SELECT id FROM public.p");
+	postgres_execute(source, "BEGIN; DROP TABLE public.p; CREATE TABLE public.p (id int PRIMARY KEY); COMMIT");
+	expect_error(follow_log(false), ERROR_TARGET, "2BP01",
+	             "the source created another table under the name of a dropped one, public.p; drop what depends");
+	following_tear_down();
+}
+END_TEST
+
 /* The mark of a table whose rows wait for a resync goes along with its name, and with the table. */
 START_TEST(marks_follow_their_table)
 {
@@ -192,6 +307,14 @@ START_TEST(marks_follow_their_table)
 	postgres_expect(
 	    target, "SELECT string_agg(schema_name || '.' || table_name, ' ' ORDER BY 1) FROM replicator.unverified",
 	    "other.c");
+	postgres_execute(source, "ALTER SCHEMA other RENAME TO another; CREATE SCHEMA other");
+	expect_no_error(follow_log(false));
+	postgres_expect(target, "SELECT schema_name FROM replicator.unverified", "another");
+	postgres_execute(source, "ALTER TABLE another.c ADD s int");
+	expect_no_error(follow_log(false));
+	postgres_expect(
+	    target, "SELECT string_agg(schema_name || '.' || table_name, ' ' ORDER BY 1) FROM replicator.unverified",
+	    "another.c");
 	following_tear_down();
 }
 END_TEST
@@ -665,9 +788,12 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tests, 300);
+	tcase_set_timeout(tests, 600);
 	tcase_add_test(tests, both_catalogs_are_equal_after_each_case);
 	tcase_add_test(tests, rows_without_events_are_marked);
+	tcase_add_test(tests, a_type_under_the_name_of_another_rewrites_rows);
+	tcase_add_test(tests, a_rename_leaves_what_the_target_has_of_its_own);
+	tcase_add_test(tests, a_new_object_under_the_name_of_one_whose_drop_waits);
 	tcase_add_test(tests, marks_follow_their_table);
 	tcase_add_test(tests, tables_that_leave_and_enter_the_stream);
 	tcase_add_test(tests, programs_are_notified);

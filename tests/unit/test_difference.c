@@ -241,6 +241,56 @@ START_TEST(a_column_that_vanishes_over_a_gap_stops_the_stream)
 }
 END_TEST
 
+#define TYPED(name, type, oid, more) COLUMN(2, name, type, ",\"ids\":{\"type\":\"" oid "\"" more)
+#define CHECK_OVER(oid, type, refers, tree)                                                                            \
+	"{\"oid\":" #oid ",\"name\":\"k\",\"type\":\"c\",\"definition\":\"CHECK (a <> 'x'::" type                      \
+	")\",\"inherited\":false,\"references\":null,\"ids\":{\"refers\":\"" refers "\",\"tree\":\"" tree "\"}}"
+
+/* The type s became s_old, and another one has its name. */
+START_TEST(names_that_change_hands_are_changes)
+{
+	const struct object_image *before =
+	    table("t", ID "," TYPED("a", "s", "10", "}"), CHECK_OVER(7, "s", "1247.10.0", "tree"), "");
+	const struct object_image *after =
+	    table("t", ID "," TYPED("a", "s", "11", "}"), CHECK_OVER(8, "s", "1247.11.0", "forest"), "");
+	const struct object_image *target =
+	    table("t", ID "," TYPED("a", "s_old", "50", "}"), CHECK_OVER(57, "s_old", "1247.50.0", "wood"), "");
+
+	ck_assert_str_eq(follow(before, after, target),
+	                 "ALTER TABLE \"s\".\"t\" DROP CONSTRAINT IF EXISTS \"k\"; "
+	                 "ALTER TABLE \"s\".\"t\" ALTER COLUMN \"a\" TYPE s USING \"a\"::s; "
+	                 "ALTER TABLE \"s\".\"t\" ADD CONSTRAINT \"k\" CHECK (a <> 'x'::s)");
+	/* Of another server the oids say nothing. */
+	ck_assert_str_eq(steps_of(
+	                     &(struct difference){.before = before, .after = after, .target = target, .by_name = true}),
+	                 "");
+}
+END_TEST
+
+START_TEST(a_new_name_of_what_is_referred_to_is_no_change)
+{
+	const struct object_image *before =
+	    table("t",
+	          ID
+	          "," TYPED("a", "s", "10", ",\"refers\":\"1259.20.0\",\"tree\":\"t\"},\"default\":\"nextval('q')\""),
+	          CHECK_OVER(7, "s", "1247.10.0", "tree"), "");
+	const struct object_image *after =
+	    table("t",
+	          ID
+	          "," TYPED("a", "s2", "10", ",\"refers\":\"1259.20.0\",\"tree\":\"t\"},\"default\":\"nextval('q2')\""),
+	          CHECK_OVER(7, "s2", "1247.10.0", "tree"), "");
+
+	ck_assert_str_eq(follow(before, after, table("t", ID "," COLUMN(2, "a", "text", ""), "", "")), "");
+	/* The same objects in another definition. */
+	after = table("t",
+	              ID "," TYPED("a", "s", "10",
+	                           ",\"refers\":\"1259.20.0\",\"tree\":\"u\"},\"default\":\"nextval('q') + 1\""),
+	              CHECK_OVER(7, "s", "1247.10.0", "tree"), "");
+	ck_assert_str_eq(follow(before, after, before),
+	                 "ALTER TABLE \"s\".\"t\" ALTER COLUMN \"a\" SET DEFAULT nextval('q') + 1");
+}
+END_TEST
+
 static const struct object_image *mood(const char *labels)
 {
 	char *json = memory_format(
@@ -318,6 +368,8 @@ int main(void)
 	tcase_add_test(tests, old_rows_take_the_value_that_the_source_gave_them);
 	tcase_add_test(tests, a_table_that_is_not_there_is_made_and_looked_at_again);
 	tcase_add_test(tests, a_type_changes_by_cast_and_gives_up_values_of_no_key);
+	tcase_add_test(tests, names_that_change_hands_are_changes);
+	tcase_add_test(tests, a_new_name_of_what_is_referred_to_is_no_change);
 	tcase_add_test(tests, a_name_of_the_targets_own_stops_the_stream);
 	tcase_add_test(tests, a_key_under_a_new_name_is_made_behind_the_old_one);
 	tcase_add_test(tests, a_column_that_vanishes_over_a_gap_stops_the_stream);
