@@ -6,6 +6,10 @@
 -- in expressions the same whoever asks. Names are as in the catalog, unquoted; types, expressions and definitions are
 -- SQL text, quoted where needed. oid and attnum distinguish a rename from a drop and an add.
 --
+-- They are in PL/pgSQL, which keeps the plan of a query for the session: an SQL function plans its query at each call, which takes
+-- ten times as long as the query itself. The plans are generic and use indexes whatever the statistics say: these say nothing
+-- of what the current transaction created, and a scan of a catalog for each table makes bulk DDL quadratic.
+--
 -- NOTES
 --   An image refers to other objects by their names: the type of a column, the sequence of a default, the table of a foreign
 --   key. A name alone does not say whether the object is the same one: `ALTER TYPE s RENAME TO s_old; CREATE TYPE s ...`
@@ -20,9 +24,11 @@
 -- `tree`: NULL where the catalogs have no text of the definition with oids. Where the definition refers to two objects or
 -- more, these may have changed places in it: `refers` then has the hash, too.
 CREATE OR REPLACE FUNCTION @schema@.definition_ids(class regclass, object oid, relation oid, tree text) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN (
 SELECT jsonb_build_object('refers', CASE WHEN others > 1 THEN concat_ws(' ', refers, hash) ELSE refers END, 'tree', hash)
   FROM (SELECT coalesce(string_agg(concat_ws('.', d.refclassid, d.refobjid, d.refobjsubid), ' '
                                    ORDER BY d.refclassid, d.refobjid, d.refobjsubid), '') AS refers,
@@ -33,14 +39,11 @@ SELECT jsonb_build_object('refers', CASE WHEN others > 1 THEN concat_ws(' ', ref
                    AND NOT (refclassid = 'pg_class'::regclass
                             AND EXISTS (SELECT FROM pg_class i WHERE i.oid = refobjid AND i.relkind IN ('i', 'I')))) d) found,
        -- servers before 17 keep the places in the statement's text
-       md5(regexp_replace(tree, ' :location -?[0-9]+', '', 'g')) AS hash
+       md5(regexp_replace(tree, ' :location -?[0-9]+', '', 'g')) AS hash);
+END
 $$;
 
 -- A sequence's definition, of its own or of a serial or identity column.
--- They are in PL/pgSQL, which keeps the plan of a query for the session: an SQL function plans its query at each call, which takes
--- ten times as long as the query itself. The plans are generic and use indexes whatever the statistics say: these say nothing
--- of what the current transaction created, and a scan of a catalog for each table makes bulk DDL quadratic.
-
 CREATE OR REPLACE FUNCTION @schema@.sequence_image(sequence oid) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
