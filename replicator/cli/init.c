@@ -236,10 +236,11 @@ static struct error *read_images(const struct init *init, struct arena *arena, c
 	if (error == NULL)
 		error = pg_query(
 		    source,
-		    "SELECT image FROM (SELECT DISTINCT ON (kind, relid) kind, relid, id, image FROM replicator.ddl_log"
-		    " WHERE event <> 'rewrite' ORDER BY kind, relid, id DESC) l WHERE image IS NOT NULL"
-		    " ORDER BY array_position(ARRAY['schema', 'extension', 'type', 'sequence', 'table'], kind),"
-		    " (image->'parents' <> '[]'), relid",
+		    "SELECT l.image FROM (SELECT DISTINCT kind, relid FROM replicator.ddl_log WHERE event <> "
+		    "'rewrite') o,"
+		    " replicator.ddl_last(o.kind, o.relid::oid) l WHERE l.image IS NOT NULL"
+		    " ORDER BY array_position(ARRAY['schema', 'extension', 'type', 'sequence', 'table'], o.kind),"
+		    " (l.image->'parents' <> '[]'), o.relid",
 		    0, NULL, &result);
 	if (error == NULL)
 		*images = arena_alloc(arena, (pg_result_rows(result) + 1) * sizeof(**images));

@@ -20,4 +20,10 @@
  */
 struct error *new_tables_capture(struct pg_connection *source);
 
+/*
+ * Has the source mark the partitioned tables of which a partition was truncated and no event came, because their publication
+ * publishes by the root (sql/source/005_marks.sql). Without our schema in the source nothing happens. Errors as above.
+ */
+struct error *new_tables_mark_truncated(struct pg_connection *source);
+
 #endif

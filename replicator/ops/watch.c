@@ -298,8 +298,10 @@ static void look_at_new_tables(struct watch *watch)
 	error = connect_source(watch);
 	if (error == NULL)
 		error = new_tables_capture(watch->source);
+	if (error == NULL)
+		error = new_tables_mark_truncated(watch->source);
 	if (error != NULL)
-		log_debug("which new tables are to be captured is not known: %s", error->message);
+		log_debug("the source could not be asked for new tables and truncated partitions: %s", error->message);
 	error_free(error);
 }
 

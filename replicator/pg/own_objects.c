@@ -111,7 +111,7 @@ struct error *own_objects_refuse_others(struct pg_connection *connection, const 
 	return error;
 }
 
-/* Tables depend on each other and go in one statement. */
+/* Tables depend on each other and go in one statement, and before the functions of their defaults. */
 static const char DROPS_SQL[] =
     "SELECT s.sql FROM ("
     " SELECT 1 AS step, format('DROP EVENT TRIGGER %I', e.evtname) AS sql FROM pg_event_trigger e"
@@ -120,12 +120,12 @@ static const char DROPS_SQL[] =
     " UNION ALL SELECT 2, 'DROP VIEW ' || string_agg(format('%I.%I', n.nspname, c.relname), ', ') FROM pg_class c"
     "  JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  WHERE n.nspname = $1 AND c.relkind = 'v' AND c.relname = ANY ($2::text[])"
-    " UNION ALL SELECT 3, 'DROP FUNCTION ' || string_agg(format('%I.%I(%s)', n.nspname, p.proname,"
-    "   pg_get_function_identity_arguments(p.oid)), ', ') FROM pg_proc p"
-    "  JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND p.proname = ANY ($3::text[])"
-    " UNION ALL SELECT 4, 'DROP TABLE ' || string_agg(format('%I.%I', n.nspname, c.relname), ', ') FROM pg_class c"
+    " UNION ALL SELECT 3, 'DROP TABLE ' || string_agg(format('%I.%I', n.nspname, c.relname), ', ') FROM pg_class c"
     "  JOIN pg_namespace n ON n.oid = c.relnamespace"
     "  WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relname = ANY ($2::text[])"
+    " UNION ALL SELECT 4, 'DROP FUNCTION ' || string_agg(format('%I.%I(%s)', n.nspname, p.proname,"
+    "   pg_get_function_identity_arguments(p.oid)), ', ') FROM pg_proc p"
+    "  JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND p.proname = ANY ($3::text[])"
     " UNION ALL SELECT 5, format('DROP SCHEMA %I', $1::text)) s WHERE s.sql IS NOT NULL ORDER BY s.step";
 
 struct error *own_objects_drop(struct pg_connection *connection, const char *folder, const char *schema)

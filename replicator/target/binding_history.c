@@ -22,8 +22,10 @@ struct error *binding_find_renamed(struct pg_connection *connection, const struc
 	TRY(state_query(
 	    connection, config,
 	    "SELECT (SELECT n.table_name FROM @schema_history n WHERE n.stream = o.stream AND n.kind = o.kind"
-	    " AND n.relid = o.relid ORDER BY n.id DESC LIMIT 1) FROM @schema_history o"
-	    " WHERE o.stream = $1 AND o.kind = 'schema' AND o.table_name = $2 ORDER BY o.id DESC LIMIT 1",
+	    " AND n.relid = o.relid AND n.incarnation IS NOT DISTINCT FROM o.incarnation"
+	    " ORDER BY n.id DESC LIMIT 1) FROM @schema_history o"
+	    " WHERE o.stream = $1 AND o.kind = 'schema' AND o.table_name = $2 ORDER BY o.id DESC "
+	    "LIMIT 1",
 	    2, parameters, &result));
 	if (pg_result_rows(result) > 0 && strcmp(pg_result_text(result, 0, 0), name->schema) != 0)
 		error = catalog_read_table(connection, pg_result_text(result, 0, 0), name->table, arena, image);

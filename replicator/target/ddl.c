@@ -500,15 +500,30 @@ static struct error *add_history(struct ddl *ddl, struct pg_connection *connecti
 	return ddl_history_add(connection, ddl->config, row, transaction, &outcome);
 }
 
+/* The first row of a log that was installed again, or of a copy of the database: the changes before it were not logged. */
+static struct error *begin_log(struct ddl *ddl, struct pg_connection *connection, const struct transaction *transaction)
+{
+	log_warning("schema change: the source's log of schema changes begins from scratch; changes since the last one "
+	            "that was followed are unknown: all tables are unverified until a comparison finds them equal");
+	TRY(ddl_history_cut(connection, ddl->config));
+	return unverified_mark_all(connection, ddl->config, UNVERIFIED_UNLOGGED_CHANGE, transaction->commit_lsn);
+}
+
 static struct error *apply_row(struct ddl *ddl, struct pg_connection *connection, const struct transaction *transaction,
-                               const struct change *change, const struct ddl_row *row)
+                               const struct change *change, struct ddl_row *row)
 {
 	struct ddl_report report = {0};
 	struct error *error = NULL;
-	bool known;
+	bool known, other_log;
 
-	TRY(ddl_history_has(connection, ddl->config, row, &known));
+	TRY(ddl_history_has(connection, ddl->config, row, &known, &other_log));
 	if (known)
+		return NULL;
+	if (other_log)
+		TRY(begin_log(ddl, connection, transaction));
+	if (row->part != NULL)
+		TRY(ddl_part_add(connection, ddl->config, ddl->arena, row));
+	if (row->part != NULL && row->image == NULL)
 		return NULL;
 	/* What this transaction wrote so far: afterwards the tables are what our own steps make of them. */
 	TRY(binding_cache_require(ddl->cache, connection));
@@ -561,8 +576,10 @@ struct error *ddl_make_early(struct ddl *ddl, struct pg_connection *connection, 
 		if ((strcmp(row.tag, "CREATE TABLE AS") != 0 && strcmp(row.tag, "SELECT INTO") != 0) ||
 		    strcmp(row.name.schema, relation->schema) != 0 || strcmp(row.name.name, relation->table) != 0)
 			continue;
-		*made = true;
-		return apply_row(ddl, connection, transaction, change, &row);
+		TRY(apply_row(ddl, connection, transaction, change, &row));
+		*made = row.part == NULL || row.image != NULL;
+		if (*made)
+			return NULL;
 	}
 	return NULL;
 }

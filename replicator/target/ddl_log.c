@@ -24,6 +24,7 @@ static const char *field(const struct change *change, const char *name, struct a
 struct error *ddl_row_read(const struct change *change, struct arena *arena, struct ddl_row *row)
 {
 	const char *published;
+	const char *part_of;
 
 	if (change->after == NULL)
 		return error_new(ERROR_EVENT, "a row of the DDL log without its values");
@@ -33,13 +34,22 @@ struct error *ddl_row_read(const struct change *change, struct arena *arena, str
 	    .kind_name = field(change, "kind", arena),
 	    .relid = field(change, "relid", arena),
 	    .name = {field(change, "schema_name", arena), field(change, "object_name", arena)},
+	    .incarnation = field(change, "incarnation", arena),
 	    .image = field(change, "image", arena),
+	    .part = field(change, "part", arena),
+	    .part_number = field(change, "part_number", arena),
+	    .part_count = field(change, "part_count", arena),
 	    .tag = field(change, "tag", arena),
+	    .logged_at = field(change, "logged_at", arena),
 	};
+	part_of = field(change, "part_of", arena);
+	if (part_of != NULL)
+		row->id = part_of;
 	published = field(change, "published", arena);
 	row->published = published != NULL && published[0] == 't';
 	if (row->id == NULL || row->event == NULL || row->kind_name == NULL || row->relid == NULL ||
-	    row->name.schema == NULL || row->name.name == NULL || row->tag == NULL)
+	    row->name.schema == NULL || row->name.name == NULL || row->tag == NULL || row->incarnation == NULL ||
+	    (row->part != NULL && (row->part_number == NULL || row->part_count == NULL)))
 		return error_new(ERROR_EVENT,
 		                 "a row of the DDL log lacks a column; the log's table was changed, or is of another "
 		                 "version than this program");
@@ -65,14 +75,73 @@ bool ddl_row_creates(const struct ddl_row *row)
 /* Of images that came by the log. */
 #define FROM_HISTORY " FROM @schema_history WHERE stream = $1 AND kind = $2 AND log_id IS NOT NULL AND "
 
-struct error *ddl_history_has(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
-                              bool *has)
+/* Its last component is the timeline: after a failover the log is the same one. */
+static bool is_same_log(const char *incarnation, const char *other)
 {
-	const char *const parameters[4] = {config->stream.name, row->kind_name, row->relid, row->id};
+	const char *end = strrchr(incarnation, '/');
+	const char *other_end = strrchr(other, '/');
 
-	return state_exists(connection, config,
-	                    "SELECT 1" FROM_HISTORY "relid = $3::bigint::oid AND log_id >= $4::bigint LIMIT 1", 4,
-	                    parameters, has);
+	return end != NULL && other_end != NULL && end - incarnation == other_end - other &&
+	       strncmp(incarnation, other, (size_t)(end - incarnation)) == 0;
+}
+
+/*
+ * A row of the same id that was logged later is another one: a source whose disk was set back to an earlier state gives its ids
+ * again.
+ */
+struct error *ddl_history_has(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
+                              bool *has, bool *other_log)
+{
+	const char *const parameters[6] = {config->stream.name, row->kind_name, row->relid, row->id,
+	                                   row->incarnation,    row->logged_at};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config,
+	                "SELECT EXISTS (SELECT" FROM_HISTORY "relid = $3::bigint::oid AND log_id >= $4::bigint"
+	                " AND incarnation = $5 AND (logged_at >= $6::timestamptz) IS NOT FALSE)::int,"
+	                " (SELECT incarnation FROM @schema_history WHERE stream = $1 AND log_id IS NOT NULL"
+	                " ORDER BY id DESC LIMIT 1)",
+	                6, parameters, &result));
+	*has = pg_result_integer(result, 0, 0) == 1;
+	*other_log = !pg_result_is_null(result, 0, 1) && !is_same_log(pg_result_text(result, 0, 1), row->incarnation);
+	pg_result_free(result);
+	return NULL;
+}
+
+struct error *ddl_history_cut(struct pg_connection *connection, const struct config *config)
+{
+	const char *const parameters[1] = {config->stream.name};
+
+	return state_query(connection, config,
+	                   "UPDATE @schema_history SET relid = (relid::bigint | 2147483648)::oid"
+	                   " WHERE stream = $1 AND log_id IS NOT NULL AND relid::bigint < 2147483648",
+	                   1, parameters, NULL);
+}
+
+struct error *ddl_part_add(struct pg_connection *connection, const struct config *config, struct arena *arena,
+                           struct ddl_row *row)
+{
+	const char *const part[5] = {config->stream.name, row->incarnation, row->id, row->part_number, row->part};
+	const char *const whole[4] = {config->stream.name, row->incarnation, row->id, row->part_count};
+	struct pg_result *result = NULL;
+
+	TRY(state_query(connection, config,
+	                "INSERT INTO @ddl_part (stream, incarnation, log_id, number, part)"
+	                " VALUES ($1, $2, $3::bigint, $4::int, $5) ON CONFLICT DO NOTHING",
+	                5, part, NULL));
+	TRY(state_query(connection, config,
+	                "SELECT string_agg(part, '' ORDER BY number) FROM @ddl_part WHERE stream = $1"
+	                " AND incarnation = $2 AND log_id = $3::bigint HAVING count(*) = $4::int",
+	                4, whole, &result));
+	row->image = NULL;
+	if (pg_result_rows(result) > 0)
+		row->image = arena_copy(arena, pg_result_text(result, 0, 0), strlen(pg_result_text(result, 0, 0)));
+	pg_result_free(result);
+	if (row->image == NULL)
+		return NULL;
+	return state_query(connection, config,
+	                   "DELETE FROM @ddl_part WHERE stream = $1 AND incarnation = $2 AND log_id = $3::bigint", 3,
+	                   part, NULL);
 }
 
 /* The image in the first column of a query's first row, if any; `same_object` is the second column, if asked for. */
@@ -97,18 +166,19 @@ static struct error *read_image(struct pg_connection *connection, const struct c
 struct error *ddl_history_last(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                                struct arena *arena, const struct object_image **image, bool *by_name)
 {
-	const char *const parameters[5] = {config->stream.name, row->kind_name, row->relid, row->name.schema,
-	                                   row->name.name};
+	const char *const parameters[6] = {config->stream.name, row->kind_name, row->relid,
+	                                   row->name.schema,    row->name.name, row->incarnation};
 	bool same_object = false;
 
 	TRY(read_image(connection, config,
-	               "SELECT image, relid = $3::bigint::oid" FROM_HISTORY
-	               "(relid = $3::bigint::oid OR (schema_name = $4 AND table_name = $5"
+	               "SELECT image, relid = $3::bigint::oid AND incarnation = $6" FROM_HISTORY
+	               "((relid = $3::bigint::oid AND incarnation = $6) OR (schema_name = $4 AND table_name = $5"
 	               "   AND NOT EXISTS (SELECT FROM @schema_history n WHERE n.stream = $1 AND n.kind = $2"
 	               "                    AND n.relid = schema_history.relid AND n.id > schema_history.id"
+	               "                    AND n.incarnation = schema_history.incarnation"
 	               "                    AND n.log_id IS NOT NULL)))" /* it has another name now */
-	               " ORDER BY relid = $3::bigint::oid DESC, id DESC LIMIT 1",
-	               5, parameters, arena, image, &same_object));
+	               " ORDER BY 2 DESC, id DESC LIMIT 1",
+	               6, parameters, arena, image, &same_object));
 	*by_name = *image != NULL && !same_object;
 	return NULL;
 }
@@ -132,8 +202,9 @@ struct error *ddl_history_schema(struct pg_connection *connection, const struct 
 
 #define HISTORY_ADD                                                                                                    \
 	"INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, commit_lsn, tx_id, image," \
-	" tag, steps, maintained) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint, $7::pg_lsn, $8::bigint,"        \
-	" $9::jsonb, $10, @storable_text($11::bytea)::text[], $12::boolean)"
+	" tag, steps, maintained, incarnation, logged_at) VALUES ($1, $2, $3::bigint::oid, $4, $5, $6::bigint,"        \
+	" $7::pg_lsn, $8::bigint, $9::jsonb, $10, @storable_text($11::bytea)::text[], $12::boolean, $13,"              \
+	" $14::timestamptz)"
 
 struct error *ddl_history_add(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                               const struct transaction *transaction, const struct ddl_outcome *outcome)
@@ -142,7 +213,7 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	struct number tx_id = number_of((int64_t)transaction->tx_id);
 	char *storable_steps = state_storable(outcome->steps);
 	struct error *error;
-	const char *const parameters[14] = {
+	const char *const parameters[16] = {
 	    config->stream.name,
 	    row->kind_name,
 	    row->relid,
@@ -155,6 +226,8 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	    row->tag,
 	    storable_steps,
 	    outcome->maintained ? "t" : "f",
+	    row->incarnation,
+	    row->logged_at,
 	    outcome->target.schema,
 	    outcome->target.name,
 	};
@@ -165,9 +238,9 @@ struct error *ddl_history_add(struct pg_connection *connection, const struct con
 	    outcome->executed == 0
 	        ? HISTORY_ADD
 	        : "WITH made AS (" HISTORY_ADD " RETURNING *)"
-	          " SELECT @notify_schema(stream, id, kind, schema_name, table_name, $13, $14, commit_lsn, steps)"
+	          " SELECT @notify_schema(stream, id, kind, schema_name, table_name, $15, $16, commit_lsn, steps)"
 	          " FROM made",
-	    outcome->executed == 0 ? 12 : 14, parameters, NULL);
+	    outcome->executed == 0 ? 14 : 16, parameters, NULL);
 	free(storable_steps);
 	return error;
 }

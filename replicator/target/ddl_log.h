@@ -9,15 +9,20 @@
 #include "stream/transaction.h"
 
 struct ddl_row {
-	const char *id;
-	const char *event; /* image, drop, rewrite, error, baseline */
+	const char *id;          /* of an image in parts: of its first one */
+	const char *incarnation; /* of the log: its ids and its oids are comparable within one */
+	const char *event;       /* image, drop, rewrite, error, baseline */
 	const char *kind_name;
 	enum object_kind kind;
 	const char *relid;
 	struct object_name name;
-	const char *image; /* NULL: dropped */
+	const char *image; /* NULL: dropped, or in parts */
+	const char *part;  /* of an image, or NULL */
+	const char *part_number;
+	const char *part_count;
 	bool published;
 	const char *tag;
+	const char *logged_at; /* NULL: unknown */
 };
 
 /* Reads a row of the log out of a change. Memory in the arena. ERROR_EVENT. */
@@ -26,11 +31,27 @@ struct error *ddl_row_read(const struct change *change, struct arena *arena, str
 /* Whether the command that the row is of created the object: it had no other name before, and no rows. */
 bool ddl_row_creates(const struct ddl_row *row);
 
-/* Whether the history has this row already. */
+/*
+ * Whether the history has this row already. *other_log: it has none of the row's log, but those of another one (installed again, or
+ * in another database): what changed in between is in neither.
+ */
 struct error *ddl_history_has(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
-                              bool *has);
+                              bool *has, bool *other_log);
 
-/* The last image of the object, else (*by_name) of one that had its name and was not dropped; NULL: neither. */
+/*
+ * Another log begins: the oids of the rows so far may be those of other objects in it, and get their highest bit set. Their names
+ * stay.
+ */
+struct error *ddl_history_cut(struct pg_connection *connection, const struct config *config);
+
+/* Keeps the part of an image in the state. With the last part that arrives, row->image is the whole one; NULL until then. */
+struct error *ddl_part_add(struct pg_connection *connection, const struct config *config, struct arena *arena,
+                           struct ddl_row *row);
+
+/*
+ * The last image of the object in this incarnation of the log, else (*by_name) of one that had its name and was not dropped;
+ * NULL: neither.
+ */
 struct error *ddl_history_last(struct pg_connection *connection, const struct config *config, const struct ddl_row *row,
                                struct arena *arena, const struct object_image **image, bool *by_name);
 

@@ -180,9 +180,11 @@ static struct error *note_success(struct pg_connection *connection, const struct
 	    connection, config,
 	    "WITH made AS (INSERT INTO @schema_history (stream, kind, relid, schema_name, table_name, log_id, "
 	    "commit_lsn,"
-	    " tx_id, image, tag, steps, maintained) SELECT stream, kind, relid, schema_name, table_name, log_id, "
+	    " tx_id, image, tag, steps, maintained, incarnation, logged_at) SELECT stream, kind, relid, schema_name, "
+	    "table_name, log_id, "
 	    "commit_lsn,"
-	    " tx_id, image, 'retry of a step that was left out', @storable_text($4::bytea)::text[], maintained"
+	    " tx_id, image, 'retry of a step that was left out', @storable_text($4::bytea)::text[], maintained,"
+	    " incarnation, logged_at"
 	    " FROM @schema_history WHERE stream = $1 AND kind = $2 AND relid = $3::bigint::oid AND log_id IS NOT NULL"
 	    " ORDER BY id DESC LIMIT 1 RETURNING *)"
 	    " SELECT @notify_schema(stream, id, kind, schema_name, table_name, $5, $6, commit_lsn, steps) FROM made",

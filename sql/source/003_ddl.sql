@@ -11,26 +11,58 @@
 --   A rewrite whose values the target cannot compute (a volatile default, USING) emits no row events by itself. It leaves
 --   a row with event 'rewrite', and the table is to be resynced: nothing here writes to the application's tables.
 
+CREATE TABLE @schema@.ddl_settings (
+    one          boolean PRIMARY KEY DEFAULT true CHECK (one),
+    capture      text[] NOT NULL DEFAULT '{}',   -- tables that match ("public.*") belong to the connector's publications
+    strict       boolean NOT NULL DEFAULT false, -- true: a DDL command that cannot be logged fails
+    installation uuid NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO @schema@.ddl_settings DEFAULT VALUES;
+
+-- Within one incarnation of the log its ids rise, and an oid is always the same object: installation of the log, system
+-- identifier, oid of the database, timeline. A dump that is restored elsewhere brings the first with it, and not the others.
+CREATE FUNCTION @schema@.ddl_incarnation() RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN (
+SELECT concat_ws('/', s.installation,
+                 CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE')
+                      THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '-' END,
+                 (SELECT oid FROM pg_database WHERE datname = current_database()),
+                 left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))
+  FROM @schema@.ddl_settings s
+  );
+END
+$$;
+
 CREATE TABLE @schema@.ddl_log (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    incarnation text NOT NULL DEFAULT @schema@.ddl_incarnation(),
     event       text NOT NULL,              -- image, drop, rewrite, error; baseline: an image that no command made
     kind        text NOT NULL,              -- table, type, sequence, schema, extension
     relid       bigint NOT NULL,            -- oid of the object here
     schema_name text NOT NULL,
     object_name text NOT NULL,
-    image       jsonb,                      -- NULL: dropped
-    published   boolean NOT NULL,           -- false: the connector's publication leaves the table out
+    image       jsonb,                      -- NULL: dropped, or in parts
+    part        text,                       -- of the image's text, where it is long: a message of Kafka is at most 1 MB by default
+    part_number int,                        -- from 1
+    part_count  int NOT NULL DEFAULT 1,
+    part_of     bigint,                     -- id of the first part; NULL: this is the first
+    published   boolean NOT NULL,           -- false: the connector's publication leaves the table out; of a drop: left it out
     tag         text NOT NULL,              -- ALTER TABLE; never the statement: it may hold passwords and other tables' values
     logged_at   timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX ddl_log_object ON @schema@.ddl_log (kind, relid, id DESC);
 
-CREATE TABLE @schema@.ddl_settings (
-    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
-    capture     text[] NOT NULL DEFAULT '{}',   -- tables that match ("public.*") belong to the connector's publications
-    strict      boolean NOT NULL DEFAULT false  -- true: a DDL command that cannot be logged fails
+-- Rewrites of the current transaction, until the end of their command: pg_event_trigger_table_rewrite_reason. Not a setting of
+-- the session: the code that a rewrite executes could change it.
+CREATE TABLE @schema@.ddl_rewritten (
+    relid  oid PRIMARY KEY,
+    xid    xid8 NOT NULL,
+    reason int NOT NULL
 );
-INSERT INTO @schema@.ddl_settings DEFAULT VALUES;
 
 -- The publications of the connectors. made: by `init source`, whose --remove drops it.
 CREATE TABLE @schema@.publication (
@@ -58,6 +90,9 @@ DECLARE
   family oid[] := array(SELECT relation UNION SELECT relid FROM pg_partition_ancestors(relation));
   publications oid[] := array(SELECT publication FROM @schema@.ddl_publications());
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relpersistence = 'p') THEN
+    RETURN false; -- changes of an unlogged table are not in the WAL
+  END IF;
   IF EXISTS (SELECT FROM pg_publication p WHERE p.oid = ANY (publications) AND p.puballtables)
      OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = ANY (publications) AND r.prrelid = ANY (family)) THEN
     RETURN true;
@@ -70,31 +105,82 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION @schema@.ddl_last_image(of_kind text, object oid) RETURNS jsonb
+-- Whether its changes are in the stream. A sequence of a column follows its table; other kinds are followed always.
+CREATE FUNCTION @schema@.ddl_object_published(of_kind text, object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  owner oid;
+BEGIN
+  IF of_kind = 'table' THEN
+    RETURN @schema@.ddl_published(object);
+  ELSIF of_kind = 'sequence' THEN
+    SELECT d.refobjid INTO owner FROM pg_depend d
+     WHERE d.classid = 'pg_class'::regclass AND d.objid = object AND d.refclassid = d.classid AND d.refobjsubid > 0
+       AND d.deptype IN ('a', 'i') LIMIT 1;
+    RETURN owner IS NULL OR @schema@.ddl_published(owner);
+  END IF;
+  RETURN true;
+END
+$$;
+
+-- The image that the log has last of an object (NULL: dropped), and what it says of the publication. Without a row: neither.
+CREATE FUNCTION @schema@.ddl_last(of_kind text, object oid, OUT image jsonb, OUT published boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN (
-SELECT image FROM @schema@.ddl_log WHERE kind = of_kind AND relid = object::bigint AND event <> 'rewrite'
- ORDER BY id DESC LIMIT 1
-  );
+SELECT CASE WHEN l.part_count = 1 THEN l.image
+            ELSE (SELECT string_agg(p.part, '' ORDER BY p.part_number)::jsonb FROM @schema@.ddl_log p
+                   WHERE p.kind = l.kind AND p.relid = l.relid AND coalesce(p.part_of, p.id) = coalesce(l.part_of, l.id)) END,
+       l.published
+  INTO image, published
+  FROM @schema@.ddl_log l
+ WHERE l.kind = of_kind AND l.relid = object::bigint AND l.event <> 'rewrite'
+ ORDER BY l.id DESC LIMIT 1;
 END
 $$;
 
-CREATE FUNCTION @schema@.ddl_log_image(of_event text, of_kind text, object oid, of_tag text) RETURNS void
+-- An image of more than 64,000 characters comes in parts of that length: as JSON within JSON, in UTF-8, each stays below the
+-- 1 MB of a producer (max.request.size) and of a topic (max.message.bytes), whatever its characters are.
+CREATE FUNCTION @schema@.ddl_write(of_event text, of_kind text, object oid, image jsonb, is_published boolean, of_tag text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  whole text := image::text;
+  size CONSTANT int := 64000;
+  many CONSTANT int := (length(whole) + size - 1) / size;
+  first bigint;
+  number int;
+BEGIN
+  FOR number IN 1 .. many LOOP
+    INSERT INTO @schema@.ddl_log AS l (event, kind, relid, schema_name, object_name, image, part, part_number, part_count, part_of, published, tag)
+    VALUES (of_event, of_kind, object::bigint, image->>'schema', image->>'name',
+            CASE WHEN many = 1 THEN image END, CASE WHEN many > 1 THEN substr(whole, (number - 1) * size + 1, size) END,
+            number, many, first, is_published, of_tag)
+    RETURNING coalesce(first, l.id) INTO first;
+  END LOOP;
+END
+$$;
+
+-- Logs the object as it is now, unless the last image says the same. joined: it is in the stream now, and was not by that image.
+CREATE FUNCTION @schema@.ddl_log_image(of_event text, of_kind text, object oid, of_tag text, OUT logged boolean, OUT joined boolean)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   now_is jsonb := @schema@.object_image(of_kind, object);
+  now_published boolean := @schema@.ddl_object_published(of_kind, object);
+  last record;
 BEGIN
-  IF now_is IS NULL OR now_is = @schema@.ddl_last_image(of_kind, object) THEN
-    RETURN;
+  SELECT * INTO last FROM @schema@.ddl_last(of_kind, object);
+  logged := now_is IS NOT NULL AND (last.image IS NULL OR now_is <> last.image OR now_published <> last.published);
+  joined := logged AND now_published AND (last.image IS NULL OR NOT last.published);
+  IF logged THEN
+    PERFORM @schema@.ddl_write(of_event, of_kind, object, now_is, now_published, of_tag);
   END IF;
-  INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, image, published, tag)
-  VALUES (of_event, of_kind, object::bigint, now_is->>'schema', now_is->>'name', now_is,
-          of_kind <> 'table' OR @schema@.ddl_published(object), of_tag);
 END
 $$;
 
@@ -114,6 +200,12 @@ WITH RECURSIVE relation AS (
   UNION
   SELECT c.oid, c.relkind, c.relnamespace FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
    WHERE class = 'pg_constraint'::regclass AND k.oid = object AND c.relpersistence <> 't'
+  UNION
+  -- ALTER TYPE ... CASCADE names the type alone
+  SELECT c.oid, c.relkind, c.relnamespace
+    FROM pg_class k JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = k.reltype AND d.classid = 'pg_class'::regclass
+    JOIN pg_class c ON c.oid = d.objid AND c.reloftype = k.reltype
+   WHERE class = 'pg_class'::regclass AND k.oid = object AND k.relkind = 'c' AND c.relpersistence <> 't'
 ), family AS (
   SELECT oid, relkind, relnamespace FROM relation
   UNION
@@ -130,14 +222,14 @@ SELECT found.rank, found.kind, found.oid FROM (
   UNION ALL
   -- those that were children in the last image and are no more
   SELECT 5, 'table', c.oid, c.relnamespace
-    FROM family f, jsonb_array_elements_text(@schema@.ddl_last_image('table', f.oid)->'children') old, pg_class c
+    FROM family f, jsonb_array_elements_text((SELECT l.image FROM @schema@.ddl_last('table', f.oid) l)->'children') old, pg_class c
    WHERE c.oid = old::oid AND NOT EXISTS (SELECT FROM family g WHERE g.oid = c.oid)
   UNION ALL
   -- ALTER SEQUENCE ... OWNED BY names the sequence alone
   SELECT 5, 'table', c.oid, c.relnamespace
     FROM relation r, pg_class c
    WHERE r.relkind = 'S' AND c.oid::bigint IN ((@schema@.sequence_image(r.oid)->'ids'->>'owner')::bigint,
-                                               (@schema@.ddl_last_image('sequence', r.oid)->'ids'->>'owner')::bigint)
+                                               ((SELECT l.image FROM @schema@.ddl_last('sequence', r.oid) l)->'ids'->>'owner')::bigint)
   UNION ALL
   SELECT 4, 'sequence', oid, relnamespace FROM family WHERE relkind = 'S'
   UNION ALL
@@ -156,6 +248,35 @@ SELECT found.rank, found.kind, found.oid FROM (
     OR namespace NOT IN (SELECT n.oid FROM pg_namespace n
                           WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', trim(both '"' from '@schema@')))
   ;
+END
+$$;
+
+CREATE FUNCTION @schema@.ddl_of_extension(of_kind text, object oid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT EXISTS (SELECT FROM pg_depend d WHERE d.objid = object AND d.deptype = 'e' AND d.objsubid = 0 AND d.classid = CASE of_kind
+                 WHEN 'type' THEN 'pg_type'::regclass WHEN 'schema' THEN 'pg_namespace'::regclass
+                 WHEN 'extension' THEN 'pg_extension'::regclass ELSE 'pg_class'::regclass END)
+    OR of_kind = 'type' AND EXISTS (SELECT FROM pg_type t JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = t.typrelid
+                                     WHERE t.oid = object AND t.typrelid <> 0 AND d.deptype = 'e')
+$$;
+
+-- By the images: an index that was dropped has left the catalogs.
+CREATE FUNCTION @schema@.ddl_table_of_index(index oid) RETURNS oid
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN (
+SELECT l.relid::oid FROM @schema@.ddl_log l
+ WHERE l.kind = 'table' AND (l.image IS NOT NULL OR l.part_count > 1 AND l.part_number = l.part_count)
+   AND CASE WHEN l.part_count = 1 THEN l.image
+            ELSE (SELECT string_agg(p.part, '' ORDER BY p.part_number)::jsonb FROM @schema@.ddl_log p
+                   WHERE p.kind = l.kind AND p.relid = l.relid AND coalesce(p.part_of, p.id) = l.part_of) END
+       ->'indexes' @> jsonb_build_array(jsonb_build_object('oid', index::bigint))
+ ORDER BY l.id DESC LIMIT 1
+  );
 END
 $$;
 
@@ -227,34 +348,6 @@ BEGIN
 END
 $$;
 
--- Whether the target gets other values from the same change of the image: new columns whose default is computed row by
--- row, and changes of type that are more than a cast between relatives.
-CREATE FUNCTION @schema@.ddl_values_lost(relation oid, before jsonb, reason int) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT EXISTS (
-  SELECT FROM jsonb_array_elements(@schema@.table_image(relation)->'columns') now_is
-    LEFT JOIN jsonb_array_elements(before->'columns') was ON was->'attnum' = now_is->'attnum'
-   WHERE CASE WHEN was IS NULL THEN reason & 2 <> 0 AND (now_is->>'identity' <> '' OR now_is->>'default' IS NOT NULL)
-              ELSE reason & 4 <> 0 AND was->'ids'->'type' <> now_is->'ids'->'type'
-                   AND (current_query() ~* '\musing\M'
-                        OR NOT (was->>'type' IN ('smallint', 'integer', 'bigint') AND now_is->>'type' ~ '^(integer|bigint|numeric)'
-                                OR was->>'type' ~ '^(text|character varying)' AND now_is->>'type' ~ '^(text|character varying)'
-                                OR was->>'type' ~ '^numeric' AND now_is->>'type' ~ '^numeric'
-                                OR was->>'type' = 'real' AND now_is->>'type' = 'double precision')) END)
-$$;
-
--- Rows of which no events came: the log says so.
-CREATE FUNCTION @schema@.ddl_mark(relation oid, of_tag text) RETURNS void
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS $$
-INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag)
-SELECT 'rewrite', 'table', relation::bigint, n.nspname, c.relname, true, of_tag
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
-$$;
-
 CREATE FUNCTION @schema@.ddl_failed(of_tag text, message text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -265,7 +358,29 @@ BEGIN
   END IF;
   RAISE WARNING 'replicator: this command cannot be logged: %', message;
   INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag)
-  VALUES ('error', 'table', 0, '', message, true, of_tag);
+  VALUES ('error', 'table', 0, '', left(message, 1000), true, of_tag);
+END
+$$;
+
+-- `context`: PG_CONTEXT of the event trigger itself.
+CREATE FUNCTION @schema@.ddl_log_command(of_kind text, object oid, of_tag text, context text, in_extension boolean, OUT marked oid)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  before CONSTANT jsonb := (SELECT image FROM @schema@.ddl_last(of_kind, object));
+  joined CONSTANT boolean := (SELECT l.joined FROM @schema@.ddl_log_image('image', of_kind, object, of_tag) l);
+BEGIN
+  IF of_kind <> 'table' THEN
+    RETURN;
+  END IF;
+  PERFORM @schema@.ddl_identify(object);
+  PERFORM @schema@.ddl_note_file(object);
+  IF @schema@.ddl_values_lost(object, before, @schema@.ddl_using_is_possible(context, in_extension))
+     -- rows of CREATE TABLE AS come as events where the table is published from the start
+     OR joined AND (before IS NOT NULL OR of_tag NOT IN ('CREATE TABLE AS', 'SELECT INTO')) THEN
+    marked := @schema@.ddl_event_table(object) WHERE @schema@.ddl_published(object) AND pg_relation_size(object) > 0;
+  END IF;
 END
 $$;
 
@@ -277,36 +392,25 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
   object record;
-  before jsonb;
-  reason int;
-  rewritten boolean;
-  handled text[] := '{}';
+  context text;
+  marked oid[] := '{}';
 BEGIN
+  GET DIAGNOSTICS context = PG_CONTEXT;
+  PERFORM @schema@.ddl_begin();
   FOR object IN
-    SELECT o.kind, o.relid
+    SELECT o.kind, o.relid, bool_or(c.in_extension) AS in_extension
       FROM pg_event_trigger_ddl_commands() WITH ORDINALITY
            AS c (classid, objid, objsubid, command_tag, object_type, schema_name, object_identity, in_extension, command, number),
            @schema@.ddl_objects(c.classid, c.objid) o
-     WHERE NOT c.in_extension
+     WHERE NOT c.in_extension OR NOT @schema@.ddl_of_extension(o.kind, o.relid)
      GROUP BY o.kind, o.relid
      ORDER BY min(o.rank), CASE o.kind WHEN 'table' THEN @schema@.ddl_depth(o.relid) END, min(c.number)
   LOOP
-    handled := handled || object.relid::text;
-    before := @schema@.ddl_last_image(object.kind, object.relid);
-    reason := coalesce((nullif(current_setting('replicator.rewritten', true), '')::jsonb->>object.relid::text)::int, 0);
-    rewritten := object.kind = 'table' AND reason <> 0 AND @schema@.ddl_published(object.relid)
-                 AND @schema@.ddl_values_lost(object.relid, before, reason);
-    PERFORM @schema@.ddl_log_image('image', object.kind, object.relid, tg_tag);
-    IF object.kind = 'table' THEN
-      PERFORM @schema@.ddl_identify(object.relid);
-    END IF;
-    IF rewritten THEN
-      PERFORM @schema@.ddl_mark(object.relid, tg_tag);
-    END IF;
+    marked := marked || @schema@.ddl_log_command(object.kind, object.relid, tg_tag, context, object.in_extension);
   END LOOP;
-  -- Another event trigger may execute commands inside of this one: their ends leave the marks of other tables alone.
-  PERFORM set_config('replicator.rewritten', (current_setting('replicator.rewritten', true)::jsonb - handled)::text, true)
-    WHERE current_setting('replicator.rewritten', true) <> '';
+  PERFORM @schema@.ddl_mark(marked, tg_tag);
+  PERFORM @schema@.ddl_log_publications(c.classid, c.objid, tg_tag) FROM pg_event_trigger_ddl_commands() c
+    WHERE c.object_type LIKE 'publication%';
 EXCEPTION WHEN OTHERS THEN
   PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
 END
@@ -323,15 +427,18 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
   object record;
+  context text;
+  in_extension boolean;
+  marked oid[] := '{}';
 BEGIN
+  GET DIAGNOSTICS context = PG_CONTEXT;
+  PERFORM @schema@.ddl_begin();
+  in_extension := coalesce((SELECT bool_or(c.in_extension) FROM pg_event_trigger_ddl_commands() c), false);
   FOR object IN
     SELECT c.oid AS relid
       FROM pg_event_trigger_dropped_objects() d
       JOIN pg_class c ON c.oid = CASE
-             WHEN d.object_type = 'index' THEN
-               (SELECT l.relid::oid FROM @schema@.ddl_log l
-                 WHERE l.kind = 'table' AND l.image->'indexes' @> jsonb_build_array(jsonb_build_object('oid', d.objid::bigint))
-                 ORDER BY l.id DESC LIMIT 1)
+             WHEN d.object_type = 'index' THEN @schema@.ddl_table_of_index(d.objid)
              WHEN d.objsubid <> 0 AND d.classid = 'pg_class'::regclass THEN d.objid
              WHEN d.object_type IN ('table constraint', 'default value') THEN
                to_regclass(format('%I.%I', d.address_names[1], d.address_names[2])) END
@@ -339,21 +446,24 @@ BEGIN
        AND c.relnamespace <> trim(both '"' from '@schema@')::regnamespace
      GROUP BY c.oid ORDER BY bool_or(d.objsubid <> 0 OR d.object_type = 'index'), @schema@.ddl_depth(c.oid), c.oid
   LOOP
-    PERFORM @schema@.ddl_log_image('image', 'table', object.relid, tg_tag);
-    PERFORM @schema@.ddl_identify(object.relid);
+    marked := marked || @schema@.ddl_log_command('table', object.relid, tg_tag, context, in_extension);
   END LOOP;
+  PERFORM @schema@.ddl_mark(marked, tg_tag);
   INSERT INTO @schema@.ddl_log (event, kind, relid, schema_name, object_name, published, tag)
-  SELECT 'drop', CASE WHEN d.object_type = 'composite type' THEN 'type' ELSE d.object_type END, d.objid::bigint,
+  SELECT 'drop', kind, d.objid::bigint,
          coalesce(d.schema_name, ''), coalesce(d.object_name, d.address_names[array_upper(d.address_names, 1)]),
-         true, tg_tag
-    FROM pg_event_trigger_dropped_objects() WITH ORDINALITY AS d
+         last.published, tg_tag
+    FROM pg_event_trigger_dropped_objects() WITH ORDINALITY AS d,
+         LATERAL (SELECT CASE WHEN d.object_type = 'composite type' THEN 'type' ELSE d.object_type END) k (kind),
+         LATERAL (SELECT l.published FROM @schema@.ddl_log l
+                   WHERE l.kind = k.kind AND l.relid = d.objid::bigint AND l.event <> 'rewrite' ORDER BY l.id DESC LIMIT 1) last
    WHERE NOT d.is_temporary AND d.objsubid = 0
-     AND (d.object_type IN ('table', 'sequence', 'schema', 'extension') OR d.object_type IN ('type', 'composite type')
-          AND EXISTS (SELECT FROM @schema@.ddl_log l WHERE l.kind = 'type' AND l.relid = d.objid::bigint))
-     AND EXISTS (SELECT FROM @schema@.ddl_log l WHERE l.relid = d.objid::bigint)
+     AND d.object_type IN ('table', 'sequence', 'schema', 'extension', 'type', 'composite type')
    -- the server names them in the reverse order of their removal: what depends on others comes last
    ORDER BY array_position(ARRAY['table', 'sequence', 'type', 'composite type', 'extension', 'schema'], d.object_type),
             d.ordinality DESC;
+  PERFORM @schema@.ddl_log_publications(NULL, NULL, tg_tag)
+    WHERE EXISTS (SELECT FROM pg_event_trigger_dropped_objects() d WHERE d.object_type LIKE 'publication%');
 EXCEPTION WHEN OTHERS THEN
   PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
 END
@@ -365,36 +475,13 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  PERFORM set_config('replicator.rewritten',
-                     (coalesce(nullif(current_setting('replicator.rewritten', true), ''), '{}')::jsonb
-                      || jsonb_build_object(pg_event_trigger_table_rewrite_oid()::text, pg_event_trigger_table_rewrite_reason()))::text,
-                     true);
+  IF (SELECT relkind = 'r' AND relpersistence <> 't' FROM pg_class WHERE oid = pg_event_trigger_table_rewrite_oid()) THEN
+    PERFORM @schema@.mark_truncated_partitions(pg_event_trigger_table_rewrite_oid());
+    INSERT INTO @schema@.ddl_rewritten VALUES (pg_event_trigger_table_rewrite_oid(), pg_current_xact_id(), pg_event_trigger_table_rewrite_reason())
+      ON CONFLICT (relid) DO UPDATE SET xid = excluded.xid, reason = excluded.reason;
+  END IF;
 EXCEPTION WHEN OTHERS THEN
   PERFORM @schema@.ddl_failed(tg_tag, sqlerrm);
-END
-$$;
-
--- The images from which the log begins, once the publication is there. Again after a time without the triggers: only what differs is logged.
-CREATE FUNCTION @schema@.ddl_baseline() RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
-AS $$
-DECLARE
-  object record;
-BEGIN
-  FOR object IN
-    SELECT o.kind, o.relid FROM (
-        SELECT 'pg_namespace'::regclass AS class, oid FROM pg_namespace
-        UNION ALL SELECT 'pg_extension'::regclass, oid FROM pg_extension
-        UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typtype IN ('e', 'd', 'c', 'r')
-        UNION ALL SELECT 'pg_class'::regclass, oid FROM pg_class WHERE relkind IN ('r', 'p', 'S')) c,
-      @schema@.ddl_objects(c.class, c.oid) o
-     WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.class AND d.objid = c.oid AND d.deptype = 'e')
-     GROUP BY o.kind, o.relid ORDER BY min(o.rank), o.relid
-  LOOP
-    PERFORM @schema@.ddl_log_image('baseline', object.kind, object.relid, '');
-  END LOOP;
 END
 $$;
 
@@ -407,7 +494,8 @@ WITH gone AS (
   DELETE FROM @schema@.ddl_log l
    WHERE l.logged_at < clock_timestamp() - older_than
      AND EXISTS (SELECT FROM @schema@.ddl_log n
-                  WHERE n.kind = l.kind AND n.relid = l.relid AND n.id > l.id AND n.event <> 'rewrite')
+                  WHERE n.kind = l.kind AND n.relid = l.relid AND n.id > l.id AND n.event <> 'rewrite'
+                     AND coalesce(n.part_of, n.id) <> coalesce(l.part_of, l.id))
   RETURNING 1)
 SELECT count(*) FROM gone
 $$;

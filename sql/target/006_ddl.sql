@@ -1,5 +1,7 @@
 -- schema_history keeps images of types, sequences, schemas and extensions, too, and the steps that each led to.
 ALTER TABLE @schema@.schema_history
+    ADD incarnation text,                     -- of the source's log: log_id and relid are comparable within one
+    ADD logged_at timestamptz,                -- at the source
     ADD kind  text NOT NULL DEFAULT 'table',
     ADD tx_id bigint,
     ADD steps text[] NOT NULL DEFAULT '{}',   -- as executed; `-- ignored: ...` by a policy
@@ -73,3 +75,13 @@ BEGIN
     PERFORM pg_notify('replicator_schema', message);
 END
 $function$;
+
+-- Parts of an image that is too long for one message, until the last one arrives.
+CREATE TABLE @schema@.ddl_part (
+    stream      text NOT NULL REFERENCES @schema@.stream (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    incarnation text NOT NULL,
+    log_id      bigint NOT NULL,                         -- of the first part
+    number      int NOT NULL,
+    part        text NOT NULL,
+    PRIMARY KEY (stream, incarnation, log_id, number)
+);

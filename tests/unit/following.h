@@ -17,6 +17,14 @@ static struct pg_connection *source, *target;
 static struct binding_cache *cache;
 static long long last_id; /* of the log's rows that were followed */
 
+/* What `init source` does: the publication p of all tables, the baseline, the triggers. */
+static inline void following_install(void)
+{
+	postgres_execute(source, "UPDATE replicator.ddl_settings SET capture = '{*}';"
+	                         "SELECT replicator.make_publication('p');"
+	                         "SELECT replicator.ddl_baseline(); SELECT replicator.ddl_enable()");
+}
+
 /* Databases NAME_source and NAME_target, with the schemas of ours; the configuration's stream is s. */
 static inline void following_set_up(const char *name, const struct config *config)
 {
@@ -28,9 +36,7 @@ static inline void following_set_up(const char *name, const struct config *confi
 	free(source_name);
 	free(target_name);
 	expect_no_error(migration_install(source, MIGRATION_SOURCE, "replicator"));
-	postgres_execute(source, "UPDATE replicator.ddl_settings SET capture = '{*}';"
-	                         "SELECT replicator.make_publication('p');"
-	                         "SELECT replicator.ddl_baseline(); SELECT replicator.ddl_enable()");
+	following_install();
 	expect_no_error(checkpoint_install_schema(target, "replicator"));
 	postgres_execute(target, "INSERT INTO replicator.stream (name, epoch) VALUES ('s', 1)");
 	cache = binding_cache_new(config);
@@ -46,8 +52,8 @@ static inline void following_tear_down(void)
 
 static inline struct error *follow_row(struct ddl *ddl, const struct pg_result *rows, size_t row, bool baseline)
 {
-	struct column columns[16] = {{0}};
-	struct value values[16] = {{0}};
+	struct column columns[20] = {{0}};
+	struct value values[20] = {{0}};
 	struct relation relation = {.schema = "replicator",
 	                            .table = "ddl_log",
 	                            .column_count = (uint32_t)pg_result_columns(rows),
@@ -76,9 +82,7 @@ static inline struct error *follow_log(bool baseline)
 	struct ddl *ddl = ddl_new(cache);
 	struct pg_result *rows = NULL;
 	struct error *error = NULL;
-	char *sql = memory_format("SELECT id, event, kind, relid, schema_name, object_name, image, published, tag"
-	                          " FROM replicator.ddl_log WHERE id > %lld ORDER BY id",
-	                          last_id);
+	char *sql = memory_format("SELECT * FROM replicator.ddl_log WHERE id > %lld ORDER BY id", last_id);
 
 	expect_no_error(pg_query(source, sql, 0, NULL, &rows));
 	free(sql);
