@@ -133,6 +133,8 @@ $(BUILD)/tests/unit/test_failures: WRAPPED := calloc realloc vasprintf clock_sle
 	PQpipelineSync PQputCopyData PQputCopyEnd PQsetnonblocking PQconnectStartParams PQconnectPoll PQconninfo \
 	PQconninfoParse
 
+$(BUILD)/tests/unit/test_source: WRAPPED := rd_kafka_destroy_flags
+
 $(BUILD)/tests/unit/test_failures_kafka: WRAPPED := $(addprefix rd_kafka_,conf_set conf_get new queue_get_consumer clusterid \
 	metadata offsets_for_times get_watermark_offsets query_watermark_offsets ConfigResource_new \
 	AdminOptions_new AdminOptions_set_request_timeout AdminOptions_set_broker queue_poll event_error \

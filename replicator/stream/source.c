@@ -193,33 +193,13 @@ struct error *source_new(const struct config *config, const struct checkpoint *s
 	return NULL;
 }
 
-static void *destroy(void *kafka)
-{
-	rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	return NULL;
-}
-
-/*
- * librdkafka (2.0.2) never ends its thread for a broker that led a partition whose topic was deleted. Nobody waits for
- * that: its threads call nothing of ours that needs the source, and they end with the process.
- */
-static void destroy_aside(rd_kafka_t *kafka)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, destroy, kafka) == 0)
-		pthread_detach(thread);
-	else
-		log_warning("no thread for the end of Kafka's client: it goes on until the process ends");
-}
-
 static void free_consumer(struct source *source)
 {
 	if (source->messages != NULL)
 		rd_kafka_queue_destroy(source->messages);
 	source_free_committer(source);
 	if (source->kafka != NULL && source_any_deleted(source))
-		destroy_aside(source->kafka);
+		client_end(source->kafka);
 	else if (source->kafka != NULL)
 		rd_kafka_destroy_flags(source->kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }

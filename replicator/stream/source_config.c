@@ -235,6 +235,27 @@ struct error *source_make_committer(struct source *source)
 	return error;
 }
 
+static void *destroy(void *kafka)
+{
+	rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	return NULL;
+}
+
+/*
+ * librdkafka (2.0.2) may never end its thread for a broker that led a partition whose topic was deleted, or that was given up a
+ * moment ago: a start of the daemon was seen to wait for that without end. Its threads call nothing of ours that needs the
+ * source, and they end with the process.
+ */
+void client_end(rd_kafka_t *kafka)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, destroy, kafka) == 0)
+		pthread_detach(thread);
+	else
+		log_warning("no thread for the end of a Kafka client: it continues until the process ends");
+}
+
 /* Its queue is small: it reads one partition and adds to the memory of the consumer. */
 struct error *source_make_searcher(const struct source *source, rd_kafka_t **client)
 {

@@ -174,7 +174,9 @@ size_t source_fetch_bytes(
     const struct config *config); /* librdkafka's part of memory_limit: its queue of raw messages */
 struct error *source_make_consumer(struct source *source);
 struct error *source_make_committer(struct source *source);
-struct error *source_make_searcher(const struct source *source, rd_kafka_t **client);
+struct error *source_make_searcher(const struct source *source, rd_kafka_t **client); /* client_end it */
+/* Nobody waits for its end, which may never come. Destroy its queues before. */
+void client_end(rd_kafka_t *kafka);
 
 /* source_health.c */
 void health_set_callbacks(rd_kafka_conf_t *conf, struct source *source);

@@ -119,7 +119,7 @@ struct error *source_prove(struct source *source, const rd_kafka_topic_partition
 		error = read_witnesses(&proof, timeout_ms);
 	}
 	if (proof.client != NULL)
-		rd_kafka_destroy_flags(proof.client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		client_end(proof.client);
 	rd_kafka_topic_partition_list_destroy(proof.open);
 	return error;
 }

@@ -79,7 +79,7 @@ static void close_window(struct end_search *search)
 	if (search->messages != NULL)
 		rd_kafka_queue_destroy(search->messages);
 	if (search->client != NULL)
-		rd_kafka_destroy_flags(search->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		client_end(search->client);
 	search->messages = NULL;
 	search->client = NULL;
 }

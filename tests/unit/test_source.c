@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -30,6 +31,17 @@ static bool running;
 static struct error *outcome;
 static struct source_meanwhile meanwhile;
 static int64_t handed_over[8]; /* the next offset of each partition */
+
+static atomic_bool ends_hang; /* of clients, as librdkafka's do at times */
+
+void __real_rd_kafka_destroy_flags(rd_kafka_t *kafka, int flags);
+void __wrap_rd_kafka_destroy_flags(rd_kafka_t *kafka, int flags);
+void __wrap_rd_kafka_destroy_flags(rd_kafka_t *kafka, int flags)
+{
+	while (ends_hang)
+		clock_sleep_ms(10);
+	__real_rd_kafka_destroy_flags(kafka, flags);
+}
 
 static void setup(void)
 {
@@ -510,6 +522,19 @@ START_TEST(a_topic_with_its_witness_is_read_on)
 	produce_flush();
 	begin();
 	expect_transaction(3, 2);
+}
+END_TEST
+
+/* The client that read the witnesses never ends. */
+START_TEST(a_start_does_not_wait_for_the_end_of_a_client)
+{
+	remember_two();
+	produce_transaction(3);
+	produce_flush();
+	ends_hang = true;
+	begin();
+	expect_transaction(3, 2);
+	ends_hang = false;
 }
 END_TEST
 
@@ -1279,6 +1304,7 @@ int main(void)
 	tcase_add_test(tests, a_topic_that_was_made_again_and_is_as_long_is_a_gap);
 	tcase_add_test(tests, a_topic_that_was_made_again_is_accepted);
 	tcase_add_test(tests, a_topic_with_its_witness_is_read_on);
+	tcase_add_test(tests, a_start_does_not_wait_for_the_end_of_a_client);
 	tcase_add_test(tests, a_topic_that_was_away_is_doubted);
 	tcase_add_test(tests, a_refusal_of_an_earlier_offset_is_no_gap);
 	tcase_add_test(tests, a_topic_that_is_read_again_has_its_own_lag);
