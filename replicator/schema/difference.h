@@ -34,11 +34,12 @@ struct step {
 	enum step_kind kind;
 	const char *sql;
 	/*
-	 * What to do where the values refuse `sql` (SQLSTATE class 22, 42804, 42846); NULL: nothing. `last` of the
-	 * chain gives up the values: they come anew, by row events of the same transaction, and `afterwards` follows
-	 * these.
+	 * What to do where the values refuse `sql` (SQLSTATE class 22, 23505, 42804, 42846); NULL: nothing. The last of
+	 * the chain gives up the values, or with gives_up_rows all rows of the table, whose keys cannot be those of the
+	 * source: they come with a resync, and `afterwards` follows at the end of the transaction.
 	 */
 	struct step *otherwise;
+	bool gives_up_rows;
 	const struct late_step *afterwards;
 	const char *keep;             /* of a drop: what to do when the policy keeps the column, or NULL */
 	const char *tolerated;        /* SQLSTATE at which the object stays: something of the target's own needs it */

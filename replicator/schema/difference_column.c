@@ -205,11 +205,26 @@ static void add_column(struct step_writer *writer, const struct column_definitio
 		                  new->comment));
 }
 
-static bool is_key_column(const struct object_image *image, const char *name)
+static bool names_column(const char *key, const char *name)
 {
-	for (size_t i = 0; i < image->constraint_count; i++)
-		if (image->constraints[i].type == 'p' && strstr(image->constraints[i].definition, name) != NULL)
-			return true; /* one too many does no harm: its values are not given up */
+	const size_t length = strlen(name);
+
+	for (const char *at = key; (at = strstr(at, name)) != NULL; at++)
+		if (at > key && (at[-1] == '(' || at[-1] == ' ') && (at[length] == ',' || at[length] == ')'))
+			return true;
+	return false;
+}
+
+/* Whether the primary key's definition, "PRIMARY KEY (a, "B")", names the column. */
+static bool is_key_column(struct step_writer *writer, const struct object_image *image, const char *name)
+{
+	for (size_t i = 0; i < image->constraint_count; i++) {
+		const char *key = image->constraints[i].definition;
+
+		if (image->constraints[i].type == 'p' &&
+		    (names_column(key, name) || names_column(key, sql_text(writer->arena, "%I", name))))
+			return true;
+	}
 	return false;
 }
 
@@ -227,8 +242,7 @@ static void alter_type(struct step_writer *writer, const struct column_definitio
 {
 	const struct difference *d = writer->difference;
 	const struct object_name *table = &d->after->name;
-	struct step *step;
-	struct step *text;
+	struct step *step, *text, *none;
 
 	if (new->generated != '\0') {
 		alter(writer, STEP_ALTER_TYPE, new->name, sql_text(writer->arena, "TYPE %s", new->type));
@@ -242,16 +256,16 @@ static void alter_type(struct step_writer *writer, const struct column_definitio
 	text->kind = STEP_ALTER_TYPE;
 	text->sql = type_sql(writer, new, sql_text(writer->arena, "%I::text::%s", new->name, new->type));
 	step->otherwise = text;
-	if (!is_key_column(d->after, new->name)) {
-		struct step *none = arena_alloc_zeroed(writer->arena, sizeof(*none));
-
-		none->kind = STEP_ALTER_TYPE;
-		none->sql = sql_text(writer->arena, "ALTER TABLE %Q ALTER COLUMN %I DROP NOT NULL; %s", table,
-		                     new->name, type_sql(writer, new, "NULL"));
-		if (new->not_null)
-			none->afterwards = step_late(writer, new->name, "SET NOT NULL");
-		text->otherwise = none;
-	}
+	none = arena_alloc_zeroed(writer->arena, sizeof(*none));
+	none->kind = STEP_ALTER_TYPE;
+	none->gives_up_rows = is_key_column(writer, d->after, new->name);
+	none->sql = none->gives_up_rows
+	                ? sql_text(writer->arena, "DELETE FROM %Q; %s", table, type_sql(writer, new, "NULL"))
+	                : sql_text(writer->arena, "ALTER TABLE %Q ALTER COLUMN %I DROP NOT NULL; %s", table, new->name,
+	                           type_sql(writer, new, "NULL"));
+	if (new->not_null && !none->gives_up_rows)
+		none->afterwards = step_late(writer, new->name, "SET NOT NULL");
+	text->otherwise = none;
 	if (there->initial != NULL && new->initial != NULL)
 		alter(writer, STEP_ALTER_TYPE, new->name, sql_text(writer->arena, "SET DEFAULT %s", new->initial));
 }

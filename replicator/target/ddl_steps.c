@@ -145,8 +145,8 @@ static struct error *execute_checked(struct pg_connection *connection, const cha
 /* Whether the values, not the statement, are what the server refuses. */
 static bool values_refuse(const struct error *error)
 {
-	return strncmp(error->sqlstate, "22", 2) == 0 || strcmp(error->sqlstate, "42804") == 0 ||
-	       strcmp(error->sqlstate, "42846") == 0;
+	return strncmp(error->sqlstate, "22", 2) == 0 || strcmp(error->sqlstate, "23505") == 0 ||
+	       strcmp(error->sqlstate, "42804") == 0 || strcmp(error->sqlstate, "42846") == 0;
 }
 
 static struct error *explain(struct error *error, const struct step *step)
@@ -285,9 +285,9 @@ static struct error *refused(struct ddl_steps *steps, struct pg_connection *conn
 	return failure;
 }
 
-/* The column lost its values, if there are any: they come with a resync. */
+/* The column lost its values, or the table its rows, if there are any: they come with a resync. */
 static struct error *note_emptied(struct ddl_steps *steps, struct pg_connection *connection,
-                                  const struct ddl_subject *subject)
+                                  const struct ddl_subject *subject, const struct step *step)
 {
 	struct buffer sql = {0};
 	struct error *error;
@@ -295,6 +295,14 @@ static struct error *note_emptied(struct ddl_steps *steps, struct pg_connection 
 
 	if (subject == NULL || subject->after == NULL)
 		return NULL;
+	if (step->gives_up_rows) {
+		log_warning(
+		    "schema change: the values of a key do not fit its new type, so the rows of table %s.%s are "
+		    "removed in the target until its resync: %s",
+		    subject->object.name.schema, subject->object.name.name, step->sql);
+		return unverified_mark(connection, steps->config, subject->object.name.schema,
+		                       subject->object.name.name, UNVERIFIED_REWRITTEN, subject->lsn, 0, NULL);
+	}
 	buffer_append_text(&sql, "SELECT count(*) FROM (SELECT FROM ");
 	sql_append_qualified(&sql, subject->after->name.schema, subject->after->name.name);
 	buffer_append_text(&sql, " LIMIT 1) t");
@@ -306,15 +314,78 @@ static struct error *note_emptied(struct ddl_steps *steps, struct pg_connection 
 	                       UNVERIFIED_REWRITTEN, subject->lsn, 0, NULL);
 }
 
+/*
+ * Rows may be removed where nothing is lost that only the target has: rows deleted softly, columns of its own. Else the stream
+ * stops, and somebody decides.
+ */
+static struct error *may_give_up_rows(struct ddl_steps *steps, struct pg_connection *connection,
+                                      const struct ddl_subject *subject, bool *may)
+{
+	const struct object_image *after = subject == NULL ? NULL : subject->after;
+	struct buffer known = {0};
+	struct error *error;
+	int64_t own = 1;
+
+	*may = false;
+	if (after == NULL ||
+	    config_table_rule(steps->config, subject->object.name.schema, subject->object.name.name)->delete_mode !=
+	        DELETE_HARD)
+		return NULL;
+	buffer_append_byte(&known, '{');
+	if (steps->config->target.synced_at != NULL)
+		sql_append_array_element(&known, steps->config->target.synced_at,
+		                         strlen(steps->config->target.synced_at));
+	for (size_t i = 0; i < after->column_count; i++) {
+		if (known.length > 1)
+			buffer_append_byte(&known, ',');
+		sql_append_array_element(&known, after->columns[i].name, strlen(after->columns[i].name));
+	}
+	buffer_append_byte(&known, '}');
+	const char *const parameters[3] = {after->name.schema, after->name.name, known.data};
+
+	error = pg_query_integer(connection,
+	                         "SELECT count(*) FROM pg_attribute WHERE attrelid = format('%I.%I', $1::text,"
+	                         " $2::text)::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
+	                         " AND attname <> ALL ($3::name[])",
+	                         3, parameters, 1, &own);
+	buffer_free(&known);
+	*may = error == NULL && own == 0;
+	return error;
+}
+
+/* What to do instead of a step whose values the target refused; NULL: nothing. */
+static struct error *find_otherwise(struct ddl_steps *steps, struct pg_connection *connection,
+                                    const struct ddl_subject *subject, const struct step *step,
+                                    const struct step **otherwise)
+{
+	bool may = true;
+
+	*otherwise = step->otherwise;
+	if (step->otherwise != NULL && step->otherwise->gives_up_rows)
+		TRY(may_give_up_rows(steps, connection, subject, &may));
+	if (!may)
+		*otherwise = NULL;
+	return NULL;
+}
+
 static struct error *execute_step(struct ddl_steps *steps, struct pg_connection *connection,
                                   const struct ddl_subject *subject, const struct step *step, struct ddl_report *report)
 {
 	struct error *error = execute_checked(connection, step->sql);
+	const struct step *otherwise = NULL;
 	bool emptied = false;
 
-	while (error != NULL && !heals(connection, error) && values_refuse(error) && step->otherwise != NULL) {
+	while (error != NULL && !heals(connection, error) && values_refuse(error)) {
+		struct error *failure = find_otherwise(steps, connection, subject, step, &otherwise);
+
+		if (failure != NULL || otherwise == NULL) {
+			if (failure == NULL)
+				break;
+			error_free(error);
+			return failure;
+		}
 		error_free(error);
-		step = step->otherwise;
+		step = otherwise;
 		emptied = step->otherwise == NULL;
 		error = execute_checked(connection, step->sql);
 	}
@@ -322,7 +393,7 @@ static struct error *execute_step(struct ddl_steps *steps, struct pg_connection 
 		report->executed++;
 		ddl_report_note(report, "", step->sql);
 		if (emptied)
-			TRY(note_emptied(steps, connection, subject));
+			TRY(note_emptied(steps, connection, subject, step));
 		return step->afterwards == NULL
 		           ? NULL
 		           : put_off_late(steps, connection, subject, step->afterwards, PUT_OFF_AFTERWARDS);
