@@ -20,7 +20,7 @@ static char *source_dsn;
 static char *target_dsn;
 
 /* What the last command wrote. */
-static char out[65536];
+static char out[262144];
 static char err[65536];
 
 static inline void read_all(FILE *file, char *text, size_t size)
@@ -71,12 +71,12 @@ static inline int run_signalled(int term_after_ms, const char *const *arguments)
 
 static inline void expect_in(const char *text, const char *part)
 {
-	ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in:\n%s%s", part, out, err);
+	ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in:\n%.3000s%.3000s", part, out, err);
 }
 
 static inline void expect_not_in(const char *text, const char *part)
 {
-	ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%s", part, text);
+	ck_assert_msg(strstr(text, part) == NULL, "\"%s\" is in:\n%.3000s", part, text);
 }
 
 static inline void write_config(const char *source, const char *target, const char *more)
