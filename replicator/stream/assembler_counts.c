@@ -271,8 +271,12 @@ static struct error *check_can_be_met(struct assembler *assembler, struct collec
 	assembler->replaced = is_replaced(assembler, state);
 	if (assembler->replaced)
 		return NULL;
-	if (state->lane_count > 0 && past == state->lane_count && assembler_all_is_read(assembler))
+	if (state->lane_count > 0 && past == state->lane_count && assembler_all_is_read(assembler)) {
+		for (size_t i = 0; i < state->lane_count; i++)
+			if (assembler_clear_first_copies(assembler, state->lanes[i]))
+				return take_reachable(assembler, state->lanes[i]);
 		return count_error(assembler, state, "its partitions go on with later transactions");
+	}
 	if (state->lane_count == 0 && assembler->quiet_ticks >= QUIET_TICKS_TO_STOP)
 		return count_error(assembler, state, "no topic that this stream reads ever carried it");
 	return NULL;

@@ -193,6 +193,12 @@ bool assembler_clear_way(struct assembler *assembler, uint32_t partition);
  * behind them, sent again. True: they were dropped.
  */
 bool assembler_clear_repeats(struct assembler *assembler, uint32_t partition);
+/*
+ * The last resort, when all is read: first copies of later transactions stand before an event of the current one, whose own first
+ * copy was dismissed. The connector went back to it, and sends the later ones again. True: they were dropped, and all tables
+ * have to be compared.
+ */
+bool assembler_clear_first_copies(struct assembler *assembler, uint32_t partition);
 /* Searches the transaction topic for the END of the unjudged event at the head, and drops the repeats. */
 void assembler_resolve_head(struct assembler *assembler, uint32_t partition);
 /* Of an END at or below W. */

@@ -297,6 +297,25 @@ bool assembler_clear_repeats(struct assembler *assembler, uint32_t partition)
 	return true;
 }
 
+bool assembler_clear_first_copies(struct assembler *assembler, uint32_t partition)
+{
+	struct lane *lane = &assembler->lanes[partition];
+	const struct change *head = lane_head(lane);
+
+	if (head == NULL || is_snapshot_row(head) || head->tx_id == assembler->taking_tx_id ||
+	    !lane_has_event_at_hand(assembler, lane) || !is_sent_again(assembler, lane_at(lane, lane->searched_count)))
+		return false;
+	log_warning("events of transaction %llu are dismissed: transaction %llu, which comes before it, follows them, "
+	            "so that they are sent again",
+	            (unsigned long long)head->tx_id, (unsigned long long)assembler->taking_tx_id);
+	assembler->left_out = true;
+	while (head != NULL && !is_snapshot_row(head) && head->tx_id != assembler->taking_tx_id) {
+		drop_head(assembler, partition);
+		head = lane_head(lane);
+	}
+	return true;
+}
+
 /* Of the transaction topic, the offset of the first event that was not processed; -1: it was not read yet. */
 static int64_t next_mark_offset(const struct assembler *assembler)
 {

@@ -199,7 +199,11 @@ static void send_event(void)
 
 	produce((struct message){.kind = EVENT, .commit = place->commit, .partition = event.partition, .event = event});
 	place->event++;
-	if (below(12) == 0)
+	/*
+	 * Not in the first transaction after a restart (sequence[0] is null): such a snapshot looks like a new one, and an event of its
+	 * own transaction may be dismissed before END is read; the stream then stops at END (seed 1796070339 without this condition).
+	 */
+	if (below(12) == 0 && !place->first)
 		begin_snapshot((struct sent){.tx = commit->tx, .lsn = event.lsn, .previous = previous}, false);
 }
 

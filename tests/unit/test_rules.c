@@ -709,7 +709,8 @@ START_TEST(a_snapshot_removes_nothing)
 	apply_snapshot(snapshot, true);
 	expect_value(ITEMS_SQL, "shop_a1new shop_a2old shop_b1new shop_b7own shop_c1old");
 	expect_value(ORDERS_SQL, "1DEnew 3FRmine");
-	expect_value(UNVERIFIED_SQL, "shop_a.items snapshot");
+	/* shop_b's table had no row of its own; but tables inherit from it, and a snapshot contains their rows. */
+	expect_value(UNVERIFIED_SQL, "shop_a.items snapshot, shop_b.items snapshot");
 
 	/* Of the next one shop_b has no row: what the target holds of it may be gone at the source. */
 	begin();
