@@ -38,25 +38,11 @@ static struct error *capture_or_say(struct pg_connection *source, const struct p
 	return NULL;
 }
 
-static struct error *has_function(struct pg_connection *source, const char *signature, bool *has)
-{
-	struct pg_result *result = NULL;
-
-	TRY(pg_query(source, "SELECT (to_regprocedure($1) IS NOT NULL)::int", 1, &signature, &result));
-	*has = pg_result_integer(result, 0, 0) == 1;
-	pg_result_free(result);
-	return *has ? migration_trust(source, config_source_schema) : NULL;
-}
-
-struct error *new_tables_capture(struct pg_connection *source)
+static struct error *capture_all(struct pg_connection *source)
 {
 	struct pg_result *tables = NULL;
 	struct error *error = NULL;
-	bool has;
 
-	TRY(has_function(source, "replicator.uncaptured_tables()", &has));
-	if (!has)
-		return NULL;
 	TRY(pg_query(source, "SELECT publication, relation::oid, relation FROM replicator.uncaptured_tables()", 0, NULL,
 	             &tables));
 	for (size_t i = 0; error == NULL && i < pg_result_rows(tables); i++)
@@ -65,18 +51,28 @@ struct error *new_tables_capture(struct pg_connection *source)
 	return error;
 }
 
-struct error *new_tables_mark_truncated(struct pg_connection *source)
+static struct error *mark_truncated(struct pg_connection *source)
 {
-	int64_t marked = 0;
-	bool has;
+	int64_t marked;
 
-	TRY(has_function(source, "replicator.mark_truncated_partitions(oid)", &has));
-	if (has)
-		TRY(pg_query_integer(source, "SELECT replicator.mark_truncated_partitions()", 0, NULL, 0, &marked));
+	TRY(pg_query_integer(source, "SELECT replicator.mark_truncated_partitions()", 0, NULL, 0, &marked));
 	if (marked > 0)
 		log_info("partitions of %" PRId64
 		         " tables have other files than before (TRUNCATE, VACUUM FULL or CLUSTER): these "
 		         "tables are unverified until a comparison with the source",
 		         marked);
 	return NULL;
+}
+
+struct error *new_tables_look(struct pg_connection *source)
+{
+	int64_t there;
+
+	TRY(pg_query_integer(source, "SELECT (to_regprocedure('replicator.uncaptured_tables()') IS NOT NULL)::int", 0,
+	                     NULL, 0, &there));
+	if (there == 0)
+		return NULL;
+	TRY(migration_trust(source, config_source_schema));
+	TRY(capture_all(source));
+	return mark_truncated(source);
 }

@@ -15,15 +15,10 @@
 
 /*
  * Adds what is missing, each table in a transaction of its own; one that cannot be added is logged and tried again by the
- * next call. Without our schema in the source nothing happens. ERROR_CONFIGURATION when the schema cannot be trusted
- * (migration_trust); else errors of the connection.
+ * next call. Then has the source mark the partitioned tables of which a partition was truncated and no event came, because
+ * their publication publishes by the root (sql/source/005_marks.sql). Without our schema in the source nothing happens.
+ * ERROR_CONFIGURATION when the schema cannot be trusted (migration_trust); else errors of the connection.
  */
-struct error *new_tables_capture(struct pg_connection *source);
-
-/*
- * Has the source mark the partitioned tables of which a partition was truncated and no event came, because their publication
- * publishes by the root (sql/source/005_marks.sql). Without our schema in the source nothing happens. Errors as above.
- */
-struct error *new_tables_mark_truncated(struct pg_connection *source);
+struct error *new_tables_look(struct pg_connection *source);
 
 #endif

@@ -297,9 +297,7 @@ static void look_at_new_tables(struct watch *watch)
 		return;
 	error = connect_source(watch);
 	if (error == NULL)
-		error = new_tables_capture(watch->source);
-	if (error == NULL)
-		error = new_tables_mark_truncated(watch->source);
+		error = new_tables_look(watch->source);
 	if (error != NULL)
 		log_debug("the source could not be asked for new tables and truncated partitions: %s", error->message);
 	error_free(error);

@@ -286,12 +286,16 @@ static bool is_sent_again(const struct assembler *assembler, const struct change
 	        change->previous_commit_lsn == assembler->taken_previous);
 }
 
+/* Whether the lane has an event of the transaction at hand. */
+static bool lane_sends_again(const struct assembler *assembler, struct lane *lane)
+{
+	return lane_has_event_at_hand(assembler, lane) && is_sent_again(assembler, lane_at(lane, lane->searched_count));
+}
+
 bool assembler_clear_repeats(struct assembler *assembler, uint32_t partition)
 {
-	struct lane *lane = &assembler->lanes[partition];
-
-	if (!assembler_head_is_later(assembler, partition) || !lane_has_event_at_hand(assembler, lane) ||
-	    !is_sent_again(assembler, lane_at(lane, lane->searched_count)))
+	if (!assembler_head_is_later(assembler, partition) ||
+	    !lane_sends_again(assembler, &assembler->lanes[partition]))
 		return false;
 	assembler_drop_unjudged(assembler, partition);
 	return true;

@@ -64,6 +64,11 @@ CREATE TABLE @schema@.ddl_rewritten (
     reason int NOT NULL
 );
 
+-- Schemas whose objects are followed: neither the server's nor ours.
+CREATE VIEW @schema@.application_schema AS
+SELECT oid, nspname FROM pg_catalog.pg_namespace
+ WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', trim(both '"' from '@schema@'));
+
 -- The publications of the connectors. made: by `init source`, whose --remove drops it.
 CREATE TABLE @schema@.publication (
     name name PRIMARY KEY,
@@ -245,8 +250,7 @@ SELECT found.rank, found.kind, found.oid FROM (
   SELECT 1, 'schema', n.oid, n.oid FROM pg_namespace n WHERE class = 'pg_namespace'::regclass AND n.oid = object
 ) AS found (rank, kind, oid, namespace)
  WHERE namespace IS NULL
-    OR namespace NOT IN (SELECT n.oid FROM pg_namespace n
-                          WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', trim(both '"' from '@schema@')))
+    OR namespace IN (SELECT n.oid FROM @schema@.application_schema n)
   ;
 END
 $$;
@@ -335,9 +339,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF @schema@.ddl_lacks_identity(relation) AND @schema@.ddl_matches_capture(relation) AND @schema@.ddl_published(relation)
-     AND EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-                  WHERE l.locktype = 'relation' AND l.relation = ddl_identify.relation AND l.pid = pg_backend_pid()
-                    AND l.mode = 'AccessExclusiveLock' AND l.granted) THEN
+     AND @schema@.ddl_is_locked(relation) THEN
     EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', relation::regclass);
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attgenerated = 'v' AND NOT attisdropped) THEN
       RAISE WARNING 'replicator: updates and deletes of table % fail while it is published', relation::regclass

@@ -26,10 +26,9 @@ BEGIN
     RETURN QUERY
       SELECT one.pubname, c.oid::regclass
         FROM (SELECT DISTINCT t.oid, t.relispartition
-                FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace CROSS JOIN @schema@.ddl_settings s
+                FROM pg_class t JOIN @schema@.application_schema n ON n.oid = t.relnamespace CROSS JOIN @schema@.ddl_settings s
                 CROSS JOIN unnest(s.capture) pattern
-               WHERE t.relkind IN ('r', 'p') AND t.relpersistence = 'p' AND n.nspname !~ '^pg_'
-                 AND n.nspname NOT IN ('information_schema', trim(both '"' from '@schema@'))
+               WHERE t.relkind IN ('r', 'p') AND t.relpersistence = 'p'
                  AND t.relnamespace <> ALL (schemas)
                  AND NOT EXISTS (SELECT FROM pg_publication_rel r WHERE r.prrelid = t.oid AND r.prpubid = one.oid)
                  AND n.nspname || '.' || t.relname LIKE replace(replace(replace(pattern, '\', '\\'), '_', '\_'), '*', '%')) c
@@ -70,8 +69,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT c.oid::regclass, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped)
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', trim(both '"' from '@schema@'))
+  FROM pg_class c JOIN @schema@.application_schema n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p')
    AND @schema@.ddl_matches_capture(c.oid) AND @schema@.ddl_lacks_identity(c.oid)
  ORDER BY n.nspname, c.relname
 $$;

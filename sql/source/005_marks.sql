@@ -194,10 +194,9 @@ BEGIN
                      UNION SELECT r.prrelid FROM pg_publication_rel r WHERE r.oid = object);
   END IF;
   FOR changed IN
-    SELECT o.kind, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+    SELECT o.kind, c.oid FROM pg_class c JOIN @schema@.application_schema n ON n.oid = c.relnamespace,
            LATERAL (SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END) o (kind)
-     WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
-       AND n.nspname NOT IN ('information_schema', trim(both '"' from '@schema@'))
+     WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
        AND (entries IS NULL OR c.oid = ANY (entries) OR c.relkind = 'S')
        AND EXISTS (SELECT FROM @schema@.ddl_last(o.kind, c.oid) l WHERE l.published <> @schema@.ddl_object_published(o.kind, c.oid))
      ORDER BY o.kind, CASE o.kind WHEN 'table' THEN @schema@.ddl_depth(c.oid) END, c.oid

@@ -29,6 +29,7 @@ enum { MARKS, WIDE, WIDE2, COUNTER, KEYLESS, PARTITIONS };
 #include "assembling.h"
 /* after it */
 #include "sending.h"
+#include "seeds.h"
 
 enum { MOST_COMMITS = 200, MOST_EVENTS = 4, MOST_MESSAGES = 4000, MOST_ROWS = 12, MOST_ACCEPTED = 30 };
 
@@ -676,16 +677,7 @@ static void run_seed(unsigned seed)
 
 START_TEST(nothing_waits_without_end)
 {
-	const char *given = getenv("TEST_SEED"), *runs = getenv("RANDOM_RUNS");
-	unsigned first = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-	unsigned count = given != NULL ? 1 : runs != NULL ? (unsigned)strtoul(runs, NULL, 10) : 300;
-
-	for (unsigned seed = first; seed < first + count; seed++) {
-		printf("\rTEST_SEED=%u", seed);
-		fflush(stdout);
-		run_seed(seed);
-	}
-	printf("\n");
+	run_seeds(run_seed, 300);
 }
 END_TEST
 

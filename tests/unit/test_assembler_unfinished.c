@@ -191,6 +191,23 @@ START_TEST(a_missing_event_is_sent_again)
 }
 END_TEST
 
+/* The first copy of transaction 600's event is gone; the next one stands behind the first copy of a later transaction's. */
+START_TEST(an_event_that_is_sent_again_behind_a_later_one)
+{
+	begin_mark(600, 601);
+	end_mark(600, 609, 0, 1);
+	event((struct event){ORDERS, 'c', 700, 1, 701, 609, 7, 0});
+	event((struct event){ORDERS, 'c', 600, 1, 601, 509, 6, 0});
+	event((struct event){ORDERS, 'c', 700, 1, 701, 609, 7, 0});
+	begin_mark(700, 701);
+	end_mark(700, 709, 0, 1);
+	expect_nothing();
+	stay_quiet(MARKS);
+	expect_rows(600, "6");
+	expect_rows(700, "7");
+}
+END_TEST
+
 /* The source is idle. A transaction that was applied before was sent again, without its END. */
 START_TEST(an_unfinished_repeat_does_not_keep_rows_waiting)
 {
@@ -277,6 +294,7 @@ int main(void)
 	tcase_add_test(tests, queued_rows_explain_what_is_missing);
 	tcase_add_test(tests, rows_that_are_read_late_replace_what_was_taken);
 	tcase_add_test(tests, a_missing_event_is_sent_again);
+	tcase_add_test(tests, an_event_that_is_sent_again_behind_a_later_one);
 	tcase_add_test(tests, an_unfinished_repeat_does_not_keep_rows_waiting);
 	tcase_add_test(tests, the_second_of_two_unfinished_transactions);
 	tcase_add_test(tests, an_event_of_an_unfinished_transaction_that_is_read_late);

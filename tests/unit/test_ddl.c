@@ -443,16 +443,21 @@ END_TEST
 /* A scan of a catalog for each command makes a transaction of many commands quadratic. */
 START_TEST(capture_reads_catalogs_by_index)
 {
+	char *dsn = memory_format("%s dbname=ddl_source", postgres_dsn());
+	struct pg_connection *session;
+
 	prepare();
-	postgres_execute(source, "SELECT pg_stat_force_next_flush()"); /* what the preparation scanned */
-	postgres_execute(source, "BEGIN; CREATE TABLE public.a (id int PRIMARY KEY, b text DEFAULT 'x');"
-	                         "ALTER TABLE public.a ADD c int; CREATE INDEX a_c ON public.a (c)");
-	postgres_expect(source,
+	session = postgres_connect_to(dsn); /* which has not counted what the preparation scanned */
+	postgres_execute(session, "BEGIN; CREATE TABLE public.a (id int PRIMARY KEY, b text DEFAULT 'x');"
+	                          "ALTER TABLE public.a ADD c int; CREATE INDEX a_c ON public.a (c)");
+	postgres_expect(session,
 	                "SELECT coalesce(string_agg(relname || ' ' || seq_scan, ', '), '') FROM pg_stat_xact_sys_tables"
 	                " WHERE seq_scan > 0 AND relname IN ('pg_type', 'pg_constraint', 'pg_inherits', 'pg_attrdef', "
 	                "'pg_attribute', 'pg_depend')",
 	                "");
-	postgres_execute(source, "COMMIT");
+	postgres_execute(session, "COMMIT");
+	pg_disconnect(session);
+	free(dsn);
 	following_tear_down();
 }
 END_TEST

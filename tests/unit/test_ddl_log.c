@@ -319,7 +319,7 @@ START_TEST(truncated_partitions_are_found)
 	expect_marks("DROP TABLE three; SELECT replicator.mark_truncated_partitions()", "");
 	postgres_expect(source, "SELECT count(*) FROM replicator.partition_file", "2");
 	postgres_execute(source, "TRUNCATE one");
-	expect_no_error(new_tables_mark_truncated(source));
+	expect_no_error(new_tables_look(source));
 	expect_marks("SELECT replicator.mark_truncated_partitions()", "");
 	postgres_expect(source, "SELECT count(*) FROM replicator.ddl_log WHERE tag = 'TRUNCATE TABLE'", "5");
 	following_tear_down();

@@ -20,6 +20,7 @@
 enum { ROWS, EMPTY, RELATIONS }; /* EMPTY: of a TRUNCATE */
 
 #include "planning.h"
+#include "seeds.h"
 
 enum { KEYS = 12, UNIQUE_VALUES = 30, BATCHES = 20, MOST_TRANSACTIONS = 12 };
 
@@ -375,16 +376,7 @@ static void run_seed(unsigned seed)
 
 START_TEST(the_target_equals_the_source)
 {
-	const char *given = getenv("TEST_SEED"), *runs = getenv("RANDOM_RUNS");
-	unsigned seed = given != NULL ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-	unsigned count = given != NULL ? 1 : runs != NULL ? (unsigned)strtoul(runs, NULL, 10) : 20;
-
-	for (; count > 0; count--, seed++) {
-		printf("\rTEST_SEED=%u", seed);
-		fflush(stdout);
-		run_seed(seed);
-	}
-	printf("\n");
+	run_seeds(run_seed, 20);
 }
 END_TEST
 

@@ -7,14 +7,18 @@
 
 #include "ops/new_tables.h"
 
-/* Runs as whoever calls it: at each place it tries, and goes on as if nothing were. */
+/*
+ * Run as whoever calls them: at each place they try, and go on as if nothing were. What an immutable function may not do, a
+ * volatile one that it calls may.
+ */
 #define EVIL_FUNCTIONS(schema)                                                                                         \
+	"CREATE FUNCTION " schema ".act() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN"                                  \
+	"  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN"                                       \
+	"    ALTER ROLE \"Pm mallory\" SUPERUSER; END IF; END $f$;"                                                    \
 	"CREATE FUNCTION " schema ".evil(anyelement) RETURNS anyelement LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN"       \
-	"  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN ALTER ROLE \"Pm mallory\" SUPERUSER;"  \
-	"  END IF; RETURN $1; END $f$;"                                                                                \
+	"  PERFORM " schema ".act(); RETURN $1; END $f$;"                                                              \
 	"CREATE FUNCTION " schema ".evil_trigger() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN"                      \
-	"  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN ALTER ROLE \"Pm mallory\" SUPERUSER;"  \
-	"  END IF; RETURN NEW; END $f$;"
+	"  PERFORM " schema ".act(); RETURN NEW; END $f$;"
 
 static const struct config config = {.stream = {.name = "s"},
                                      .target = {.schema = "replicator"},
@@ -46,6 +50,19 @@ static void expect_denied(struct pg_connection *connection, const char *sql)
 	ck_assert_msg(strcmp(error->sqlstate, "42501") == 0, "%s: %s", sql, error->message);
 	error_free(error);
 }
+
+/* Without that none of these tests could fail: where a superuser calls it, mallory becomes one. */
+START_TEST(what_is_tried_would_succeed)
+{
+	set_up();
+	postgres_execute(source, "SET SESSION AUTHORIZATION \"Pm mallory\"");
+	postgres_execute(source, EVIL_FUNCTIONS("app"));
+	postgres_execute(source, "RESET SESSION AUTHORIZATION; SELECT app.evil(1)");
+	postgres_expect(source, "SELECT rolsuper FROM pg_roles WHERE rolname = 'Pm mallory'", "t");
+	postgres_execute(source, "ALTER ROLE \"Pm mallory\" NOSUPERUSER");
+	tear_down();
+}
+END_TEST
 
 /* What it needs, and nothing that changes what others' rights do. */
 START_TEST(connector_has_what_it_needs)
@@ -114,7 +131,7 @@ START_TEST(owner_of_captured_tables_stays_what_it_is)
 	    "CASCADE");
 	postgres_execute(source, "RESET SESSION AUTHORIZATION");
 	postgres_execute(source, "SELECT replicator.ddl_baseline(); SELECT replicator.make_publication('p', true)");
-	expect_no_error(new_tables_capture(source));
+	expect_no_error(new_tables_look(source));
 	postgres_expect(source, "SELECT count(*) FROM replicator.ddl_log WHERE event = 'error'", "0");
 	tear_down();
 }
@@ -150,9 +167,10 @@ START_TEST(schema_that_was_there_before_is_refused)
 	error_free(error);
 	error = migration_remove(side, _i == 0 ? MIGRATION_SOURCE : MIGRATION_TARGET, "replicator");
 	ck_assert_ptr_nonnull(error);
+	ck_assert_ptr_nonnull(strstr(error->message, "belongs to role \"Pm mallory\""));
 	error_free(error);
 	if (_i == 0)
-		error = new_tables_capture(side);
+		error = new_tables_look(side);
 	else
 		error = checkpoint_check_schema(side, "replicator");
 	ck_assert_ptr_nonnull(error);
@@ -170,6 +188,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tests, 60);
+	tcase_add_test(tests, what_is_tried_would_succeed);
 	tcase_add_test(tests, connector_has_what_it_needs);
 	tcase_add_test(tests, owner_of_captured_tables_stays_what_it_is);
 	tcase_add_loop_test(tests, schema_that_was_there_before_is_refused, 0, 2);
